@@ -1,0 +1,132 @@
+// store: the blobs on disk. Data and outboard of large blobs are files, small blobs are rows, and `store.db` is the
+// index of both (design/transfers.md, "The store"). Nothing unverified is ever readable through this room.
+//
+// BlobStore is what the rooms above use of it; the real one is DiskStore (disk_store.h), tests may fake it.
+//
+// Thread:    every call from any thread; it never blocks. Answers are posted to the executor given, one each, also
+//            on failure. BlobWriter, BlobReader and Import objects block on the disk: they are used on a worker's
+//            strand, by one thread at a time.
+// Units:     sizes and offsets in bytes; groups are chunk groups of 16 KiB.
+// Errors:    kResourceExhausted: disk full, retry later. kDataLoss: what is on disk does not fit its hash.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/range_set.h"
+#include "base/status.h"
+#include "base/task.h"
+#include "base/time.h"
+
+namespace blobd::store {
+
+inline constexpr uint64_t kGroupSize = 16384;
+
+enum class BlobState { kAbsent, kPartial, kComplete };
+
+// What is known of one hash. An absent blob has size 0 and no groups.
+struct BlobInfo {
+  Hash hash;
+  BlobState state = BlobState::kAbsent;
+  uint64_t size = 0;         // a claim of some provider until size_proven
+  bool size_proven = false;  // the group that holds the last byte has verified
+  RangeSet groups;           // verified chunk groups; for a complete blob all of them
+  uint64_t verified_bytes = 0;
+  WallTime last_use;
+};
+
+// One hash pair of the tree above the groups, at its place in the pre-order outboard
+// (protocol/formats.md, section 8). The place follows from the path to a verified leaf, not from a claimed size.
+struct OutboardPair {
+  uint64_t index = 0;
+  std::array<uint8_t, 64> hashes{};
+};
+
+// A verified chunk group: 16 KiB of data, less only for the last one.
+struct VerifiedGroup {
+  uint64_t index = 0;
+  ByteView data;  // borrowed for the call
+};
+
+// Writes one blob. Several writers of one hash may exist at once; groups written twice are harmless.
+class BlobWriter {
+ public:
+  virtual ~BlobWriter() = default;
+  // Writes groups and the pairs on their paths to their final places. They can be read, and survive kill -9, from
+  // the next Publish on. Adjacent groups in one call cost one system call.
+  virtual Status Write(std::span<const VerifiedGroup> groups, std::span<const OutboardPair> pairs) = 0;
+  // The size the provider declared; kept as a hint until ProveSize.
+  virtual void ClaimSize(uint64_t size) = 0;
+  // The last chunk verified under this size: it is the blob's size for good.
+  virtual void ProveSize(uint64_t size) = 0;
+  // Adds what was written to the blob's verified groups. Cheap; call it once per batch.
+  virtual void Publish() = 0;
+  // Publishes; if the blob is complete now, makes it durable under its final name. `done` gets OK then, and
+  // kFailedPrecondition if groups are missing.
+  virtual void Finish(Executor& answer_on, UniqueFunction<void(Status)> done) = 0;
+};
+
+// Reads the verified ranges of one blob, complete or not. Keeps the bytes alive even if the blob is removed.
+class BlobReader {
+ public:
+  virtual ~BlobReader() = default;
+  virtual const BlobInfo& info() const = 0;  // as it was when the reader was opened
+  // Fills `out` from `offset`. kOutOfRange if the range is not verified or past the end.
+  virtual Status ReadAt(uint64_t offset, MutableBytes out) = 0;
+};
+
+// Takes in content whose hash is not known yet.
+class Import {
+ public:
+  struct Result {
+    Hash hash;
+    uint64_t size = 0;
+    bool was_there = false;  // the store had the complete blob already
+  };
+  virtual ~Import() = default;  // without Finish: nothing remains
+  virtual Status Append(ByteView bytes) = 0;
+  // Makes the blob durable and readable.
+  virtual void Finish(Executor& answer_on, UniqueFunction<void(StatusOr<Result>)> done) = 0;
+};
+
+struct StoreStats {
+  uint64_t complete_blobs = 0;
+  uint64_t complete_bytes = 0;
+  uint64_t partial_blobs = 0;
+  uint64_t partial_bytes = 0;  // verified bytes of partial blobs
+};
+
+class BlobStore {
+ public:
+  virtual ~BlobStore() = default;
+
+  virtual void Lookup(const Hash& hash, Executor& answer_on,
+                      UniqueFunction<void(StatusOr<BlobInfo>)> done) = 0;
+  // Opens the blob for writing, creating or resuming a partial one. kAlreadyExists if it is complete.
+  virtual void OpenWriter(const Hash& hash, Executor& answer_on,
+                          UniqueFunction<void(StatusOr<std::shared_ptr<BlobWriter>>)> done) = 0;
+  // kNotFound if nothing of it is verified.
+  virtual void OpenReader(const Hash& hash, Executor& answer_on,
+                          UniqueFunction<void(StatusOr<std::shared_ptr<BlobReader>>)> done) = 0;
+  // Stores a whole verified blob of at most 16 KiB. `done` comes when it is durable; puts that wait at the same
+  // time share one transaction.
+  virtual void PutSmall(const Hash& hash, Bytes content, Executor& answer_on,
+                        UniqueFunction<void(Status)> done) = 0;
+  virtual void StartImport(Executor& answer_on,
+                           UniqueFunction<void(StatusOr<std::unique_ptr<Import>>)> done) = 0;
+  // Blobs with a hash greater than `after` (nullopt: from the first), in order of hash, at most `limit`.
+  virtual void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
+                    UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) = 0;
+  virtual void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) = 0;
+  // Syncs and records everything published so far.
+  virtual void Flush(Executor& answer_on, UniqueFunction<void(Status)> done) = 0;
+};
+
+}  // namespace blobd::store
