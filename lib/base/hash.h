@@ -44,11 +44,11 @@ struct Kind {
 // (a hash need not exist) is bounded by the quotas on intents.
 template <>
 struct std::hash<blobd::Hash> {
-  size_t operator()(const blobd::Hash& hash) const noexcept {
+  size_t operator()(const blobd::Hash& value) const noexcept {
     uint64_t a = 0;
     uint64_t b = 0;
-    std::memcpy(&a, hash.bytes.data(), 8);
-    std::memcpy(&b, hash.bytes.data() + 16, 8);
+    std::memcpy(&a, value.bytes.data(), 8);
+    std::memcpy(&b, value.bytes.data() + 16, 8);
     return static_cast<size_t>((a ^ (b + 0x9e3779b97f4a7c15u)) * 0xff51afd7ed558ccdu);
   }
 };

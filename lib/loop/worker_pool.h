@@ -1,18 +1,16 @@
-// WorkerPool: the threads that may wait for the disk and burn processor time. Work reaches them through strands:
-// tasks of one strand run one after the other in the order posted, tasks of different strands at the same time.
+// WorkerPool: the threads that may wait for the disk and burn processor time. Work reaches them
+// through strands: tasks of one strand run one after the other in the order posted, tasks of
+// different strands at the same time.
 //
 // Thread:    Post and MakeStrand from any thread.
 // Ownership: strands may outlive the pool; what is posted to them then is destroyed unrun.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
+#include <cstddef>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "base/task.h"
 
 namespace blobd::loop {
@@ -26,7 +24,8 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // A strand yields its thread after a few tasks, so that one busy strand does not starve the others.
+  // A strand yields its thread after a few tasks, so that one busy strand does not starve the
+  // others.
   std::shared_ptr<Executor> MakeStrand();
 
  private:

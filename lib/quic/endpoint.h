@@ -1,13 +1,16 @@
-// quic: nodes over QUIC version 1 (ngtcp2 and GnuTLS), authenticated on both sides by raw ed25519 public keys, with
-// the ALPN of iroh-blobs (protocol/transport.md, sections 0 to 3 and 6; platform/quic-and-hash.md).
+// quic: nodes over QUIC version 1 (ngtcp2 and GnuTLS), authenticated on both sides by raw ed25519
+// public keys, with the ALPN of iroh-blobs (protocol/transport.md, sections 0 to 3 and 6;
+// platform/quic-and-hash.md).
 //
-// Endpoint is one dual-stack UDP socket with all its connections. It dials nodes, opens request streams and hands up
-// what arrives; it knows nothing of blobs.
+// Endpoint is one dual-stack UDP socket with all its connections. It dials nodes, opens request
+// streams and hands up what arrives; it knows nothing of blobs.
 //
-// Thread:    everything on the network loop's thread, callbacks too. A callback may call back into the endpoint.
-// Ownership: the caller owns observers and readers; they outlive the connection or stream, or are detached by
+// Thread:    everything on the network loop's thread, callbacks too. A callback may call back into
+// the endpoint. Ownership: the caller owns observers and readers; they outlive the connection or
+// stream, or are detached by
 //            CloseConnection / StopStream, after which they are not called again.
-// Back-pressure: bytes handed to a reader stay counted against the flow-control windows until Consumed() gives them
+// Back-pressure: bytes handed to a reader stay counted against the flow-control windows until
+// Consumed() gives them
 //            back; a reader that does not consume stops its own sender and nobody else.
 #pragma once
 
@@ -23,31 +26,18 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "loop/loop.h"
+#include "quic/close_reason.h"
 #include "quic/identity.h"
+#include "quic/stream_id.h"
 
 namespace blobd::quic {
 
 using ConnectionId = Id<struct ConnectionTag>;
-using StreamId = int64_t;
 
 struct ConnectionInfo {
   NodeId peer;
   SocketAddress address;  // the one that answered
   Duration rtt{0};
-};
-
-// Why a connection is gone.
-struct CloseReason {
-  enum class Kind {
-    kDialFailed,    // no handshake: timeout, no usable address
-    kWrongIdentity, // somebody else answered at that address
-    kPeerClosed,    // the peer closed it in order (application close)
-    kLost,          // idle timeout, stateless reset, protocol error
-    kLocalFault,    // our own socket or memory: nobody else's fault
-  };
-  Kind kind = Kind::kLost;
-  uint64_t code = 0;   // the peer's application or transport code, where there is one
-  std::string reason;  // for people
 };
 
 // Told about one connection that was dialled.
@@ -99,23 +89,24 @@ class Endpoint {
   virtual NodeId node_id() const = 0;
   virtual SocketAddress local_address() const = 0;
 
-  // Dials `node` at all addresses, best first, racing; the first finished handshake wins. The observer hears of it
-  // later, never during this call.
+  // Dials `node` at all addresses, best first, racing; the first finished handshake wins. The
+  // observer hears of it later, never during this call.
   virtual ConnectionId Dial(const NodeId& node, std::vector<SocketAddress> addresses,
                             ConnectionObserver* observer) = 0;
   // More addresses for a dial that is still running; otherwise nothing happens.
   virtual void AddAddresses(ConnectionId id, std::vector<SocketAddress> addresses) = 0;
-  // Closes with an application code, or gives a running dial up. The observer is not called again; readers of open
-  // streams are not either.
+  // Closes with an application code, or gives a running dial up. The observer is not called again;
+  // readers of open streams are not either.
   virtual void CloseConnection(ConnectionId id, uint64_t code) = 0;
 
-  // Opens a stream, sends `request` and FIN. Returns kResourceExhausted if the peer allows no further stream now,
-  // kNotFound if the connection is gone.
+  // Opens a stream, sends `request` and FIN. Returns kResourceExhausted if the peer allows no
+  // further stream now, kNotFound if the connection is gone.
   virtual StatusOr<StreamId> OpenRequest(ConnectionId id, Bytes request, StreamReader* reader) = 0;
-  // Gives credit for bytes that OnData delivered. Credit for a stream that has ended goes to the connection.
+  // Gives credit for bytes that OnData delivered. Credit for a stream that has ended goes to the
+  // connection.
   virtual void Consumed(ConnectionId id, StreamId stream, uint64_t bytes) = 0;
-  // STOP_SENDING and RESET_STREAM with `code`; the reader is not called again. What was delivered but not consumed is
-  // given back to the connection's window.
+  // STOP_SENDING and RESET_STREAM with `code`; the reader is not called again. What was delivered
+  // but not consumed is given back to the connection's window.
   virtual void StopStream(ConnectionId id, StreamId stream, uint64_t code) = 0;
 
   virtual EndpointStats stats() const = 0;

@@ -1,4 +1,5 @@
-// Identity: the node's ed25519 key pair. The seed is secret: it is never printed and is wiped when it goes away.
+// Identity: the node's ed25519 key pair. The seed is secret: it is never printed and is wiped when
+// it goes away.
 #pragma once
 
 #include <array>
@@ -16,8 +17,8 @@ class Identity {
   // REQUIRES: seed has 32 bytes
   static Identity FromSeed(ByteView seed);
   static Identity Generate();
-  // Reads the key file at `path` (64 hex digits and a newline, mode 0600 or stricter, not a symbolic link), or makes
-  // it with O_EXCL if there is none. Refuses files that others may read.
+  // Reads the key file at `path` (64 hex digits and a newline, mode 0600 or stricter, not a
+  // symbolic link), or makes it with O_EXCL if there is none. Refuses files that others may read.
   static StatusOr<Identity> LoadOrCreate(const std::string& path);
 
   Identity(const Identity&) = default;

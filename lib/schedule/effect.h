@@ -1,4 +1,5 @@
-// What the engine must do for the scheduler. Values, no behaviour; late answers carry the id they were asked with.
+// What the engine must do for the scheduler. Values, no behaviour; late answers carry the id they
+// were asked with.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +22,21 @@ struct LookInStore {
 };
 
 // Answer with Connected or DialFailed.
-struct Dial { NodeId node; };
+struct Dial {
+  NodeId node;
+};
 // Nobody wants this dial any more; no answer.
-struct GiveUpDial { NodeId node; };
+struct GiveUpDial {
+  NodeId node;
+};
 // Close the connection; no answer.
 struct Disconnect {
   NodeId node;
   std::string reason;
 };
 
-// Get what is still missing of `kind` from `provider`; answer with TransferProgress and one TransferEnded.
+// Get what is still missing of `kind` from `provider`; answer with TransferProgress and one
+// TransferEnded.
 struct StartTransfer {
   TransferId transfer;
   RequestId request;
@@ -38,7 +44,9 @@ struct StartTransfer {
   ProviderId provider;
 };
 // End it soon; it still answers with TransferEnded (any outcome that comes first).
-struct StopTransfer { TransferId transfer; };
+struct StopTransfer {
+  TransferId transfer;
+};
 
 enum class ResultCode { kDone, kCancelled, kNoProviders, kFailed, kDeadlineExceeded };
 // The last thing that went wrong with one provider of a request.
@@ -71,7 +79,7 @@ struct BanProvider {
   std::string reason;
 };
 
-using Effect = std::variant<LookInStore, Dial, GiveUpDial, Disconnect, StartTransfer, StopTransfer, FinishIntent,
-                            RememberProvider, ForgetProvider, BanProvider>;
+using Effect = std::variant<LookInStore, Dial, GiveUpDial, Disconnect, StartTransfer, StopTransfer,
+                            FinishIntent, RememberProvider, ForgetProvider, BanProvider>;
 
 }  // namespace blobd::schedule

@@ -17,13 +17,15 @@ namespace blobd::schedule {
 
 enum class Priority : uint8_t { kBackground = 0, kNormal = 1, kUrgent = 2 };
 
-// How a transfer ended: whose fault it was decides what follows (design/scheduling.md, "How a transfer can end").
+// How a transfer ended: whose fault it was decides what follows (design/scheduling.md, "How a
+// transfer can end").
 enum class Outcome {
   kDone,
   kStopped,       // we stopped it; the answer to StopTransfer
   kNotHere,       // it ended in order, without this range or child
   kAbortRequest,  // the provider does not have the root, or refuses it
-  kImpossible,    // no provider's fault: no hash sequence, too many children, proven size over the maximum
+  kImpossible,    // no provider's fault: no hash sequence, too many children, proven size over the
+                  // maximum
   kDropProvider,  // it sent wrong bytes or a false size
   kRetryLater,    // IO error, reset, timeout, stall, broken protocol
   kBusy,          // it asked us to wait
@@ -39,9 +41,13 @@ struct Queue {
   std::optional<Instant> deadline;
   Duration patience = hours(24);
 };
-struct Cancel { IntentId id; };
+struct Cancel {
+  IntentId id;
+};
 // The intent could not be made durable: it leaves without a result, as if never made.
-struct Withdraw { IntentId id; };
+struct Withdraw {
+  IntentId id;
+};
 struct NodesHave {
   Hash hash;
   std::vector<ProviderId> providers;
@@ -66,7 +72,8 @@ struct DialFailed {
   bool local_fault = false;
   std::string reason;
 };
-// A connection is gone without our doing. `in_order`: the peer closed it properly, which is no failure while idle.
+// A connection is gone without our doing. `in_order`: the peer closed it properly, which is no
+// failure while idle.
 struct Disconnected {
   NodeId node;
   bool in_order = false;
@@ -94,13 +101,15 @@ struct Limits {
   uint32_t dials_per_hash = 5;
   auto operator<=>(const Limits&) const = default;
 };
-struct SetLimits { Limits limits; };
+struct SetLimits {
+  Limits limits;
+};
 // No new transfers start from now on.
 struct Drain {};
 // Time has passed; see Scheduler::NextDeadline.
 struct Tick {};
 
-using Event = std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, Connected, DialFailed, Disconnected,
-                           TransferProgress, TransferEnded, SetLimits, Drain, Tick>;
+using Event = std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, Connected, DialFailed,
+                           Disconnected, TransferProgress, TransferEnded, SetLimits, Drain, Tick>;
 
 }  // namespace blobd::schedule

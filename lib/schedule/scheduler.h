@@ -1,7 +1,9 @@
-// schedule: from intents to transfers. A pure state machine: events and the time go in, effects come out. It does no
-// IO, reads no clock and starts no thread. Its contract is design/scheduling.md.
+// schedule: from intents to transfers. A pure state machine: events and the time go in, effects
+// come out. It does no IO, reads no clock and starts no thread. Its contract is
+// design/scheduling.md.
 //
-// Scheduler is dispatch only; the decision for a request is in next_step.h, its state in the small types beside it.
+// Scheduler is dispatch only; the decision for a request is in next_step.h, its state in the small
+// types beside it.
 //
 // Thread: one owner (the control loop). Cost: an event costs in proportion to what it changes.
 #pragma once
@@ -33,6 +35,8 @@ struct Options {
   Duration idle_timeout = seconds(10);  // of a connection without a transfer
   Duration first_ban = hours(1);        // doubling with each repeat
   Duration longest_ban = hours(24 * 30);
+  uint32_t connections_per_mirror =
+      8;  // transfers on one mirror; it counts to no limit of connections
   size_t providers_per_hash = 1024;
   uint64_t first_transfer_id = 1;
   uint64_t first_request_id = 1;
@@ -53,6 +57,20 @@ struct RequestView {
   std::vector<ProviderId> providers;
   std::string waits_for;  // one sentence for people; empty while running
   std::vector<ProviderFailure> failures;
+};
+
+// Counts since the start; they only grow.
+struct Stats {
+  uint64_t events = 0;
+  uint64_t decisions = 0;  // requests looked at to find their next step: what an event costs
+  uint64_t requests = 0;
+  uint64_t intents_finished = 0;
+  uint64_t transfers_started = 0;
+  uint64_t dials = 0;
+  uint64_t failures = 0;  // of providers, as counted for their retries
+  uint64_t unreachable = 0;
+  uint64_t bans = 0;
+  uint64_t late_events = 0;  // dropped, because what they answer is over
 };
 
 class Scheduler {
@@ -80,10 +98,12 @@ class Scheduler {
   size_t unfinished_requests() const;
   size_t running_transfers() const;  // ending ones included
   const Limits& limits() const;
+  const Stats& stats() const;
   uint64_t next_transfer_id() const;
   uint64_t next_request_id() const;
 
-  // Aborts if an invariant of design/scheduling.md ("Always true") does not hold. Tests and debug builds.
+  // Aborts if an invariant of design/scheduling.md ("Always true") does not hold. Tests and debug
+  // builds.
   void CheckInvariants() const;
 
  private:

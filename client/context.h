@@ -1,0 +1,74 @@
+// What every command of blobctl has at hand, and the commands themselves, one function each. They return an exit code.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/daemon_client.h"
+#include "client/exit_code.h"
+#include "client/interrupt.h"
+#include "client/output.h"
+
+namespace blobd::client {
+
+struct Context {
+  std::string socket;
+  Style style;
+  Interrupt& interrupt;
+  std::unique_ptr<DaemonClient> daemon;  // connected before a command runs
+};
+
+// Prints the error, one line with what to do next, and gives its exit code.
+int Fail(const Status& status);
+
+struct QueueOptions {
+  std::vector<std::string> wanted;     // tickets and hashes
+  std::vector<std::string> providers;  // NODE_ID, NODE_ID@IP:PORT[,IP:PORT...] or a URL
+  std::string priority = "normal";
+  std::string label;
+  std::string key;
+  std::optional<int64_t> patience_ms;
+  std::optional<int64_t> deadline_ms;  // from now
+};
+struct GetOptions {
+  QueueOptions queue;
+  std::string output;  // empty: only into the store
+  bool force = false;
+  bool detach = false;
+  bool cancel_on_interrupt = false;
+};
+
+int RunQueue(Context& context, const QueueOptions& options);
+int RunGet(Context& context, const GetOptions& options);
+int RunCancel(Context& context, const std::vector<uint64_t>& ids);
+int RunNodesHave(Context& context, const std::string& hash, const std::vector<std::string>& providers);
+int RunWatch(Context& context, uint64_t id);
+
+struct ListOptions {
+  bool all = false;  // ended ones too
+  std::string hash;
+  std::string label;
+  uint32_t limit = 0;  // 0: everything
+};
+int RunIntents(Context& context, const ListOptions& options);
+int RunTransfers(Context& context, const ListOptions& options);
+int RunBlobs(Context& context, const ListOptions& options);
+int RunStatus(Context& context);
+
+int RunAdd(Context& context, const std::vector<std::string>& paths);
+int RunCat(Context& context, const std::string& hash, uint64_t offset, uint64_t length);
+struct ExportArguments {
+  std::string wanted;
+  std::string output;
+  bool force = false;
+};
+int RunExport(Context& context, const ExportArguments& arguments);
+
+// The request for one thing that a person named.
+StatusOr<v1::QueueItem> ItemOf(const std::string& wanted, const QueueOptions& options);
+StatusOr<v1::Provider> ProviderOf(const std::string& text);
+
+}  // namespace blobd::client

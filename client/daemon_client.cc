@@ -1,0 +1,214 @@
+#include "client/daemon_client.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "blobd/v1/admin.grpc.pb.h"
+#include "blobd/v1/blobs.grpc.pb.h"
+#include "blobd/v1/downloads.grpc.pb.h"
+
+namespace blobd::client {
+namespace {
+
+constexpr char kSystemSocket[] = "/run/blobd/blobd.sock";
+constexpr size_t kAddPiece = 512 * 1024;
+
+// 0, or the errno of connecting.
+int TryConnect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return ENAMETOOLONG;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  const int error = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+  close(fd);
+  return error;
+}
+
+Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return OkStatus();
+  return MakeStatus(static_cast<StatusCode>(static_cast<int>(status.error_code())),
+                    std::string_view(status.error_message()));
+}
+
+class GrpcDaemonClient final : public DaemonClient {
+ public:
+  explicit GrpcDaemonClient(const std::string& path)
+      : channel_(grpc::CreateChannel("unix:" + path, grpc::InsecureChannelCredentials())),
+        downloads_(v1::Downloads::NewStub(channel_)),
+        blobs_(v1::Blobs::NewStub(channel_)),
+        admin_(v1::Admin::NewStub(channel_)) {}
+
+  void Interrupt() override {
+    const std::lock_guard lock(mutex_);
+    interrupted_ = true;
+    if (running_ != nullptr) running_->TryCancel();
+  }
+
+  StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::Queue, request);
+  }
+  StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::Cancel, request);
+  }
+  StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::NodesHave, request);
+  }
+  StatusOr<v1::Intent> GetIntent(uint64_t id) override {
+    v1::GetIntentRequest request;
+    request.set_intent_id(id);
+    return Unary(*downloads_, &v1::Downloads::Stub::GetIntent, request);
+  }
+  StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::ListIntents, request);
+  }
+  StatusOr<v1::ListTransfersResponse> ListTransfers(const v1::ListTransfersRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::ListTransfers, request);
+  }
+
+  Status WatchIntent(uint64_t id, const std::function<void(const v1::Intent&)>& on_state) override {
+    const Call call(*this);
+    v1::WatchIntentRequest request;
+    request.set_intent_id(id);
+    const auto stream = downloads_->WatchIntent(call.context(), request);
+    v1::WatchIntentResponse response;
+    while (stream->Read(&response)) on_state(response.intent());
+    return FromGrpc(stream->Finish());
+  }
+
+  StatusOr<v1::AddResponse> Add(const std::function<StatusOr<size_t>(char*, size_t)>& read) override {
+    const Call call(*this);
+    v1::AddResponse response;
+    const auto stream = blobs_->Add(call.context(), &response);
+    v1::AddRequest message;
+    Status read_status;
+    for (;;) {
+      message.mutable_data()->resize(kAddPiece);
+      const auto size = read(message.mutable_data()->data(), kAddPiece);
+      if (!size.ok()) {
+        read_status = size.status();
+        call.context()->TryCancel();
+        break;
+      }
+      if (*size == 0) break;
+      message.mutable_data()->resize(*size);
+      if (!stream->Write(message)) break;
+    }
+    stream->WritesDone();
+    const grpc::Status status = stream->Finish();
+    if (!read_status.ok()) return read_status;
+    if (!status.ok()) return FromGrpc(status);
+    return response;
+  }
+  StatusOr<v1::CreateCollectionResponse> CreateCollection(const v1::CreateCollectionRequest& request) override {
+    return Unary(*blobs_, &v1::Blobs::Stub::CreateCollection, request);
+  }
+  StatusOr<v1::GetCollectionResponse> GetCollection(const v1::GetCollectionRequest& request) override {
+    return Unary(*blobs_, &v1::Blobs::Stub::GetCollection, request);
+  }
+  Status Read(const v1::ReadRequest& request, const std::function<Status(std::string_view)>& write) override {
+    const Call call(*this);
+    const auto stream = blobs_->Read(call.context(), request);
+    v1::ReadResponse response;
+    Status write_status;
+    while (write_status.ok() && stream->Read(&response)) write_status = write(response.data());
+    if (!write_status.ok()) call.context()->TryCancel();
+    const grpc::Status status = stream->Finish();
+    return write_status.ok() ? FromGrpc(status) : write_status;
+  }
+  StatusOr<v1::Blob> Stat(const std::string& hash) override {
+    v1::StatRequest request;
+    request.set_hash(hash);
+    return Unary(*blobs_, &v1::Blobs::Stub::Stat, request);
+  }
+  StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest& request) override {
+    return Unary(*blobs_, &v1::Blobs::Stub::List, request);
+  }
+
+  StatusOr<v1::StatusResponse> DaemonStatus() override {
+    return Unary(*admin_, &v1::Admin::Stub::Status, v1::StatusRequest());
+  }
+  StatusOr<v1::ParseTicketResponse> ParseTicket(const std::string& ticket) override {
+    v1::ParseTicketRequest request;
+    request.set_ticket(ticket);
+    return Unary(*admin_, &v1::Admin::Stub::ParseTicket, request);
+  }
+
+ private:
+  // One call under way, which Interrupt can end.
+  class Call {
+   public:
+    explicit Call(GrpcDaemonClient& client) : client_(client), context_(std::make_unique<grpc::ClientContext>()) {
+      const std::lock_guard lock(client_.mutex_);
+      client_.running_ = context_.get();
+      if (client_.interrupted_) context_->TryCancel();
+    }
+    ~Call() {
+      const std::lock_guard lock(client_.mutex_);
+      client_.running_ = nullptr;
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    grpc::ClientContext* context() const { return context_.get(); }
+
+   private:
+    GrpcDaemonClient& client_;
+    const std::unique_ptr<grpc::ClientContext> context_;
+  };
+
+  template <typename Stub, typename Request, typename Response>
+  StatusOr<Response> Unary(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                           const Request& request) {
+    const Call call(*this);
+    Response response;
+    const grpc::Status status = (stub.*method)(call.context(), request, &response);
+    if (!status.ok()) return FromGrpc(status);
+    return response;
+  }
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::Downloads::Stub> downloads_;
+  const std::unique_ptr<v1::Blobs::Stub> blobs_;
+  const std::unique_ptr<v1::Admin::Stub> admin_;
+  std::mutex mutex_;
+  grpc::ClientContext* running_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+std::string DaemonClient::DefaultSocket() {
+  if (const char* socket = std::getenv("BLOBD_SOCKET"); socket != nullptr && *socket != '\0') return socket;
+  if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime != '\0') {
+    const std::string own = std::string(runtime) + "/blobd/blobd.sock";
+    if (TryConnect(own) == 0) return own;
+  }
+  return kSystemSocket;
+}
+
+StatusOr<std::unique_ptr<DaemonClient>> DaemonClient::Connect(const std::string& path) {
+  switch (const int error = TryConnect(path)) {
+    case 0: return std::unique_ptr<DaemonClient>(std::make_unique<GrpcDaemonClient>(path));
+    case EACCES:
+      return PermissionDenied("no permission to use {}; ask to be put into the group that owns it", path);
+    case ENOENT:
+    case ECONNREFUSED:
+      return Unavailable("blobd is not running at {}; start it with \"systemctl start blobd\" or \"blobd\", or name "
+                         "another --socket",
+                         path);
+    default: return MakeStatus(StatusCode::kUnavailable, "cannot reach blobd at {}: {}", path, std::strerror(error));
+  }
+}
+
+}  // namespace blobd::client

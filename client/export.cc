@@ -1,0 +1,200 @@
+#include "client/export.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "base/file_names.h"
+#include "base/utf8.h"
+
+namespace blobd::client {
+namespace {
+
+// A descriptor that is closed when it goes away.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// The directory that holds `target`, and the last component of its name.
+struct Place {
+  std::string directory;
+  std::string name;
+};
+Place PlaceOf(std::string target) {
+  while (target.size() > 1 && target.back() == '/') target.pop_back();
+  const size_t slash = target.rfind('/');
+  if (slash == std::string::npos) return {".", target};
+  return {slash == 0 ? "/" : target.substr(0, slash), target.substr(slash + 1)};
+}
+
+std::string TemporaryName(const std::string& name) {
+  std::random_device random;
+  return fmt::format(".{}.blobd-{:08x}", name.substr(0, 200), random());
+}
+
+Status WriteAll(int fd, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t written = write(fd, data.data(), data.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus(errno, "write");
+    data.remove_prefix(static_cast<size_t>(written));
+  }
+  return OkStatus();
+}
+
+StatusOr<Descriptor> OpenBeneath(int directory, const std::string& path, uint64_t flags, uint64_t mode) {
+  open_how how{};
+  how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
+  how.mode = mode;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const auto fd = static_cast<int>(syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how));
+  if (fd < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
+  return Descriptor(fd);
+}
+
+// Makes the directories above `name`; those in `made` exist already.
+Status MakeParents(int root, const std::string& name, std::set<std::string>* made) {
+  for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    const std::string path = name.substr(0, slash);
+    if (!made->insert(path).second) continue;
+    const size_t last = path.rfind('/');
+    const bool top = last == std::string::npos;
+    Descriptor opened;
+    if (!top) {
+      BLOBD_ASSIGN_OR_RETURN(opened, OpenBeneath(root, path.substr(0, last), O_PATH | O_DIRECTORY, 0));
+    }
+    const std::string component = top ? path : path.substr(last + 1);
+    if (mkdirat(top ? root : opened.get(), component.c_str(), 0777) != 0) {
+      return ErrnoStatus(errno, "mkdir " + EscapeForTerminal(path));
+    }
+  }
+  return OkStatus();
+}
+
+struct Progress {
+  ProgressLine& line;
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+
+Status ReadInto(DaemonClient& client, const std::string& hash, int fd, Progress& progress) {
+  v1::ReadRequest request;
+  request.set_hash(hash);
+  return client.Read(request, [&](std::string_view data) {
+    progress.done += data.size();
+    progress.line.Show("writing", progress.done, progress.total);
+    return WriteAll(fd, data);
+  });
+}
+
+// Every file of a collection, by pages.
+StatusOr<std::vector<v1::CollectionEntry>> EntriesOf(DaemonClient& client, const std::string& hash) {
+  std::vector<v1::CollectionEntry> entries;
+  for (;;) {
+    v1::GetCollectionRequest request;
+    request.set_hash(hash);
+    request.set_offset(static_cast<uint32_t>(entries.size()));
+    BLOBD_ASSIGN_OR_RETURN(v1::GetCollectionResponse page, client.GetCollection(request));
+    for (v1::CollectionEntry& entry : *page.mutable_entries()) entries.push_back(std::move(entry));
+    if (page.entries_size() == 0 || entries.size() >= page.total()) return entries;
+  }
+}
+
+Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& entries, int root, Progress& progress) {
+  std::set<std::string> made;
+  for (const v1::CollectionEntry& entry : entries) {
+    BLOBD_RETURN_IF_ERROR(MakeParents(root, entry.name(), &made));
+    BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(root, entry.name(), O_WRONLY | O_CREAT | O_EXCL, 0666));
+    BLOBD_RETURN_IF_ERROR(ReadInto(client, entry.hash(), file.get(), progress));
+  }
+  // One sync for all files, before the directory gets its name.
+  if (syncfs(root) != 0) return ErrnoStatus(errno, "sync");
+  return OkStatus();
+}
+
+}  // namespace
+
+Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOptions& options, ProgressLine& line) {
+  BLOBD_ASSIGN_OR_RETURN(const v1::Blob blob, client.Stat(hash));
+  if (blob.state() != v1::BLOB_STATE_COMPLETE) return NotFound("{} is not complete here; get it first", hash);
+  Progress progress{line, 0, blob.size()};
+  if (options.target == "-") return ReadInto(client, hash, STDOUT_FILENO, progress);
+
+  const Place place = PlaceOf(options.target);
+  const Descriptor directory(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
+  const Status exists =
+      AlreadyExists("{} exists; name another target, or replace it with --force", EscapeForTerminal(options.target));
+  if (!options.replace && faccessat(directory.get(), place.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return exists;
+  const std::string temporary = TemporaryName(place.name);
+  BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(directory.get(), temporary, O_WRONLY | O_CREAT | O_EXCL, 0666));
+  Status status = ReadInto(client, hash, file.get(), progress);
+  if (status.ok() && fsync(file.get()) != 0) status = ErrnoStatus(errno, "sync " + options.target);
+  if (status.ok() && renameat2(directory.get(), temporary.c_str(), directory.get(), place.name.c_str(),
+                               options.replace ? 0 : RENAME_NOREPLACE) != 0) {
+    status = errno == EEXIST ? exists : ErrnoStatus(errno, "rename to " + options.target);
+  }
+  if (!status.ok()) unlinkat(directory.get(), temporary.c_str(), 0);
+  return status;
+}
+
+Status ExportCollection(DaemonClient& client, const std::string& hash, const ExportOptions& options,
+                        ProgressLine& line) {
+  if (options.target == "-") return FailedPrecondition("a collection is a directory; name one with -o DIR");
+  BLOBD_ASSIGN_OR_RETURN(const std::vector<v1::CollectionEntry> entries, EntriesOf(client, hash));
+  std::vector<std::string> names;
+  Progress progress{line};
+  for (const v1::CollectionEntry& entry : entries) {
+    names.push_back(entry.name());
+    progress.total += entry.size();
+  }
+  if (const Status status = CheckFileNames(names); !status.ok()) {
+    return FailedPrecondition("the collection is not written: {}", Message(status));
+  }
+  const Place place = PlaceOf(options.target);
+  const Descriptor directory(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
+  const Status exists = AlreadyExists("{} exists and is not an empty directory; name another target",
+                                      EscapeForTerminal(options.target));
+  std::error_code error;
+  if (std::filesystem::exists(options.target, error) && !std::filesystem::is_empty(options.target, error)) return exists;
+
+  const std::string temporary = TemporaryName(place.name);
+  if (mkdirat(directory.get(), temporary.c_str(), 0777) != 0) return ErrnoStatus(errno, "mkdir in " + place.directory);
+  Status status;
+  {
+    const auto root = OpenBeneath(directory.get(), temporary, O_RDONLY | O_DIRECTORY, 0);
+    status = root.ok() ? WriteTree(client, entries, root->get(), progress) : root.status();
+  }
+  // Replaces an empty directory, and nothing else.
+  if (status.ok() && renameat(directory.get(), temporary.c_str(), directory.get(), place.name.c_str()) != 0) {
+    status = errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR ? exists
+                                                                       : ErrnoStatus(errno, "rename to " + options.target);
+  }
+  if (!status.ok()) std::filesystem::remove_all(std::filesystem::path(place.directory) / temporary, error);
+  return status;
+}
+
+}  // namespace blobd::client

@@ -1,0 +1,182 @@
+// queue, cancel, nodes-have, intents, transfers: what is wanted and how it goes.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "base/units.h"
+#include "base/utf8.h"
+#include "client/context.h"
+
+namespace blobd::client {
+namespace {
+
+// Calls `next` for page after page, until the last one or until `limit` rows are in `all`.
+template <typename Response, typename Request, typename Next, typename Rows>
+Status CollectPages(Request request, uint32_t limit, Next next, Rows rows, Response* all) {
+  request.set_page_size(limit == 0 || limit > 1000 ? 1000 : limit);
+  for (;;) {
+    auto page = next(request);
+    if (!page.ok()) return page.status();
+    const std::string token = page->next_page_token();
+    rows(all)->MergeFrom(*rows(&*page));
+    if (limit != 0 && rows(all)->size() >= static_cast<int>(limit)) {
+      all->set_next_page_token(token);
+      return OkStatus();
+    }
+    if (token.empty()) return OkStatus();
+    request.set_page_token(token);
+  }
+}
+
+std::string Format(const v1::Kind& kind) { return kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "hash_seq" : "raw"; }
+
+}  // namespace
+
+int RunQueue(Context& context, const QueueOptions& options) {
+  v1::QueueRequest request;
+  for (const std::string& wanted : options.wanted) {
+    const auto item = ItemOf(wanted, options);
+    if (!item.ok()) return Fail(item.status());
+    *request.add_items() = *item;
+  }
+  const auto response = context.daemon->Queue(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+    return kExitDone;
+  }
+  for (const v1::QueuedIntent& intent : response->intents()) {
+    if (context.style.quiet) {
+      fmt::print("{}\n", intent.intent_id());
+    } else {
+      fmt::print("intent {}{}\n", intent.intent_id(), intent.existed() ? " (queued before under this key)" : "");
+    }
+    for (const std::string& provider : intent.refused_providers()) {
+      fmt::print(stderr, "blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
+    }
+  }
+  return kExitDone;
+}
+
+int RunCancel(Context& context, const std::vector<uint64_t>& ids) {
+  v1::CancelRequest request;
+  for (const uint64_t id : ids) request.add_intent_ids(id);
+  const auto response = context.daemon->Cancel(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+  } else if (!context.style.quiet) {
+    for (const uint64_t id : response->cancelled()) fmt::print("intent {} cancelled\n", id);
+    for (const uint64_t id : response->already_ended()) fmt::print("intent {} had ended already; nothing to cancel\n", id);
+  }
+  return kExitDone;
+}
+
+int RunNodesHave(Context& context, const std::string& hash, const std::vector<std::string>& providers) {
+  v1::NodesHaveRequest request;
+  request.set_hash(hash);
+  for (const std::string& text : providers) {
+    auto provider = ProviderOf(text);
+    if (!provider.ok()) return Fail(provider.status());
+    *request.add_providers() = *std::move(provider);
+  }
+  const auto response = context.daemon->NodesHave(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+  } else if (!context.style.quiet) {
+    if (response->wanted()) {
+      fmt::print("{} of {} providers are new\n", response->added(), request.providers_size());
+    } else {
+      fmt::print("no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n", EscapeForTerminal(hash));
+    }
+    for (const std::string& provider : response->refused_providers()) {
+      fmt::print(stderr, "blobctl: provider {} is banned and was refused\n", EscapeForTerminal(provider));
+    }
+  }
+  return kExitDone;
+}
+
+int RunIntents(Context& context, const ListOptions& options) {
+  v1::ListIntentsRequest request;
+  request.set_scope(options.all ? v1::INTENT_SCOPE_UNSPECIFIED : v1::INTENT_SCOPE_UNFINISHED);
+  request.set_hash(options.hash);
+  request.set_label(options.label);
+  v1::ListIntentsResponse all;
+  const Status status = CollectPages(
+      request, options.limit, [&](const v1::ListIntentsRequest& r) { return context.daemon->ListIntents(r); },
+      [](v1::ListIntentsResponse* r) { return r->mutable_intents(); }, &all);
+  if (!status.ok()) return Fail(status);
+  if (context.style.is_json()) {
+    PrintJson(context.style, all);
+    return kExitDone;
+  }
+  Table table({"INTENT", "STATE", "HASH", "FORMAT", "PROGRESS", "SIZE", "RATE", "AGE", "LABEL"});
+  for (const v1::Intent& intent : all.intents()) {
+    if (context.style.quiet) {
+      fmt::print("{}\n", intent.intent_id());
+      continue;
+    }
+    const uint64_t total = intent.total_bytes() != 0 ? intent.total_bytes() : intent.claimed_bytes();
+    table.Add({std::to_string(intent.intent_id()), std::string(StateName(intent.state())),
+               ShownHash(context.style, intent.kind().hash()), Format(intent.kind()),
+               ShownPercent(intent.verified_bytes(), total), total == 0 ? "-" : FormatSize(total),
+               intent.rate() > 0 ? FormatRate(intent.rate()) : "-", ShownAge(intent.created_unix_ms()), intent.label()});
+  }
+  if (!context.style.quiet) table.Print(context.style);
+  return kExitDone;
+}
+
+int RunTransfers(Context& context, const ListOptions& options) {
+  v1::ListTransfersRequest request;
+  request.set_running_only(!options.all);
+  request.set_hash(options.hash);
+  v1::ListTransfersResponse all;
+  const Status status = CollectPages(
+      request, options.limit, [&](const v1::ListTransfersRequest& r) { return context.daemon->ListTransfers(r); },
+      [](v1::ListTransfersResponse* r) { return r->mutable_transfers(); }, &all);
+  if (!status.ok()) return Fail(status);
+  if (context.style.is_json()) {
+    PrintJson(context.style, all);
+    return kExitDone;
+  }
+  Table table({"TRANSFER", "STATE", "HASH", "PROVIDER", "VERIFIED", "RATE", "AGE", "REASON"});
+  for (const v1::Transfer& transfer : all.transfers()) {
+    if (context.style.quiet) {
+      fmt::print("{}\n", transfer.transfer_id());
+      continue;
+    }
+    table.Add({std::to_string(transfer.transfer_id()), std::string(StateName(transfer.state())),
+               ShownHash(context.style, transfer.kind().hash()), ShownHash(context.style, transfer.provider()),
+               FormatSize(transfer.verified_bytes()), transfer.rate() > 0 ? FormatRate(transfer.rate()) : "-",
+               ShownAge(transfer.started_unix_ms()), transfer.reason()});
+  }
+  if (!context.style.quiet) table.Print(context.style);
+  return kExitDone;
+}
+
+int RunBlobs(Context& context, const ListOptions& options) {
+  v1::ListBlobsResponse all;
+  const Status status = CollectPages(
+      v1::ListBlobsRequest(), options.limit, [&](const v1::ListBlobsRequest& r) { return context.daemon->ListBlobs(r); },
+      [](v1::ListBlobsResponse* r) { return r->mutable_blobs(); }, &all);
+  if (!status.ok()) return Fail(status);
+  if (context.style.is_json()) {
+    PrintJson(context.style, all);
+    return kExitDone;
+  }
+  Table table({"HASH", "STATE", "SIZE", "VERIFIED"});
+  for (const v1::Blob& blob : all.blobs()) {
+    if (context.style.quiet) {
+      fmt::print("{}\n", blob.hash());
+      continue;
+    }
+    table.Add({ShownHash(context.style, blob.hash()), blob.state() == v1::BLOB_STATE_COMPLETE ? "complete" : "partial",
+               blob.size() == 0 && !blob.size_proven() ? "-" : FormatSize(blob.size()),
+               FormatSize(blob.verified_bytes())});
+  }
+  if (!context.style.quiet) table.Print(context.style);
+  return kExitDone;
+}
+
+}  // namespace blobd::client

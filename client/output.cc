@@ -1,0 +1,105 @@
+#include "client/output.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/time.h"
+#include "base/units.h"
+#include "base/utf8.h"
+
+namespace blobd::client {
+namespace {
+
+std::string ToJson(const google::protobuf::Message& message, bool pretty) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = pretty;
+  options.always_print_primitive_fields = true;
+  std::string json;
+  if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
+  if (json.empty() || json.back() != '\n') json += '\n';
+  return json;
+}
+
+// Characters that a terminal shows for well-formed UTF-8 without combining marks.
+size_t Width(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+void PrintJson(const Style& style, const google::protobuf::Message& message) {
+  fmt::print("{}", ToJson(message, style.json == JsonForm::kPretty));
+}
+
+void PrintJsonLine(const google::protobuf::Message& message) {
+  fmt::print("{}", ToJson(message, false));
+  std::fflush(stdout);
+}
+
+void Table::Print(const Style& style) const {
+  std::vector<std::vector<std::string>> shown = rows_;
+  if (style.no_legend) shown.erase(shown.begin());
+  std::vector<size_t> widths(rows_.front().size(), 0);
+  for (auto& row : shown) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      row[i] = EscapeForTerminal(row[i]);
+      widths[i] = std::max(widths[i], Width(row[i]));
+    }
+  }
+  for (size_t r = 0; r < shown.size(); ++r) {
+    std::string line;
+    for (size_t i = 0; i < shown[r].size(); ++i) {
+      line += shown[r][i];
+      if (i + 1 < shown[r].size()) line.append(widths[i] - Width(shown[r][i]) + 2, ' ');
+    }
+    const bool head = r == 0 && !style.no_legend;
+    fmt::print("{}{}{}\n", head && style.colour ? "\x1b[1m" : "", line, head && style.colour ? "\x1b[0m" : "");
+  }
+}
+
+std::string ShownHash(const Style& style, const std::string& hash) { return style.full ? hash : hash.substr(0, 10); }
+
+std::string_view StateName(v1::IntentState state) {
+  switch (static_cast<int>(state)) {
+    case v1::INTENT_STATE_QUEUED: return "queued";
+    case v1::INTENT_STATE_WAITING: return "waiting";
+    case v1::INTENT_STATE_PARKED: return "parked";
+    case v1::INTENT_STATE_RUNNING: return "running";
+    case v1::INTENT_STATE_DONE: return "done";
+    case v1::INTENT_STATE_CANCELLED: return "cancelled";
+    case v1::INTENT_STATE_NO_PROVIDERS: return "no providers";
+    case v1::INTENT_STATE_FAILED: return "failed";
+    case v1::INTENT_STATE_DEADLINE_EXCEEDED: return "deadline exceeded";
+    default: return "unknown";
+  }
+}
+
+std::string_view StateName(v1::TransferState state) {
+  switch (static_cast<int>(state)) {
+    case v1::TRANSFER_STATE_WAITING: return "waiting";
+    case v1::TRANSFER_STATE_CONNECTING: return "connecting";
+    case v1::TRANSFER_STATE_REQUESTING: return "requesting";
+    case v1::TRANSFER_STATE_RECEIVING: return "receiving";
+    case v1::TRANSFER_STATE_VERIFYING: return "verifying";
+    case v1::TRANSFER_STATE_DONE: return "done";
+    case v1::TRANSFER_STATE_FAILED: return "failed";
+    case v1::TRANSFER_STATE_CANCELLED: return "cancelled";
+    default: return "unknown";
+  }
+}
+
+std::string ShownPercent(uint64_t part, uint64_t whole) {
+  if (whole == 0) return "-";
+  return fmt::format("{} %", static_cast<uint64_t>(static_cast<double>(part) * 100 / static_cast<double>(whole)));
+}
+
+std::string ShownAge(int64_t unix_ms) {
+  if (unix_ms == 0) return "-";
+  return FormatDuration(std::max(Duration::zero(), SystemClock().WallNow() - WallTime{unix_ms}));
+}
+
+}  // namespace blobd::client

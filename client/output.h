@@ -1,0 +1,52 @@
+// What blobctl prints: tables and sentences for people, JSON for programs. Text from outside is escaped before a terminal
+// sees it.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "blobd/v1/downloads.pb.h"
+
+namespace blobd::client {
+
+enum class JsonForm { kOff, kShort, kPretty };
+
+// How this run of blobctl talks.
+struct Style {
+  JsonForm json = JsonForm::kOff;
+  bool quiet = false;      // ids only
+  bool full = false;       // hashes in full
+  bool no_legend = false;  // tables without their head
+  bool colour = false;
+
+  bool is_json() const { return json != JsonForm::kOff; }
+};
+
+// Prints a message as one JSON document: protobuf's mapping, with fields of value 0 included.
+void PrintJson(const Style& style, const google::protobuf::Message& message);
+// The same on one line whatever the style: for streams.
+void PrintJsonLine(const google::protobuf::Message& message);
+
+class Table {
+ public:
+  explicit Table(std::vector<std::string> head) : rows_{std::move(head)} {}
+  void Add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  // Columns are aligned by what is shown, not by bytes.
+  void Print(const Style& style) const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string ShownHash(const Style& style, const std::string& hash);
+std::string_view StateName(v1::IntentState state);
+std::string_view StateName(v1::TransferState state);
+// "42 %", or "-" while the total is not known.
+std::string ShownPercent(uint64_t part, uint64_t whole);
+// "3 min 20 s" since then.
+std::string ShownAge(int64_t unix_ms);
+
+}  // namespace blobd::client

@@ -1,0 +1,91 @@
+#include "client/progress_line.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/units.h"
+#include "client/output.h"
+
+namespace blobd::client {
+namespace {
+
+constexpr size_t kBarCells = 24;
+
+size_t Columns() {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+std::string Bar(double share) {
+  const auto full = static_cast<size_t>(share * kBarCells);
+  std::string bar = "[";
+  bar.append(full, '=');
+  if (full < kBarCells) bar += '>';
+  bar.append(kBarCells - std::min(kBarCells, full + 1), ' ');
+  return bar + "]";
+}
+
+}  // namespace
+
+ProgressLine::ProgressLine(bool enabled) : enabled_(enabled && isatty(STDERR_FILENO) == 1) {}
+
+ProgressLine::~ProgressLine() { Clear(); }
+
+std::string ProgressText(const std::string& what, uint64_t done, uint64_t total, const std::string& tail,
+                         size_t columns) {
+  std::string line = what;
+  if (total > 0) {
+    const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
+    const std::string numbers =
+        fmt::format(" {:3.0f} %  {} of {}", share * 100, FormatSize(done), FormatSize(total));
+    // On a narrow terminal the bar goes first.
+    if (line.size() + 1 + kBarCells + 2 + numbers.size() + 2 + tail.size() <= columns) line += " " + Bar(share);
+    line += numbers;
+  } else if (done > 0) {
+    line += "  " + FormatSize(done);
+  }
+  if (!tail.empty()) line += "  " + tail;
+  return line.substr(0, columns);
+}
+
+void ProgressLine::Show(const v1::Intent& intent) {
+  if (!enabled_) return;
+  const uint64_t total = intent.total_bytes() != 0 ? intent.total_bytes() : intent.claimed_bytes();
+  std::string tail;
+  if (intent.state() == v1::INTENT_STATE_RUNNING) {
+    if (intent.total_blobs() > 1) tail += fmt::format("{}/{} blobs  ", intent.complete_blobs(), intent.total_blobs());
+    tail += FormatRate(intent.rate());
+    if (intent.rate() > 0 && total > intent.verified_bytes()) {
+      const double left = static_cast<double>(total - intent.verified_bytes()) / intent.rate();
+      if (left < 1e6) tail += "  ETA " + FormatDuration(seconds(static_cast<int64_t>(left) + 1));
+    }
+  } else {
+    tail = std::string(StateName(intent.state()));
+    if (!intent.waits_for().empty()) tail += ": " + intent.waits_for();
+  }
+  Draw(ProgressText(intent.kind().hash().substr(0, 10), intent.verified_bytes(), total, tail, Columns() - 1));
+}
+
+void ProgressLine::Show(const std::string& what, uint64_t done, uint64_t total) {
+  if (enabled_) Draw(ProgressText(what, done, total, "", Columns() - 1));
+}
+
+void ProgressLine::Draw(const std::string& line) {
+  fmt::print(stderr, "\r\x1b[K{}", line);
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+void ProgressLine::Clear() {
+  if (!drawn_) return;
+  fmt::print(stderr, "\r\x1b[K");
+  std::fflush(stderr);
+  drawn_ = false;
+}
+
+}  // namespace blobd::client

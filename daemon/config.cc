@@ -1,0 +1,174 @@
+#include "daemon/config.h"
+
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <optional>
+#include <sstream>
+
+namespace blobd::daemon {
+namespace {
+
+constexpr std::string_view kLogLevels = "debug, info, notice, warning, error";
+
+std::string FromEnv(const char* name, const std::string& fallback) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : fallback;
+}
+
+// One key: reads its node into the configuration. The error says what would be valid.
+using Apply = std::function<Status(const toml::node&, Config*)>;
+
+Status Expected(std::string_view what) { return InvalidArgument("expected {}", what); }
+
+Apply Text(std::string Config::*member) {
+  return [member](const toml::node& node, Config* config) {
+    const auto value = node.value_exact<std::string>();
+    if (!value) return Expected("a text in quotes");
+    config->*member = *value;
+    return OkStatus();
+  };
+}
+
+// A whole number between `low` and `high`, put where `place` says.
+template <typename Place>
+Apply Number(int64_t low, int64_t high, Place place) {
+  return [low, high, place](const toml::node& node, Config* config) {
+    const auto value = node.value_exact<int64_t>();
+    if (!value || *value < low || *value > high) return Expected(fmt::format("a whole number from {} to {}", low, high));
+    place(*config, *value);
+    return OkStatus();
+  };
+}
+
+template <typename Place>
+Apply Millis(int64_t low, int64_t high, Place place) {
+  return Number(low, high, [place](Config& config, int64_t value) { place(config) = milliseconds(value); });
+}
+
+template <typename Place>
+Apply Limit(Place place) {
+  return Number(1, 1'000'000, [place](Config& config, int64_t value) { place(config) = static_cast<uint32_t>(value); });
+}
+
+Status ApplyListen(const toml::node& node, Config* config) {
+  const std::string_view expected = "a list with one address, as in [\"[::]:11205\"]";
+  const toml::array* list = node.as_array();
+  if (list == nullptr || list->size() != 1) return Expected(expected);
+  const auto text = list->get(0)->value_exact<std::string>();
+  const auto address = text ? SocketAddress::Parse(*text) : std::nullopt;
+  if (!address) return Expected(expected);
+  config->listen = *address;
+  return OkStatus();
+}
+
+Status ApplyLogLevel(const toml::node& node, Config* config) {
+  const auto value = node.value_exact<std::string>();
+  if (!value || (", " + std::string(kLogLevels) + ",").find(", " + *value + ",") == std::string::npos) {
+    return Expected(fmt::format("one of {}", kLogLevels));
+  }
+  config->log_level = *value;
+  return OkStatus();
+}
+
+const std::map<std::string, Apply>& Keys() {
+  static const std::map<std::string, Apply> keys = {
+      {"state_dir", Text(&Config::state_dir)},
+      {"socket", Text(&Config::socket)},
+      {"socket_group", Text(&Config::socket_group)},
+      {"listen", ApplyListen},
+      {"log_level", ApplyLogLevel},
+      {"workers", Number(0, 256, [](Config& c, int64_t v) { c.workers = static_cast<uint32_t>(v); })},
+      {"drain_grace_ms", Millis(0, 600'000, [](Config& c) -> Duration& { return c.engine.drain_grace; })},
+      {"stall_timeout_ms", Millis(100, 600'000, [](Config& c) -> Duration& { return c.stall_timeout; })},
+      {"intents_per_uid",
+       Number(1, 100'000'000, [](Config& c, int64_t v) { c.engine.intents_per_uid = static_cast<size_t>(v); })},
+      {"limits.requests", Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.requests; })},
+      {"limits.requests_per_node",
+       Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.requests_per_node; })},
+      {"limits.connections", Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.connections; })},
+      {"limits.dials_per_hash", Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.dials_per_hash; })},
+      {"retry.initial_delay_ms",
+       Millis(1, 3'600'000, [](Config& c) -> Duration& { return c.engine.schedule.node_retry.initial_delay; })},
+      {"retry.retries", Number(0, 1000, [](Config& c, int64_t v) {
+         c.engine.schedule.node_retry.retries = static_cast<uint32_t>(v);
+       })},
+      {"retry.unreachable_first_ms",
+       Millis(1, 86'400'000, [](Config& c) -> Duration& { return c.engine.schedule.node_retry.unreachable_first; })},
+      {"retry.unreachable_max_ms",
+       Millis(1, 86'400'000, [](Config& c) -> Duration& { return c.engine.schedule.node_retry.unreachable_max; })},
+  };
+  return keys;
+}
+
+Status At(const std::string& file, const toml::source_region& region, const std::string& message) {
+  return InvalidArgument("{}:{}: {}", file, region.begin.line, message);
+}
+
+Status ApplyTable(const toml::table& table, const std::string& prefix, const std::string& file, Config* config) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (const toml::table* inner = node.as_table()) {
+      const auto next = Keys().lower_bound(name + ".");
+      if (next != Keys().end() && next->first.starts_with(name + ".")) {
+        BLOBD_RETURN_IF_ERROR(ApplyTable(*inner, name + ".", file, config));
+        continue;
+      }
+    }
+    const auto it = Keys().find(name);
+    if (it == Keys().end()) return At(file, key.source(), fmt::format("unknown key {}", name));
+    if (const Status status = it->second(node, config); !status.ok()) {
+      return At(file, node.source(), fmt::format("{}: {}", name, Message(status)));
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Config DefaultConfig() {
+  Config config;
+  config.listen = *SocketAddress::Parse("[::]:11205");
+  if (geteuid() == 0) {
+    config.state_dir = "/var/lib/blobd";
+    config.socket = "/run/blobd/blobd.sock";
+  } else {
+    const std::string home = FromEnv("HOME", "/");
+    config.state_dir = FromEnv("XDG_STATE_HOME", home + "/.local/state") + "/blobd";
+    config.socket = FromEnv("XDG_RUNTIME_DIR", fmt::format("/run/user/{}", geteuid())) + "/blobd/blobd.sock";
+  }
+  // systemd's StateDirectory=.
+  config.state_dir = FromEnv("STATE_DIRECTORY", config.state_dir);
+  return config;
+}
+
+std::string DefaultConfigFile() {
+  if (geteuid() == 0) return "/etc/blobd/blobd.toml";
+  return FromEnv("XDG_CONFIG_HOME", FromEnv("HOME", "/") + "/.config") + "/blobd/blobd.toml";
+}
+
+Status ApplyToml(std::string_view text, const std::string& file, Config* config) {
+  Config changed = *config;
+  try {
+    BLOBD_RETURN_IF_ERROR(ApplyTable(toml::parse(text, file), "", file, &changed));
+  } catch (const toml::parse_error& error) {
+    return At(file, error.source(), std::string(error.description()));
+  }
+  *config = std::move(changed);
+  return OkStatus();
+}
+
+Status ApplyFile(const std::string& file, Config* config) {
+  std::ifstream stream(file);
+  if (!stream) return ErrnoStatus(errno, "open " + file);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return ApplyToml(text.str(), file, config);
+}
+
+}  // namespace blobd::daemon

@@ -1,0 +1,38 @@
+// Config: what the daemon is told to do, from built-in defaults, a TOML file and the command line, in this order.
+// Unknown keys and bad values are errors with file, line and the valid range; nothing is guessed.
+//
+// Values; any thread. Sizes and durations carry their unit in the key.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/socket_address.h"
+#include "base/status.h"
+#include "engine/engine.h"
+
+namespace blobd::daemon {
+
+struct Config {
+  std::string state_dir;
+  std::string socket;
+  std::string socket_group;  // empty: the group of the process
+  SocketAddress listen;
+  std::string log_level = "info";
+  uint32_t workers = 0;  // 0: one per core, at least 2
+  engine::EngineOptions engine;
+  Duration stall_timeout = seconds(10);
+};
+
+// The defaults for this user: the system's places for root, the user's own ones (XDG) for anybody else.
+Config DefaultConfig();
+// The file that is read when none is named, whether it exists or not.
+std::string DefaultConfigFile();
+
+// Applies `toml`, which was read from `file`, to `config`. On error nothing is changed.
+Status ApplyToml(std::string_view toml, const std::string& file, Config* config);
+// Reads and applies a file. kNotFound if there is none.
+Status ApplyFile(const std::string& file, Config* config);
+
+}  // namespace blobd::daemon

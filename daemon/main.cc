@@ -1,0 +1,100 @@
+// blobd: the daemon's command line.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "daemon/config.h"
+#include "daemon/log_sink.h"
+#include "daemon/node.h"
+#include "daemon/version.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
+namespace blobd::daemon {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+struct Arguments {
+  std::string config_file;
+  std::optional<std::string> state_dir;
+  std::optional<std::string> socket;
+  std::optional<std::string> listen;
+  std::optional<std::string> log_level;
+  bool check_config = false;
+};
+
+StatusOr<Config> MakeConfig(const Arguments& arguments) {
+  Config config = DefaultConfig();
+  const bool named = !arguments.config_file.empty();
+  const std::string file = named ? arguments.config_file : DefaultConfigFile();
+  const Status status = ApplyFile(file, &config);
+  if (!status.ok() && (named || status.code() != StatusCode::kNotFound)) return status;
+  if (arguments.state_dir) config.state_dir = *arguments.state_dir;
+  if (arguments.socket) config.socket = *arguments.socket;
+  if (arguments.log_level) config.log_level = *arguments.log_level;
+  if (arguments.listen) {
+    const auto address = SocketAddress::Parse(*arguments.listen);
+    if (!address) return InvalidArgument("--listen: \"{}\" is no address: IP:PORT or [IPV6]:PORT", *arguments.listen);
+    config.listen = *address;
+  }
+  return config;
+}
+
+int Run(const Arguments& arguments) {
+  const auto config = MakeConfig(arguments);
+  if (!config.ok()) {
+    fmt::print(stderr, "blobd: {}\n", Message(config.status()));
+    return kExitUsage;
+  }
+  if (arguments.check_config) {
+    fmt::print("The configuration is valid.\n");
+    return 0;
+  }
+  LogSink log(config->log_level);
+  Status result;
+  {
+    auto node = Node::Open(*config, log);
+    result = node.ok() ? (*node)->Run() : node.status();
+  }
+  if (result.ok()) return 0;
+  log.Write(engine::LogLevel::kError, "cannot run: " + Message(result));
+  return kExitFailed;
+}
+
+}  // namespace
+}  // namespace blobd::daemon
+
+int main(int argc, char** argv) {
+  using blobd::daemon::Arguments;
+  CLI::App app{"The machine's download daemon for immutable content. Runs in the foreground."};
+  Arguments arguments;
+  app.add_option("--config", arguments.config_file, "Read this file instead of the default one")->type_name("FILE");
+  app.add_option("--state-dir", arguments.state_dir, "Where blobs and databases are kept")->type_name("DIR");
+  app.add_option("--socket", arguments.socket, "The Unix socket to serve on")->type_name("PATH");
+  app.add_option("--listen", arguments.listen, "The UDP address for QUIC; port 0: any")->type_name("IP:PORT");
+  app.add_option("--log-level", arguments.log_level, "Leave out what matters less than this")
+      ->check(CLI::IsMember({"debug", "info", "notice", "warning", "error"}))
+      ->type_name("LEVEL");
+  app.add_flag("--check-config", arguments.check_config, "Only check the configuration");
+  app.set_version_flag("--version", std::string("blobd ") + blobd::daemon::kVersion);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : blobd::daemon::kExitUsage;
+  }
+  const int code = blobd::daemon::Run(arguments);
+  std::fflush(nullptr);
+#if defined(__SANITIZE_ADDRESS__)
+  __lsan_do_leak_check();
+#endif
+  // Everything of ours is closed and synced. gRPC's own clean-up at exit can hang for ten seconds.
+  _exit(code);
+}

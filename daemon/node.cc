@@ -1,0 +1,193 @@
+#include "daemon/node.h"
+
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include "daemon/version.h"
+#include "quic/endpoint.h"
+#include "quic/identity.h"
+#include "rpc/listener.h"
+
+namespace blobd::daemon {
+namespace {
+
+using engine::LogLevel;
+
+// How long calls may go on after everything else has been drained.
+constexpr Duration kRpcGrace = milliseconds(500);
+
+// gRPC's descriptors take numbers of their own, transfers hold files open: take what the system allows.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+size_t WorkerCount(uint32_t configured) {
+  if (configured != 0) return configured;
+  return std::max(2u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Node>> Node::Open(const Config& config, LogSink& log) {
+  RaiseDescriptorLimit();
+  BLOBD_ASSIGN_OR_RETURN(StateDir state_dir, StateDir::Lock(config.state_dir));
+  std::unique_ptr<Node> node(new Node(config, log, std::move(state_dir)));
+  BLOBD_RETURN_IF_ERROR(node->OpenParts());
+  return node;
+}
+
+Node::Node(const Config& config, LogSink& log, StateDir state_dir)
+    : config_(config), log_(log), state_dir_(std::move(state_dir)) {}
+
+Status Node::OpenParts() {
+  if (const std::string warning = state_dir_.CheckMachineId(); !warning.empty()) {
+    log_.Write(LogLevel::kWarning, warning);
+  }
+  BLOBD_ASSIGN_OR_RETURN(control_, loop::Loop::Create());
+  BLOBD_ASSIGN_OR_RETURN(network_loop_, loop::Loop::Create());
+  BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
+  file_system_ = std::make_unique<store::RealFileSystem>();
+  workers_ = std::make_unique<loop::WorkerPool>(WorkerCount(config_.workers));
+  BLOBD_ASSIGN_OR_RETURN(registry_, registry::SqliteRegistry::Open(state_dir_.File("registry.db"), *control_, {}));
+  const store::DiskStore::Options store_options;
+  BLOBD_ASSIGN_OR_RETURN(store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
+
+  BLOBD_ASSIGN_OR_RETURN(const quic::Identity identity, quic::Identity::LoadOrCreate(state_dir_.File("node.key")));
+  quic::EndpointOptions endpoint_options;
+  endpoint_options.listen = config_.listen;
+  BLOBD_ASSIGN_OR_RETURN(auto endpoint, quic::Endpoint::Open(*network_loop_, identity, endpoint_options));
+  identity_.version = kVersion;
+  identity_.node_id = identity.node_id();
+  identity_.listen_addresses = {endpoint->local_address().ToString()};
+  identity_.started = SystemClock().WallNow();
+  identity_.state_directory = state_dir_.path();
+  identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
+  network_ = std::make_unique<transfer::QuicNetwork>(
+      transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()}, std::move(endpoint),
+      transfer::QuicNetworkOptions{config_.stall_timeout});
+
+  engine::EngineOptions engine_options = config_.engine;
+  engine_options.schedule.self = identity.node_id();
+  engine_options.schedule.seed = SystemClock().Now().nanos();
+  engine_ = std::make_unique<engine::Engine>(
+      engine::Engine::Deps{*control_, *control_, SystemClock(), *registry_, *store_, *network_,
+                           [this] { return workers_->MakeStrand(); }, log_},
+      engine_options);
+  return OpenSocket();
+}
+
+Status Node::OpenSocket() {
+  const int inherited = sd_listen_fds(1);
+  if (inherited > 1) return InvalidArgument("{} sockets were passed in; one is taken", inherited);
+  if (inherited == 1) {
+    listening_ = SD_LISTEN_FDS_START;
+    return OkStatus();
+  }
+  // The directory of a default place may be missing for a user's own daemon.
+  const size_t slash = config_.socket.rfind('/');
+  if (slash != std::string::npos && slash > 0) mkdir(config_.socket.substr(0, slash).c_str(), 0755);
+  BLOBD_ASSIGN_OR_RETURN(listening_, rpc::Listener::Bind(config_.socket, config_.socket_group));
+  socket_is_ours_ = true;
+  return OkStatus();
+}
+
+Status Node::WatchSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signal_fd_ < 0) return ErrnoStatus(errno, "signalfd");
+  return control_->Watch(signal_fd_, EPOLLIN, [this](uint32_t) { OnSignal(); });
+}
+
+void Node::OnSignal() {
+  signalfd_siginfo info{};
+  while (read(signal_fd_, &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      log_.Write(LogLevel::kNotice, "SIGHUP: the configuration is read at start only; restart to apply changes");
+    } else if (stopping_) {
+      log_.Write(LogLevel::kWarning, "stopped by a second signal");
+      _exit(1);
+    } else {
+      BeginShutdown();
+    }
+  }
+}
+
+Status Node::Run() {
+  network_thread_ = std::thread([this] { network_loop_->Run(); });
+  control_->Post([this] {
+    engine_->Start([this](const Status& status) {
+      result_ = status;
+      if (status.ok()) return Serve();
+      control_->Stop();
+    });
+  });
+  control_->Run();
+  return result_;
+}
+
+void Node::Serve() {
+  auto server = rpc::Server::Start({*engine_, *store_, *workers_, *control_}, identity_, std::exchange(listening_, -1),
+                                   rpc::PeerLimits{});
+  if (!server.ok()) {
+    result_ = server.status();
+    return control_->Stop();
+  }
+  server_ = *std::move(server);
+  log_.Write(LogLevel::kNotice,
+             fmt::format("blobd {} is ready: node {}, UDP {}, socket {}", kVersion, identity_.node_id.ToHex(),
+                         identity_.listen_addresses.front(), config_.socket));
+  sd_notifyf(0, "READY=1\nSTATUS=Serving as node %s", identity_.node_id.ToHex().c_str());
+}
+
+void Node::BeginShutdown() {
+  stopping_ = true;
+  log_.Write(LogLevel::kNotice, "shutting down: running transfers end or are cut, intents stay");
+  sd_notify(0, "STOPPING=1\nSTATUS=Draining");
+  engine_->Drain([this] { StopServing(); });
+}
+
+// gRPC's shutdown waits for its calls, and these need the control loop: so it happens on a thread of its own.
+void Node::StopServing() {
+  shutdown_thread_ = std::thread([this] {
+    if (server_ != nullptr) server_->Shutdown(kRpcGrace);
+    control_->Post([this] { control_->Stop(); });
+  });
+}
+
+Node::~Node() {
+  if (shutdown_thread_.joinable()) shutdown_thread_.join();
+  if (network_thread_.joinable()) {
+    network_loop_->Stop();
+    network_thread_.join();
+  }
+  workers_.reset();  // runs what was posted to it; what that answers is not heard any more
+  server_.reset();
+  engine_.reset();
+  network_.reset();
+  store_.reset();
+  registry_.reset();
+  if (listening_ >= 0) close(listening_);
+  if (socket_is_ours_) unlink(config_.socket.c_str());
+  if (signal_fd_ >= 0) {
+    control_->Unwatch(signal_fd_);
+    close(signal_fd_);
+  }
+}
+
+}  // namespace blobd::daemon

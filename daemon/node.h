@@ -1,0 +1,67 @@
+// Node: the whole daemon, wired by hand: loops, workers, store, registry, network, engine, API. main.cc makes one.
+//
+// Thread: made, run and destroyed on the main thread, whose loop is the control loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "base/status.h"
+#include "daemon/config.h"
+#include "daemon/log_sink.h"
+#include "daemon/state_dir.h"
+#include "engine/engine.h"
+#include "loop/loop.h"
+#include "loop/worker_pool.h"
+#include "registry/sqlite_registry.h"
+#include "rpc/server.h"
+#include "store/disk_store.h"
+#include "transfer/quic_network.h"
+
+namespace blobd::daemon {
+
+class Node {
+ public:
+  // Opens everything that may fail: state directory, databases, sockets.
+  static StatusOr<std::unique_ptr<Node>> Open(const Config& config, LogSink& log);
+  ~Node();
+
+  // Serves until SIGTERM or SIGINT, then drains. Returns what went wrong, if anything did.
+  Status Run();
+
+ private:
+  Node(const Config& config, LogSink& log, StateDir state_dir);
+  Status OpenParts();
+  Status OpenSocket();
+  Status WatchSignals();
+  void OnSignal();
+  void Serve();
+  void BeginShutdown();
+  void StopServing();
+
+  const Config config_;
+  LogSink& log_;
+  StateDir state_dir_;
+  Status result_;
+  bool stopping_ = false;
+  int signal_fd_ = -1;
+  int listening_ = -1;
+  bool socket_is_ours_ = false;
+  rpc::DaemonIdentity identity_;
+
+  // In the order of their dependencies; taken down in reverse by the destructor.
+  std::unique_ptr<loop::Loop> control_;
+  std::unique_ptr<loop::Loop> network_loop_;
+  std::unique_ptr<store::RealFileSystem> file_system_;
+  std::unique_ptr<loop::WorkerPool> workers_;
+  std::unique_ptr<registry::SqliteRegistry> registry_;
+  std::unique_ptr<store::DiskStore> store_;
+  std::unique_ptr<transfer::QuicNetwork> network_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<rpc::Server> server_;
+  std::thread network_thread_;
+  std::thread shutdown_thread_;
+};
+
+}  // namespace blobd::daemon

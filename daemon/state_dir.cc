@@ -1,0 +1,73 @@
+#include "daemon/state_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <utility>
+
+namespace blobd::daemon {
+namespace {
+
+Status MakeDirectories(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string parent = path.substr(0, slash);
+    if (mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST) return ErrnoStatus(errno, "mkdir " + parent);
+  }
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, "mkdir " + path);
+  return OkStatus();
+}
+
+std::string FirstLine(const std::string& path) {
+  std::ifstream stream(path);
+  std::string line;
+  std::getline(stream, line);
+  return line;
+}
+
+}  // namespace
+
+StatusOr<StateDir> StateDir::Lock(const std::string& path) {
+  BLOBD_RETURN_IF_ERROR(MakeDirectories(path));
+  const std::string file = path + "/LOCK";
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return ErrnoStatus(errno, "open " + file);
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    close(fd);
+    if (error == EWOULDBLOCK) return FailedPrecondition("another blobd uses {}; stop it, or name another --state-dir", path);
+    return ErrnoStatus(error, "lock " + file);
+  }
+  return StateDir(path, fd);
+}
+
+StateDir::StateDir(StateDir&& other) noexcept : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+StateDir::~StateDir() {
+  if (lock_ >= 0) close(lock_);
+}
+
+std::string StateDir::CheckMachineId() const {
+  const std::string now = FirstLine("/etc/machine-id");
+  if (now.empty()) return "";
+  const std::string file = File("node.machine-id");
+  const std::string before = FirstLine(file);
+  if (before == now) return "";
+  if (before.empty()) {
+    const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return "";
+    const std::string line = now + "\n";
+    const bool written = write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+    close(fd);
+    return written ? "" : "could not write " + file;
+  }
+  return fmt::format(
+      "the node key in {} was made on another machine: if this is a copy of that machine's disk, stop blobd and remove "
+      "node.key and node.machine-id here, or both machines share one identity",
+      path_);
+}
+
+}  // namespace blobd::daemon

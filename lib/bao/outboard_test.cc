@@ -1,0 +1,99 @@
+#include "bao/outboard.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <utility>
+
+#include "bao/naive_for_test.h"
+
+namespace blobd::bao {
+namespace {
+
+TEST(OutboardTest, RandomSizesAndPieces) {
+  Rng rng(1);
+  std::vector<uint64_t> sizes = {0, 1, 1023, 1024, 1025, 16383, 16384, 16385, 32768, 49152, 49153};
+  for (int i = 0; i < 150; ++i) sizes.push_back(RandomSize(rng));
+  for (uint64_t size : sizes) {
+    SCOPED_TRACE(size);
+    const NaiveBlob blob(RandomContent(static_cast<size_t>(size), rng.Next()));
+    OutboardBuilder builder;
+    ByteView rest = blob.content();
+    const size_t max_piece = rng.Chance(0.3) ? 1000 : 300'000;
+    while (!rest.empty()) {
+      const size_t piece = std::min<size_t>(rest.size(), rng.Below(max_piece));
+      builder.Append(rest.first(piece));
+      rest = rest.subspan(piece);
+    }
+    EXPECT_EQ(builder.size(), size);
+    Bytes outboard;
+    const OutboardBuilder::Result result = builder.Finish(&outboard);
+    EXPECT_EQ(result.size, size);
+    EXPECT_EQ(result.root, blob.hash());
+    EXPECT_EQ(outboard, blob.outboard());
+    EXPECT_EQ(outboard.size(), OutboardSize(size));
+  }
+}
+
+// More groups than one block keeps; the outboard is checked by decoding with it, since hashing it
+// naively takes long.
+TEST(OutboardTest, ManyBlocks) {
+  for (uint64_t groups : {4096u, 4097u, 8193u, 12289u}) {
+    SCOPED_TRACE(groups);
+    const uint64_t size = (groups - 1) * kGroupSize + 100;
+    const Bytes piece = RandomContent(64 * kGroupSize, groups);
+    const auto data_at = [&](uint64_t offset) {
+      return piece[static_cast<size_t>(offset % piece.size())];
+    };
+    OutboardBuilder builder;
+    blake3::Hasher hasher;
+    for (uint64_t at = 0; at < size; at += piece.size()) {
+      const ByteView part =
+          ByteView(piece).first(static_cast<size_t>(std::min<uint64_t>(piece.size(), size - at)));
+      builder.Append(part);
+      hasher.Update(part);
+    }
+    Bytes outboard;
+    const auto result = builder.Finish([&](ByteView part) {
+      EXPECT_LE(part.size(), kMaxOutboardPiece);
+      outboard.insert(outboard.end(), part.begin(), part.end());
+    });
+    EXPECT_EQ(result.root, hasher.Finish());
+    ASSERT_EQ(outboard.size(), OutboardSize(size));
+
+    class Source : public BlobSource {
+     public:
+      Source(const Bytes& outboard, std::function<uint8_t(uint64_t)> data_at)
+          : outboard_(outboard), data_at_(std::move(data_at)) {}
+      Status ReadData(uint64_t offset, MutableBytes out) override {
+        for (uint8_t& byte : out) byte = data_at_(offset++);
+        return OkStatus();
+      }
+      Status ReadPair(uint64_t index, std::array<uint8_t, 64>* out) override {
+        std::copy_n(outboard_.begin() + static_cast<ptrdiff_t>(index * 64), 64, out->begin());
+        return OkStatus();
+      }
+
+     private:
+      const Bytes& outboard_;
+      std::function<uint8_t(uint64_t)> data_at_;
+    };
+    Source source(outboard, data_at);
+    // The first chunk of every seventh group, and the end: every block, and all levels.
+    ChunkSelection wanted = ChunkSelection::LastChunk();
+    for (uint64_t group = 0; group < groups; group += 700)
+      wanted.chunks.Insert({group * 16, group * 16 + 1});
+    for (uint64_t group = 4094; group < groups && group < 4100; ++group) {
+      wanted.chunks.Insert({group * 16, group * 16 + 16});
+    }
+    Encoder encoder(result.root, size, wanted, source);
+    Bytes out(1 << 20);
+    while (!encoder.done()) {
+      const auto filled = encoder.Fill(out);
+      ASSERT_TRUE(filled.ok()) << filled.status();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace blobd::bao

@@ -1,0 +1,280 @@
+#include "engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/overloaded.h"
+
+namespace blobd::engine {
+namespace {
+
+constexpr uint64_t kIntentIdBlock = 20'000;
+constexpr uint64_t kTransferIdBlock = 1'000'000;
+// Ids of transfers left when the next block is asked for: far more than can start until it is here.
+constexpr uint64_t kTransferIdReserve = kTransferIdBlock / 2;
+
+}  // namespace
+
+Engine::Engine(Deps deps, EngineOptions options)
+    : deps_(std::move(deps)),
+      options_(std::move(options)),
+      intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock) {}
+
+Engine::~Engine() {
+  for (const TimerId timer : {timer_, sampling_, drain_timer_}) {
+    if (timer != 0) deps_.timers.CancelTimer(timer);
+  }
+}
+
+// ---- Starting and draining ----
+
+void Engine::Start(UniqueFunction<void(Status)> done) {
+  deps_.network.SetSink(this);
+  auto shared_done = std::make_shared<UniqueFunction<void(Status)>>(std::move(done));
+  intent_ids_.SetOnMore([this](const Status& status) {
+    for (auto waiting = std::exchange(waiting_for_ids_, {}); auto& pending : waiting) Admit(pending);
+    if (!status.ok()) deps_.log.Write(LogLevel::kError, {}, "no new intent ids: " + Message(status));
+  });
+  const auto load = [this, shared_done](StatusOr<registry::IdBlock> block) {
+    if (!block.ok()) return (*shared_done)(block.status());
+    deps_.registry.Load([this, shared_done, block = *block](StatusOr<registry::Snapshot> snapshot) {
+      if (!snapshot.ok()) return (*shared_done)(snapshot.status());
+      schedule::Options options = options_.schedule;
+      options.first_transfer_id = block.first;
+      transfer_ids_end_ = block.end;
+      scheduler_ = std::make_unique<schedule::Scheduler>(options);
+      Restore(*std::move(snapshot));
+      (*shared_done)(OkStatus());
+    });
+  };
+  intent_ids_.Start([this, shared_done, load](const Status& status) {
+    if (!status.ok()) return (*shared_done)(status);
+    deps_.registry.ReserveIds(registry::IdSpace::kTransfer, kTransferIdBlock, load);
+  });
+}
+
+void Engine::Drain(UniqueFunction<void()> done) {
+  drained_ = std::move(done);
+  draining_ = true;
+  if (scheduler_ == nullptr) return CheckDrained(true);
+  Deliver(schedule::Drain{});
+  drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + options_.drain_grace, [this] {
+    drain_timer_ = 0;
+    for (const auto& [transfer, kind] : kind_of_transfer_) deps_.network.StopGet(transfer);
+    // What does not answer a stop within another second is left: its verified bytes are in the store all the same.
+    drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + seconds(1), [this] {
+      drain_timer_ = 0;
+      CheckDrained(true);
+    });
+  });
+  CheckDrained(false);
+}
+
+void Engine::CheckDrained(bool out_of_time) {
+  if (!draining_ || !drained_ || (!out_of_time && !kind_of_transfer_.empty())) return;
+  if (drain_timer_ != 0) deps_.timers.CancelTimer(std::exchange(drain_timer_, 0));
+  deps_.store.Flush(deps_.control, [this, done = std::exchange(drained_, nullptr)](const Status& status) mutable {
+    if (!status.ok()) deps_.log.Write(LogLevel::kError, {}, "flush at shutdown: " + Message(status));
+    // Behind every commit that is under way: registry answers come in order.
+    deps_.registry.Commit({}, [done = std::move(done)](const Status&) mutable { done(); });
+  });
+}
+
+// ---- Events in, effects out ----
+
+void Engine::Deliver(schedule::Event event) {
+  events_.push_back(std::move(event));
+  if (std::exchange(delivering_, true)) return;
+  while (!events_.empty()) {
+    const schedule::Event next = std::move(events_.front());
+    events_.pop_front();
+    effects_.clear();
+    scheduler_->Step(deps_.timers.Now(), next, effects_);
+    for (const schedule::Effect& effect : effects_) Execute(effect);
+  }
+  delivering_ = false;
+  ArmTimer();
+  CommitChanges();
+}
+
+void Engine::Execute(const schedule::Effect& effect) {
+  std::visit(
+      Overloaded{
+          [&](const schedule::LookInStore& e) { ExecuteLook(e); },
+          [&](const schedule::Dial& e) { ExecuteDial(e.node); },
+          [&](const schedule::GiveUpDial& e) { deps_.network.Disconnect(e.node); },
+          [&](const schedule::Disconnect& e) {
+            deps_.log.Write(LogLevel::kDebug, {.provider = e.node}, "closing the connection: " + e.reason);
+            deps_.network.Disconnect(e.node);
+          },
+          [&](const schedule::StartTransfer& e) { ExecuteStart(e); },
+          [&](const schedule::StopTransfer& e) { deps_.network.StopGet(e.transfer); },
+          [&](const schedule::FinishIntent& e) { Finish(e); },
+          [&](const schedule::RememberProvider& e) {
+            changes_.push_back(registry::PutProvider{{e.hash, e.provider}});
+          },
+          [&](const schedule::ForgetProvider& e) {
+            changes_.push_back(registry::DropProvider{{e.hash, e.provider}});
+          },
+          [&](const schedule::BanProvider& e) { ExecuteBan(e); },
+      },
+      effect);
+}
+
+void Engine::ExecuteLook(const schedule::LookInStore& effect) {
+  transfer::TakeInventory(
+      deps_.store, deps_.make_strand(), effect.kind,
+      [this, request = effect.request, kind = effect.kind](StatusOr<transfer::Inventory> inventory) mutable {
+        // On a worker: only hand over.
+        deps_.control.Post([this, request, kind, inventory = std::move(inventory)]() mutable {
+          OnInventory(request, kind, std::move(inventory));
+        });
+      });
+}
+
+void Engine::OnInventory(RequestId request, const Kind& kind, StatusOr<transfer::Inventory> inventory) {
+  schedule::StoreAnswered answer;
+  answer.request = request;
+  if (!inventory.ok()) {
+    answer.state = schedule::StoreAnswered::State::kFailed;
+    answer.reason = Message(inventory.status());
+  } else {
+    answer.state = inventory->complete() ? schedule::StoreAnswered::State::kComplete
+                                         : schedule::StoreAnswered::State::kIncomplete;
+    answer.verified_bytes = inventory->verified_bytes();
+    answer.total_bytes = inventory->total_bytes();
+    if (const auto it = kinds_.find(kind); it != kinds_.end()) {
+      it->second.verified_bytes = answer.verified_bytes;
+      it->second.total_bytes = answer.total_bytes;
+      it->second.total_blobs = inventory->total_blobs();
+      it->second.complete_blobs = inventory->complete_blobs();
+    }
+  }
+  Deliver(std::move(answer));
+}
+
+void Engine::ExecuteDial(const NodeId& node) {
+  std::vector<SocketAddress> addresses = addresses_.ToDial(node);
+  if (addresses.empty()) {
+    return Deliver(schedule::DialFailed{node, false, "no address of this node is known"});
+  }
+  deps_.network.Dial(node, std::move(addresses));
+}
+
+void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
+  transfers_.Start(effect.transfer, effect.provider, effect.kind, deps_.clock.WallNow());
+  kind_of_transfer_[effect.transfer] = effect.kind;
+  const auto* node = std::get_if<NodeId>(&effect.provider);
+  if (node == nullptr) {
+    // Mirrors are not accepted by the API yet, so none can get here.
+    BLOBD_CHECK(node != nullptr);
+  }
+  deps_.network.StartGet(effect.transfer, *node, effect.kind);
+  deps_.log.Write(LogLevel::kDebug,
+                  {.hash = effect.kind.hash, .transfer = effect.transfer, .provider = effect.provider},
+                  "transfer started");
+  ArmSampling();
+}
+
+void Engine::ExecuteBan(const schedule::BanProvider& effect) {
+  const WallTime until = deps_.clock.WallNow() + effect.length;
+  changes_.push_back(registry::PutBan{{effect.provider, until, effect.times, effect.reason}});
+  deps_.log.Write(LogLevel::kWarning, {.provider = effect.provider},
+                  fmt::format("provider banned for {} s: {}",
+                              std::chrono::duration_cast<seconds>(effect.length).count(), effect.reason));
+}
+
+void Engine::ArmTimer() {
+  const std::optional<Instant> at = scheduler_->NextDeadline();
+  if (at == timer_at_) return;
+  if (timer_ != 0) deps_.timers.CancelTimer(std::exchange(timer_, 0));
+  timer_at_ = at;
+  if (!at) return;
+  timer_ = deps_.timers.AddTimer(*at, [this] {
+    timer_ = 0;
+    timer_at_.reset();
+    Deliver(schedule::Tick{});
+  });
+}
+
+void Engine::CommitChanges() {
+  if (!extending_transfer_ids_ && scheduler_->next_transfer_id() + kTransferIdReserve > transfer_ids_end_) {
+    extending_transfer_ids_ = true;
+    deps_.registry.ReserveIds(registry::IdSpace::kTransfer, kTransferIdBlock, [this](StatusOr<registry::IdBlock> block) {
+      extending_transfer_ids_ = false;
+      if (block.ok()) transfer_ids_end_ = block->end;
+    });
+  }
+  if (changes_.empty()) return;
+  // What is lost with a failed commit here (a provider, an address, a ban) is learnt again; intents never go this way.
+  deps_.registry.Commit(std::exchange(changes_, {}), [this](const Status& status) {
+    if (!status.ok()) deps_.log.Write(LogLevel::kError, {}, "registry: " + Message(status));
+  });
+}
+
+// ---- What the network tells ----
+
+void Engine::OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) {
+  const path::KnownAddress known = addresses_.Worked(node, address, deps_.clock.WallNow(), rtt);
+  changes_.push_back(registry::PutRemoteAddress{
+      {node, address, known.source, known.last_worked,
+       std::chrono::duration_cast<microseconds>(known.rtt).count()}});
+  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "connected at " + address.ToString());
+  Deliver(schedule::Connected{node, rtt});
+}
+
+void Engine::OnDialFailed(const NodeId& node, bool local_fault, std::string reason) {
+  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "dial failed: " + reason);
+  Deliver(schedule::DialFailed{node, local_fault, std::move(reason)});
+}
+
+void Engine::OnDisconnected(const NodeId& node, bool in_order, std::string reason) {
+  deps_.log.Write(in_order ? LogLevel::kDebug : LogLevel::kInfo, {.provider = node}, "disconnected: " + reason);
+  Deliver(schedule::Disconnected{node, in_order, std::move(reason)});
+}
+
+void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress) {
+  const uint64_t received_before =
+      [&] { const auto view = transfers_.View(id); return view ? view->received_bytes : 0; }();
+  const uint64_t more = transfers_.Progress(id, progress);
+  verified_bytes_ += more;
+  const auto transfer = kind_of_transfer_.find(id);
+  if (transfer == kind_of_transfer_.end()) return;
+  if (const auto it = kinds_.find(transfer->second); it != kinds_.end()) {
+    LiveKind& kind = it->second;
+    kind.verified_bytes += more;
+    kind.received_bytes += progress.received_bytes - received_before;
+    if (progress.total_bytes) kind.total_bytes = *progress.total_bytes;
+    kind.claimed_bytes = progress.claimed_bytes;
+    kind.total_blobs = progress.total_blobs;
+    kind.complete_blobs = progress.complete_blobs;
+  }
+  if (more > 0) Deliver(schedule::TransferProgress{id, more, progress.total_bytes});
+}
+
+void Engine::OnGetProgress(TransferId id, const transfer::GetProgress& progress) { ApplyProgress(id, progress); }
+
+void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress, const transfer::GetEnd& end) {
+  using schedule::Outcome;
+  ApplyProgress(id, progress);
+  const std::string name(OutcomeName(end.outcome));
+  const std::string reason = end.reason.empty() || end.reason.starts_with(name)
+                                 ? end.reason
+                                 : fmt::format("{}: {}", name, end.reason);
+  const TransferState state = end.outcome == Outcome::kDone      ? TransferState::kDone
+                              : end.outcome == Outcome::kStopped ? TransferState::kCancelled
+                                                                 : TransferState::kFailed;
+  if (const auto view = transfers_.View(id)) {
+    deps_.log.Write(state == TransferState::kFailed ? LogLevel::kWarning : LogLevel::kInfo,
+                    {.hash = view->kind.hash, .transfer = id, .provider = view->provider},
+                    state == TransferState::kDone ? "transfer done" : "transfer ended: " + reason);
+  }
+  transfers_.End(id, state, state == TransferState::kDone ? "" : reason, deps_.clock.WallNow());
+  kind_of_transfer_.erase(id);
+  Deliver(schedule::TransferEnded{id, end.outcome, reason, end.wait});
+  CheckDrained(false);
+}
+
+}  // namespace blobd::engine

@@ -1,0 +1,179 @@
+// engine: turns effects into calls and callbacks into events. It is the only room that knows all others; it decides
+// nothing itself, that is the scheduler's work. Its rules about intents: an intent is answered for when it is durable,
+// its result is told when that is durable, and its id is never used again.
+//
+// Thread:    the control loop only. Every `done` is called later or at once on the same thread.
+// Ownership: all of Deps outlive the engine. The engine is destroyed when the loop no longer turns.
+// Errors:    kUnavailable: draining, or not started yet. kResourceExhausted: quota or disk full. kNotFound,
+//            kPermissionDenied, kAlreadyExists as the methods say.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/task.h"
+#include "base/timers.h"
+#include "engine/event_log.h"
+#include "engine/id_source.h"
+#include "engine/transfer_table.h"
+#include "engine/values.h"
+#include "path/address_book.h"
+#include "registry/registry.h"
+#include "schedule/scheduler.h"
+#include "store/blob_store.h"
+#include "transfer/inventory.h"
+#include "transfer/node_network.h"
+
+namespace blobd::engine {
+
+struct EngineOptions {
+  schedule::Options schedule;
+  size_t intents_per_uid = 100'000;
+  Duration drain_grace = seconds(10);
+};
+
+// Hears of one intent: the present state at once, then changes at most 8 times a second, last the result.
+class IntentWatcher {
+ public:
+  virtual ~IntentWatcher() = default;
+  virtual void OnIntent(const IntentView& view, bool last) = 0;
+};
+
+// Who calls: uid 0 may do everything.
+struct Caller {
+  uint32_t uid = 0;
+  bool is_admin() const { return uid == 0; }
+};
+
+class Engine final : private transfer::NodeNetworkSink {
+ public:
+  struct Deps {
+    Executor& control;
+    Timers& timers;
+    const Clock& clock;
+    registry::Registry& registry;
+    store::BlobStore& store;
+    transfer::NodeNetwork& network;
+    UniqueFunction<std::shared_ptr<Executor>()> make_strand;
+    EventLog& log;
+  };
+
+  Engine(Deps deps, EngineOptions options);
+  ~Engine() override;
+
+  // Loads what the registry knows and goes on where the last life stopped.
+  void Start(UniqueFunction<void(Status)> done);
+  // No new transfers; running ones end or are cut after the grace time; what is verified is flushed. Intents stay.
+  void Drain(UniqueFunction<void()> done);
+
+  void Queue(const Caller& caller, std::vector<QueueItem> items,
+             UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done);
+  void Cancel(const Caller& caller, const std::vector<IntentId>& intents,
+              UniqueFunction<void(StatusOr<CancelAnswer>)> done);
+  StatusOr<NodesHaveAnswer> NodesHave(const Hash& hash, const std::vector<NamedProvider>& providers);
+
+  void GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> done);
+  void ListIntents(const registry::IntentFilter& filter, IntentId after, size_t limit,
+                   UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done);
+  // kNotFound for an unknown intent. One that has ended is told once, as the last.
+  void Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher, UniqueFunction<void(Status)> done);
+  void Unwatch(IntentId id, const std::shared_ptr<IntentWatcher>& watcher);
+
+  std::vector<TransferView> ListTransfers(TransferId after, size_t limit, bool running_only,
+                                          const std::optional<Hash>& hash) const;
+  StatusView Summary() const;
+
+ private:
+  struct LiveIntent {
+    registry::IntentRow row;
+    bool durable = false;                            // its row is committed; nothing is told before
+    std::optional<schedule::FinishIntent> finished;  // ended, but the end is not durable yet
+  };
+  // What is known of a kind while an intent wants it.
+  struct LiveKind {
+    size_t intents = 0;
+    uint64_t verified_bytes = 0;
+    uint64_t received_bytes = 0;
+    uint64_t total_bytes = 0;
+    uint64_t claimed_bytes = 0;
+    uint64_t total_blobs = 0;
+    uint64_t complete_blobs = 0;
+  };
+  struct PendingQueue;
+
+  // transfer::NodeNetworkSink
+  void OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) override;
+  void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) override;
+  void OnDisconnected(const NodeId& node, bool in_order, std::string reason) override;
+  void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
+  void OnGetEnded(TransferId id, const transfer::GetProgress& progress, const transfer::GetEnd& end) override;
+
+  // Events in, effects out (engine.cc).
+  void Deliver(schedule::Event event);
+  void Execute(const schedule::Effect& effect);
+  void ExecuteLook(const schedule::LookInStore& effect);
+  void ExecuteDial(const NodeId& node);
+  void ExecuteStart(const schedule::StartTransfer& effect);
+  void ExecuteBan(const schedule::BanProvider& effect);
+  void OnInventory(RequestId request, const Kind& kind, StatusOr<transfer::Inventory> inventory);
+  void ArmTimer();
+  void CommitChanges();
+  void ApplyProgress(TransferId id, const transfer::GetProgress& progress);
+
+  // Intents (engine_intents.cc).
+  void Restore(registry::Snapshot snapshot);
+  void Admit(std::shared_ptr<PendingQueue> pending);
+  void AdmitNow(PendingQueue& pending, uint64_t first_id);
+  void OnQueueCommitted(PendingQueue& pending, const Status& status);
+  std::vector<ProviderId> Learn(const std::vector<NamedProvider>& providers);
+  void AddLive(registry::IntentRow row, bool durable);
+  void RemoveLive(IntentId id);
+  void Finish(const schedule::FinishIntent& effect);
+  void CommitFinish(IntentId id);
+  IntentView ViewOf(const LiveIntent& intent) const;
+  std::optional<LiveKind> KindOf(const Kind& kind) const;
+
+  // Watching (engine_watch.cc).
+  void TellWatchers(IntentId id, const IntentView& view, bool last);
+  void SampleAndTell();
+  void ArmSampling();
+
+  Deps deps_;
+  const EngineOptions options_;
+  std::unique_ptr<schedule::Scheduler> scheduler_;  // null before Start has loaded
+  path::AddressBook addresses_;
+  TransferTable transfers_;
+  IdSource intent_ids_;
+  uint64_t transfer_ids_end_ = 0;  // reserved up to here
+  bool extending_transfer_ids_ = false;
+
+  std::deque<schedule::Event> events_;
+  bool delivering_ = false;
+  std::vector<schedule::Effect> effects_;
+  std::vector<registry::Change> changes_;  // of this delivery, not committed yet
+  TimerId timer_ = 0;
+  std::optional<Instant> timer_at_;
+
+  std::map<IntentId, LiveIntent> live_;
+  std::unordered_map<Kind, LiveKind> kinds_;
+  std::map<std::pair<uint32_t, std::string>, IntentId> keys_;  // (owner, idempotency key) of live intents
+  std::unordered_map<uint32_t, size_t> intents_of_uid_;
+  std::unordered_map<TransferId, Kind> kind_of_transfer_;
+  std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
+  std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
+  std::map<IntentId, IntentView> told_;  // what the watchers heard last
+  TimerId sampling_ = 0;
+  uint64_t verified_bytes_ = 0;
+
+  bool draining_ = false;
+  UniqueFunction<void()> drained_;
+  TimerId drain_timer_ = 0;
+  void CheckDrained(bool out_of_time);
+};
+
+}  // namespace blobd::engine

@@ -1,0 +1,100 @@
+// Watching: what callers are told while things run. See engine.h.
+#include <algorithm>
+#include <utility>
+
+#include "engine/engine.h"
+
+namespace blobd::engine {
+namespace {
+
+// What a watcher would see change.
+bool Differ(const IntentView& a, const IntentView& b) {
+  return a.state != b.state || a.verified_bytes != b.verified_bytes || a.total_bytes != b.total_bytes ||
+         a.claimed_bytes != b.claimed_bytes || a.complete_blobs != b.complete_blobs ||
+         a.total_blobs != b.total_blobs || a.waits_for != b.waits_for || a.rate != b.rate ||
+         a.transfers != b.transfers || a.failures.size() != b.failures.size();
+}
+
+}  // namespace
+
+void Engine::Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher, UniqueFunction<void(Status)> done) {
+  if (const auto it = live_.find(id); it != live_.end() && it->second.durable) {
+    done(OkStatus());
+    const IntentView view = ViewOf(it->second);
+    watcher->OnIntent(view, false);
+    told_[id] = view;
+    watchers_[id].push_back(std::move(watcher));
+    ArmSampling();
+    return;
+  }
+  GetIntent(id, [watcher = std::move(watcher), done = std::move(done)](StatusOr<IntentView> view) mutable {
+    done(view.status());
+    if (view.ok()) watcher->OnIntent(*view, view->state == IntentState::kEnded);
+  });
+}
+
+void Engine::Unwatch(IntentId id, const std::shared_ptr<IntentWatcher>& watcher) {
+  const auto it = watchers_.find(id);
+  if (it == watchers_.end()) return;
+  std::erase(it->second, watcher);
+  if (!it->second.empty()) return;
+  watchers_.erase(it);
+  told_.erase(id);
+}
+
+void Engine::TellWatchers(IntentId id, const IntentView& view, bool last) {
+  const auto it = watchers_.find(id);
+  if (it == watchers_.end()) return;
+  const auto watchers = it->second;  // one may leave while it is told
+  if (last) {
+    watchers_.erase(it);
+    told_.erase(id);
+  } else {
+    told_[id] = view;
+  }
+  for (const auto& watcher : watchers) watcher->OnIntent(view, last);
+}
+
+// Eight times a second while anything runs or is watched: rates are sampled, and watchers hear what changed.
+void Engine::SampleAndTell() {
+  const bool running = transfers_.SampleRates(deps_.timers.Now());
+  std::vector<IntentId> watched;
+  for (const auto& [id, watchers] : watchers_) watched.push_back(id);
+  for (const IntentId id : watched) {
+    const auto it = live_.find(id);
+    if (it == live_.end()) continue;
+    const IntentView view = ViewOf(it->second);
+    if (Differ(view, told_[id])) TellWatchers(id, view, false);
+  }
+  if (running || !watchers_.empty()) ArmSampling();
+}
+
+void Engine::ArmSampling() {
+  if (sampling_ != 0) return;
+  sampling_ = deps_.timers.AddTimer(deps_.timers.Now() + RateMeter::kSampleInterval, [this] {
+    sampling_ = 0;
+    SampleAndTell();
+  });
+}
+
+std::vector<TransferView> Engine::ListTransfers(TransferId after, size_t limit, bool running_only,
+                                                const std::optional<Hash>& hash) const {
+  std::vector<TransferView> views = transfers_.List(after, limit, running_only, hash);
+  for (TransferView& view : views) {
+    if (kind_of_transfer_.count(view.id) == 0) continue;
+    if (const auto request = scheduler_->ViewOfKind(view.kind)) view.intents = request->intents;
+  }
+  return views;
+}
+
+StatusView Engine::Summary() const {
+  StatusView view;
+  view.draining = draining_;
+  view.running_transfers = kind_of_transfer_.size();
+  view.unfinished_requests = scheduler_ == nullptr ? 0 : scheduler_->unfinished_requests();
+  view.download_rate = transfers_.total_rate();
+  view.verified_bytes = verified_bytes_;
+  return view;
+}
+
+}  // namespace blobd::engine

@@ -1,0 +1,96 @@
+#include "engine/transfer_table.h"
+
+#include <utility>
+
+namespace blobd::engine {
+namespace {
+
+TransferState StateOf(transfer::GetState state) {
+  switch (state) {
+    case transfer::GetState::kWaiting: return TransferState::kWaiting;
+    case transfer::GetState::kRequesting: return TransferState::kRequesting;
+    case transfer::GetState::kReceiving: return TransferState::kReceiving;
+    case transfer::GetState::kVerifying: return TransferState::kVerifying;
+  }
+  return TransferState::kWaiting;
+}
+
+}  // namespace
+
+void TransferTable::Start(TransferId id, const ProviderId& provider, const Kind& kind, WallTime now) {
+  Entry& entry = running_[id];
+  entry.view.id = id;
+  entry.view.provider = provider;
+  entry.view.kind = kind;
+  entry.view.started = now;
+}
+
+uint64_t TransferTable::Progress(TransferId id, const transfer::GetProgress& progress) {
+  const auto it = running_.find(id);
+  if (it == running_.end()) return 0;
+  TransferView& view = it->second.view;
+  const uint64_t more = progress.verified_bytes - view.verified_bytes;
+  view.state = StateOf(progress.state);
+  view.received_bytes = progress.received_bytes;
+  view.verified_bytes = progress.verified_bytes;
+  view.total_bytes = progress.total_bytes.value_or(0);
+  return more;
+}
+
+void TransferTable::End(TransferId id, TransferState state, std::string reason, WallTime now) {
+  auto node = running_.extract(id);
+  if (node.empty()) return;
+  TransferView view = std::move(node.mapped().view);
+  view.state = state;
+  view.reason = std::move(reason);
+  view.finished = now;
+  ended_[id] = std::move(view);
+  if (ended_.size() > kKeptEnded) ended_.erase(ended_.begin());
+}
+
+bool TransferTable::SampleRates(Instant now) {
+  for (auto& [id, entry] : running_) entry.meter.Sample(now, entry.view.verified_bytes);
+  return !running_.empty();
+}
+
+double TransferTable::RateOf(const Kind& kind) const {
+  double rate = 0;
+  for (const auto& [id, entry] : running_) {
+    if (entry.view.kind == kind) rate += entry.meter.rate();
+  }
+  return rate;
+}
+
+double TransferTable::total_rate() const {
+  double rate = 0;
+  for (const auto& [id, entry] : running_) rate += entry.meter.rate();
+  return rate;
+}
+
+TransferView TransferTable::ViewOf(const Entry& entry) const {
+  TransferView view = entry.view;
+  view.rate = entry.meter.rate();
+  return view;
+}
+
+std::optional<TransferView> TransferTable::View(TransferId id) const {
+  if (const auto it = running_.find(id); it != running_.end()) return ViewOf(it->second);
+  if (const auto it = ended_.find(id); it != ended_.end()) return it->second;
+  return std::nullopt;
+}
+
+std::vector<TransferView> TransferTable::List(TransferId after, size_t limit, bool running_only,
+                                              const std::optional<Hash>& hash) const {
+  std::vector<TransferView> views;
+  auto running = running_.upper_bound(after);
+  auto ended = running_only ? ended_.end() : ended_.upper_bound(after);
+  while (views.size() < limit && (running != running_.end() || ended != ended_.end())) {
+    const bool take_running =
+        ended == ended_.end() || (running != running_.end() && running->first < ended->first);
+    TransferView view = take_running ? ViewOf((running++)->second) : (ended++)->second;
+    if (!hash || view.kind.hash == *hash) views.push_back(std::move(view));
+  }
+  return views;
+}
+
+}  // namespace blobd::engine

@@ -1,0 +1,51 @@
+// TransferTable: every transfer that runs, and the latest that ended [1,000], as callers see them.
+//
+// Thread: the control loop.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/time.h"
+#include "engine/rate_meter.h"
+#include "engine/values.h"
+#include "transfer/node_network.h"
+
+namespace blobd::engine {
+
+class TransferTable {
+ public:
+  static constexpr size_t kKeptEnded = 1000;
+
+  void Start(TransferId id, const ProviderId& provider, const Kind& kind, WallTime now);
+  // What was verified since the last report of this transfer.
+  uint64_t Progress(TransferId id, const transfer::GetProgress& progress);
+  void End(TransferId id, TransferState state, std::string reason, WallTime now);
+
+  // Takes a sample of every running transfer's rate. True while any runs.
+  bool SampleRates(Instant now);
+  // All running transfers of one kind together.
+  double RateOf(const Kind& kind) const;
+  double total_rate() const;
+
+  // nullopt if it is unknown, or forgotten. Intents are not filled in.
+  std::optional<TransferView> View(TransferId id) const;
+  // Transfers with an id greater than `after`, by id.
+  std::vector<TransferView> List(TransferId after, size_t limit, bool running_only,
+                                 const std::optional<Hash>& hash) const;
+
+ private:
+  struct Entry {
+    TransferView view;
+    RateMeter meter;
+  };
+  TransferView ViewOf(const Entry& entry) const;
+
+  std::map<TransferId, Entry> running_;
+  std::map<TransferId, TransferView> ended_;
+};
+
+}  // namespace blobd::engine

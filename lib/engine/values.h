@@ -1,0 +1,101 @@
+// What the engine is asked, and what it answers: plain values, checked by whoever made them (rpc).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/ids.h"
+#include "base/provider.h"
+#include "base/socket_address.h"
+#include "base/status.h"
+#include "base/time.h"
+#include "registry/registry.h"
+#include "schedule/effect.h"
+#include "schedule/event.h"
+
+namespace blobd::engine {
+
+// A provider as a caller names it, with what the caller knows of reaching it.
+struct NamedProvider {
+  ProviderId provider;
+  std::vector<SocketAddress> addresses;  // empty for a mirror
+  std::string source = "api";            // where the addresses come from: "ticket" or "api"
+};
+
+struct QueueItem {
+  Kind kind;
+  std::vector<NamedProvider> providers;
+  schedule::Priority priority = schedule::Priority::kNormal;
+  WallTime deadline;  // 0: none
+  Duration patience = hours(24);
+  std::string label;
+  std::string idempotency_key;  // empty: none
+};
+
+struct QueuedIntent {
+  IntentId intent;
+  bool existed = false;
+  std::vector<ProviderId> refused;  // banned
+};
+
+struct CancelAnswer {
+  std::vector<IntentId> cancelled;
+  std::vector<IntentId> already_ended;
+};
+
+struct NodesHaveAnswer {
+  bool wanted = false;
+  uint32_t added = 0;
+  std::vector<ProviderId> refused;
+};
+
+enum class IntentState { kQueued, kWaiting, kParked, kRunning, kEnded };
+
+// One intent as it stands: its row, and the present state of its request.
+struct IntentView {
+  registry::IntentRow row;
+  IntentState state = IntentState::kQueued;
+  std::string waits_for;
+  uint64_t verified_bytes = 0;
+  uint64_t total_bytes = 0;    // 0: not proven yet
+  uint64_t claimed_bytes = 0;  // 0: nobody said
+  uint64_t total_blobs = 0;    // 0: not known yet
+  uint64_t complete_blobs = 0;
+  double rate = 0;  // bytes per second
+  std::vector<TransferId> transfers;
+  std::vector<schedule::ProviderFailure> failures;
+};
+
+enum class TransferState { kWaiting, kConnecting, kRequesting, kReceiving, kVerifying, kDone, kFailed, kCancelled };
+
+struct TransferView {
+  TransferId id;
+  ProviderId provider;
+  Kind kind;
+  TransferState state = TransferState::kWaiting;
+  std::string reason;
+  uint64_t received_bytes = 0;
+  uint64_t verified_bytes = 0;
+  uint64_t total_bytes = 0;
+  double rate = 0;
+  WallTime started;
+  WallTime finished;
+  std::vector<IntentId> intents;
+};
+
+struct StatusView {
+  bool draining = false;
+  uint64_t unfinished_requests = 0;
+  uint64_t running_transfers = 0;
+  double download_rate = 0;
+  uint64_t verified_bytes = 0;
+};
+
+// "drop provider", "not here", ...: the words of design/scheduling.md.
+std::string_view OutcomeName(schedule::Outcome outcome);
+
+}  // namespace blobd::engine

@@ -1,0 +1,124 @@
+#include "loop/worker_pool.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "base/check.h"
+
+namespace blobd::loop {
+namespace {
+
+// Tasks of one strand that run in a row before others get their turn: enough to make the hand-over
+// cheap, few enough that a strand full of hashing does not hold a thread for long.
+constexpr int kTasksPerTurn = 8;
+
+}  // namespace
+
+// What threads and strands share; it lives as long as the last of them. A strand is in `ready_` or
+// with a thread exactly when it has work, so one lock for all queues is held for a push or a pop
+// only.
+class WorkerPool::Core {
+ public:
+  void Post(const std::shared_ptr<Strand>& strand, Task& task);
+  // Runs strands until Close was called and nothing is left.
+  void Work();
+  // From now on posted tasks are destroyed unrun.
+  void Close();
+
+ private:
+  // The next strand with work; nullptr when the thread should end.
+  std::shared_ptr<Strand> Next();
+  // Moves the next task of `strand` to `task`. False if there is none, and then the strand is idle.
+  bool Take(Strand& strand, Task& task);
+  void Requeue(std::shared_ptr<Strand> strand);
+
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::deque<std::shared_ptr<Strand>> ready_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+class WorkerPool::Strand final : public Executor, public std::enable_shared_from_this<Strand> {
+ public:
+  explicit Strand(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  void Post(Task task) override { core_->Post(shared_from_this(), task); }
+
+ private:
+  friend class Core;
+  const std::shared_ptr<Core> core_;
+  // Both guarded by the core's mutex.
+  std::deque<Task> tasks_;
+  bool scheduled_ = false;  // in ready_, or with a thread
+};
+
+void WorkerPool::Core::Post(const std::shared_ptr<Strand>& strand, Task& task) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  strand->tasks_.push_back(std::move(task));
+  if (std::exchange(strand->scheduled_, true)) return;
+  ready_.push_back(strand);
+  work_.notify_one();
+}
+
+void WorkerPool::Core::Close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  work_.notify_all();
+}
+
+std::shared_ptr<WorkerPool::Strand> WorkerPool::Core::Next() {
+  std::unique_lock lock(mutex_);
+  while (ready_.empty() && !closed_) work_.wait(lock);
+  if (ready_.empty()) return nullptr;
+  std::shared_ptr<Strand> strand = std::move(ready_.front());
+  ready_.pop_front();
+  return strand;
+}
+
+bool WorkerPool::Core::Take(Strand& strand, Task& task) {
+  const std::lock_guard lock(mutex_);
+  if (strand.tasks_.empty()) {
+    strand.scheduled_ = false;
+    return false;
+  }
+  task = std::move(strand.tasks_.front());
+  strand.tasks_.pop_front();
+  return true;
+}
+
+void WorkerPool::Core::Requeue(std::shared_ptr<Strand> strand) {
+  const std::lock_guard lock(mutex_);
+  ready_.push_back(std::move(strand));
+  work_.notify_one();
+}
+
+void WorkerPool::Core::Work() {
+  while (std::shared_ptr<Strand> strand = Next()) {
+    bool more = true;
+    for (int i = 0; more && i < kTasksPerTurn; ++i) {
+      Task task;
+      more = Take(*strand, task);
+      if (more) task();
+    }
+    if (more) Requeue(std::move(strand));
+  }
+}
+
+WorkerPool::WorkerPool(size_t threads) : core_(std::make_shared<Core>()) {
+  BLOBD_CHECK(threads > 0);
+  for (size_t i = 0; i < threads; ++i) {
+    threads_.emplace_back([core = core_] { core->Work(); });
+  }
+}
+
+WorkerPool::~WorkerPool() {
+  core_->Close();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+std::shared_ptr<Executor> WorkerPool::MakeStrand() { return std::make_shared<Strand>(core_); }
+
+}  // namespace blobd::loop

@@ -1,0 +1,75 @@
+#include "path/address_book.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace blobd::path {
+namespace {
+
+bool CanBeDialled(const SocketAddress& address) {
+  return address.port() != 0 && !address.is_unspecified() && !address.is_multicast();
+}
+
+auto Find(std::vector<KnownAddress>& known, const SocketAddress& address) {
+  return std::find_if(known.begin(), known.end(),
+                      [&](const KnownAddress& each) { return each.address == address; });
+}
+
+}  // namespace
+
+bool AddressBook::Add(const NodeId& node, const SocketAddress& address, std::string source) {
+  if (!CanBeDialled(address) || std::find(own_.begin(), own_.end(), address) != own_.end()) {
+    return false;
+  }
+  std::vector<KnownAddress>& known = nodes_[node];
+  if (Find(known, address) != known.end()) return false;
+  if (known.size() >= kMaxPerNode) {
+    // The oldest that never worked makes room; if all have, the one whose success lies longest back.
+    known.erase(std::min_element(known.begin(), known.end(),
+                                 [](const KnownAddress& a, const KnownAddress& b) {
+                                   return std::tie(a.last_worked, a.order) < std::tie(b.last_worked, b.order);
+                                 }));
+  }
+  known.push_back({address, std::move(source), {}, Duration::zero(), next_order_++});
+  return true;
+}
+
+void AddressBook::Restore(const NodeId& node, KnownAddress known) {
+  if (!Add(node, known.address, known.source)) return;
+  KnownAddress& added = nodes_[node].back();
+  added.last_worked = known.last_worked;
+  added.rtt = known.rtt;
+}
+
+KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& address, WallTime now, Duration rtt) {
+  Add(node, address, "connection");
+  std::vector<KnownAddress>& known = nodes_[node];
+  auto it = Find(known, address);
+  if (it == known.end()) return {address, "connection", now, rtt, 0};
+  it->last_worked = now;
+  it->rtt = rtt;
+  return *it;
+}
+
+std::vector<SocketAddress> AddressBook::ToDial(const NodeId& node) const {
+  std::vector<KnownAddress> known = Of(node);
+  std::stable_sort(known.begin(), known.end(), [](const KnownAddress& a, const KnownAddress& b) {
+    if (a.last_worked != b.last_worked) return a.last_worked > b.last_worked;
+    if (a.rtt != b.rtt) return a.rtt < b.rtt;
+    if (a.address.is_v4() != b.address.is_v4()) return b.address.is_v4();
+    return a.order < b.order;
+  });
+  std::vector<SocketAddress> addresses;
+  addresses.reserve(known.size());
+  for (const KnownAddress& each : known) addresses.push_back(each.address);
+  return addresses;
+}
+
+const std::vector<KnownAddress>& AddressBook::Of(const NodeId& node) const {
+  static const std::vector<KnownAddress> kNone;
+  const auto it = nodes_.find(node);
+  return it == nodes_.end() ? kNone : it->second;
+}
+
+}  // namespace blobd::path

@@ -1,0 +1,52 @@
+// path: everything known about reaching nodes. Pure: values in, values out (design/remotes.md).
+//
+// AddressBook remembers for each node its addresses with their source and how they did, and says in which order to
+// dial them. Bounded: at most 32 addresses per node, the oldest unproven one goes first.
+//
+// Thread: one owner (the control loop).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/node_id.h"
+#include "base/socket_address.h"
+#include "base/time.h"
+
+namespace blobd::path {
+
+struct KnownAddress {
+  SocketAddress address;
+  std::string source;    // who told us first: "ticket", "api", "config", "incoming", a lookup service
+  WallTime last_worked;  // 0: never
+  Duration rtt{0};       // measured when it last worked
+  uint64_t order = 0;    // when it was learnt, counted
+};
+
+class AddressBook {
+ public:
+  static constexpr size_t kMaxPerNode = 32;
+
+  // Our own addresses are never kept or dialled. A node's addresses that cannot be dialled (unspecified, multicast,
+  // port 0) are refused too. True if the address is new.
+  bool Add(const NodeId& node, const SocketAddress& address, std::string source);
+  // As loaded from the registry.
+  void Restore(const NodeId& node, KnownAddress known);
+  void SetOwnAddresses(std::vector<SocketAddress> own) { own_ = std::move(own); }
+
+  // A connection was made over this address. Returns what is known of it now.
+  KnownAddress Worked(const NodeId& node, const SocketAddress& address, WallTime now, Duration rtt);
+
+  // Best first: latest success, then lowest round-trip time, then IPv6, then the order learnt.
+  std::vector<SocketAddress> ToDial(const NodeId& node) const;
+  const std::vector<KnownAddress>& Of(const NodeId& node) const;
+
+ private:
+  std::map<NodeId, std::vector<KnownAddress>> nodes_;
+  std::vector<SocketAddress> own_;
+  uint64_t next_order_ = 1;
+};
+
+}  // namespace blobd::path

@@ -1,0 +1,44 @@
+#include "path/address_book.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace blobd::path {
+namespace {
+
+const NodeId kNode = {{1}};
+SocketAddress At(const char* text) { return *SocketAddress::Parse(text); }
+
+TEST(AddressBook, OrdersByWhatIsKnown) {
+  AddressBook book;
+  EXPECT_TRUE(book.Add(kNode, At("192.0.2.1:1"), "ticket"));
+  EXPECT_TRUE(book.Add(kNode, At("[2001:db8::1]:1"), "ticket"));
+  EXPECT_FALSE(book.Add(kNode, At("192.0.2.1:1"), "api"));
+  EXPECT_EQ(book.ToDial(kNode).front(), At("[2001:db8::1]:1"));
+  const KnownAddress worked = book.Worked(kNode, At("192.0.2.1:1"), WallTime{5}, milliseconds(3));
+  EXPECT_EQ(worked.source, "ticket");
+  EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:1"));
+}
+
+TEST(AddressBook, RefusesOwnAndUndiallable) {
+  AddressBook book;
+  book.SetOwnAddresses({At("192.0.2.9:7")});
+  for (const char* text : {"192.0.2.9:7", "0.0.0.0:7", "[::]:7", "192.0.2.1:0", "[ff02::1]:7", "224.0.0.1:7"}) {
+    EXPECT_FALSE(book.Add(kNode, At(text), "api")) << text;
+  }
+  EXPECT_TRUE(book.ToDial(kNode).empty());
+}
+
+TEST(AddressBook, IsBoundedAndKeepsWhatWorked) {
+  AddressBook book;
+  book.Add(kNode, At("192.0.2.1:1"), "ticket");
+  book.Worked(kNode, At("192.0.2.1:1"), WallTime{5}, milliseconds(3));
+  for (int port = 1; port <= 100; ++port) {
+    book.Add(kNode, At(fmt::format("198.51.100.1:{}", port).c_str()), "api");
+  }
+  EXPECT_EQ(book.Of(kNode).size(), AddressBook::kMaxPerNode);
+  EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:1"));
+}
+
+}  // namespace
+}  // namespace blobd::path

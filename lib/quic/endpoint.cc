@@ -1,0 +1,200 @@
+// The calls of the endpoint, and what happens at the end of a turn.
+#include "quic/endpoint.h"
+
+#include <sodium.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "quic/link.h"
+
+namespace blobd::quic {
+namespace {
+
+// Rounds of settling and writing per turn: callbacks may ask for more of both, but the loop goes on
+// with other things in between.
+constexpr int kRoundsPerTurn = 4;
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Endpoint>> Endpoint::Open(loop::Loop& loop, const Identity& identity,
+                                                   const EndpointOptions& options) {
+  BLOBD_CHECK(sodium_init() >= 0);
+  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(identity));
+  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<UdpSocket> socket, UdpSocket::Open(options.listen));
+  auto endpoint =
+      std::make_unique<EndpointImpl>(loop, identity, options, std::move(tls), std::move(socket));
+  BLOBD_RETURN_IF_ERROR(endpoint->Start());
+  return std::unique_ptr<Endpoint>(std::move(endpoint));
+}
+
+EndpointImpl::EndpointImpl(loop::Loop& loop, const Identity& identity,
+                           const EndpointOptions& options, std::unique_ptr<TlsContext> tls,
+                           std::unique_ptr<UdpSocket> socket)
+    : loop_(loop),
+      node_id_(identity.node_id()),
+      options_(options),
+      tls_(std::move(tls)),
+      socket_(std::move(socket)),
+      disco_(identity) {
+  randombytes_buf(reset_secret_.data(), reset_secret_.size());
+  take_datagram_ = [this](const SocketAddress& from, ByteView datagram) {
+    OnDatagram(from, datagram);
+  };
+}
+
+Status EndpointImpl::Start() {
+  return loop_.Watch(socket_->fd(), EPOLLIN, [this](uint32_t events) { OnSocket(events); });
+}
+
+EndpointImpl::~EndpointImpl() {
+  self_.reset();
+  loop_.Unwatch(socket_->fd());
+  for (auto& [id, peer] : peers_) {
+    if (peer->timer != 0) loop_.CancelTimer(peer->timer);
+    for (auto& attempt : peer->attempts) Retire(std::move(attempt), 0);
+    if (peer->link != nullptr) Retire(std::move(peer->link), 0);
+  }
+  retired_.clear();
+  sodium_memzero(reset_secret_.data(), reset_secret_.size());
+}
+
+// A connection that its owner gave up is no longer there for anybody.
+EndpointImpl::Peer* EndpointImpl::Find(ConnectionId id) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end() || found->second->close_code) return nullptr;
+  return found->second.get();
+}
+
+ConnectionId EndpointImpl::Dial(const NodeId& node, std::vector<SocketAddress> addresses,
+                                ConnectionObserver* observer) {
+  const ConnectionId id{next_id_++};
+  auto peer = std::make_unique<Peer>();
+  peer->id = id;
+  peer->node = node;
+  peer->observer = observer;
+  peer->race.emplace(DialOptions{options_.dial_timeout, options_.race_delay, options_.race_width},
+                     loop_.Now());
+  peer->race->Add(addresses);
+  Mark(*peer);
+  peers_.emplace(id, std::move(peer));
+  return id;
+}
+
+void EndpointImpl::AddAddresses(ConnectionId id, std::vector<SocketAddress> addresses) {
+  Peer* peer = Find(id);
+  if (peer == nullptr || !peer->race) return;
+  peer->race->Add(addresses);
+  Mark(*peer);
+}
+
+void EndpointImpl::CloseConnection(ConnectionId id, uint64_t code) {
+  Peer* peer = Find(id);
+  if (peer == nullptr) return;
+  peer->close_code = code;
+  peer->observer = nullptr;
+  peer->readers.clear();
+  Mark(*peer);
+}
+
+StatusOr<StreamId> EndpointImpl::OpenRequest(ConnectionId id, Bytes request, StreamReader* reader) {
+  Peer* peer = Find(id);
+  if (peer == nullptr) return NotFound("the connection is gone");
+  if (peer->race) return ResourceExhausted("the connection is not up yet");
+  if (peer->link == nullptr || !peer->link->connection->ready()) {
+    return NotFound("the connection is gone");
+  }
+  Connection& connection = *peer->link->connection;
+  BLOBD_ASSIGN_OR_RETURN(const StreamId stream, connection.OpenStream());
+  BLOBD_RETURN_IF_ERROR(connection.Send(stream, std::move(request), true));
+  peer->readers.emplace(stream, reader);
+  MarkDirty(*peer->link);
+  return stream;
+}
+
+void EndpointImpl::Consumed(ConnectionId id, StreamId stream, uint64_t bytes) {
+  Peer* peer = Find(id);
+  if (peer == nullptr || peer->link == nullptr) return;
+  peer->link->connection->Consumed(stream, bytes);
+  MarkDirty(*peer->link);
+}
+
+void EndpointImpl::StopStream(ConnectionId id, StreamId stream, uint64_t code) {
+  Peer* peer = Find(id);
+  if (peer == nullptr) return;
+  peer->readers.erase(stream);
+  if (peer->link == nullptr) return;
+  peer->link->connection->StopStream(stream, code);
+  MarkDirty(*peer->link);
+}
+
+EndpointStats EndpointImpl::stats() const {
+  const UdpStats& udp = socket_->stats();
+  return {udp.datagrams_received, udp.datagrams_sent, udp.bytes_received,
+          udp.bytes_sent,         udp.receive_calls,  udp.send_calls};
+}
+
+void EndpointImpl::Mark(Peer& peer) {
+  if (!std::exchange(peer.marked, true)) marked_.push_back(peer.id);
+  Schedule();
+}
+
+void EndpointImpl::Schedule() {
+  if (std::exchange(scheduled_, true)) return;
+  loop_.AtTurnEnd([weak = std::weak_ptr<EndpointImpl*>(self_)] {
+    if (const auto self = weak.lock()) (*self)->Flush();
+  });
+}
+
+void EndpointImpl::Flush() {
+  for (int round = 0; round < kRoundsPerTurn && (!marked_.empty() || !dirty_.empty()); ++round) {
+    std::vector<ConnectionId> marked;
+    marked.swap(marked_);
+    for (const ConnectionId id : marked) Settle(id);
+    WriteDirty();
+    if (!blocked_.empty() && marked_.empty()) break;
+  }
+  retired_.clear();
+  scheduled_ = false;
+  // A full socket is waited for, not asked again and again.
+  if (!marked_.empty() || (!dirty_.empty() && blocked_.empty())) Schedule();
+}
+
+void EndpointImpl::Settle(ConnectionId id) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  Peer& peer = *found->second;
+  peer.marked = false;
+  if (peer.close_code) {
+    if (peer.timer != 0) loop_.CancelTimer(peer.timer);
+    for (auto& attempt : peer.attempts) Retire(std::move(attempt), *peer.close_code);
+    if (peer.link != nullptr) Retire(std::move(peer.link), *peer.close_code);
+    peers_.erase(found);
+    return;
+  }
+  if (peer.race) return SettleDial(peer);
+  if (peer.link != nullptr && peer.link->connection->ended()) {
+    const CloseReason why = *peer.link->connection->ended();
+    End(id, why);
+  }
+}
+
+// Tells readers, then the observer. Each call may take others away, or the connection as a whole.
+void EndpointImpl::End(ConnectionId id, const CloseReason& why) {
+  if (Peer* peer = Find(id); peer->link != nullptr) Retire(std::move(peer->link), std::nullopt);
+  for (;;) {
+    Peer* peer = Find(id);
+    if (peer == nullptr) return;  // closed by a callback; settled as that
+    if (peer->readers.empty()) break;
+    StreamReader* reader = peer->readers.begin()->second;
+    peer->readers.erase(peer->readers.begin());
+    reader->OnLost(why);
+  }
+  const auto found = peers_.find(id);
+  const std::unique_ptr<Peer> peer = std::move(found->second);
+  peers_.erase(found);
+  if (peer->timer != 0) loop_.CancelTimer(peer->timer);
+  peer->observer->OnClosed(id, why);
+}
+
+}  // namespace blobd::quic

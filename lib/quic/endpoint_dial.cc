@@ -1,0 +1,130 @@
+// Dialling: attempts at the addresses of a node, of which the first to finish wins.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "quic/link.h"
+
+namespace blobd::quic {
+
+void EndpointImpl::SettleDial(Peer& peer) {
+  if (Win(peer)) return;
+  CollectAttempts(peer);
+  RunRace(peer);
+  // Starting may have failed on the spot.
+  CollectAttempts(peer);
+  if (peer.race->over(loop_.Now())) return LoseDial(peer);
+  ArmRace(peer);
+}
+
+bool EndpointImpl::Win(Peer& peer) {
+  const auto winner = std::find_if(
+      peer.attempts.begin(), peer.attempts.end(),
+      [](const std::unique_ptr<Link>& attempt) { return attempt->connection->ready(); });
+  if (winner == peer.attempts.end()) return false;
+  peer.link = std::move(*winner);
+  peer.attempts.erase(winner);
+  for (auto& loser : peer.attempts) Retire(std::move(loser), 0);
+  peer.attempts.clear();
+  peer.race.reset();
+  if (peer.timer != 0) loop_.CancelTimer(std::exchange(peer.timer, 0));
+  const Connection& connection = *peer.link->connection;
+  peer.observer->OnConnected(peer.id, {peer.node, peer.link->remote(), connection.rtt()});
+  return true;
+}
+
+// Takes the attempts that have ended out of the race.
+void EndpointImpl::CollectAttempts(Peer& peer) {
+  const auto ended = [&](std::unique_ptr<Link>& attempt) {
+    const auto& why = attempt->connection->ended();
+    if (!why && !attempt->unreachable) return false;
+    peer.race->Failed(attempt->remote());
+    // An impostor is what the caller must hear of, whatever else went wrong.
+    if (!peer.last_failure || peer.last_failure->kind != CloseReason::Kind::kWrongIdentity) {
+      peer.last_failure = why.value_or(
+          CloseReason{CloseReason::Kind::kDialFailed, 0, "the address cannot be reached"});
+    }
+    Retire(std::move(attempt), std::nullopt);
+    return true;
+  };
+  peer.attempts.erase(std::remove_if(peer.attempts.begin(), peer.attempts.end(), ended),
+                      peer.attempts.end());
+}
+
+void EndpointImpl::RunRace(Peer& peer) {
+  const DialRace::Step step = peer.race->Next(loop_.Now());
+  for (const SocketAddress& address : step.drop) {
+    const auto dropped = std::find_if(
+        peer.attempts.begin(), peer.attempts.end(),
+        [&](const std::unique_ptr<Link>& attempt) { return attempt->remote() == address; });
+    if (dropped == peer.attempts.end()) continue;
+    Retire(std::move(*dropped), 0);
+    peer.attempts.erase(dropped);
+  }
+  for (const SocketAddress& address : step.start) StartAttempt(peer, address);
+}
+
+void EndpointImpl::StartAttempt(Peer& peer, const SocketAddress& address) {
+  auto link = std::make_unique<Link>(*this, peer.id, address);
+  auto connection = Connection::Dial(*tls_, peer.node, OptionsFor(address),
+                                     socket_->local_address(), address, loop_.Now(), link.get());
+  if (!connection.ok()) {
+    peer.race->Failed(address);
+    peer.last_failure =
+        CloseReason{CloseReason::Kind::kLocalFault, 0, Message(connection.status())};
+    return;
+  }
+  link->connection = std::move(*connection);
+  by_address_.emplace(address, link.get());
+  MarkDirty(*link);
+  peer.attempts.push_back(std::move(link));
+}
+
+ConnectionOptions EndpointImpl::OptionsFor(const SocketAddress& remote) const {
+  ConnectionOptions options;
+  options.stream_window = options_.stream_window;
+  options.connection_window = options_.connection_window;
+  options.idle_timeout = options_.idle_timeout;
+  options.keep_alive = options_.keep_alive;
+  options.reset_secret = reset_secret_;
+  // Elsewhere a tunnel may be in the way, and the path has to be asked.
+  options.probe_payload = !remote.is_loopback();
+  return options;
+}
+
+CloseReason EndpointImpl::DialFailure(const Peer& peer) const {
+  CloseReason why{CloseReason::Kind::kDialFailed, 0, "no address is known"};
+  if (peer.last_failure) {
+    why.code = peer.last_failure->code;
+    why.reason = peer.last_failure->reason;
+    if (peer.last_failure->kind == CloseReason::Kind::kWrongIdentity ||
+        peer.last_failure->kind == CloseReason::Kind::kLocalFault) {
+      why.kind = peer.last_failure->kind;
+    }
+  } else if (peer.race->timed_out(loop_.Now()) && peer.race->given() > 0) {
+    why.reason = fmt::format("no answer within {} ms", options_.dial_timeout / milliseconds(1));
+  } else if (peer.race->given() > 0) {
+    why.reason = "no address is usable";
+  }
+  return why;
+}
+
+void EndpointImpl::LoseDial(Peer& peer) {
+  const CloseReason why = DialFailure(peer);
+  for (auto& attempt : peer.attempts) Retire(std::move(attempt), 0);
+  peer.attempts.clear();
+  End(peer.id, why);
+}
+
+void EndpointImpl::ArmRace(Peer& peer) {
+  if (peer.timer != 0) loop_.CancelTimer(peer.timer);
+  peer.timer = loop_.AddTimer(peer.race->NextDeadline(), [this, id = peer.id] {
+    const auto found = peers_.find(id);
+    if (found == peers_.end()) return;
+    found->second->timer = 0;
+    Mark(*found->second);
+  });
+}
+
+}  // namespace blobd::quic

@@ -1,0 +1,36 @@
+// AddReactor: one Add call. Messages are appended to an import on a strand; the next one is read when the last is
+// written, so a fast caller waits for the disk.
+//
+// Thread: gRPC's threads start steps, the strand does the work; one step at a time. It deletes itself in OnDone.
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+
+#include "blobd/v1/blobs.pb.h"
+#include "rpc/context.h"
+
+namespace blobd::rpc {
+
+class AddReactor final : public grpc::ServerReadReactor<v1::AddRequest> {
+ public:
+  AddReactor(const ServiceContext& context, grpc::CallbackServerContext* call, v1::AddResponse* response);
+  void Begin(const Status& caller);
+
+  void OnReadDone(bool ok) override;
+  void OnDone() override { delete this; }
+
+ private:
+  static constexpr size_t kMaxMessage = 1 << 20;
+  void Complete();
+
+  const ServiceContext& context_;
+  grpc::CallbackServerContext* const call_;
+  v1::AddResponse* const response_;
+  const std::shared_ptr<Executor> strand_;
+  std::unique_ptr<store::Import> import_;
+  v1::AddRequest message_;
+};
+
+}  // namespace blobd::rpc

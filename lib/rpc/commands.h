@@ -1,0 +1,39 @@
+// Commands: the bounded way from gRPC's threads to the control loop [1,024]. A full one is an immediate answer, never a
+// wait.
+//
+// Thread: Post from any thread; tasks run on the control loop.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "base/task.h"
+
+namespace blobd::rpc {
+
+class Commands {
+ public:
+  explicit Commands(Executor& control, size_t limit = 1024) : control_(control), limit_(limit) {}
+
+  // False if too many commands wait: the task was not taken.
+  bool Post(Task task) {
+    if (waiting_.fetch_add(1, std::memory_order_relaxed) >= limit_) {
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
+      return false;
+    }
+    control_.Post([this, task = std::move(task)]() mutable {
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
+      task();
+    });
+    return true;
+  }
+  // For what must arrive (a watcher that leaves): not counted.
+  void PostAlways(Task task) { control_.Post(std::move(task)); }
+
+ private:
+  Executor& control_;
+  const size_t limit_;
+  std::atomic<size_t> waiting_ = 0;
+};
+
+}  // namespace blobd::rpc

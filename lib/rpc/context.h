@@ -1,0 +1,43 @@
+// What every service needs: who calls, and the ways to the control loop and to the disk.
+//
+// Thread: any.
+#pragma once
+
+#include <grpcpp/support/status.h>
+#include <grpcpp/server_context.h>
+
+#include <memory>
+
+#include "engine/engine.h"
+#include "loop/worker_pool.h"
+#include "rpc/commands.h"
+#include "rpc/peer.h"
+#include "rpc/status_code.h"
+#include "store/blob_store.h"
+
+namespace blobd::rpc {
+
+struct ServiceContext {
+  engine::Engine& engine;  // touched on the control loop only
+  store::BlobStore& store;
+  loop::WorkerPool& workers;
+  Commands& commands;
+  const PeerTable& peers;
+
+  // The caller of a call that has just begun. kPermissionDenied if the connection is not known.
+  StatusOr<engine::Caller> CallerOf(const grpc::ServerContextBase& context) const {
+    const auto peer = peers.Find(context.peer());
+    if (!peer) return PermissionDenied("the connection is not known; connect again");
+    return engine::Caller{peer->uid};
+  }
+
+  // Runs `command` on the control loop, or finishes the call at once because too many wait.
+  template <typename Reactor, typename F>
+  void OnControl(Reactor* reactor, F command) const {
+    if (!commands.Post(std::move(command))) {
+      reactor->Finish(ToGrpc(ResourceExhausted("the daemon has too many commands waiting; try again soon")));
+    }
+  }
+};
+
+}  // namespace blobd::rpc

@@ -1,0 +1,45 @@
+// Between protobuf messages and the engine's values. Everything a caller sends is checked here, with an error that
+// names the field; nothing unchecked goes further.
+//
+// Thread: any. Errors: kInvalidArgument.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "blobd/v1/admin.pb.h"
+#include "blobd/v1/blobs.pb.h"
+#include "blobd/v1/downloads.pb.h"
+#include "engine/values.h"
+#include "store/blob_store.h"
+
+namespace blobd::rpc {
+
+inline constexpr int kMaxItems = 10'000;        // in one Queue or Cancel
+inline constexpr int kMaxProviders = 64;        // of one item
+inline constexpr int kMaxAddresses = 32;        // of one node
+inline constexpr size_t kMaxLabelBytes = 256;
+inline constexpr size_t kMaxKeyBytes = 128;
+inline constexpr size_t kMaxTicketBytes = 16 * 1024;
+inline constexpr uint32_t kMaxPage = 1000;
+inline constexpr uint32_t kDefaultPage = 100;
+
+StatusOr<Hash> ToHash(std::string_view text, std::string_view field);
+StatusOr<Kind> ToKind(const v1::Kind& kind, std::string_view field);
+StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::string_view field);
+StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& request);
+StatusOr<std::vector<IntentId>> ToIntentIds(const v1::CancelRequest& request);
+StatusOr<v1::ParseTicketResponse> ParseTicket(std::string_view ticket);
+
+// Page tokens: the last id or hash of the page before, in hex behind a letter that says of which list.
+StatusOr<uint64_t> IdFromPageToken(std::string_view token, char list);
+std::string PageTokenOfId(uint64_t id, char list);
+uint32_t PageSize(uint32_t wanted);
+
+void Fill(const Kind& kind, v1::Kind* out);
+void Fill(const engine::IntentView& view, v1::Intent* out);
+void Fill(const engine::TransferView& view, v1::Transfer* out);
+void Fill(const store::BlobInfo& info, v1::Blob* out);
+
+}  // namespace blobd::rpc

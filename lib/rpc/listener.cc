@@ -1,0 +1,108 @@
+#include "rpc/listener.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace blobd::rpc {
+namespace {
+
+constexpr int kBacklog = 512;
+constexpr int kSweepIntervalMs = 1000;
+constexpr mode_t kSocketMode = 0660;
+
+}  // namespace
+
+StatusOr<int> Listener::Bind(const std::string& path, const std::string& group) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return InvalidArgument("socket path {} is longer than {} bytes", path, sizeof address.sun_path - 1);
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  struct stat info {};
+  if (lstat(path.c_str(), &info) == 0) {
+    if (!S_ISSOCK(info.st_mode)) return AlreadyExists("{} exists and is no socket", path);
+    unlink(path.c_str());
+  }
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return ErrnoStatus(errno, "socket");
+  const auto fail = [&](const char* what) {
+    const int error = errno;
+    close(fd);
+    return ErrnoStatus(error, fmt::format("{} {}", what, path));
+  };
+  // Nobody may connect between bind and chmod.
+  const mode_t old_mask = umask(0777);
+  const int bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  const int bind_error = errno;
+  umask(old_mask);
+  errno = bind_error;
+  if (bound != 0) return fail("bind");
+  if (!group.empty()) {
+    std::array<char, 4096> buffer{};
+    struct group entry {};
+    struct group* found = nullptr;
+    getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (found == nullptr) {
+      close(fd);
+      unlink(path.c_str());
+      return NotFound("there is no group {} for the socket", group);
+    }
+    if (chown(path.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0) return fail("chown");
+  }
+  if (chmod(path.c_str(), kSocketMode) != 0) return fail("chmod");
+  if (listen(fd, kBacklog) != 0) return fail("listen");
+  return fd;
+}
+
+Listener::Listener(int listening, PeerTable& peers, UniqueFunction<void(int)> on_connection)
+    : listening_(listening),
+      stop_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      peers_(peers),
+      on_connection_(std::move(on_connection)) {
+  BLOBD_CHECK(stop_event_ >= 0);
+  fcntl(listening_, F_SETFL, fcntl(listening_, F_GETFL) | O_NONBLOCK);
+  thread_ = std::thread([this] { Run(); });
+}
+
+Listener::~Listener() {
+  const uint64_t one = 1;
+  BLOBD_CHECK(write(stop_event_, &one, sizeof one) == sizeof one);
+  thread_.join();
+  close(listening_);
+  close(stop_event_);
+}
+
+void Listener::Run() {
+  std::array<pollfd, 2> fds = {pollfd{listening_, POLLIN, 0}, pollfd{stop_event_, POLLIN, 0}};
+  for (;;) {
+    const int timeout = peers_.size() == 0 ? -1 : kSweepIntervalMs;
+    const int ready = poll(fds.data(), fds.size(), timeout);
+    peers_.Sweep();
+    if (ready <= 0) continue;
+    if (fds[1].revents != 0) return;
+    for (;;) {
+      const int connection = accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (connection < 0) {
+        // Out of descriptors: leave the connection in the backlog for a moment instead of spinning.
+        if (errno == EMFILE || errno == ENFILE) poll(&fds[1], 1, 100);
+        break;
+      }
+      if (const auto number = peers_.Admit(connection); number.ok()) on_connection_(*number);
+    }
+  }
+}
+
+}  // namespace blobd::rpc

@@ -1,0 +1,72 @@
+#include "rpc/server.h"
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
+
+#include <utility>
+
+#include "rpc/admin_service.h"
+#include "rpc/blobs_service.h"
+#include "rpc/commands.h"
+#include "rpc/downloads_service.h"
+#include "rpc/listener.h"
+
+namespace blobd::rpc {
+namespace {
+
+constexpr int kMaxMessageBytes = 16 << 20;
+
+class GrpcServer final : public Server {
+ public:
+  GrpcServer(Deps deps, DaemonIdentity identity, PeerLimits limits)
+      : peers_(limits),
+        commands_(deps.control),
+        context_{deps.engine, deps.store, deps.workers, commands_, peers_},
+        downloads_(context_),
+        blobs_(context_),
+        admin_(context_, std::move(identity)) {}
+
+  ~GrpcServer() override { Shutdown(Duration::zero()); }
+
+  Status Begin(int listening) {
+    grpc::ServerBuilder builder;
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    builder.RegisterService(&downloads_);
+    builder.RegisterService(&blobs_);
+    builder.RegisterService(&admin_);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) return Internal("gRPC could not be started");
+    listener_ = std::make_unique<Listener>(
+        listening, peers_, [this](int fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd); });
+    return OkStatus();
+  }
+
+  void Shutdown(Duration grace) override {
+    listener_.reset();
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() + grace);
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  PeerTable peers_;
+  Commands commands_;
+  const ServiceContext context_;
+  DownloadsService downloads_;
+  BlobsService blobs_;
+  AdminService admin_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Listener> listener_;
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Server>> Server::Start(Deps deps, DaemonIdentity identity, int listening, PeerLimits limits) {
+  auto server = std::make_unique<GrpcServer>(deps, std::move(identity), limits);
+  BLOBD_RETURN_IF_ERROR(server->Begin(listening));
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace blobd::rpc

@@ -1,0 +1,39 @@
+// rpc: gRPC services on a Unix socket, over the engine and the store (design/control-plane.md). Who calls is known from
+// the kernel, never from a message.
+//
+// Server holds everything: the listener, gRPC's server, the services.
+//
+// Thread:    made and destroyed by the daemon's main thread, while the control loop does not turn or from within it.
+// Ownership: what Deps names outlives the server.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "engine/engine.h"
+#include "loop/worker_pool.h"
+#include "rpc/daemon_identity.h"
+#include "rpc/peer.h"
+#include "store/blob_store.h"
+
+namespace blobd::rpc {
+
+class Server {
+ public:
+  struct Deps {
+    engine::Engine& engine;
+    store::BlobStore& store;
+    loop::WorkerPool& workers;
+    Executor& control;
+  };
+
+  // `listening`: a bound socket (Listener::Bind, or inherited); the server owns it from now on.
+  static StatusOr<std::unique_ptr<Server>> Start(Deps deps, DaemonIdentity identity, int listening, PeerLimits limits);
+  virtual ~Server() = default;
+
+  // No new connections; calls under way have until `grace` and are cut then.
+  virtual void Shutdown(Duration grace) = 0;
+};
+
+}  // namespace blobd::rpc

@@ -1,0 +1,48 @@
+// Bans: providers that sent something false, how often, and until when they are refused. An entry
+// outlives its ban, so that a repeat is punished longer; the table is bounded, and those whose ban
+// ends first go first.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "base/provider.h"
+#include "base/time.h"
+
+namespace blobd::schedule {
+
+struct Ban {
+  Instant until;
+  uint32_t times = 0;
+  std::string reason;
+};
+
+class Bans {
+ public:
+  Bans(Duration first, Duration longest, size_t most = 65536)
+      : first_(first), longest_(longest), most_(most) {}
+
+  struct Verdict {
+    Duration length{0};
+    uint32_t times = 0;
+  };
+  // Bans it now, twice as long as the last time.
+  Verdict Add(const ProviderId& provider, Instant now, std::string reason);
+  void Restore(const ProviderId& provider, Ban ban);
+  bool Banned(const ProviderId& provider, Instant now) const;
+  // nullptr if it was never banned (or so long ago that it is forgotten).
+  const Ban* Find(const ProviderId& provider) const;
+  size_t size() const { return bans_.size(); }
+
+ private:
+  Duration first_;
+  Duration longest_;
+  size_t most_;
+  std::unordered_map<ProviderId, Ban> bans_;
+  std::set<std::pair<Instant, ProviderId>> by_end_;
+};
+
+}  // namespace blobd::schedule

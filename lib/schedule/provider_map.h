@@ -1,0 +1,61 @@
+// ProviderMap: which providers may have which wanted hash, in both directions. A hash is in it
+// exactly as long as an unfinished request wants it (its provider list may be empty); a provider
+// keeps its own side in Provider::hashes.
+//
+// Both sides know the other's index, so that a link is cut in time proportional to the providers of
+// one hash, however many hashes a provider has.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "base/hash.h"
+#include "schedule/provider.h"
+
+namespace blobd::schedule {
+
+// One entry of the hash's side; `at` is its index in provider->hashes.
+struct ProviderLink {
+  Provider* provider = nullptr;
+  uint32_t at = 0;
+};
+
+struct WantedHash {
+  Hash hash;
+  std::array<Request*, 2> requests{};   // unfinished ones, by format
+  std::vector<ProviderLink> providers;  // in the order they were named
+  uint32_t dials = 0;                   // running dials it sponsors
+
+  bool wanted() const { return requests[0] != nullptr || requests[1] != nullptr; }
+};
+
+class ProviderMap {
+ public:
+  explicit ProviderMap(size_t providers_per_hash) : providers_per_hash_(providers_per_hash) {}
+
+  // nullptr if no unfinished request wants it.
+  WantedHash* Find(const Hash& hash);
+  const WantedHash* Find(const Hash& hash) const;
+  WantedHash& FindOrAdd(const Hash& hash);
+  // REQUIRES: no request and no provider left
+  void Erase(const WantedHash& wanted);
+
+  enum class Added { kNew, kKnown, kFull };
+  Added Link(WantedHash& wanted, Provider& provider);
+  // False if they were not linked.
+  bool Unlink(WantedHash& wanted, Provider& provider);
+  static bool Linked(const WantedHash& wanted, const Provider& provider);
+
+  size_t size() const { return hashes_.size(); }
+  // In no particular order: for checks only.
+  const std::unordered_map<Hash, WantedHash>& hashes() const { return hashes_; }
+
+ private:
+  size_t providers_per_hash_;
+  std::unordered_map<Hash, WantedHash> hashes_;
+};
+
+}  // namespace blobd::schedule

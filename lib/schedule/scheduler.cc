@@ -1,0 +1,107 @@
+#include "schedule/scheduler.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "schedule/invariants.h"
+#include "schedule/state.h"
+#include "schedule/view.h"
+
+namespace blobd::schedule {
+
+Scheduler::Scheduler(Options options) : state_(std::make_unique<State>(std::move(options))) {}
+Scheduler::~Scheduler() = default;
+
+void Scheduler::State::Apply(const Event& event) {
+  std::visit(Overloaded{[&](const Queue& e) { OnQueue(e); },
+                        [&](const Cancel& e) { OnLeave(e.id, false); },
+                        [&](const Withdraw& e) { OnLeave(e.id, true); },
+                        [&](const NodesHave& e) { OnNodesHave(e); },
+                        [&](const StoreAnswered& e) { OnStoreAnswered(e); },
+                        [&](const Connected& e) { OnConnected(e); },
+                        [&](const DialFailed& e) { OnDialFailed(e); },
+                        [&](const Disconnected& e) { OnDisconnected(e); },
+                        [&](const TransferProgress& e) { OnProgress(e); },
+                        [&](const TransferEnded& e) { OnEnded(e); },
+                        [&](const SetLimits& e) { OnSetLimits(e); },
+                        [&](const Drain&) { t.stopping = true; }, [&](const Tick&) {}},
+             event);
+}
+
+void Scheduler::State::FireTimers() {
+  while (const auto timer = t.timers.PopDue(t.now)) {
+    Provider* provider = t.providers.FindNumber(timer->id);
+    switch (timer->kind) {
+      case TimerKind::kPauseOver:
+        OnPauseOver(*provider);
+        break;
+      case TimerKind::kIdle:
+        OnIdle(*provider);
+        break;
+      case TimerKind::kHoldOver:
+        OnHoldOver(RequestId{timer->id});
+        break;
+      case TimerKind::kDeadline:
+        OnDeadline(IntentId{timer->id});
+        break;
+      case TimerKind::kPatienceOver:
+        OnPatienceOver(IntentId{timer->id});
+        break;
+    }
+  }
+}
+
+void Scheduler::Step(Instant now, const Event& event, std::vector<Effect>& effects) {
+  BLOBD_CHECK(now >= state_->t.now);
+  state_->t.now = now;
+  state_->out = &effects;
+  ++state_->t.stats.events;
+  // The event first: what ended in time is not undone by a deadline that passed while the news was
+  // on its way.
+  state_->Apply(event);
+  state_->FireTimers();
+  state_->Plan();
+  state_->Sweep();
+  state_->out = nullptr;
+}
+
+std::optional<Instant> Scheduler::NextDeadline() const { return state_->t.timers.next(); }
+
+void Scheduler::RestoreBan(const ProviderId& provider, Instant until, uint32_t times,
+                           std::string reason) {
+  state_->t.bans.Restore(provider, Ban{until, times, std::move(reason)});
+}
+
+std::optional<RequestView> Scheduler::ViewOfIntent(IntentId intent) const {
+  const auto it = state_->t.intents.find(intent);
+  if (it == state_->t.intents.end()) return std::nullopt;
+  return ViewOf(state_->t, *it->second);
+}
+
+std::optional<RequestView> Scheduler::ViewOfKind(const Kind& kind) const {
+  const WantedHash* wanted = state_->t.map.Find(kind.hash);
+  if (wanted == nullptr) return std::nullopt;
+  const Request* request = wanted->requests[static_cast<size_t>(kind.format)];
+  if (request == nullptr) return std::nullopt;
+  return ViewOf(state_->t, *request);
+}
+
+std::vector<ProviderId> Scheduler::Banned(const std::vector<ProviderId>& providers,
+                                          Instant now) const {
+  std::vector<ProviderId> banned;
+  for (const ProviderId& provider : providers) {
+    if (state_->t.bans.Banned(provider, now)) banned.push_back(provider);
+  }
+  return banned;
+}
+
+size_t Scheduler::unfinished_requests() const { return state_->t.requests.size(); }
+size_t Scheduler::running_transfers() const { return state_->t.transfers.size(); }
+const Limits& Scheduler::limits() const { return state_->t.options.limits; }
+const Stats& Scheduler::stats() const { return state_->t.stats; }
+uint64_t Scheduler::next_transfer_id() const { return state_->t.next_transfer; }
+uint64_t Scheduler::next_request_id() const { return state_->t.next_request; }
+void Scheduler::CheckInvariants() const { schedule::CheckInvariants(state_->t); }
+
+}  // namespace blobd::schedule

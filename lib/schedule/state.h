@@ -1,0 +1,130 @@
+// Scheduler::State: what changes the tables. Its members are grouped by theme, one file each:
+//
+//   intents.cc      callers' wishes come and go; a request ends
+//   supply.cc       providers are named, leave, come back; a request finds its place in their
+//   queues connections.cc  dials, connections, failures, pauses transfers.cc    transfers start,
+//   move, end planning.cc     after every event: start what can be started; limits; making room
+//
+// While it handles an event a request may be *unsettled*: in no queue, without a transfer. Whoever
+// unsettles one settles it, finishes it or starts it before the event is done.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schedule/next_step.h"
+#include "schedule/scheduler.h"
+#include "schedule/tables.h"
+
+namespace blobd::schedule {
+
+class Scheduler::State {
+ public:
+  explicit State(Options options) : t(std::move(options)) {}
+
+  void Apply(const Event& event);
+  void FireTimers();
+  void Plan();
+  void Sweep();
+
+  Tables t;
+  std::vector<Effect>* out = nullptr;  // during a Step
+
+ private:
+  // intents.cc
+  void OnQueue(const Queue& event);
+  void OnLeave(IntentId id, bool withdrawn);
+  void OnStoreAnswered(const StoreAnswered& event);
+  void OnDeadline(IntentId id);
+  void OnPatienceOver(IntentId id);
+  void AddIntent(Request& request, const Queue& event);
+  // The intent leaves its request, which may be left without one: DropOrReorder must follow.
+  void RemoveIntent(Request& request, IntentId id);
+  // The same, and its caller is told how it ended.
+  void EndIntent(Request& request, FinishIntent finish);
+  void DropOrReorder(Request& request);
+  void SetPriority(Request& request, Priority priority);
+  void Finish(Request& request, ResultCode code, const std::string& reason);
+  // Ends those that are out of patience, for want of a provider; the request may be left without
+  // one.
+  void EndImpatient(Request& request);
+  // Frees a request that has no intent any more. The request is gone afterwards.
+  void Drop(Request& request);
+  void Emit(Effect effect) { out->push_back(std::move(effect)); }
+
+  // supply.cc
+  void OnNodesHave(const NodesHave& event);
+  void AddProviders(WantedHash& wanted, const std::vector<ProviderId>& ids);
+  void Settle(Request& request);
+  void Unsettle(Request& request);
+  void Strand(Request& request);
+  // A provider has become usable for a hash's requests.
+  void Offer(WantedHash& wanted, Provider& provider);
+  void Leave(Request& request, Provider& provider);
+  void Unlink(WantedHash& wanted, Provider& provider);
+  void RemoveFromMap(Provider& provider, const std::string& reason);
+  void MakeUnreachable(Provider& provider);
+  void ComeBack(Provider& provider);
+  bool AnyPatience(const Provider& provider) const;
+  void BanNow(Provider& provider, const std::string& reason);
+  // No hash is left: nobody needs its dial, its timer or its count.
+  void BecomeUnneeded(Provider& provider);
+  void Hold(Request& request, const std::string& reason);
+  void OnHoldOver(RequestId id);
+  // After the hash reached its limit of dials, or fell below it.
+  void RefreshProviders(WantedHash& wanted);
+  // Nothing may refer to it any more: Sweep looks when the event is done.
+  void MayGo(const Provider& provider) { may_go_.push_back(provider.number); }
+
+  // connections.cc
+  void OnConnected(const Connected& event);
+  void OnDialFailed(const DialFailed& event);
+  void OnDisconnected(const Disconnected& event);
+  void OnPauseOver(Provider& provider);
+  void OnIdle(Provider& provider);
+  void StartDial(Request& request, Provider& provider);
+  // Its dial is over, whatever came of it.
+  void EndDial(Provider& provider, Link link);
+  void CloseConnection(Provider& provider, const std::string& reason);
+  void LinkDown(Provider& provider);
+  void PutOff(Provider& provider, std::optional<Duration> asked);
+  void Fail(Provider& provider, const std::string& reason);
+  void ClearFailures(Provider& provider);
+  void SetPause(Provider& provider, Pause pause, Instant until);
+  // After anything about a provider changed: its idle timer, its place in the indexes.
+  void Touch(Provider& provider);
+
+  // transfers.cc
+  void OnProgress(const TransferProgress& event);
+  void OnEnded(const TransferEnded& event);
+  void OnEndedRunning(Request& request, Provider& provider, const TransferEnded& event);
+  void OnEndedEnding(Request* origin, Provider& provider, const TransferEnded& event);
+  void StartOn(Request& request, Provider& provider);
+  // Takes a running transfer from its request, which is unsettled then; it holds its slots until
+  // its end.
+  void Detach(Transfer& transfer);
+  void Stop(Transfer& transfer);
+  // Every running transfer of a provider; returns the requests to settle.
+  std::vector<Request*> DetachAll(Provider& provider, bool stop);
+  void SettleAll(const std::vector<Request*>& requests);
+
+  // planning.cc
+  void OnSetLimits(const SetLimits& event);
+  void StopSurplus(const std::vector<TransferId>& surplus, std::vector<Request*>& detached);
+  Request* FirstThatCanMove();
+  void Carry(Request& request);
+  // The request that gets the next slot of `provider`: `first` in order, or by fairness the first
+  // by place.
+  Request& NextFor(Provider& provider, Request& first);
+  void CountPassedOver(const Request& started);
+  // True if a provider was freed from making room, so that there may be something to start.
+  bool ChooseDraining();
+  Provider* EndsSoonestAfter(const Order& order) const;
+  void SetDraining(Provider* provider);
+
+  std::vector<uint64_t> may_go_;
+};
+
+}  // namespace blobd::schedule

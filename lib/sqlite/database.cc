@@ -1,0 +1,84 @@
+#include "sqlite/database.h"
+
+#include <sqlite3.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "sqlite/error.h"
+
+namespace blobd::sqlite {
+
+void Database::Closer::operator()(sqlite3* db) const {
+  // Refuses while statements are left; that would be a leak of ours.
+  BLOBD_CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+Status Database::Execute(const std::string& sql) {
+  const int code = sqlite3_exec(handle(), sql.c_str(), nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? OkStatus() : ErrorStatus(handle(), code, sql);
+}
+
+StatusOr<Statement> Database::Prepare(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(handle(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (code != SQLITE_OK) return ErrorStatus(handle(), code, sql);
+  return Statement(statement);
+}
+
+StatusOr<int64_t> Database::QueryInteger(std::string_view sql) {
+  BLOBD_ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
+  BLOBD_ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+  if (!has_row) return DataLoss("{}: no row", sql);
+  return sqlite3_column_int64(statement.handle(), 0);
+}
+
+bool Database::in_transaction() const { return sqlite3_get_autocommit(handle()) == 0; }
+
+int64_t Database::changed_rows() const { return sqlite3_changes64(handle()); }
+
+StatusOr<Transaction> Transaction::Begin(Database& database) {
+  BLOBD_RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+  return Transaction(database);
+}
+
+Transaction::Transaction(Transaction&& other) noexcept
+    : database_(std::exchange(other.database_, nullptr)) {}
+
+Transaction::~Transaction() {
+  // A rollback that fails leaves nothing to do: SQLite then has rolled back already.
+  if (database_ != nullptr && database_->in_transaction()) (void)database_->Execute("ROLLBACK");
+}
+
+Status Transaction::Commit() {
+  BLOBD_CHECK(database_ != nullptr);
+  if (!database_->in_transaction()) return Aborted("the transaction was rolled back");
+  BLOBD_RETURN_IF_ERROR(database_->Execute("COMMIT"));
+  database_ = nullptr;
+  return OkStatus();
+}
+
+StatusOr<Savepoint> Savepoint::Begin(Database& database) {
+  BLOBD_CHECK(database.in_transaction());
+  BLOBD_RETURN_IF_ERROR(database.Execute("SAVEPOINT step"));
+  return Savepoint(database);
+}
+
+Savepoint::Savepoint(Savepoint&& other) noexcept
+    : database_(std::exchange(other.database_, nullptr)) {}
+
+Savepoint::~Savepoint() {
+  if (database_ == nullptr || !database_->in_transaction()) return;
+  (void)database_->Execute("ROLLBACK TO step; RELEASE step");
+}
+
+Status Savepoint::Release() {
+  BLOBD_CHECK(database_ != nullptr);
+  if (!database_->in_transaction()) return Aborted("the transaction was rolled back");
+  BLOBD_RETURN_IF_ERROR(database_->Execute("RELEASE step"));
+  database_ = nullptr;
+  return OkStatus();
+}
+
+}  // namespace blobd::sqlite

@@ -1,0 +1,78 @@
+// sqlite: the little of SQLite that registry and store share: connections, statements,
+// transactions, and opening a database so that a foreign, newer or damaged one is refused (open.h).
+// It knows nothing of what is stored.
+//
+// Database is one connection.
+//
+// Thread:    one at a time (the connection has no mutex of its own).
+// Ownership: owns the connection. Statements and transactions made from it go away before it does.
+// Errors:    as ErrorStatus maps them (error.h).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "sqlite/statement.h"
+
+struct sqlite3;
+
+namespace blobd::sqlite {
+
+class Database {
+ public:
+  explicit Database(sqlite3* db) : db_(db) {}
+
+  // Runs statements that give no rows, separated by semicolons.
+  Status Execute(const std::string& sql);
+  // The sql is ours, never built from input.
+  StatusOr<Statement> Prepare(std::string_view sql);
+  // The single integer in the single row that `sql` gives.
+  StatusOr<int64_t> QueryInteger(std::string_view sql);
+
+  // False after SQLite itself has rolled a failed transaction back (a full disk does that).
+  bool in_transaction() const;
+  // Rows changed by the last statement that ran.
+  int64_t changed_rows() const;
+  sqlite3* handle() const { return db_.get(); }
+
+ private:
+  struct Closer {
+    void operator()(sqlite3* db) const;
+  };
+  std::unique_ptr<sqlite3, Closer> db_;
+};
+
+// A write transaction: taken at once (BEGIN IMMEDIATE), undone unless Commit returned OK.
+class Transaction {
+ public:
+  static StatusOr<Transaction> Begin(Database& database);
+  Transaction(Transaction&& other) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+
+  Status Commit();
+
+ private:
+  explicit Transaction(Database& database) : database_(&database) {}
+  Database* database_;  // null once committed or moved from
+};
+
+// A step inside a transaction that can be undone alone. Undone unless Release returned OK.
+class Savepoint {
+ public:
+  // REQUIRES: a transaction is open; savepoints are not nested
+  static StatusOr<Savepoint> Begin(Database& database);
+  Savepoint(Savepoint&& other) noexcept;
+  Savepoint& operator=(Savepoint&&) = delete;
+  ~Savepoint();
+
+  Status Release();
+
+ private:
+  explicit Savepoint(Database& database) : database_(&database) {}
+  Database* database_;  // null once released or moved from
+};
+
+}  // namespace blobd::sqlite

@@ -1,0 +1,49 @@
+#include "sqlite/error.h"
+
+#include <sqlite3.h>
+
+namespace blobd::sqlite {
+namespace {
+
+StatusCode CodeOf(int code) {
+  if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY ||
+      code == SQLITE_CONSTRAINT_ROWID) {
+    return StatusCode::kAlreadyExists;
+  }
+  switch (code & 0xff) {  // extended codes carry the primary one in their low byte
+    case SQLITE_FULL:
+      return StatusCode::kResourceExhausted;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+      return StatusCode::kDataLoss;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM:
+    case SQLITE_CANTOPEN:
+      return StatusCode::kUnavailable;
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_AUTH:
+      return StatusCode::kPermissionDenied;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+      return StatusCode::kInvalidArgument;
+    default:
+      return StatusCode::kInternal;
+  }
+}
+
+}  // namespace
+
+Status ErrorStatus(sqlite3* db, int code, std::string_view what) {
+  const char* message = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+  const int system_error = db != nullptr ? sqlite3_system_errno(db) : 0;
+  if ((code & 0xff) == SQLITE_IOERR && system_error != 0) {
+    return Annotate(ErrnoStatus(system_error, message), what);
+  }
+  return MakeStatus(CodeOf(code), "{}: {}", what, message);
+}
+
+}  // namespace blobd::sqlite

@@ -1,0 +1,19 @@
+// What an SQLite result code means to us.
+#pragma once
+
+#include <string_view>
+
+#include "base/status.h"
+
+struct sqlite3;
+
+namespace blobd::sqlite {
+
+// The status of the last failed call on `db`; `what` says what was tried. A full disk becomes
+// kResourceExhausted, a damaged file kDataLoss, a broken uniqueness kAlreadyExists, a lock held by
+// another process kUnavailable, a file we may not write kPermissionDenied. `db` may be null when
+// opening it failed.
+// REQUIRES: code is neither SQLITE_OK, SQLITE_ROW nor SQLITE_DONE
+Status ErrorStatus(sqlite3* db, int code, std::string_view what);
+
+}  // namespace blobd::sqlite

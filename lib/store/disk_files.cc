@@ -1,0 +1,49 @@
+#include "store/disk_files.h"
+
+#include <utility>
+
+namespace blobd::store {
+namespace {
+
+StatusOr<std::unique_ptr<File>> OpenEither(FileSystem& file_system, const std::string& first,
+                                           const std::string& second) {
+  StatusOr<std::unique_ptr<File>> file = file_system.Open(first, OpenMode::kReadWrite);
+  if (file.status().code() != StatusCode::kNotFound) return file;
+  return file_system.Open(second, OpenMode::kReadWrite);
+}
+
+SharedFiles Share(std::unique_ptr<File> data, std::unique_ptr<File> outboard) {
+  return std::make_shared<const DiskFiles>(DiskFiles{std::move(data), std::move(outboard)});
+}
+
+}  // namespace
+
+StatusOr<SharedFiles> OpenFiles(FileSystem& file_system, const FilePair& paths, OpenMode mode) {
+  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<File> data, file_system.Open(paths.data, mode));
+  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<File> outboard, file_system.Open(paths.outboard, mode));
+  return Share(std::move(data), std::move(outboard));
+}
+
+StatusOr<SharedFiles> OpenMovingFiles(FileSystem& file_system, const FilePair& partial,
+                                      const FilePair& complete) {
+  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<File> data,
+                         OpenEither(file_system, complete.data, partial.data));
+  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<File> outboard,
+                         OpenEither(file_system, complete.outboard, partial.outboard));
+  return Share(std::move(data), std::move(outboard));
+}
+
+Status RemoveFiles(FileSystem& file_system, const FilePair& paths) {
+  const Status data = file_system.Unlink(paths.data);
+  const Status outboard = file_system.Unlink(paths.outboard);
+  if (!data.ok() && data.code() != StatusCode::kNotFound) return data;
+  if (!outboard.ok() && outboard.code() != StatusCode::kNotFound) return outboard;
+  return OkStatus();
+}
+
+Status SyncFiles(const DiskFiles& files) {
+  BLOBD_RETURN_IF_ERROR(files.data->Sync());
+  return files.outboard->Sync();
+}
+
+}  // namespace blobd::store

@@ -1,0 +1,32 @@
+// The open files of one blob that is too large for a row, shared by all who read and write it.
+#pragma once
+
+#include <memory>
+
+#include "store/file_system.h"
+#include "store/layout.h"
+
+namespace blobd::store {
+
+// Immutable once made; the files themselves may be used from any thread.
+struct DiskFiles {
+  std::unique_ptr<File> data;
+  std::unique_ptr<File> outboard;
+};
+using SharedFiles = std::shared_ptr<const DiskFiles>;
+
+StatusOr<SharedFiles> OpenFiles(FileSystem& file_system, const FilePair& paths, OpenMode mode);
+
+// Opens for reading and writing the files of a blob all of which is verified: while it moves from
+// `partial` to `complete`, each of them is in one place or the other. What is in the second place
+// is whole, and preferred.
+StatusOr<SharedFiles> OpenMovingFiles(FileSystem& file_system, const FilePair& partial,
+                                      const FilePair& complete);
+
+// Unlinks both; that one is not there is no error.
+Status RemoveFiles(FileSystem& file_system, const FilePair& paths);
+
+// Syncs both.
+Status SyncFiles(const DiskFiles& files);
+
+}  // namespace blobd::store

@@ -1,0 +1,96 @@
+#include "store/disk_store.h"
+
+#include <utility>
+
+#include "store/disk_import.h"
+#include "store/index.h"
+#include "store/post_to.h"
+
+namespace blobd::store {
+
+StatusOr<std::unique_ptr<DiskStore>> DiskStore::Open(const std::string& state_dir,
+                                                     loop::WorkerPool& workers,
+                                                     FileSystem& file_system, Options options) {
+  BLOBD_ASSIGN_OR_RETURN(std::shared_ptr<Index> index,
+                         Index::Open(state_dir, workers, file_system, options));
+  return std::unique_ptr<DiskStore>(new DiskStore(std::move(index), std::move(options)));
+}
+
+DiskStore::DiskStore(std::shared_ptr<Index> index, Options options)
+    : index_(std::move(index)),
+      options_(std::move(options)),
+      waiting_small_bytes_(std::make_shared<std::atomic<uint64_t>>(0)) {}
+
+DiskStore::~DiskStore() = default;
+
+void DiskStore::Lookup(const Hash& hash, Executor& answer_on,
+                       UniqueFunction<void(StatusOr<BlobInfo>)> done) {
+  index_->strand().Post(
+      [index = index_, hash, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->Lookup(hash, std::move(answer));
+      });
+}
+
+void DiskStore::OpenWriter(const Hash& hash, Executor& answer_on,
+                           UniqueFunction<void(StatusOr<std::shared_ptr<BlobWriter>>)> done) {
+  index_->strand().Post(
+      [index = index_, hash, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->OpenWriter(hash, std::move(answer));
+      });
+}
+
+void DiskStore::OpenReader(const Hash& hash, Executor& answer_on,
+                           UniqueFunction<void(StatusOr<std::shared_ptr<BlobReader>>)> done) {
+  index_->strand().Post(
+      [index = index_, hash, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->OpenReader(hash, std::move(answer));
+      });
+}
+
+void DiskStore::PutSmall(const Hash& hash, Bytes content, Executor& answer_on,
+                         UniqueFunction<void(Status)> done) {
+  UniqueFunction<void(Status)> answer = PostTo(answer_on, std::move(done));
+  if (content.size() > kGroupSize)
+    return answer(InvalidArgument("{} bytes are no small blob", content.size()));
+  const uint64_t size = content.size();
+  if (waiting_small_bytes_->fetch_add(size) + size > options_.waiting_small_bytes) {
+    waiting_small_bytes_->fetch_sub(size);
+    return answer(ResourceExhausted("too many small blobs wait for the disk"));
+  }
+  auto counted = [waiting = waiting_small_bytes_, size,
+                  answer = std::move(answer)](Status status) mutable {
+    waiting->fetch_sub(size);
+    answer(std::move(status));
+  };
+  index_->strand().Post(
+      [index = index_, hash, content = std::move(content), counted = std::move(counted)]() mutable {
+        index->PutSmall(hash, std::move(content), std::move(counted));
+      });
+}
+
+void DiskStore::StartImport(Executor& answer_on,
+                            UniqueFunction<void(StatusOr<std::unique_ptr<Import>>)> done) {
+  PostTo(answer_on, std::move(done))(std::unique_ptr<Import>(std::make_unique<DiskImport>(index_)));
+}
+
+void DiskStore::List(std::optional<Hash> after, size_t limit, Executor& answer_on,
+                     UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) {
+  index_->strand().Post(
+      [index = index_, after, limit, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->List(after, limit, std::move(answer));
+      });
+}
+
+void DiskStore::Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) {
+  index_->strand().Post([index = index_, answer = PostTo(answer_on, std::move(done))]() mutable {
+    index->Stats(std::move(answer));
+  });
+}
+
+void DiskStore::Flush(Executor& answer_on, UniqueFunction<void(Status)> done) {
+  index_->strand().Post([index = index_, answer = PostTo(answer_on, std::move(done))]() mutable {
+    index->Flush(std::move(answer));
+  });
+}
+
+}  // namespace blobd::store

@@ -1,0 +1,68 @@
+// DiskStore: the store in a directory (layout.h says what is where).
+//
+// Thread:    see blob_store.h. The work is done on strands of the worker pool.
+// Ownership: pool and file system outlive the store, and the pool is destroyed before the file
+//            system. Destroying the store drops nothing that was published; what was not yet synced
+//            survives the end of the process but not power loss: call Flush before. Answers that
+//            are due when the pool ends are never given.
+// Bound:     after power loss at most Options::unsynced_bytes, or unsynced_time of verified work
+//            per blob, is fetched again. The time is looked at when groups are published; Flush
+//            syncs what a stalled writer left.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "base/units.h"
+#include "loop/worker_pool.h"
+#include "store/blob_store.h"
+#include "store/file_system.h"
+
+namespace blobd::store {
+
+class Index;
+
+class DiskStore final : public BlobStore {
+ public:
+  struct Options {
+    // A sync starts at half of either, since more comes in while it runs.
+    uint64_t unsynced_bytes = 256 * kMiB;  // in all blobs together
+    Duration unsynced_time = seconds(5);
+    uint64_t waiting_small_bytes =
+        64 * kMiB;         // of PutSmall; more is refused with kResourceExhausted
+    std::string vfs = {};  // of store.db, see sqlite::OpenOptions
+    const Clock* clock = &SystemClock();
+  };
+
+  // Opens the store in `state_dir`, which exists, or creates it there. Blocks on the disk. Refuses
+  // a store.db that is foreign, newer, empty or damaged as sqlite::OpenDatabase does.
+  static StatusOr<std::unique_ptr<DiskStore>> Open(const std::string& state_dir,
+                                                   loop::WorkerPool& workers,
+                                                   FileSystem& file_system, Options options);
+  ~DiskStore() override;
+
+  void Lookup(const Hash& hash, Executor& answer_on,
+              UniqueFunction<void(StatusOr<BlobInfo>)> done) override;
+  void OpenWriter(const Hash& hash, Executor& answer_on,
+                  UniqueFunction<void(StatusOr<std::shared_ptr<BlobWriter>>)> done) override;
+  void OpenReader(const Hash& hash, Executor& answer_on,
+                  UniqueFunction<void(StatusOr<std::shared_ptr<BlobReader>>)> done) override;
+  void PutSmall(const Hash& hash, Bytes content, Executor& answer_on,
+                UniqueFunction<void(Status)> done) override;
+  void StartImport(Executor& answer_on,
+                   UniqueFunction<void(StatusOr<std::unique_ptr<Import>>)> done) override;
+  void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
+            UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) override;
+  void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) override;
+  void Flush(Executor& answer_on, UniqueFunction<void(Status)> done) override;
+
+ private:
+  explicit DiskStore(std::shared_ptr<Index> index, Options options);
+
+  const std::shared_ptr<Index> index_;
+  const Options options_;
+  const std::shared_ptr<std::atomic<uint64_t>> waiting_small_bytes_;
+};
+
+}  // namespace blobd::store

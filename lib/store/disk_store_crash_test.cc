@@ -1,0 +1,266 @@
+// What is left after the process, the power or the disk failed at a bad moment.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "store/disk_store_for_test.h"
+#include "store/store_db.h"
+
+namespace blobd::store {
+namespace {
+
+using Kind = FaultyFileSystem::Kind;
+
+class DiskStoreCrashTest : public testing::Test {
+ protected:
+  // The next life after kill -9 now.
+  std::unique_ptr<StoreUnderTest> NextLife() {
+    const std::string copy = directory_.path() + "/copy" + std::to_string(copies_++);
+    store_.CopyTo(copy);
+    return std::make_unique<StoreUnderTest>(copy);
+  }
+  // What store.db would claim after power loss.
+  RangeSet Claimed(const Hash& hash) {
+    const std::string copy = directory_.path() + "/claimed" + std::to_string(copies_++);
+    store_.CopyTo(copy);
+    auto row = StoreDb::Open(copy + "/store.db", "", true)->Find(hash);
+    return row->has_value() ? (*row)->groups : RangeSet();
+  }
+
+  TestDirectory directory_;
+  StoreUnderTest store_{[this] {
+    std::filesystem::create_directory(directory_.path() + "/state");
+    return directory_.path() + "/state";
+  }()};
+  int copies_ = 0;
+};
+
+TEST_F(DiskStoreCrashTest, KillLosesNothingThatWasPublished) {
+  const TestBlob blob(200 * kGroupSize + 10, 1);
+  RangeSet groups(Range{0, 50});
+  groups.Insert({77, 78});
+  groups.Insert({150, 201});
+  store_.Write(blob, groups);
+  EXPECT_TRUE(Claimed(blob.hash).empty());  // nothing was synced
+  const auto next = NextLife();
+  const BlobInfo info = next->Lookup(blob.hash);
+  EXPECT_EQ(info.groups, groups);
+  EXPECT_EQ(info.size, blob.size());
+  EXPECT_TRUE(info.size_proven);
+  next->Write(blob, groups.Missing({0, blob.group_count()}));
+  EXPECT_TRUE(next->Finish(*next->Writer(blob.hash)).ok());
+  next->ExpectComplete(blob);
+  next->ExpectNoPartialFiles();
+}
+
+TEST_F(DiskStoreCrashTest, WhatWasFoundIsClaimedForTheLifeAfter) {
+  const TestBlob blob(20 * kGroupSize, 2);
+  store_.Write(blob, RangeSet(Range{0, 10}));
+  const auto next = NextLife();
+  next->Lookup(blob.hash);
+  EXPECT_TRUE(next->Flush().ok());
+  next->Close();
+  auto row = StoreDb::Open(next->layout().database(), "", true)->Find(blob.hash);
+  EXPECT_EQ((*row)->groups, RangeSet(Range{0, 10}));
+}
+
+TEST_F(DiskStoreCrashTest, WrongBytesAreNotClaimed) {
+  const TestBlob blob(64 * kGroupSize, 3);
+  store_.Write(blob, RangeSet(Range{0, 64}));
+  store_.Stats();
+  FlipByte(store_.layout().Partial(blob.hash).data, 5 * kGroupSize + 3);
+  // The left child of the root's left child: groups 0 to 15.
+  FlipByte(store_.layout().Partial(blob.hash).outboard, 2 * 64 + 1);
+  const auto next = NextLife();
+  EXPECT_EQ(next->Lookup(blob.hash).groups, RangeSet(Range{16, 64}));
+}
+
+TEST_F(DiskStoreCrashTest, FilesWithoutARowAreFoundByTheirLength) {
+  const TestBlob blob(30 * kGroupSize + 99, 4);
+  RangeSet groups(Range{0, 7});
+  groups.Insert({30, 31});
+  store_.Write(blob, groups);
+  store_.Close();
+  ASSERT_TRUE(StoreDb::Open(store_.layout().database(), "", true)->Remove(blob.hash).ok());
+  store_.Reopen();
+  EXPECT_EQ(store_.Lookup(blob.hash).groups, groups);
+}
+
+TEST_F(DiskStoreCrashTest, AnOutboardAloneIsRemoved) {
+  std::ofstream(store_.layout().Partial(Hash{{1}}).outboard) << std::string(64, 'x');
+  store_.Reopen();
+  store_.ExpectNoPartialFiles();
+  EXPECT_EQ(store_.Lookup(Hash{{1}}).state, BlobState::kAbsent);
+}
+
+TEST_F(DiskStoreCrashTest, ARowWithoutItsFilesIsForgotten) {
+  const TestBlob blob(30 * kGroupSize, 5);
+  store_.Write(blob, RangeSet(Range{0, 7}));
+  ASSERT_TRUE(store_.Flush().ok());
+  store_.Close();
+  std::filesystem::remove(store_.layout().Partial(blob.hash).data);
+  store_.Reopen();
+  EXPECT_EQ(store_.Lookup(blob.hash).state, BlobState::kAbsent);
+  store_.Write(blob, RangeSet(Range{0, 30}));
+  EXPECT_TRUE(store_.Finish(*store_.Writer(blob.hash)).ok());
+  store_.ExpectComplete(blob);
+}
+
+TEST_F(DiskStoreCrashTest, AFileCutShortIsNotBelieved) {
+  const TestBlob blob(30 * kGroupSize, 6);
+  store_.Write(blob, RangeSet(Range{0, 20}));
+  ASSERT_TRUE(store_.Flush().ok());
+  store_.Close();
+  std::filesystem::resize_file(store_.layout().Partial(blob.hash).data, 10 * kGroupSize + 1);
+  store_.Reopen();
+  EXPECT_EQ(store_.Lookup(blob.hash).groups, RangeSet(Range{0, 10}));
+}
+
+TEST_F(DiskStoreCrashTest, SyncsBehindTheWriterWithinTheBound) {
+  const TestBlob blob(40 * kGroupSize, 7);
+  store_.Write(blob, RangeSet(Range{0, 10}));
+  store_.Stats();  // behind the publication
+  store_.clock.Advance(seconds(1));
+  store_.Write(blob, RangeSet(Range{10, 15}));
+  EXPECT_TRUE(Claimed(blob.hash).empty());
+  store_.clock.Advance(seconds(2));
+  store_.Write(blob, RangeSet(Range{15, 20}));
+  // The sync runs by itself; a second one could only claim more.
+  while (Claimed(blob.hash).empty()) std::this_thread::yield();
+  EXPECT_TRUE(Claimed(blob.hash).ContainsAll({0, 20}));
+  store_.Write(blob, RangeSet(Range{20, 25}));
+  EXPECT_TRUE(store_.Flush().ok());
+  EXPECT_EQ(Claimed(blob.hash), RangeSet(Range{0, 25}));
+}
+
+TEST_F(DiskStoreCrashTest, AFullDiskAtAnyWrite) {
+  const TestBlob blob(20 * kGroupSize + 7, 8);
+  for (int k = 1;; ++k) {
+    SCOPED_TRACE(k);
+    const TestDirectory directory;
+    StoreUnderTest store(directory.path());
+    const auto writer = store.Writer(blob.hash);
+    writer->ClaimSize(blob.size());
+    store.files.Fail(Kind::kWrite, k, 1 << 30, ENOSPC);
+    RangeSet written;
+    bool failed = false;
+    for (uint64_t group = 0; group < blob.group_count(); ++group) {
+      const Status status = blob.WriteTo(*writer, group);
+      if (status.ok()) {
+        written.Insert({group, group + 1});
+      } else {
+        failed = true;
+        EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
+      }
+    }
+    if (!failed) break;
+    writer->Publish();
+    EXPECT_EQ(store.Lookup(blob.hash).groups, written);
+    EXPECT_EQ(store.Finish(*writer).code(), StatusCode::kFailedPrecondition);
+    // There is room again.
+    store.files.Heal();
+    store.Write(blob, written.Missing({0, blob.group_count()}));
+    writer->ProveSize(blob.size());
+    EXPECT_TRUE(store.Finish(*writer).ok());
+    store.ExpectComplete(blob);
+    store.ExpectNoPartialFiles();
+  }
+}
+
+TEST_F(DiskStoreCrashTest, AFailureAtAnyStepOfFinishing) {
+  const TestBlob blob(20 * kGroupSize + 7, 9);
+  for (const int error : {ENOSPC, EIO}) {
+    for (int k = 1;; ++k) {
+      SCOPED_TRACE(k);
+      const TestDirectory directory;
+      std::filesystem::create_directory(directory.path() + "/state");
+      StoreUnderTest store(directory.path() + "/state");
+      store.Write(blob, RangeSet(Range{0, blob.group_count()}));
+      const auto writer = store.Writer(blob.hash);
+      store.files.Fail(Kind::kAny, k, 1 << 30, error);
+      const Status status = store.Finish(*writer);
+      store.files.Heal();
+      if (status.ok()) {
+        EXPECT_GT(k, 5);
+        break;
+      }
+      EXPECT_EQ(status.code(),
+                error == ENOSPC ? StatusCode::kResourceExhausted : StatusCode::kInternal);
+      {
+        // After kill -9 now it completes by itself: every group is on disk.
+        store.CopyTo(directory.path() + "/copy");
+        StoreUnderTest next(directory.path() + "/copy");
+        next.ExpectComplete(blob);
+        next.ExpectNoPartialFiles();
+      }
+      // Or in this life, with what the failure cost written again.
+      store.Write(blob, store.Lookup(blob.hash).groups.Missing({0, blob.group_count()}));
+      writer->ProveSize(blob.size());
+      EXPECT_TRUE(store.Finish(*writer).ok());
+      store.ExpectComplete(blob);
+      store.ExpectNoPartialFiles();
+    }
+  }
+}
+
+TEST_F(DiskStoreCrashTest, AFailedSyncTakesBackWhatItWasToSync) {
+  const TestBlob blob(20 * kGroupSize, 10);
+  store_.Write(blob, RangeSet(Range{0, 5}));
+  ASSERT_TRUE(store_.Flush().ok());
+  const auto writer = store_.Writer(blob.hash);
+  store_.Write(blob, RangeSet(Range{5, 10}));
+  store_.files.Fail(Kind::kSync, 1, 1, EIO);
+  EXPECT_FALSE(store_.Flush().ok());
+  // The kernel may have dropped the pages, and a second sync would not tell.
+  EXPECT_EQ(store_.Lookup(blob.hash).groups, RangeSet(Range{0, 5}));
+  EXPECT_TRUE(store_.Flush().ok());
+  EXPECT_EQ(Claimed(blob.hash), RangeSet(Range{0, 5}));
+  store_.Write(blob, RangeSet(Range{5, 20}));
+  writer->ProveSize(blob.size());
+  EXPECT_TRUE(store_.Finish(*writer).ok());
+  store_.ExpectComplete(blob);
+}
+
+TEST_F(DiskStoreCrashTest, AFailureAtAnyStepOfAnImport) {
+  const TestBlob blob(200000, 11);
+  for (int k = 1;; ++k) {
+    SCOPED_TRACE(k);
+    const TestDirectory directory;
+    StoreUnderTest store(directory.path());
+    store.files.Fail(Kind::kAny, k, 1 << 30, ENOSPC);
+    Status status;
+    {
+      const auto import = store.StartImport();
+      status = import->Append(blob.content);
+      if (status.ok()) status = store.Finish(*import).status();
+    }
+    store.files.Heal();
+    if (status.ok()) break;
+    EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
+    const auto again = store.StartImport();
+    ASSERT_TRUE(again->Append(blob.content).ok());
+    EXPECT_TRUE(store.Finish(*again).ok());
+    store.ExpectComplete(blob);
+    store.ExpectNoPartialFiles();
+  }
+}
+
+TEST_F(DiskStoreCrashTest, ALateWriterCannotHarmACompleteBlob) {
+  const TestBlob blob(20 * kGroupSize, 12);
+  const auto late = store_.Writer(blob.hash);  // has opened nothing yet
+  store_.Write(blob, RangeSet(Range{0, 20}));
+  EXPECT_TRUE(store_.Finish(*store_.Writer(blob.hash)).ok());
+  ASSERT_TRUE(blob.WriteTo(*late, 3).ok());
+  EXPECT_TRUE(store_.Finish(*late).ok());
+  store_.ExpectComplete(blob);
+  store_.ExpectNoPartialFiles();
+}
+
+TEST_F(DiskStoreCrashTest, RefusesADatabaseThatIsNotItsOwn) {
+  store_.Close();
+  std::ofstream(store_.layout().database(), std::ios::trunc).close();
+  EXPECT_EQ(store_.TryReopen().code(), StatusCode::kDataLoss);
+}
+
+}  // namespace
+}  // namespace blobd::store

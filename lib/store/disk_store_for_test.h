@@ -1,0 +1,156 @@
+// A DiskStore with everything it needs, and its calls as plain functions. Used by tests only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/disk_store.h"
+#include "store/layout.h"
+#include "store/store_for_test.h"
+
+namespace blobd::store {
+
+class ManualClock final : public Clock {
+ public:
+  Instant Now() const override { return Instant::FromNanos(nanos_.load()); }
+  WallTime WallNow() const override { return {static_cast<int64_t>(nanos_.load() / 1'000'000)}; }
+  void Advance(Duration duration) { nanos_ += static_cast<uint64_t>(duration.count()); }
+
+ private:
+  std::atomic<uint64_t> nanos_ = 1'000'000'000;
+};
+
+class StoreUnderTest {
+ public:
+  explicit StoreUnderTest(std::string state_dir)
+      : state_dir_(std::move(state_dir)), layout_(state_dir_) {
+    options_.clock = &clock;
+    Reopen();
+  }
+  ~StoreUnderTest() { Close(); }
+  void Close() {
+    store_.reset();
+    workers_.reset();
+  }
+  void Reopen() {
+    const Status status = TryReopen();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  Status TryReopen() {
+    Close();
+    workers_ = std::make_unique<loop::WorkerPool>(3);
+    auto store = DiskStore::Open(state_dir_, *workers_, files, options_);
+    if (!store.ok()) return store.status();
+    store_ = std::move(*store);
+    return OkStatus();
+  }
+  // What kill -9 would leave now, as a directory of its own. Everything called before has been
+  // done.
+  void CopyTo(const std::string& directory) {
+    Stats();
+    const auto options = std::filesystem::copy_options::recursive;
+    std::filesystem::copy(state_dir_, directory, options);
+    std::filesystem::remove(directory + "/store.db-shm");
+  }
+
+  BlobInfo Lookup(const Hash& hash) {
+    auto info = inbox_.Await<StatusOr<BlobInfo>>(
+        [&](auto done) { store_->Lookup(hash, inbox_, std::move(done)); });
+    EXPECT_TRUE(info.ok()) << info.status();
+    return info.ok() ? *info : BlobInfo();
+  }
+  StatusOr<std::shared_ptr<BlobWriter>> TryWriter(const Hash& hash) {
+    return inbox_.Await<StatusOr<std::shared_ptr<BlobWriter>>>(
+        [&](auto done) { store_->OpenWriter(hash, inbox_, std::move(done)); });
+  }
+  std::shared_ptr<BlobWriter> Writer(const Hash& hash) {
+    auto writer = TryWriter(hash);
+    EXPECT_TRUE(writer.ok()) << writer.status();
+    return *writer;
+  }
+  StatusOr<std::shared_ptr<BlobReader>> Reader(const Hash& hash) {
+    return inbox_.Await<StatusOr<std::shared_ptr<BlobReader>>>(
+        [&](auto done) { store_->OpenReader(hash, inbox_, std::move(done)); });
+  }
+  Status Finish(BlobWriter& writer) {
+    return inbox_.Await<Status>([&](auto done) { writer.Finish(inbox_, std::move(done)); });
+  }
+  Status PutSmall(const Hash& hash, Bytes content) {
+    return inbox_.Await<Status>(
+        [&](auto done) { store_->PutSmall(hash, content, inbox_, std::move(done)); });
+  }
+  Status Flush() {
+    return inbox_.Await<Status>([&](auto done) { store_->Flush(inbox_, std::move(done)); });
+  }
+  StoreStats Stats() {
+    auto stats = inbox_.Await<StatusOr<StoreStats>>(
+        [&](auto done) { store_->Stats(inbox_, std::move(done)); });
+    EXPECT_TRUE(stats.ok()) << stats.status();
+    return *stats;
+  }
+  std::vector<BlobInfo> List(std::optional<Hash> after, size_t limit) {
+    auto infos = inbox_.Await<StatusOr<std::vector<BlobInfo>>>(
+        [&](auto done) { store_->List(after, limit, inbox_, std::move(done)); });
+    EXPECT_TRUE(infos.ok()) << infos.status();
+    return *infos;
+  }
+  std::unique_ptr<Import> StartImport() {
+    auto import = inbox_.Await<StatusOr<std::unique_ptr<Import>>>(
+        [&](auto done) { store_->StartImport(inbox_, std::move(done)); });
+    return *std::move(import);
+  }
+  StatusOr<Import::Result> Finish(Import& import) {
+    return inbox_.Await<StatusOr<Import::Result>>(
+        [&](auto done) { import.Finish(inbox_, std::move(done)); });
+  }
+
+  // Writes the groups one by one and publishes them together.
+  void Write(const TestBlob& blob, const RangeSet& groups) {
+    const auto writer = Writer(blob.hash);
+    writer->ClaimSize(blob.size());
+    for (const Range& range : groups.ranges()) {
+      for (uint64_t group = range.begin; group < range.end; ++group) {
+        ASSERT_TRUE(blob.WriteTo(*writer, group).ok());
+      }
+    }
+    if (groups.Contains(blob.group_count() - 1)) writer->ProveSize(blob.size());
+    writer->Publish();
+  }
+  void ExpectComplete(const TestBlob& blob) {
+    const BlobInfo info = Lookup(blob.hash);
+    EXPECT_EQ(info.state, BlobState::kComplete);
+    EXPECT_EQ(info.size, blob.size());
+    EXPECT_TRUE(info.size_proven);
+    EXPECT_EQ(info.verified_bytes, blob.size());
+    auto reader = Reader(blob.hash);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    Bytes content(blob.size());
+    const Status status = (*reader)->ReadAt(0, content);
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_TRUE(content == blob.content);
+    if (blob.size() <= kGroupSize) return;
+    std::ifstream file(layout_.Complete(blob.hash).outboard, std::ios::binary);
+    const std::string outboard{std::istreambuf_iterator<char>(file), {}};
+    EXPECT_TRUE(outboard == AsText(blob.outboard));
+    EXPECT_EQ(std::filesystem::file_size(layout_.Complete(blob.hash).data), blob.size());
+  }
+  void ExpectNoPartialFiles() const { EXPECT_TRUE(std::filesystem::is_empty(layout_.partial())); }
+  const Layout& layout() const { return layout_; }
+  DiskStore& store() { return *store_; }
+  Inbox& inbox() { return inbox_; }
+
+  FaultyFileSystem files;
+  ManualClock clock;
+
+ private:
+  const std::string state_dir_;
+  const Layout layout_;
+  DiskStore::Options options_;
+  Inbox inbox_;
+  std::unique_ptr<loop::WorkerPool> workers_;
+  std::unique_ptr<DiskStore> store_;
+};
+
+}  // namespace blobd::store

@@ -1,0 +1,130 @@
+#include "store/disk_writer.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "bao/tree.h"
+#include "store/post_to.h"
+
+namespace blobd::store {
+namespace {
+
+constexpr uint64_t kGroupLimit = kMaxStoredSize / kGroupSize;
+
+// Writes items of `unit` bytes at index * unit, those with adjacent numbers in one call.
+template <typename Item, typename View>
+Status WriteRuns(File& file, std::span<const Item> items, uint64_t unit, View view) {
+  std::vector<const Item*> sorted;
+  sorted.reserve(items.size());
+  for (const Item& item : items) sorted.push_back(&item);
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const Item* a, const Item* b) { return a->index < b->index; });
+  std::vector<ByteView> parts;
+  for (size_t i = 0; i < sorted.size();) {
+    const uint64_t first = sorted[i]->index;
+    parts.clear();
+    do {
+      parts.push_back(view(*sorted[i++]));
+    } while (i < sorted.size() && sorted[i]->index == first + parts.size() &&
+             parts.back().size() == unit);
+    BLOBD_RETURN_IF_ERROR(file.WriteAt(first * unit, parts));
+  }
+  return OkStatus();
+}
+
+Status CheckArguments(std::span<const VerifiedGroup> groups, std::span<const OutboardPair> pairs) {
+  for (const VerifiedGroup& group : groups) {
+    if (group.index >= kGroupLimit || group.data.size() > kGroupSize) {
+      return InvalidArgument("group {} of {} bytes cannot be stored", group.index,
+                             group.data.size());
+    }
+  }
+  for (const OutboardPair& pair : pairs) {
+    if (pair.index >= kGroupLimit) return InvalidArgument("pair {} cannot be stored", pair.index);
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+DiskWriter::DiskWriter(std::shared_ptr<Index> index, std::shared_ptr<LiveBlob> live,
+                       SharedFiles files)
+    : index_(std::move(index)), live_(std::move(live)), files_(std::move(files)) {}
+
+DiskWriter::~DiskWriter() {
+  index_->strand().Post([index = index_, live = live_] { index->Release(live); });
+}
+
+Status DiskWriter::Write(std::span<const VerifiedGroup> groups,
+                         std::span<const OutboardPair> pairs) {
+  BLOBD_RETURN_IF_ERROR(CheckArguments(groups, pairs));
+  if (groups.empty() && pairs.empty()) return OkStatus();
+  if (files_ == nullptr && pairs.empty() && groups.size() == 1 && groups[0].index == 0) {
+    held_.emplace(groups[0].data.begin(), groups[0].data.end());
+    written_.Insert({0, 1});
+    return OkStatus();
+  }
+  BLOBD_RETURN_IF_ERROR(NeedFiles());
+  BLOBD_RETURN_IF_ERROR(WriteRuns(*files_->outboard, pairs, bao::kPairSize,
+                                  [](const OutboardPair& pair) { return ByteView(pair.hashes); }));
+  BLOBD_RETURN_IF_ERROR(WriteRuns(*files_->data, groups, kGroupSize,
+                                  [](const VerifiedGroup& group) { return group.data; }));
+  for (const VerifiedGroup& group : groups) written_.Insert({group.index, group.index + 1});
+  return OkStatus();
+}
+
+Status DiskWriter::NeedFiles() {
+  if (files_ == nullptr) {
+    const FilePair paths = index_->layout().Partial(live_->hash);
+    BLOBD_ASSIGN_OR_RETURN(files_, OpenFiles(index_->file_system(), paths, OpenMode::kCreate));
+  }
+  if (held_) {
+    const ByteView held = *held_;
+    BLOBD_RETURN_IF_ERROR(files_->data->WriteAt(0, {&held, 1}));
+    held_.reset();
+  }
+  return OkStatus();
+}
+
+void DiskWriter::ClaimSize(uint64_t size) {
+  if (size > kMaxStoredSize) return;
+  claimed_size_ = size;
+  // At once, because after a crash groups are found again only with the help of a size.
+  if (size > kGroupSize) {
+    index_->strand().Post([index = index_, live = live_, size] { index->Claim(*live, size); });
+  }
+}
+
+void DiskWriter::ProveSize(uint64_t size) {
+  if (size <= kMaxStoredSize) proven_size_ = size;
+}
+
+// What cannot be written now stays with us, and is missing when the blob is to be finished.
+void DiskWriter::Publish() { (void)TryPublish(); }
+
+Status DiskWriter::TryPublish() {
+  const bool is_small = held_ && proven_size_ && *proven_size_ == held_->size();
+  if (held_ && !is_small) BLOBD_RETURN_IF_ERROR(NeedFiles());
+  if (written_.empty() && !proven_size_) return OkStatus();
+  Published published;
+  published.files = files_;
+  published.groups = std::exchange(written_, {});
+  if (is_small) published.small = std::exchange(held_, std::nullopt);
+  published.claimed_size = claimed_size_;
+  published.proven_size = proven_size_;
+  index_->strand().Post([index = index_, live = live_, published = std::move(published)]() mutable {
+    index->Publish(live, std::move(published));
+  });
+  return OkStatus();
+}
+
+void DiskWriter::Finish(Executor& answer_on, UniqueFunction<void(Status)> done) {
+  UniqueFunction<void(Status)> answer = PostTo(answer_on, std::move(done));
+  if (Status status = TryPublish(); !status.ok()) return answer(std::move(status));
+  index_->strand().Post([index = index_, live = live_, answer = std::move(answer)]() mutable {
+    index->Finish(live, std::move(answer));
+  });
+}
+
+}  // namespace blobd::store

@@ -1,0 +1,42 @@
+// DiskWriter: BlobWriter onto files, or into a row when the blob turns out small.
+//
+// Thread: one at a time, on a worker's strand: Write and, rarely, Publish and Finish wait for the
+//         disk.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "store/index.h"
+
+namespace blobd::store {
+
+class DiskWriter final : public BlobWriter {
+ public:
+  // `files` are those that are open already, or null.
+  DiskWriter(std::shared_ptr<Index> index, std::shared_ptr<LiveBlob> live, SharedFiles files);
+  ~DiskWriter() override;
+  DiskWriter(const DiskWriter&) = delete;
+  DiskWriter& operator=(const DiskWriter&) = delete;
+
+  Status Write(std::span<const VerifiedGroup> groups, std::span<const OutboardPair> pairs) override;
+  void ClaimSize(uint64_t size) override;
+  void ProveSize(uint64_t size) override;
+  void Publish() override;
+  void Finish(Executor& answer_on, UniqueFunction<void(Status)> done) override;
+
+ private:
+  Status NeedFiles();
+  Status TryPublish();
+
+  const std::shared_ptr<Index> index_;
+  const std::shared_ptr<LiveBlob> live_;  // only its hash is ours to read
+  SharedFiles files_;
+  RangeSet written_;  // since the last Publish
+  std::optional<Bytes>
+      held_;  // the first group, while it may be all of a small blob: files are not made for those
+  std::optional<uint64_t> claimed_size_;
+  std::optional<uint64_t> proven_size_;
+};
+
+}  // namespace blobd::store

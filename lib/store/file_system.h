@@ -1,0 +1,72 @@
+// FileSystem: the seam between the store and the disk. RealFileSystem is the machine's; tests put
+// one in between that loses, tears, delays or refuses writes. It has what the store needs and no
+// more. (store.db has its own seam: an SQLite VFS.)
+//
+// Thread: any, also one File from several threads at once: every access says its offset.
+// Units:  bytes.
+// Errors: as ErrnoStatus maps them: kResourceExhausted when the disk is full, kNotFound,
+//         kAlreadyExists. The last component of a path is never followed if it is a symbolic link.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/range_set.h"
+#include "base/status.h"
+
+namespace blobd::store {
+
+class File {
+ public:
+  virtual ~File() = default;
+  // Reads into `out` from `offset`; fewer bytes than asked for only at the end of the file.
+  virtual StatusOr<size_t> ReadAt(uint64_t offset, MutableBytes out) = 0;
+  // Writes the parts one behind the other from `offset`. After an error any of their bytes may have
+  // been written.
+  virtual Status WriteAt(uint64_t offset, std::span<const ByteView> parts) = 0;
+  // Returns when data and size survive power loss. After an error nothing is known of what was
+  // written before.
+  virtual Status Sync() = 0;
+  virtual StatusOr<uint64_t> Size() = 0;
+  virtual Status Truncate(uint64_t size) = 0;
+  // The next range at or behind `from` that may hold data; nullopt when there are only holes. A
+  // file system that does not know its holes gives the whole file.
+  virtual StatusOr<std::optional<Range>> NextExtent(uint64_t from) = 0;
+};
+
+enum class OpenMode {
+  kRead,
+  kReadWrite,
+  kCreate,     // read and write; made if missing
+  kCreateNew,  // read and write; kAlreadyExists if it is there
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
+  virtual Status Unlink(const std::string& path) = 0;
+  // Makes the directory, or accepts the one that is there. True if it was made.
+  virtual StatusOr<bool> MakeDirectory(const std::string& path) = 0;
+  virtual StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
+  // Returns when names made, changed and removed in it survive power loss.
+  virtual Status SyncDirectory(const std::string& path) = 0;
+};
+
+class RealFileSystem final : public FileSystem {
+ public:
+  StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;
+  Status Rename(const std::string& from, const std::string& to) override;
+  Status Unlink(const std::string& path) override;
+  StatusOr<bool> MakeDirectory(const std::string& path) override;
+  StatusOr<std::vector<std::string>> List(const std::string& directory) override;
+  Status SyncDirectory(const std::string& path) override;
+};
+
+}  // namespace blobd::store

@@ -1,0 +1,170 @@
+// Index: the heart of DiskStore. It owns store.db, the live blobs, and every decision about what is
+// verified, durable and complete. Whatever waits for the disk runs as a job on the blob's strand
+// and comes back as a call here; only small transactions are done in place.
+//
+// Verified groups come in through Publish. They are readable at once; they are claimed in store.db
+// only after data and outboard were synced, which happens behind the writers whenever enough bytes
+// or time have gathered. A crash of the process loses no group (the next life finds those on disk
+// that no row claims, recovery.h), power loss no more than the bound.
+//
+// A blob becomes complete in steps, each safe to stop after: sync its files; record all groups
+// (durable); move its files to blobs/ and sync the directories; record it as complete (durable).
+// Loading a row that claims all groups takes up these steps again.
+//
+// Thread:    everything but the constants (strand, file_system, layout, NextImport) on the index
+//            strand only.
+// Ownership: kept alive by its own tasks. Pool and file system outlive the last of them: the pool
+//            goes away first.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "loop/worker_pool.h"
+#include "store/blob_store.h"
+#include "store/disk_store.h"
+#include "store/live_blob.h"
+#include "store/recovery.h"
+
+namespace blobd::store {
+
+// What a writer has written since it last said so.
+struct Published {
+  SharedFiles files;  // null: nothing was written to files
+  RangeSet groups;
+  std::optional<Bytes> small;  // instead of files: all of a blob that is one short group
+  std::optional<uint64_t> claimed_size;
+  std::optional<uint64_t> proven_size;
+};
+
+class Index : public std::enable_shared_from_this<Index> {
+ public:
+  template <typename Value>
+  using Answer = UniqueFunction<void(Value)>;
+
+  // Blocks on the disk; before any other thread knows of the index.
+  static StatusOr<std::shared_ptr<Index>> Open(const std::string& state_dir,
+                                               loop::WorkerPool& workers, FileSystem& file_system,
+                                               const DiskStore::Options& options);
+
+  Executor& strand() { return *strand_; }
+  FileSystem& file_system() { return file_system_; }
+  const Layout& layout() const { return layout_; }
+  uint64_t NextImport() { return next_import_.fetch_add(1); }
+
+  // For DiskStore (blob_store.h says what they mean).
+  void Lookup(const Hash& hash, Answer<StatusOr<BlobInfo>> then);
+  void OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then);
+  void OpenReader(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobReader>>> then);
+  void PutSmall(const Hash& hash, Bytes content, Answer<Status> then);
+  void List(const std::optional<Hash>& after, size_t limit,
+            Answer<StatusOr<std::vector<BlobInfo>>> then);
+  void Stats(Answer<StatusOr<StoreStats>> then);
+  void Flush(Answer<Status> then);
+
+  // Takes over the synced files of an import as the complete blob `hash`. False: it was there
+  // already.
+  void Adopt(const Hash& hash, uint64_t size, uint64_t import, Answer<StatusOr<bool>> then);
+
+  // The same for an import that is a small blob.
+  void AdoptSmall(const Hash& hash, Bytes content, Answer<StatusOr<bool>> then);
+
+  // For DiskWriter.
+  void Claim(LiveBlob& live, uint64_t size);
+  void Publish(const std::shared_ptr<LiveBlob>& live, Published published);
+  void Finish(const std::shared_ptr<LiveBlob>& live, Answer<Status> then);
+  void Release(const std::shared_ptr<LiveBlob>& live);  // a writer is gone
+
+ private:
+  using Live = std::shared_ptr<LiveBlob>;
+  struct Commit {
+    UniqueFunction<Status()> apply;
+    Answer<Status> then;
+  };
+  struct Loaded {
+    SharedFiles files;  // null: the blob has none, nothing of it is left
+    RangeSet known;     // what the row claims and the files can hold
+    RecoveredGroups found;
+  };
+
+  Index(Layout layout, loop::WorkerPool& workers, FileSystem& file_system,
+        const DiskStore::Options& options, StoreDb db, CompleteTotals totals);
+  Status TidyPartial();
+  Status TidyPartialFile(const Hash& hash);
+
+  // Looking and loading (index.cc).
+  void Look(const Hash& hash, Answer<StatusOr<Found>> then);
+  void Load(BlobRow row, Answer<StatusOr<Found>> then);
+  static StatusOr<Loaded> LoadFiles(FileSystem& file_system, const Layout& layout,
+                                    const BlobRow& row);
+  void OnLoaded(const Live& live, StatusOr<Loaded> loaded);
+  Live AddLive(const Hash& hash);
+  Live FindLive(const Hash& hash) const;
+  void Discard(LiveBlob& live);
+  void MaybeIdle(const Live& live);
+
+  // Reading (index_read.cc).
+  void ReadComplete(const BlobRow& row, Answer<StatusOr<std::shared_ptr<BlobReader>>> then);
+  void ReadLive(const Live& live, Answer<StatusOr<std::shared_ptr<BlobReader>>> then);
+  BlobInfo InfoOf(const BlobRow& row) const;
+  BlobInfo InfoOf(const LiveBlob& live) const;
+
+  // Making groups durable (index_sync.cc).
+  void MarkDirty(const Live& live, const RangeSet& groups);
+  void SyncWhatIsDue();
+  void StartSync(const Live& live);
+  void OnSynced(const Live& live, const Status& status);
+  void OnGroupsRecorded(const Live& live, const Status& status);
+  void PutRow(LiveBlob& live);
+  // Puts `apply` into the next durable transaction. `then` is called after it.
+  void CommitDurably(UniqueFunction<Status()> apply, Answer<Status> then);
+  void RunCommits();
+
+  // Completing (index_finish.cc).
+  bool HasAllGroups(const LiveBlob& live) const;
+  void StartFinish(const Live& live);
+  void RecordAllGroups(const Live& live);
+  void MoveToBlobs(const Live& live);
+  void RecordComplete(const Live& live, RowState state);
+  void Complete(LiveBlob& live);
+  void FinishFailed(const Live& live, const Status& status);
+  void StartSmall(const Live& live, Bytes content);
+  void MoveImport(const Live& live, uint64_t size, uint64_t import, Answer<StatusOr<bool>> then);
+
+  // Runs `work` on a strand of the blob, or of its own if `live` is null; then calls `then(result)`
+  // here.
+  template <typename Work, typename Then>
+  void RunJob(LiveBlob* live, Work work, Then then) {
+    std::shared_ptr<Executor> strand = live != nullptr ? live->strand : nullptr;
+    if (strand == nullptr) strand = workers_.MakeStrand();
+    if (live != nullptr) live->strand = strand;
+    strand->Post(
+        [self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
+          auto result = work();
+          self->strand_->Post([self, then = std::move(then), result = std::move(result)]() mutable {
+            then(std::move(result));
+          });
+        });
+  }
+
+  const Layout layout_;
+  loop::WorkerPool& workers_;
+  FileSystem& file_system_;
+  const DiskStore::Options options_;
+  const std::shared_ptr<Executor> strand_;
+  std::atomic<uint64_t> next_import_ = 1;
+
+  StoreDb db_;
+  CompleteTotals totals_;
+  std::unordered_map<Hash, Live> live_;  // none is kGone
+  uint64_t dirty_bytes_ = 0;             // of all live blobs
+  // By dirty_since; may name blobs that were synced since.
+  std::deque<std::weak_ptr<LiveBlob>> dirty_order_;
+  std::vector<Commit> commits_;  // for the next transaction, which is posted if there are any
+};
+
+}  // namespace blobd::store

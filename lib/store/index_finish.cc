@@ -1,0 +1,249 @@
+// Index: from all groups verified to a complete blob; small blobs; imports.
+#include <utility>
+
+#include "bao/tree.h"
+#include "store/index.h"
+
+namespace blobd::store {
+namespace {
+
+// Brings the files to their exact length and syncs them. What is too short here was never all
+// written.
+Status SyncWhole(const DiskFiles& files, uint64_t size) {
+  const std::pair<File&, uint64_t> expected[] = {{*files.data, size},
+                                                 {*files.outboard, bao::OutboardSize(size)}};
+  for (const auto& [file, length] : expected) {
+    BLOBD_ASSIGN_OR_RETURN(const uint64_t present, file.Size());
+    if (present < length) return DataLoss("a file of {} bytes has only {}", length, present);
+    if (present > length) BLOBD_RETURN_IF_ERROR(file.Truncate(length));
+  }
+  return SyncFiles(files);
+}
+
+// What is in blobs/ got there whole and synced, before an earlier try failed or the process ended.
+// Then a file at `from` can only be one that a late writer made anew.
+Status MoveFile(FileSystem& file_system, const std::string& from, const std::string& to) {
+  if (!file_system.Open(to, OpenMode::kRead).ok()) return file_system.Rename(from, to);
+  const Status status = file_system.Unlink(from);
+  return status.code() == StatusCode::kNotFound ? OkStatus() : status;
+}
+
+Status MoveToBlobsAndSync(FileSystem& file_system, const Layout& layout, const Hash& hash) {
+  const FilePair partial = layout.Partial(hash);
+  const FilePair complete = layout.Complete(hash);
+  BLOBD_ASSIGN_OR_RETURN(const bool is_new, file_system.MakeDirectory(layout.DirectoryOf(hash)));
+  if (is_new) BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(layout.blobs()));
+  BLOBD_RETURN_IF_ERROR(MoveFile(file_system, partial.outboard, complete.outboard));
+  BLOBD_RETURN_IF_ERROR(MoveFile(file_system, partial.data, complete.data));
+  BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(layout.DirectoryOf(hash)));
+  return file_system.SyncDirectory(layout.partial());
+}
+
+}  // namespace
+
+bool Index::HasAllGroups(const LiveBlob& live) const {
+  return live.row.size_proven && live.groups.ContainsAll({0, bao::GroupCount(live.row.size)});
+}
+
+void Index::Finish(const Live& live, Answer<Status> then) {
+  // A blob with a writer is gone only because it is complete.
+  if (live->phase == LiveBlob::Phase::kGone) return then(OkStatus());
+  if (live->phase == LiveBlob::Phase::kOpen && !HasAllGroups(*live)) {
+    return then(FailedPrecondition("groups of blob {} are missing", live->hash.Short()));
+  }
+  if (live->phase == LiveBlob::Phase::kOpen) StartFinish(live);
+  live->finish_waiters.push_back(std::move(then));
+}
+
+void Index::StartFinish(const Live& live) {
+  live->phase = LiveBlob::Phase::kFinishing;
+  auto sync = [&file_system = file_system_, files = live->files,
+               partial = layout_.Partial(live->hash), complete = layout_.Complete(live->hash),
+               size = live->row.size]() mutable -> Status {
+    if (files == nullptr) {
+      BLOBD_ASSIGN_OR_RETURN(files, OpenMovingFiles(file_system, partial, complete));
+    }
+    return SyncWhole(*files, size);
+  };
+  RunJob(live.get(), std::move(sync), [this, live](const Status& status) {
+    if (!status.ok()) {
+      // Only what was synced before can still be relied on, and not even that if the files are too
+      // short.
+      if (status.code() == StatusCode::kDataLoss) live->row.groups = RangeSet();
+      live->groups = live->row.groups;
+      FinishFailed(live, status);
+      return;
+    }
+    // A sync before this one may have failed, and taken back what it was to sync.
+    if (!HasAllGroups(*live))
+      return FinishFailed(live, Unavailable("groups of the blob could not be written"));
+    RecordAllGroups(live);
+  });
+}
+
+void Index::RecordAllGroups(const Live& live) {
+  CommitDurably(
+      [this, live]() -> Status {
+        BlobRow row = live->row;
+        row.groups = live->groups;
+        return db_.Put(row);
+      },
+      [this, live](const Status& status) {
+        if (!status.ok()) return FinishFailed(live, status);
+        live->in_db = true;
+        live->row.groups = live->groups;
+        dirty_bytes_ -= live->dirty.Count() * kGroupSize;
+        live->dirty = RangeSet();
+        MoveToBlobs(live);
+      });
+}
+
+void Index::MoveToBlobs(const Live& live) {
+  RunJob(
+      live.get(),
+      [&file_system = file_system_, layout = layout_, hash = live->hash] {
+        return MoveToBlobsAndSync(file_system, layout, hash);
+      },
+      [this, live](const Status& status) {
+        if (!status.ok()) return FinishFailed(live, status);
+        RecordComplete(live, RowState::kInFiles);
+      });
+}
+
+void Index::RecordComplete(const Live& live, RowState state) {
+  CommitDurably(
+      [this, live, state]() -> Status {
+        BlobRow row = live->row;
+        row.state = state;
+        row.groups = RangeSet();
+        row.last_use = options_.clock->WallNow();
+        if (state == RowState::kInRow)
+          BLOBD_RETURN_IF_ERROR(db_.PutContent(live->hash, *live->small));
+        return db_.Put(row);
+      },
+      [this, live](const Status& status) {
+        if (!status.ok()) return FinishFailed(live, status);
+        Complete(*live);
+      });
+}
+
+void Index::Complete(LiveBlob& live) {
+  live.phase = LiveBlob::Phase::kGone;
+  live_.erase(live.hash);
+  ++totals_.blobs;
+  totals_.bytes += live.row.size;
+  dirty_bytes_ -= live.dirty.Count() * kGroupSize;
+  live.dirty = RangeSet();
+  // A small blob may have begun in files, under a wrong claim.
+  if (live.small && live.in_db) (void)RemoveFiles(file_system_, layout_.Partial(live.hash));
+  live.files = nullptr;
+  live.small.reset();
+  for (auto& then : std::exchange(live.next_sync_waiters, {})) then(OkStatus());
+  for (auto& then : std::exchange(live.finish_waiters, {})) then(OkStatus());
+}
+
+void Index::FinishFailed(const Live& live, const Status& status) {
+  live->phase = LiveBlob::Phase::kOpen;
+  if (live->small) {
+    // It was only in memory, and the caller hears that it is not stored.
+    live->small.reset();
+    live->row.size_proven = false;
+    live->groups = live->row.groups;
+  }
+  // Dirty is what is verified and neither recorded nor being synced.
+  dirty_bytes_ -= live->dirty.Count() * kGroupSize;
+  live->dirty = RangeSet();
+  RangeSet dirty = live->groups;
+  dirty.RemoveAll(live->row.groups);
+  dirty.RemoveAll(live->syncing);
+  MarkDirty(live, dirty);
+  if (live->in_db) PutRow(*live);
+  for (auto& then : std::exchange(live->finish_waiters, {})) then(status);
+  if (live->phase != LiveBlob::Phase::kOpen) return;
+  if (!live->next_sync_waiters.empty()) StartSync(live);
+  MaybeIdle(live);
+}
+
+void Index::StartSmall(const Live& live, Bytes content) {
+  live->phase = LiveBlob::Phase::kFinishing;
+  live->row.size = content.size();
+  live->row.size_proven = true;
+  live->groups = RangeSet(Range{0, 1});
+  live->small = std::move(content);
+  RecordComplete(live, RowState::kInRow);
+}
+
+void Index::PutSmall(const Hash& hash, Bytes content, Answer<Status> then) {
+  Look(hash, [this, hash, content = std::move(content),
+              then = std::move(then)](StatusOr<Found> found) mutable {
+    if (!found.ok()) return then(found.status());
+    if (found->complete) return then(OkStatus());
+    const Live live = found->live != nullptr ? found->live : AddLive(hash);
+    if (live->phase == LiveBlob::Phase::kOpen) StartSmall(live, std::move(content));
+    live->finish_waiters.push_back(std::move(then));
+  });
+}
+
+void Index::AdoptSmall(const Hash& hash, Bytes content, Answer<StatusOr<bool>> then) {
+  Look(hash, [this, hash, content = std::move(content),
+              then = std::move(then)](StatusOr<Found> found) mutable {
+    if (found.ok() && found->complete) return then(false);
+    PutSmall(hash, std::move(content), [then = std::move(then)](const Status& status) mutable {
+      if (!status.ok()) return then(status);
+      then(true);
+    });
+  });
+}
+
+void Index::Adopt(const Hash& hash, uint64_t size, uint64_t import, Answer<StatusOr<bool>> then) {
+  Look(hash, [this, hash, size, import, then = std::move(then)](StatusOr<Found> found) mutable {
+    if (!found.ok() || found->complete) {
+      (void)RemoveFiles(file_system_, layout_.Import(import));
+      if (!found.ok()) return then(found.status());
+      return then(false);
+    }
+    const Live live = found->live != nullptr ? found->live : AddLive(hash);
+    if (live->phase == LiveBlob::Phase::kOpen)
+      return MoveImport(live, size, import, std::move(then));
+    // Somebody else is about to complete it; if that fails, it is our turn.
+    live->finish_waiters.push_back(
+        [this, hash, size, import, then = std::move(then)](const Status&) mutable {
+          Adopt(hash, size, import, std::move(then));
+        });
+  });
+}
+
+// Puts the import's files in the place of what was there of the blob, and completes it like any
+// other.
+void Index::MoveImport(const Live& live, uint64_t size, uint64_t import,
+                       Answer<StatusOr<bool>> then) {
+  live->phase = LiveBlob::Phase::kFinishing;
+  auto move = [&file_system = file_system_, from = layout_.Import(import),
+               to = layout_.Partial(live->hash),
+               directory = layout_.partial()]() -> StatusOr<SharedFiles> {
+    Status status = file_system.Rename(from.outboard, to.outboard);
+    if (status.ok()) status = file_system.Rename(from.data, to.data);
+    if (status.ok()) status = file_system.SyncDirectory(directory);
+    if (status.ok()) return OpenFiles(file_system, to, OpenMode::kReadWrite);
+    (void)RemoveFiles(file_system, from);
+    return status;
+  };
+  auto moved = [this, live, size, then = std::move(then)](StatusOr<SharedFiles> files) mutable {
+    if (!files.ok()) {
+      then(files.status());
+      return FinishFailed(live, files.status());
+    }
+    live->row.size = size;
+    live->row.size_proven = true;
+    live->groups = RangeSet(Range{0, bao::GroupCount(size)});
+    live->files = *std::move(files);
+    live->finish_waiters.push_back([then = std::move(then)](const Status& finished) mutable {
+      if (!finished.ok()) return then(finished);
+      then(true);
+    });
+    RecordAllGroups(live);
+  };
+  RunJob(live.get(), std::move(move), std::move(moved));
+}
+
+}  // namespace blobd::store

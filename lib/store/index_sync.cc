@@ -1,0 +1,144 @@
+// Index: making published groups durable, and the transactions that record things.
+#include <utility>
+
+#include "store/index.h"
+
+namespace blobd::store {
+namespace {
+
+// Answers once when all parts of something are done, with the first error.
+class Barrier {
+ public:
+  explicit Barrier(UniqueFunction<void(Status)> then) : then_(std::move(then)) {}
+  void Expect() { ++open_; }
+  void PartDone(const Status& status) {
+    if (first_error_.ok()) first_error_ = status;
+    if (--open_ == 0) then_(first_error_);
+  }
+
+ private:
+  UniqueFunction<void(Status)> then_;
+  size_t open_ = 0;
+  Status first_error_;
+};
+
+}  // namespace
+
+void Index::MarkDirty(const Live& live, const RangeSet& groups) {
+  if (groups.empty()) return;
+  if (live->dirty.empty()) {
+    live->dirty_since = options_.clock->Now();
+    dirty_order_.push_back(live);
+  }
+  live->dirty.InsertAll(groups);
+  dirty_bytes_ += groups.Count() * kGroupSize;
+}
+
+void Index::SyncWhatIsDue() {
+  const Instant now = options_.clock->Now();
+  while (!dirty_order_.empty()) {
+    const Live live = dirty_order_.front().lock();
+    if (live != nullptr && !live->dirty.empty() && live->phase == LiveBlob::Phase::kOpen) {
+      const bool due = dirty_bytes_ >= options_.unsynced_bytes / 2 ||
+                       now - live->dirty_since >= options_.unsynced_time / 2;
+      if (!due) return;
+      StartSync(live);
+      // One that is still being synced is looked at again when that has ended.
+      if (!live->dirty.empty()) live->next_sync_waiters.push_back([](const Status&) {});
+    }
+    dirty_order_.pop_front();
+  }
+}
+
+// Starts a sync of what is dirty, unless one runs; then it is for that one's end to start the next.
+void Index::StartSync(const Live& live) {
+  if (live->phase != LiveBlob::Phase::kOpen || !live->syncing.empty()) return;
+  if (live->dirty.empty()) {
+    for (auto& then : std::exchange(live->next_sync_waiters, {})) then(OkStatus());
+    return;
+  }
+  BLOBD_CHECK(live->files != nullptr);
+  dirty_bytes_ -= live->dirty.Count() * kGroupSize;
+  live->syncing = std::exchange(live->dirty, {});
+  live->sync_waiters = std::exchange(live->next_sync_waiters, {});
+  RunJob(
+      live.get(), [files = live->files] { return SyncFiles(*files); },
+      [this, live](const Status& status) { OnSynced(live, status); });
+}
+
+void Index::OnSynced(const Live& live, const Status& status) {
+  if (!status.ok()) {
+    // What the kernel could not write it may have dropped: a later sync would succeed without it.
+    live->groups.RemoveAll(live->syncing);
+    return OnGroupsRecorded(live, status);
+  }
+  CommitDurably(
+      [this, live]() -> Status {
+        // Otherwise somebody else has just recorded more than this.
+        if (live->phase != LiveBlob::Phase::kOpen) return OkStatus();
+        BlobRow row = live->row;
+        row.groups.InsertAll(live->syncing);
+        return db_.Put(row);
+      },
+      [this, live](const Status& recorded) {
+        if (live->phase == LiveBlob::Phase::kOpen && recorded.ok()) {
+          live->in_db = true;
+          live->row.groups.InsertAll(live->syncing);
+        } else if (live->phase == LiveBlob::Phase::kOpen) {
+          MarkDirty(live, live->syncing);
+        }
+        OnGroupsRecorded(live, recorded);
+      });
+}
+
+void Index::OnGroupsRecorded(const Live& live, const Status& status) {
+  live->syncing = RangeSet();
+  for (auto& then : std::exchange(live->sync_waiters, {})) then(status);
+  if (live->phase != LiveBlob::Phase::kOpen) return;
+  if (!live->next_sync_waiters.empty()) StartSync(live);
+  MaybeIdle(live);
+}
+
+void Index::PutRow(LiveBlob& live) {
+  BLOBD_CHECK(live.phase == LiveBlob::Phase::kOpen);
+  // If it fails (a full disk) the next publication tries again, and so does every sync.
+  live.in_db = db_.Put(live.row).ok() || live.in_db;
+}
+
+void Index::CommitDurably(UniqueFunction<Status()> apply, Answer<Status> then) {
+  commits_.push_back({std::move(apply), std::move(then)});
+  // Posted behind everything that waits now, so that what those commit goes into the same
+  // transaction.
+  if (commits_.size() == 1) strand_->Post([self = shared_from_this()] { self->RunCommits(); });
+}
+
+void Index::RunCommits() {
+  std::vector<Commit> commits = std::exchange(commits_, {});
+  const Status status = db_.Durably([&]() -> Status {
+    for (Commit& commit : commits) BLOBD_RETURN_IF_ERROR(commit.apply());
+    return OkStatus();
+  });
+  for (Commit& commit : commits) commit.then(status);
+}
+
+void Index::Flush(Answer<Status> then) {
+  const auto barrier = std::make_shared<Barrier>(std::move(then));
+  const auto part = [&barrier] {
+    barrier->Expect();
+    return [barrier](const Status& status) { barrier->PartDone(status); };
+  };
+  for (const auto& [hash, live] : live_) {
+    if (live->phase == LiveBlob::Phase::kFinishing) live->finish_waiters.push_back(part());
+    if (live->phase != LiveBlob::Phase::kOpen) continue;
+    if (!live->dirty.empty()) {
+      live->next_sync_waiters.push_back(part());
+      StartSync(live);
+    } else if (!live->syncing.empty()) {
+      live->sync_waiters.push_back(part());
+    }
+  }
+  // Whatever else waits for a transaction.
+  CommitDurably([] { return OkStatus(); }, part());
+}
+
+}  // namespace blobd::store

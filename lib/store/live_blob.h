@@ -1,0 +1,59 @@
+// LiveBlob: what the index knows in memory of a blob that is not complete and was used in this life
+// of the process.
+//
+//                                          .--------- failed ----------.
+//                                          v                           |
+//   (row, first use) --> kLoading --> kOpen --all groups verified--> kFinishing --durable--> kGone
+//   (no row) ---------------------------^  `--nothing verified, no writer--> kGone
+//
+// Thread: the index strand only, but for `hash`.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/range_set.h"
+#include "base/task.h"
+#include "base/time.h"
+#include "store/disk_files.h"
+#include "store/store_db.h"
+
+namespace blobd::store {
+
+struct LiveBlob;
+
+// What is known of a hash: at most one of both. Neither: the blob is absent.
+struct Found {
+  std::optional<BlobRow> complete;
+  std::shared_ptr<LiveBlob> live;
+};
+
+struct LiveBlob {
+  enum class Phase { kLoading, kOpen, kFinishing, kGone };
+
+  explicit LiveBlob(const Hash& blob) : hash(blob) { row.hash = blob; }
+
+  const Hash hash;
+  Phase phase = Phase::kOpen;
+  BlobRow row;  // as store.db has it if in_db; row.groups is what would survive power loss
+  bool in_db = false;
+  RangeSet groups;   // verified and readable
+  RangeSet dirty;    // of these, neither in row.groups nor in syncing
+  RangeSet syncing;  // of these, being synced or recorded
+  Instant dirty_since;
+  std::optional<Bytes> small;  // all of a blob that goes into a row
+  SharedFiles files;  // set while there are writers or groups to be synced; may be null if small
+  size_t writers = 0;
+  std::shared_ptr<Executor> strand;  // for what waits for the disk; made when first needed
+
+  // Each waiter is called once.
+  std::vector<UniqueFunction<void(StatusOr<Found>)>> load_waiters;  // only while kLoading
+  std::vector<UniqueFunction<void(Status)>> finish_waiters;         // only while kFinishing
+  std::vector<UniqueFunction<void(Status)>> sync_waiters;           // of the sync that runs
+  std::vector<UniqueFunction<void(Status)>> next_sync_waiters;      // of the one after it
+};
+
+}  // namespace blobd::store

@@ -1,0 +1,176 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <limits>
+#include <utility>
+
+#include "store/file_system.h"
+
+namespace blobd::store {
+namespace {
+
+constexpr size_t kPartsPerCall = 64;
+
+// False if `value` is no offset of a file.
+bool IsOffset(uint64_t value) {
+  return value <= static_cast<uint64_t>(std::numeric_limits<off_t>::max());
+}
+
+class RealFile final : public File {
+ public:
+  RealFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  ~RealFile() override { close(fd_); }
+  RealFile(const RealFile&) = delete;
+  RealFile& operator=(const RealFile&) = delete;
+
+  StatusOr<size_t> ReadAt(uint64_t offset, MutableBytes out) override {
+    if (!IsOffset(offset) || !IsOffset(offset + out.size()))
+      return OutOfRange("read {} at {}", path_, offset);
+    size_t done = 0;
+    while (done < out.size()) {
+      const ssize_t count =
+          pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return Error("read");
+      if (count == 0) break;
+      done += static_cast<size_t>(count);
+    }
+    return done;
+  }
+
+  Status WriteAt(uint64_t offset, std::span<const ByteView> parts) override {
+    std::array<iovec, kPartsPerCall> vectors;
+    size_t next = 0;  // the first part that is not completely written
+    size_t skip = 0;  // bytes of it that are
+    while (next < parts.size()) {
+      size_t count = 0;
+      for (size_t i = next; i < parts.size() && count < vectors.size(); ++i, ++count) {
+        const size_t from = i == next ? skip : 0;
+        vectors[count] = {const_cast<uint8_t*>(parts[i].data() + from), parts[i].size() - from};
+      }
+      if (!IsOffset(offset)) return OutOfRange("write {} at {}", path_, offset);
+      const ssize_t written =
+          pwritev(fd_, vectors.data(), static_cast<int>(count), static_cast<off_t>(offset));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return Error("write");
+      offset += static_cast<uint64_t>(written);
+      skip += static_cast<size_t>(written);
+      while (next < parts.size() && skip >= parts[next].size()) skip -= parts[next++].size();
+    }
+    return OkStatus();
+  }
+
+  Status Sync() override { return fdatasync(fd_) == 0 ? OkStatus() : Error("sync"); }
+
+  StatusOr<uint64_t> Size() override {
+    struct stat facts {};
+    if (fstat(fd_, &facts) != 0) return Error("stat");
+    return static_cast<uint64_t>(facts.st_size);
+  }
+
+  Status Truncate(uint64_t size) override {
+    if (!IsOffset(size)) return OutOfRange("truncate {} to {}", path_, size);
+    return ftruncate(fd_, static_cast<off_t>(size)) == 0 ? OkStatus() : Error("truncate");
+  }
+
+  StatusOr<std::optional<Range>> NextExtent(uint64_t from) override {
+    if (!IsOffset(from)) return std::optional<Range>();
+    const off_t begin = lseek(fd_, static_cast<off_t>(from), SEEK_DATA);
+    if (begin < 0 && errno == ENXIO)
+      return std::optional<Range>();  // only a hole, or the end, from here on
+    if (begin < 0) return Error("look for data in");
+    const off_t end = lseek(fd_, begin, SEEK_HOLE);
+    if (end < 0) return Error("look for holes in");
+    return std::optional<Range>(Range{static_cast<uint64_t>(begin), static_cast<uint64_t>(end)});
+  }
+
+ private:
+  Status Error(std::string_view what) const {
+    return ErrnoStatus(errno, fmt::format("{} {}", what, path_));
+  }
+
+  const int fd_;
+  const std::string path_;
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<File>> RealFileSystem::Open(const std::string& path, OpenMode mode) {
+  int flags = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+  switch (mode) {
+    case OpenMode::kRead:
+      flags |= O_RDONLY;
+      break;
+    case OpenMode::kReadWrite:
+      flags |= O_RDWR;
+      break;
+    case OpenMode::kCreate:
+      flags |= O_RDWR | O_CREAT;
+      break;
+    case OpenMode::kCreateNew:
+      flags |= O_RDWR | O_CREAT | O_EXCL;
+      break;
+  }
+  const int fd = open(path.c_str(), flags, 0600);
+  if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
+  auto file = std::make_unique<RealFile>(fd, path);
+  struct stat facts {};
+  if (fstat(fd, &facts) != 0) return ErrnoStatus(errno, fmt::format("stat {}", path));
+  if (!S_ISREG(facts.st_mode)) return FailedPrecondition("{} is not a regular file", path);
+  return std::unique_ptr<File>(std::move(file));
+}
+
+Status RealFileSystem::Rename(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) == 0) return OkStatus();
+  return ErrnoStatus(errno, fmt::format("rename {} to {}", from, to));
+}
+
+Status RealFileSystem::Unlink(const std::string& path) {
+  if (unlink(path.c_str()) == 0) return OkStatus();
+  return ErrnoStatus(errno, fmt::format("remove {}", path));
+}
+
+StatusOr<bool> RealFileSystem::MakeDirectory(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) == 0) return true;
+  if (errno != EEXIST) return ErrnoStatus(errno, fmt::format("make directory {}", path));
+  struct stat facts {};
+  if (lstat(path.c_str(), &facts) != 0) return ErrnoStatus(errno, fmt::format("stat {}", path));
+  if (!S_ISDIR(facts.st_mode)) return FailedPrecondition("{} is not a directory", path);
+  return false;
+}
+
+StatusOr<std::vector<std::string>> RealFileSystem::List(const std::string& directory) {
+  DIR* stream = opendir(directory.c_str());
+  if (stream == nullptr) return ErrnoStatus(errno, fmt::format("list {}", directory));
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = readdir(stream)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+    errno = 0;
+  }
+  const int error = errno;
+  closedir(stream);
+  if (error != 0) return ErrnoStatus(error, fmt::format("list {}", directory));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Status RealFileSystem::SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  return result == 0 ? OkStatus() : ErrnoStatus(error, fmt::format("sync {}", path));
+}
+
+}  // namespace blobd::store

@@ -1,0 +1,96 @@
+#include "store/store_db.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include "store/store_for_test.h"
+
+namespace blobd::store {
+namespace {
+
+class StoreDbTest : public testing::Test {
+ protected:
+  StoreDbTest() : db_(*StoreDb::Open(path(), "", true)) {}
+  std::string path() const { return directory_.path() + "/store.db"; }
+  void Damage(const std::string& sql) {
+    sqlite3* other = nullptr;
+    ASSERT_EQ(sqlite3_open(path().c_str(), &other), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(other, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(other);
+    sqlite3_close(other);
+  }
+  static BlobRow Row(uint8_t first, RowState state = RowState::kPartial) {
+    BlobRow row;
+    row.hash.bytes[0] = first;
+    row.state = state;
+    row.size = 100000;
+    row.size_proven = state != RowState::kPartial;
+    row.last_use.unix_ms = 5;
+    return row;
+  }
+
+  TestDirectory directory_;
+  StoreDb db_;
+};
+
+TEST_F(StoreDbTest, RowsComeBack) {
+  BlobRow row = Row(1);
+  row.groups.Insert({2, 5});
+  ASSERT_TRUE(db_.Put(row).ok());
+  auto found = db_.Find(row.hash);
+  ASSERT_TRUE(found.ok() && found->has_value()) << found.status();
+  EXPECT_EQ((*found)->groups, row.groups);
+  EXPECT_EQ((*found)->size, row.size);
+  EXPECT_FALSE((*found)->size_proven);
+  EXPECT_EQ(db_.ListPartial()->size(), 1u);
+  ASSERT_TRUE(db_.Put(Row(1, RowState::kInFiles)).ok());
+  EXPECT_TRUE((*db_.Find(row.hash))->complete());
+  EXPECT_TRUE(db_.ListPartial()->empty());
+  EXPECT_EQ(db_.CountComplete()->bytes, row.size);
+  ASSERT_TRUE(db_.Remove(row.hash).ok());
+  EXPECT_FALSE(db_.Find(row.hash)->has_value());
+}
+
+TEST_F(StoreDbTest, AFailureUndoesAllOfADurableTransaction) {
+  const Status status = db_.Durably([&]() -> Status {
+    BLOBD_RETURN_IF_ERROR(db_.Put(Row(1)));
+    return Unavailable("enough");
+  });
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+  EXPECT_FALSE(db_.Find(Row(1).hash)->has_value());
+  EXPECT_TRUE(db_.Durably([&] { return db_.Put(Row(1)); }).ok());
+  EXPECT_TRUE(db_.Find(Row(1).hash)->has_value());
+}
+
+TEST_F(StoreDbTest, DamagedRowsAreDataLoss) {
+  const std::vector<std::string> cases = {
+      "UPDATE blobs SET state=0",
+      "UPDATE blobs SET state=4",
+      "UPDATE blobs SET size=-1",
+      "UPDATE blobs SET size=9223372036854775807",
+      "UPDATE blobs SET size_proven=2",
+      "UPDATE blobs SET groups=x'80'",
+      "UPDATE blobs SET size_proven=1, size=100, groups=x'0002'",
+      "UPDATE blobs SET state=2, size_proven=0",
+      "UPDATE blobs SET state=3, size_proven=1, size=100000",
+  };
+  for (const std::string& sql : cases) {
+    SCOPED_TRACE(sql);
+    ASSERT_TRUE(db_.Put(Row(1)).ok());
+    Damage(sql);
+    EXPECT_EQ(db_.Find(Row(1).hash).status().code(), StatusCode::kDataLoss);
+    EXPECT_EQ(db_.List(std::nullopt, 10).status().code(), StatusCode::kDataLoss);
+  }
+}
+
+TEST_F(StoreDbTest, ContentTooLongIsDataLoss) {
+  const Hash hash = Row(1).hash;
+  ASSERT_TRUE(db_.PutContent(hash, Bytes(16384, 1)).ok());
+  EXPECT_EQ((*db_.Content(hash))->size(), 16384u);
+  Damage("UPDATE small_blobs SET content=zeroblob(16385)");
+  EXPECT_EQ(db_.Content(hash).status().code(), StatusCode::kDataLoss);
+  EXPECT_FALSE(db_.Content(Row(2).hash)->has_value());
+}
+
+}  // namespace
+}  // namespace blobd::store

@@ -1,0 +1,213 @@
+// What the tests of this room share: real trees, a temporary directory, an executor that is the
+// test's thread, and a file system that fails on demand. Used by tests only.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bao/outboard.h"
+#include "base/rng.h"
+#include "store/blob_store.h"
+#include "store/file_system.h"
+
+namespace blobd::store {
+
+// A blob with its tree.
+struct TestBlob {
+  TestBlob(size_t size, uint64_t seed) : content(size) {
+    Rng rng(seed);
+    for (uint8_t& byte : content) byte = static_cast<uint8_t>(rng.Next());
+    bao::OutboardBuilder builder;
+    builder.Append(content);
+    hash = builder.Finish(&outboard).root;
+  }
+  uint64_t size() const { return content.size(); }
+  uint64_t group_count() const { return bao::GroupCount(content.size()); }
+  VerifiedGroup Group(uint64_t index) const {
+    const size_t begin = static_cast<size_t>(index * kGroupSize);
+    return {index,
+            ByteView(content).subspan(begin, std::min<size_t>(kGroupSize, content.size() - begin))};
+  }
+  // The pairs from the root down to a group.
+  std::vector<OutboardPair> Path(uint64_t group) const {
+    std::vector<OutboardPair> pairs;
+    bao::Subtree node = bao::Subtree::Root(bao::ChunkCount(content.size()));
+    while (node.has_outboard_pair()) {
+      OutboardPair pair{node.pair_index, {}};
+      std::copy_n(outboard.begin() + static_cast<ptrdiff_t>(node.pair_index * 64), 64,
+                  pair.hashes.begin());
+      pairs.push_back(pair);
+      node = group * bao::kGroupChunks < node.Right().begin ? node.Left() : node.Right();
+    }
+    return pairs;
+  }
+  Status WriteTo(BlobWriter& writer, uint64_t group) const {
+    const VerifiedGroup one[] = {Group(group)};
+    return writer.Write(one, Path(group));
+  }
+
+  Bytes content;
+  Bytes outboard;
+  Hash hash;
+};
+
+class TestDirectory {
+ public:
+  TestDirectory() {
+    std::string pattern = testing::TempDir() + "blobd_store_XXXXXX";
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TestDirectory() { std::filesystem::remove_all(path_); }
+  TestDirectory(const TestDirectory&) = delete;
+  TestDirectory& operator=(const TestDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+inline void FlipByte(const std::string& path, uint64_t offset) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(offset));
+  const int byte = file.get();
+  file.seekp(static_cast<std::streamoff>(offset));
+  file.put(static_cast<char>(byte ^ 1));
+  ASSERT_TRUE(file.good());
+}
+
+// Runs posted tasks on the test's thread.
+class Inbox final : public Executor {
+ public:
+  void Post(Task task) override {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    arrived_.notify_one();
+  }
+  // Calls `start` with an answer and waits until that is given.
+  template <typename Outcome, typename Start>
+  Outcome Await(Start start) {
+    std::optional<Outcome> outcome;
+    start(UniqueFunction<void(Outcome)>([&](Outcome value) { outcome.emplace(std::move(value)); }));
+    while (!outcome) RunOne();
+    return std::move(*outcome);
+  }
+
+ private:
+  void RunOne() {
+    std::unique_lock lock(mutex_);
+    while (tasks_.empty()) arrived_.wait(lock);
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task();
+  }
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<Task> tasks_;
+};
+
+// The real file system, but the n-th changing call (of one kind) and those after it fail while a
+// fault is set.
+class FaultyFileSystem final : public FileSystem {
+ public:
+  enum class Kind { kNone, kWrite, kSync, kAny };
+
+  // From now on the calls numbered `first` up to `last`, counted from 1, fail with the errno
+  // `error`.
+  void Fail(Kind kind, int first, int last, int error) {
+    kind_ = Kind::kNone;
+    calls_ = 0;
+    first_ = first;
+    last_ = last;
+    error_ = error;
+    kind_ = kind;
+  }
+  void Heal() { kind_ = Kind::kNone; }
+  int calls() const { return calls_; }
+
+  StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    if (mode == OpenMode::kCreate || mode == OpenMode::kCreateNew)
+      BLOBD_RETURN_IF_ERROR(Count(Kind::kAny));
+    BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<File> file, real_.Open(path, mode));
+    return std::unique_ptr<File>(std::make_unique<FaultyFile>(*this, std::move(file)));
+  }
+  Status Rename(const std::string& from, const std::string& to) override {
+    BLOBD_RETURN_IF_ERROR(Count(Kind::kAny));
+    return real_.Rename(from, to);
+  }
+  Status Unlink(const std::string& path) override { return real_.Unlink(path); }
+  StatusOr<bool> MakeDirectory(const std::string& path) override {
+    BLOBD_RETURN_IF_ERROR(Count(Kind::kAny));
+    return real_.MakeDirectory(path);
+  }
+  StatusOr<std::vector<std::string>> List(const std::string& directory) override {
+    return real_.List(directory);
+  }
+  Status SyncDirectory(const std::string& path) override {
+    BLOBD_RETURN_IF_ERROR(Count(Kind::kSync));
+    return real_.SyncDirectory(path);
+  }
+
+ private:
+  class FaultyFile final : public File {
+   public:
+    FaultyFile(FaultyFileSystem& faults, std::unique_ptr<File> real)
+        : faults_(faults), real_(std::move(real)) {}
+    StatusOr<size_t> ReadAt(uint64_t offset, MutableBytes out) override {
+      return real_->ReadAt(offset, out);
+    }
+    Status WriteAt(uint64_t offset, std::span<const ByteView> parts) override {
+      if (Status status = faults_.Count(Kind::kWrite); !status.ok()) {
+        // As a full disk does: some of it arrives.
+        const ByteView half = parts.front().first(parts.front().size() / 2);
+        (void)real_->WriteAt(offset, {&half, 1});
+        return status;
+      }
+      return real_->WriteAt(offset, parts);
+    }
+    Status Sync() override {
+      BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kSync));
+      return real_->Sync();
+    }
+    StatusOr<uint64_t> Size() override { return real_->Size(); }
+    Status Truncate(uint64_t size) override {
+      BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kAny));
+      return real_->Truncate(size);
+    }
+    StatusOr<std::optional<Range>> NextExtent(uint64_t from) override {
+      return real_->NextExtent(from);
+    }
+
+   private:
+    FaultyFileSystem& faults_;
+    std::unique_ptr<File> real_;
+  };
+
+  Status Count(Kind kind) {
+    const Kind wanted = kind_;
+    if (wanted == Kind::kNone || (wanted != Kind::kAny && wanted != kind)) return OkStatus();
+    const int call = ++calls_;
+    if (call < first_ || call > last_) return OkStatus();
+    return ErrnoStatus(error_, "injected");
+  }
+
+  RealFileSystem real_;
+  std::atomic<Kind> kind_ = Kind::kNone;
+  std::atomic<int> calls_ = 0;
+  std::atomic<int> first_ = 0;
+  std::atomic<int> last_ = 0;
+  std::atomic<int> error_ = 0;
+};
+
+}  // namespace blobd::store

@@ -1,0 +1,44 @@
+// Inventory: what the store holds of a kind, and so what is missing. A hash sequence whose root is not complete has no
+// known children yet.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "base/task.h"
+#include "store/blob_store.h"
+
+namespace blobd::transfer {
+
+inline constexpr uint64_t kMaxBlobSize = uint64_t{1} << 44;  // 16 TiB
+inline constexpr uint64_t kMaxChildren = 10'000'000;
+
+struct Inventory {
+  struct Child {
+    uint64_t blob_index = 0;  // as requests count: the root is 0, the first child 1
+    store::BlobInfo blob;
+  };
+
+  Kind kind;
+  store::BlobInfo root;
+  // Of a hash sequence with a complete root: every distinct hash once, at its first place.
+  bool children_known = false;
+  std::vector<Child> children;
+
+  bool complete() const;
+  uint64_t verified_bytes() const;
+  uint64_t total_bytes() const;     // 0: some size is not proven yet
+  uint64_t total_blobs() const;     // 0: children not known yet
+  uint64_t complete_blobs() const;
+};
+
+// Asks the store; `done` is called on `strand`. A root that is no hash sequence, or has too many children,
+// is kFailedPrecondition: nobody can ever satisfy that kind.
+// Thread: any; blocks the strand only to read the root.
+void TakeInventory(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
+                   UniqueFunction<void(StatusOr<Inventory>)> done);
+
+}  // namespace blobd::transfer

@@ -1,0 +1,72 @@
+// transfer: moving verified bytes between nodes and the store (design/transfers.md).
+//
+// NodeNetwork is what the engine uses of it: connections to nodes, and transfers over them. The real one is
+// QuicNetwork (quic_network.h); tests may fake it.
+//
+// Thread: called on the control loop; it never blocks. The sink is called on the control loop too, later, never
+//         during a call.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/ids.h"
+#include "base/node_id.h"
+#include "base/socket_address.h"
+#include "base/time.h"
+#include "schedule/event.h"
+
+namespace blobd::transfer {
+
+enum class GetState { kWaiting, kRequesting, kReceiving, kVerifying };
+
+// How far a transfer is. All counts are of this transfer alone and only grow.
+struct GetProgress {
+  GetState state = GetState::kWaiting;
+  uint64_t received_bytes = 0;  // from the provider, hashes and headers included
+  uint64_t verified_bytes = 0;  // content given to the store
+  // Of the whole kind, not of this transfer.
+  std::optional<uint64_t> total_bytes;  // proven
+  uint64_t claimed_bytes = 0;           // what the provider says, while not proven
+  uint64_t total_blobs = 0;             // of a hash sequence, itself included; 0: not known yet
+  uint64_t complete_blobs = 0;
+};
+
+// What a transfer had to say at its end.
+struct GetEnd {
+  schedule::Outcome outcome = schedule::Outcome::kDone;
+  std::string reason;  // for people; empty when done
+  std::optional<Duration> wait;
+};
+
+class NodeNetworkSink {
+ public:
+  virtual ~NodeNetworkSink() = default;
+  virtual void OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) = 0;
+  virtual void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) = 0;
+  virtual void OnDisconnected(const NodeId& node, bool in_order, std::string reason) = 0;
+  // Coalesced: at most about 10 times a second for one transfer.
+  virtual void OnGetProgress(TransferId id, const GetProgress& progress) = 0;
+  // The last call for this transfer; exactly one for every StartGet.
+  virtual void OnGetEnded(TransferId id, const GetProgress& progress, const GetEnd& end) = 0;
+};
+
+class NodeNetwork {
+ public:
+  virtual ~NodeNetwork() = default;
+  // REQUIRES: before anything else, once
+  virtual void SetSink(NodeNetworkSink* sink) = 0;
+  // Answered with OnConnected or OnDialFailed, unless Disconnect comes first.
+  virtual void Dial(const NodeId& node, std::vector<SocketAddress> addresses) = 0;
+  // Closes the connection or gives the dial up; its transfers end as stopped.
+  virtual void Disconnect(const NodeId& node) = 0;
+  // Gets what the store still lacks of `kind` from `node`.
+  virtual void StartGet(TransferId id, const NodeId& node, const Kind& kind) = 0;
+  // Ends it soon; OnGetEnded still comes, with whatever outcome was first.
+  virtual void StopGet(TransferId id) = 0;
+};
+
+}  // namespace blobd::transfer

@@ -1,0 +1,224 @@
+#include "transfer/quic_network.h"
+
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+#include "transfer/get_stream.h"
+
+namespace blobd::transfer {
+namespace {
+
+constexpr Duration kStallCheckInterval = seconds(1);
+constexpr uint64_t kCloseCode = 0;  // an orderly end (protocol/blobs.md, section 7)
+
+}  // namespace
+
+// Everything here runs on the network loop.
+class QuicNetwork::Core final : public quic::ConnectionObserver, public std::enable_shared_from_this<Core> {
+ public:
+  Core(Deps deps, std::unique_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options)
+      : deps_(deps), options_(options), endpoint_(std::move(endpoint)) {}
+
+  void SetSink(NodeNetworkSink* sink) { sink_ = sink; }
+
+  void Dial(const NodeId& node, std::vector<SocketAddress> addresses) {
+    if (connections_.count(node) != 0) return endpoint_->AddAddresses(connections_[node], std::move(addresses));
+    const quic::ConnectionId id = endpoint_->Dial(node, std::move(addresses), this);
+    connections_[node] = id;
+    nodes_[id] = {node, false};
+  }
+
+  void Disconnect(const NodeId& node) {
+    const auto it = connections_.find(node);
+    if (it == connections_.end()) return;
+    const quic::ConnectionId id = it->second;
+    Forget(id);
+    endpoint_->CloseConnection(id, kCloseCode);
+    for (auto& [transfer, get] : gets_) get->stream.ConnectionClosed(id);
+  }
+
+  void StartGet(TransferId id, const NodeId& node, const Kind& kind) {
+    auto strand = deps_.workers.MakeStrand();
+    auto end = std::make_shared<End>(weak_from_this(), node, id);
+    auto session = std::make_shared<GetSession>(
+        GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, kind);
+    auto get = std::make_unique<Get>(*endpoint_, strand, session);
+    get->stream.SetHooks({[this] { WantFlush(); }, [this] { return deps_.network_loop.Now(); }});
+    gets_[id] = std::move(get);
+    if (stall_timer_ == 0) ArmStallTimer();
+    strand->Post([session] { session->Start(); });
+  }
+
+  void StopGet(TransferId id) {
+    const auto it = gets_.find(id);
+    if (it != gets_.end()) it->second->stream.StopSession();
+  }
+
+  // quic::ConnectionObserver
+  void OnConnected(quic::ConnectionId id, const quic::ConnectionInfo& info) override {
+    nodes_.at(id).connected = true;
+    Tell([info](NodeNetworkSink& sink) { sink.OnConnected(info.peer, info.address, info.rtt); });
+  }
+
+  void OnClosed(quic::ConnectionId id, const quic::CloseReason& why) override {
+    const auto it = nodes_.find(id);
+    if (it == nodes_.end()) return;
+    const Node node = it->second;
+    Forget(id);
+    if (node.connected) {
+      const bool in_order = why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
+      Tell([node, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
+        sink.OnDisconnected(node.id, in_order, std::move(reason));
+      });
+    } else {
+      const bool local = why.kind == quic::CloseReason::Kind::kLocalFault;
+      Tell([node, local, reason = why.reason](NodeNetworkSink& sink) mutable {
+        sink.OnDialFailed(node.id, local, std::move(reason));
+      });
+    }
+  }
+
+  void Shutdown() {
+    gets_.clear();
+    if (stall_timer_ != 0) deps_.network_loop.CancelTimer(stall_timer_);
+    endpoint_.reset();
+  }
+
+ private:
+  struct Node {
+    NodeId id;
+    bool connected = false;
+  };
+  struct Get {
+    Get(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand, std::shared_ptr<GetSession> session)
+        : stream(endpoint, std::move(strand), std::move(session)) {}
+    GetStream stream;
+  };
+
+  // What a session sees of us, from its strand: every call is posted to the network loop, ends to the control loop.
+  class End final : public GetPort, public GetObserver {
+   public:
+    End(std::weak_ptr<Core> core, const NodeId& node, TransferId id)
+        : core_(std::move(core)), node_(node), id_(id), loop_(core_.lock()->deps_.network_loop) {}
+
+    void Open(uint64_t stream, Bytes request) override {
+      Post([this_node = node_, id = id_, stream, request = std::move(request)](Core& core) mutable {
+        core.WithGet(id, [&](GetStream& get) {
+          get.Open(core.ConnectionOf(this_node), stream, std::move(request));
+        });
+      });
+    }
+    void Consumed(uint64_t stream, uint64_t bytes) override {
+      Post([id = id_, stream, bytes](Core& core) {
+        core.WithGet(id, [&](GetStream& get) { get.Consumed(stream, bytes); });
+      });
+    }
+    void Stop(uint64_t stream) override {
+      Post([id = id_, stream](Core& core) { core.WithGet(id, [&](GetStream& get) { get.Stop(stream); }); });
+    }
+    void OnProgress(TransferId id, const GetProgress& progress) override {
+      Post([id, progress](Core& core) {
+        core.Tell([id, progress](NodeNetworkSink& sink) { sink.OnGetProgress(id, progress); });
+      });
+    }
+    void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
+      Post([id, progress, end](Core& core) {
+        core.gets_.erase(id);
+        core.Tell([id, progress, end](NodeNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
+      });
+    }
+
+   private:
+    template <typename F>
+    void Post(F f) {
+      loop_.Post([core = core_, f = std::move(f)]() mutable {
+        if (const auto alive = core.lock()) f(*alive);
+      });
+    }
+    const std::weak_ptr<Core> core_;
+    const NodeId node_;
+    const TransferId id_;
+    loop::Loop& loop_;
+  };
+
+  template <typename F>
+  void WithGet(TransferId id, F f) {
+    const auto it = gets_.find(id);
+    if (it != gets_.end()) f(it->second->stream);
+  }
+
+  template <typename F>
+  void Tell(F f) {
+    deps_.control.Post([sink = sink_, f = std::move(f)]() mutable { f(*sink); });
+  }
+
+  std::optional<quic::ConnectionId> ConnectionOf(const NodeId& node) const {
+    const auto it = connections_.find(node);
+    if (it == connections_.end() || !nodes_.at(it->second).connected) return std::nullopt;
+    return it->second;
+  }
+
+  void Forget(quic::ConnectionId id) {
+    const auto it = nodes_.find(id);
+    connections_.erase(it->second.id);
+    nodes_.erase(it);
+  }
+
+  // Once per batch of datagrams: the posted task runs after all of them were read.
+  void WantFlush() {
+    if (std::exchange(flush_posted_, true)) return;
+    deps_.network_loop.Post([weak = weak_from_this()] {
+      const auto core = weak.lock();
+      if (core == nullptr) return;
+      core->flush_posted_ = false;
+      for (auto& [id, get] : core->gets_) get->stream.Flush();
+    });
+  }
+
+  void ArmStallTimer() {
+    stall_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kStallCheckInterval, [this] {
+      stall_timer_ = 0;
+      for (auto& [id, get] : gets_) get->stream.CheckStall(deps_.network_loop.Now(), options_.stall_timeout);
+      if (!gets_.empty()) ArmStallTimer();
+    });
+  }
+
+  const Deps deps_;
+  const QuicNetworkOptions options_;
+  std::unique_ptr<quic::Endpoint> endpoint_;
+  NodeNetworkSink* sink_ = nullptr;
+  std::unordered_map<NodeId, quic::ConnectionId> connections_;  // dialling or connected
+  std::unordered_map<quic::ConnectionId, Node> nodes_;          // the same, by connection
+  std::map<TransferId, std::unique_ptr<Get>> gets_;
+  bool flush_posted_ = false;
+  loop::TimerId stall_timer_ = 0;
+};
+
+QuicNetwork::QuicNetwork(Deps deps, std::unique_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options)
+    : network_loop_(deps.network_loop),
+      core_(std::make_shared<Core>(deps, std::move(endpoint), options)) {}
+
+QuicNetwork::~QuicNetwork() { core_->Shutdown(); }
+
+void QuicNetwork::SetSink(NodeNetworkSink* sink) { core_->SetSink(sink); }
+
+void QuicNetwork::Dial(const NodeId& node, std::vector<SocketAddress> addresses) {
+  network_loop_.Post([core = core_, node, addresses = std::move(addresses)]() mutable {
+    core->Dial(node, std::move(addresses));
+  });
+}
+
+void QuicNetwork::Disconnect(const NodeId& node) {
+  network_loop_.Post([core = core_, node] { core->Disconnect(node); });
+}
+
+void QuicNetwork::StartGet(TransferId id, const NodeId& node, const Kind& kind) {
+  network_loop_.Post([core = core_, id, node, kind] { core->StartGet(id, node, kind); });
+}
+
+void QuicNetwork::StopGet(TransferId id) {
+  network_loop_.Post([core = core_, id] { core->StopGet(id); });
+}
+
+}  // namespace blobd::transfer

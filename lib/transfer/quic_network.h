@@ -1,0 +1,48 @@
+// QuicNetwork: the real NodeNetwork, over a quic::Endpoint on the network loop.
+//
+// Thread:    made and destroyed on any thread while neither loop turns, or by the owner of both; its NodeNetwork calls
+//            come from the control loop and are posted to the network loop.
+// Ownership: owns the endpoint. The loops, the store, the pool and the clock outlive it.
+#pragma once
+
+#include <memory>
+
+#include "base/task.h"
+#include "loop/loop.h"
+#include "loop/worker_pool.h"
+#include "quic/endpoint.h"
+#include "store/blob_store.h"
+#include "transfer/node_network.h"
+
+namespace blobd::transfer {
+
+struct QuicNetworkOptions {
+  Duration stall_timeout = seconds(10);  // no byte for so long while we were ready to read
+};
+
+class QuicNetwork final : public NodeNetwork {
+ public:
+  struct Deps {
+    loop::Loop& network_loop;
+    Executor& control;
+    loop::WorkerPool& workers;
+    store::BlobStore& store;
+    const Clock& clock;
+  };
+
+  QuicNetwork(Deps deps, std::unique_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options);
+  ~QuicNetwork() override;
+
+  void SetSink(NodeNetworkSink* sink) override;
+  void Dial(const NodeId& node, std::vector<SocketAddress> addresses) override;
+  void Disconnect(const NodeId& node) override;
+  void StartGet(TransferId id, const NodeId& node, const Kind& kind) override;
+  void StopGet(TransferId id) override;
+
+ private:
+  class Core;  // lives on the network loop
+  loop::Loop& network_loop_;
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace blobd::transfer

@@ -1,0 +1,251 @@
+"""Runs the real blobd in a directory of its own and speaks to it through the real blobctl.
+
+BLOBD_BUILD names the build directory (build/dev if it is not set). A daemon's standard error is kept, searched for
+reports of sanitizers when it has ended, and shown when a test fails.
+"""
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = Path(os.environ.get("BLOBD_BUILD", ROOT / "build" / "dev")).resolve()
+BLOBD = BUILD / "daemon" / "blobd"
+BLOBCTL = BUILD / "client" / "blobctl"
+
+# blobctl's exit codes.
+DONE, FAILED, USAGE, NO_DAEMON, NOT_FOUND, PERMISSION, NO_PROVIDER, MISMATCH = range(8)
+CANCELLED, INTERRUPTED = 10, 130
+
+SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|broken invariant")
+
+
+def is_sanitized():
+    cache = BUILD / "CMakeCache.txt"
+    return cache.exists() and re.search(r"^BLOBD_SANITIZE:\w+=.+", cache.read_text(), re.MULTILINE) is not None
+
+
+def is_long_run():
+    return os.environ.get("BLOBD_LONG") == "1"
+
+
+# Everything is slower under sanitizers, and two cores may be shared with a build.
+TIMEOUT = 120 if is_sanitized() else 60
+
+
+class Result:
+    """What one call of blobctl did."""
+
+    def __init__(self, code, stdout, stderr, seconds):
+        self.code, self.stdout, self.stderr, self.seconds = code, stdout, stderr, seconds
+
+    @property
+    def text(self):
+        """Everything a user would have seen."""
+        return (self.stdout + self.stderr).decode(errors="replace")
+
+    @property
+    def value(self):
+        """What -q printed: one bare value."""
+        return self.stdout.decode().strip()
+
+    def json(self):
+        return json.loads(self.stdout)
+
+    def json_lines(self):
+        return [json.loads(line) for line in self.stdout.splitlines() if line.strip()]
+
+
+class Daemon:
+    """One blobd. It can be stopped or killed and started again over the same state."""
+
+    def __init__(self, directory, config=None):
+        self.directory = Path(directory)
+        self.state = self.directory / "state"
+        self.socket = self.directory / "blobd.sock"
+        self.log_path = self.directory / "blobd.log"
+        self._config = None
+        if config is not None:
+            self._config = self.directory / "blobd.toml"
+            self._config.write_text(config)
+        self._process = None
+
+    def start(self):
+        command = [str(BLOBD), "--state-dir", str(self.state), "--socket", str(self.socket), "--listen", "127.0.0.1:0"]
+        if self._config:
+            command += ["--config", str(self._config)]
+        self.state.mkdir(exist_ok=True)
+        with open(self.log_path, "ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while self.ctl("status", "--json").code != DONE:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"blobd did not come up (exit code {self._process.poll()})")
+            time.sleep(0.05)
+        return self
+
+    def stop(self):
+        """SIGTERM, as systemd does it. Returns the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(30)
+        self._process = None
+        return code
+
+    def kill(self):
+        """kill -9: nothing of the process gets to run again."""
+        self._process.kill()
+        self._process.wait(10)
+        self._process = None
+
+    @property
+    def is_running(self):
+        return self._process is not None and self._process.poll() is None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def ctl_command(self, *args):
+        return [str(BLOBCTL), "--socket", str(self.socket), *map(str, args)]
+
+    def ctl(self, *args, stdin=b"", timeout=TIMEOUT):
+        """Runs blobctl without a terminal."""
+        started = time.monotonic()
+        done = subprocess.run(self.ctl_command(*args), input=stdin, capture_output=True, timeout=timeout, check=False)
+        return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+    def ctl_on_terminal(self, *args, timeout=TIMEOUT):
+        """Runs blobctl on a terminal of 100 columns, as a person would; stdout and stderr come together."""
+        started = time.monotonic()
+        ours, theirs = pty.openpty()
+        environment = dict(os.environ, TERM="xterm", COLUMNS="100", LINES="30")
+        process = subprocess.Popen(self.ctl_command(*args), stdin=theirs, stdout=theirs, stderr=theirs,
+                                   env=environment, start_new_session=True)
+        os.close(theirs)
+        seen = b""
+        while time.monotonic() - started < timeout:
+            if select.select([ours], [], [], 0.1)[0]:
+                try:
+                    piece = os.read(ours, 65536)
+                except OSError:
+                    break
+                if not piece:
+                    break
+                seen += piece
+            elif process.poll() is not None:
+                break
+        os.close(ours)
+        if process.poll() is None and time.monotonic() - started >= timeout:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"blobctl {args} ran into the limit of {timeout} s: {seen[-2000:]!r}")
+        return Result(process.wait(10), seen, b"", time.monotonic() - started)
+
+    def ctl_start(self, *args):
+        """Starts blobctl in the background."""
+        return subprocess.Popen(self.ctl_command(*args), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def intent(self, intent_id):
+        """One intent as the API shows it; None if it is not listed."""
+        for intent in self.ctl("intents", "--all", "--json").json().get("intents", []):
+            if intent["intentId"] == str(intent_id):
+                return intent
+        return None
+
+    def transfers(self):
+        """Running and recent transfers."""
+        return self.ctl("transfers", "--all", "--json").json().get("transfers", [])
+
+    def wait_until(self, what, condition, timeout=TIMEOUT):
+        """Asks until `condition()` is true; returns what it gave."""
+        deadline = time.monotonic() + timeout
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout} s: {what}")
+            time.sleep(0.02)
+
+
+class E2eTest(unittest.TestCase):
+    """A test with a directory and a daemon of its own. Everything it started is ended after it."""
+
+    maxDiff = None
+    config = None
+
+    def setUp(self):
+        # Short, because the path of a Unix socket holds about a hundred bytes.
+        self.directory = Path(tempfile.mkdtemp(prefix="blobd-e2e-"))
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self._ending = []
+        self.daemon = Daemon(self.directory, self.config)
+        self.daemon.start()
+
+    def tearDown(self):
+        for peer in reversed(self._ending):
+            peer.stop()
+        code = self.daemon.stop() if self.daemon.is_running else None
+        log = self.daemon.log()
+        if self._has_failed() or SANITIZER_REPORT.search(log) or code not in (None, 0):
+            print(f"\n---- log of blobd in {self.id()}, exit code {code} ----\n{log[-12000:]}", flush=True)
+        self.assertIsNone(SANITIZER_REPORT.search(log), "blobd's log has a report of a sanitizer or a failed check")
+        self.assertIn(code, (None, 0), "blobd did not end well on SIGTERM")
+
+    def _has_failed(self):
+        result = self._outcome.result
+        return any(getattr(test, "test_case", test) is self for test, _ in result.failures + result.errors)
+
+    def run_peer(self, peer):
+        """Ends `peer` after the test."""
+        self._ending.append(peer)
+        return peer
+
+    def ctl(self, *args, code=DONE, **kwargs):
+        """Runs blobctl and checks its exit code; code=None takes any."""
+        result = self.daemon.ctl(*args, **kwargs)
+        if code is not None:
+            self.assertEqual(result.code, code, f"blobctl {' '.join(map(str, args))}:\n{result.text[-3000:]}")
+        return result
+
+    def queue(self, *args):
+        """Queues and returns the intent's id."""
+        return int(self.ctl("queue", "-q", *args).value)
+
+    def wait_for_state(self, intent_id, state, timeout=TIMEOUT):
+        return self.daemon.wait_until(
+            f"intent {intent_id} is {state}: {self.daemon.intent(intent_id)}",
+            lambda: (self.daemon.intent(intent_id) or {}).get("state") == f"INTENT_STATE_{state}", timeout)
+
+    def wait_for_bytes(self, intent_id, verified, timeout=TIMEOUT):
+        """Waits until that much is verified; returns how much it was then."""
+        def enough():
+            now = int(self.daemon.intent(intent_id).get("verifiedBytes", 0))
+            return now if now >= verified else 0
+        return self.daemon.wait_until(f"intent {intent_id} has {verified} bytes", enough, timeout)
+
+    def assert_same_file(self, path, expected):
+        self.assertEqual(path.stat().st_size, expected.stat().st_size, f"size of {path}")
+        same = subprocess.run(["cmp", str(path), str(expected)], capture_output=True, text=True, check=False)
+        self.assertEqual(same.returncode, 0, same.stdout + same.stderr)
+
+    def assert_same_tree(self, got, expected):
+        def tree(top):
+            return {str(p.relative_to(top)) for p in top.rglob("*") if p.is_file()}
+        self.assertEqual(tree(got), tree(expected))
+        for name in sorted(tree(expected)):
+            self.assert_same_file(got / name, expected / name)
+
+    def assert_not_readable(self, blob_hash):
+        """Nothing of a blob whose bytes were wrong may come out."""
+        result = self.daemon.ctl("cat", blob_hash)
+        self.assertNotEqual(result.code, DONE)
+        return result

@@ -1,0 +1,66 @@
+// World, callers' part: they queue, cancel, queue again, name providers and change limits.
+#include "world.h"
+
+namespace blobd::sim {
+
+using namespace schedule;
+
+Hash World::DrawHash() {
+  Hash hash;
+  hash.bytes[0] = static_cast<uint8_t>(rng_.Below(options_.hashes) + 1);
+  return hash;
+}
+
+Priority World::DrawPriority() { return static_cast<Priority>(rng_.Below(3)); }
+
+std::vector<ProviderId> World::DrawProviders() {
+  std::vector<ProviderId> providers;
+  if (rng_.Chance(options_.names_nobody)) return providers;
+  const uint64_t count = 1 + rng_.Below(4);
+  for (uint64_t i = 0; i < count; ++i)
+    providers.push_back(providers_[rng_.Below(providers_.size())]);
+  return providers;
+}
+
+void World::QueueSomething() {
+  Queue queue;
+  queue.id = IntentId{next_intent_++};
+  queue.kind.hash = DrawHash();
+  queue.kind.format = rng_.Chance(0.3) ? BlobFormat::kHashSeq : BlobFormat::kRaw;
+  queue.providers = DrawProviders();
+  queue.priority = DrawPriority();
+  if (rng_.Chance(options_.deadline)) {
+    queue.deadline = now_ + rng_.Between(Duration(0), minutes(5));
+  }
+  if (rng_.Chance(options_.no_patience)) {
+    queue.patience = Duration(0);
+  } else if (rng_.Chance(options_.short_patience)) {
+    queue.patience = rng_.Between(milliseconds(1), minutes(2));
+  }
+  Deliver(queue);
+  // As when the commit failed.
+  if (rng_.Chance(0.02)) Deliver(Withdraw{queue.id});
+}
+
+void World::Act() {
+  if (rng_.Chance(options_.change_limits)) return Deliver(SetLimits{DrawLimits(rng_)});
+  if (rng_.Chance(options_.queue_weight)) return QueueSomething();
+  const std::vector<IntentId> open = checkers_.OpenIntents();
+  if (rng_.Chance(0.5) || open.empty()) {
+    const Hash hash = DrawHash();
+    return Deliver(NodesHave{hash, DrawProviders()});
+  }
+  const IntentId victim = open[rng_.Below(open.size())];
+  const Kind kind = *checkers_.KindOf(victim);
+  Deliver(Cancel{victim});
+  if (rng_.Chance(0.1)) Deliver(Cancel{victim});
+  if (rng_.Chance(0.3)) {
+    Queue again;
+    again.id = IntentId{next_intent_++};
+    again.kind = kind;
+    again.providers = DrawProviders();
+    Deliver(again);
+  }
+}
+
+}  // namespace blobd::sim

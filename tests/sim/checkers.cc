@@ -1,0 +1,280 @@
+#include "checkers.h"
+
+#include "base/overloaded.h"
+
+namespace blobd::sim {
+
+using namespace schedule;
+
+std::optional<Kind> Checkers::KindOf(IntentId intent) const {
+  const auto it = intents_.find(intent);
+  return it == intents_.end() ? std::nullopt : std::optional<Kind>(it->second.kind);
+}
+
+std::vector<IntentId> Checkers::OpenIntents() const {
+  std::vector<IntentId> open;
+  for (const auto& [id, intent] : intents_) open.push_back(id);
+  return open;
+}
+
+std::set<Kind> Checkers::OpenKinds() const {
+  std::set<Kind> kinds;
+  for (const auto& [id, intent] : intents_) kinds.insert(intent.kind);
+  return kinds;
+}
+
+void Checkers::Named(const std::vector<ProviderId>& providers) {
+  for (const ProviderId& provider : providers) {
+    if (const auto* node = std::get_if<NodeId>(&provider)) nodes_[*node].not_before.reset();
+  }
+}
+
+// The connection is gone: what ran on it only waits for its end.
+void Checkers::Lost(const NodeId& node) {
+  nodes_[node].link = Link::kDown;
+  for (auto& [id, live] : transfers_) {
+    if (live.start.provider == ProviderId(node)) live.stopped = true;
+  }
+}
+
+// REQUIRES: the event was not applied yet
+void Checkers::CheckFailures(const Event& event, uint64_t failures) {
+  const uint64_t more = failures - failures_;
+  failures_ = failures;
+  Expect(more <= 1, "an event is at most one failure");
+  Expect(more == 0 || !draining_, "what breaks during a shutdown is nobody's failure");
+  const NodeId* node = nullptr;
+  if (const auto* e = std::get_if<Connected>(&event)) nodes_[e->node].failures = 0;
+  if (const auto* e = std::get_if<Disconnected>(&event)) node = &e->node;
+  if (const auto* e = std::get_if<TransferProgress>(&event)) {
+    const auto it = transfers_.find(e->transfer);
+    if (it != transfers_.end() && !it->second.stopped)
+      node = std::get_if<NodeId>(&it->second.start.provider);
+    if (node != nullptr) nodes_[*node].failures = 0;
+  }
+  if (const auto* e = std::get_if<TransferEnded>(&event)) {
+    const auto it = transfers_.find(e->transfer);
+    if (it == transfers_.end()) return Expect(more == 0, "a late event is no failure");
+    Expect(more == 0 || !it->second.stopped, "what we stopped is no failure");
+    node = std::get_if<NodeId>(&it->second.start.provider);
+    if (node != nullptr && e->outcome == Outcome::kDone) nodes_[*node].failures = 0;
+  }
+  if (node == nullptr || more == 0) return;
+  Expect(++nodes_[*node].failures <= 1, "a connection is at most one failure");
+}
+
+void Checkers::ApplyEvent(const Event& event) {
+  std::visit(Overloaded{[&](const Queue& e) {
+                          Expect(e.id > last_intent_, "the world reused an intent id");
+                          last_intent_ = e.id;
+                          intents_[e.id] = {e.kind, e.deadline, now_ + e.patience};
+                          Named(e.providers);
+                        },
+                        [&](const Cancel& e) { cancelled_ = e.id; },
+                        [&](const Withdraw& e) { intents_.erase(e.id); },
+                        [&](const NodesHave& e) { Named(e.providers); },
+                        [&](const StoreAnswered& e) {
+                          const auto it = asked_.find(e.request);
+                          if (it == asked_.end()) return;
+                          if (e.state == StoreAnswered::State::kComplete)
+                            completed_.insert(it->second);
+                          if (e.state == StoreAnswered::State::kFailed) doomed_.insert(it->second);
+                          asked_.erase(it);
+                        },
+                        [&](const Connected& e) {
+                          Node& node = nodes_[e.node];
+                          if (node.link == Link::kDialling) node.link = Link::kUp;
+                        },
+                        [&](const DialFailed& e) {
+                          Node& node = nodes_[e.node];
+                          if (node.link != Link::kDialling) return;
+                          node.link = Link::kDown;
+                          if (!e.local_fault)
+                            node.not_before = now_ + options_.node_retry.initial_delay;
+                        },
+                        [&](const Disconnected& e) {
+                          if (nodes_[e.node].link == Link::kUp) Lost(e.node);
+                        },
+                        [&](const TransferProgress&) {},
+                        [&](const TransferEnded& e) {
+                          const auto it = transfers_.find(e.transfer);
+                          if (it == transfers_.end()) return;
+                          const Kind kind = it->second.start.kind;
+                          if (e.outcome == Outcome::kDone) completed_.insert(kind);
+                          if (e.outcome == Outcome::kImpossible && !it->second.stopped)
+                            doomed_.insert(kind);
+                          transfers_.erase(it);
+                        },
+                        [&](const SetLimits& e) { limits_ = e.limits; },
+                        [&](const Drain&) { draining_ = true; }, [&](const Tick&) {}},
+             event);
+}
+
+uint32_t Checkers::LiveOn(const ProviderId& provider, bool running_only) const {
+  uint32_t count = 0;
+  for (const auto& [id, live] : transfers_) {
+    if (live.start.provider == provider && !(running_only && live.stopped)) ++count;
+  }
+  return count;
+}
+
+uint32_t Checkers::Running() const {
+  uint32_t count = 0;
+  for (const auto& [id, live] : transfers_) count += live.stopped ? 0 : 1;
+  return count;
+}
+
+uint32_t Checkers::Connections() const {
+  uint32_t count = 0;
+  for (const auto& [id, node] : nodes_) count += node.link != Link::kDown ? 1 : 0;
+  return count;
+}
+
+void Checkers::OnStart(const StartTransfer& start) {
+  Expect(start.transfer > last_transfer_, "transfer ids increase");
+  last_transfer_ = start.transfer;
+  Expect(!draining_, "nothing starts while draining");
+  Expect(OpenKinds().contains(start.kind), "a transfer is for something that is wanted");
+  Expect(remembered_.contains({start.kind.hash, start.provider}),
+         "a transfer goes to a named provider");
+  Expect(start.provider != ProviderId(options_.self), "we are no provider of our own");
+  for (const auto& [id, live] : transfers_) {
+    Expect(live.stopped || live.start.kind != start.kind, "one transfer per request at a time");
+  }
+  uint32_t capacity = options_.connections_per_mirror;
+  if (const auto* node = std::get_if<NodeId>(&start.provider)) {
+    Expect(nodes_[*node].link == Link::kUp, "a transfer goes to a connected node");
+    capacity = limits_.requests_per_node;
+  }
+  Expect(LiveOn(start.provider, false) < capacity, "no transfer starts at a provider's limit");
+  Expect(transfers_.size() < limits_.requests, "no transfer starts at the limit of requests");
+  transfers_[start.transfer] = Live{start, false};
+}
+
+void Checkers::OnFinish(const FinishIntent& finish) {
+  const auto it = intents_.find(finish.intent);
+  if (it == intents_.end()) {
+    Expect(false, "an intent ends once");
+    return;
+  }
+  const OpenIntent& intent = it->second;
+  const bool deadline_passed = intent.deadline && *intent.deadline <= now_;
+  switch (finish.code) {
+    case ResultCode::kDone:
+      Expect(completed_.contains(intent.kind), "done means that it is complete");
+      break;
+    case ResultCode::kCancelled:
+      Expect(cancelled_ == finish.intent, "who is cancelled was cancelled");
+      break;
+    case ResultCode::kDeadlineExceeded:
+      Expect(deadline_passed, "the deadline passed");
+      break;
+    case ResultCode::kNoProviders:
+      Expect(finish.failures.empty(), "no provider was ever tried");
+      [[fallthrough]];
+    case ResultCode::kFailed:
+      Expect(doomed_.contains(intent.kind) || (intent.patience_over <= now_ && !draining_),
+             "who fails is out of patience");
+      break;
+  }
+  intents_.erase(it);
+}
+
+void Checkers::OnDial(const NodeId& id) {
+  Node& node = nodes_[id];
+  Expect(!draining_, "nothing is dialled while draining");
+  Expect(id != options_.self, "we do not dial ourselves");
+  Expect(node.link == Link::kDown, "only what is not connected is dialled");
+  Expect(Connections() < limits_.connections, "no dial at the limit of connections");
+  Expect(!node.not_before || *node.not_before <= now_, "a failed dial is not repeated at once");
+  const auto ban = banned_.find(ProviderId(id));
+  Expect(ban == banned_.end() || ban->second <= now_, "who is banned is not dialled");
+  node.link = Link::kDialling;
+}
+
+void Checkers::OnEffect(const Effect& effect) {
+  std::visit(
+      Overloaded{
+          [&](const LookInStore& e) {
+            Expect(!asked_.contains(e.request), "a request asks the store once");
+            asked_[e.request] = e.kind;
+          },
+          [&](const Dial& e) { OnDial(e.node); },
+          [&](const GiveUpDial& e) {
+            Expect(nodes_[e.node].link == Link::kDialling, "only a running dial is given up");
+            nodes_[e.node].link = Link::kDown;
+          },
+          [&](const Disconnect& e) {
+            if (nodes_[e.node].link != Link::kUp)
+              return;  // the late answer of a dial that was given up
+            Expect(LiveOn(e.node, true) == 0, "no connection is closed under a running transfer");
+            Lost(e.node);
+          },
+          [&](const StartTransfer& e) { OnStart(e); },
+          [&](const StopTransfer& e) {
+            const auto it = transfers_.find(e.transfer);
+            if (it == transfers_.end()) {
+              Expect(false, "only what runs is stopped");
+              return;
+            }
+            Expect(!it->second.stopped, "a transfer is stopped once");
+            it->second.stopped = true;
+          },
+          [&](const FinishIntent& e) { OnFinish(e); },
+          [&](const RememberProvider& e) {
+            Expect(remembered_.insert({e.hash, e.provider}).second,
+                   "what is known is not remembered");
+            const auto ban = banned_.find(e.provider);
+            Expect(ban == banned_.end() || ban->second <= now_, "who is banned is refused");
+          },
+          [&](const ForgetProvider& e) {
+            Expect(remembered_.erase({e.hash, e.provider}) == 1, "only what is known is forgotten");
+            for (const auto& [hash, provider] : remembered_) {
+              if (provider == e.provider) return;
+            }
+            // With its last hash its retry state goes.
+            if (const auto* node = std::get_if<NodeId>(&e.provider))
+              nodes_[*node].not_before.reset();
+          },
+          [&](const BanProvider& e) { banned_[e.provider] = now_ + e.length; }},
+      effect);
+}
+
+void Checkers::CheckLimits() {
+  Expect(Running() <= limits_.requests, "no more requests run than may");
+  Expect(Connections() <= limits_.connections, "no more connections than there may be");
+  for (const auto& [id, node] : nodes_) {
+    Expect(LiveOn(id, true) <= limits_.requests_per_node,
+           "no more transfers on a node than may be");
+  }
+  for (const auto& [id, live] : transfers_) {
+    Expect(live.stopped || OpenKinds().contains(live.start.kind), "what nobody wants does not run");
+  }
+  for (const auto& [id, intent] : intents_) {
+    Expect(!intent.deadline || *intent.deadline > now_, "an intent ends at its deadline");
+  }
+}
+
+void Checkers::Saw(Instant now, const Event& event, const std::vector<Effect>& effects,
+                   uint64_t failures) {
+  now_ = now;
+  completed_.clear();
+  doomed_.clear();
+  cancelled_.reset();
+  CheckFailures(event, failures);
+  ApplyEvent(event);
+  for (const Effect& effect : effects) OnEffect(effect);
+  if (cancelled_) Expect(!intents_.contains(*cancelled_), "a cancelled intent has ended");
+  CheckLimits();
+}
+
+void Checkers::CheckRest(const Scheduler& scheduler) {
+  Expect(intents_.empty(), "every intent has ended");
+  Expect(transfers_.empty() && scheduler.running_transfers() == 0, "no transfer is left");
+  Expect(scheduler.unfinished_requests() == 0, "no request is left");
+  Expect(remembered_.empty(), "no provider is left in the map");
+  Expect(Connections() == 0, "no connection is left");
+  Expect(!scheduler.NextDeadline(), "no timer is left");
+}
+
+}  // namespace blobd::sim

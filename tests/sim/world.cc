@@ -1,0 +1,346 @@
+#include "world.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "describe.h"
+
+namespace blobd::sim {
+
+using namespace schedule;
+
+namespace {
+
+constexpr size_t kLogLines = 60;
+// After the faults everything that is still wanted must be there within this time: it covers every
+// request one after the other on the slowest provider, and dead providers being dialled in between.
+constexpr Duration kBoundWithoutFaults = hours(4);
+
+NodeId MakeNode(uint32_t number) {
+  NodeId node;
+  node.bytes[0] =
+      static_cast<uint8_t>(number * 37 + 11);  // so that the order of ids is not that of numbers
+  node.bytes[31] = static_cast<uint8_t>(number);
+  return node;
+}
+
+Options MakeOptions(const WorldOptions& world) {
+  Options options;
+  options.self = MakeNode(200);
+  options.limits = world.limits;
+  options.seed = world.seed;
+  options.connections_per_mirror = 2;
+  return options;
+}
+
+}  // namespace
+
+World::World(const WorldOptions& options)
+    : options_(options),
+      rng_(options.seed + 0x51ed),
+      scheduler_options_(MakeOptions(options)),
+      scheduler_(scheduler_options_),
+      checkers_(scheduler_options_, [this](const std::string& what) { Broken(what); }) {
+  for (uint32_t i = 0; i < options_.nodes.size(); ++i) {
+    const NodeId node = MakeNode(i);
+    node_ids_.push_back(node);
+    providers_.push_back(node);
+    nodes_[node].character = options_.nodes[i];
+    if (options_.nodes[i] == Character::kFlapping) {
+      After(rng_.Between(seconds(1), minutes(2)), [this, node] { Flap(node); });
+    }
+  }
+  for (uint32_t i = 0; i < options_.mirrors.size(); ++i) {
+    const std::string url = fmt::format("https://mirror-{}/", i);
+    providers_.push_back(MirrorUrl{url});
+    mirrors_[url] = options_.mirrors[i];
+  }
+  providers_.push_back(scheduler_options_.self);
+}
+
+void World::After(Duration delay, std::function<void()> run) {
+  to_come_.emplace(std::make_pair(now_ + delay, ++inserted_), std::move(run));
+}
+
+void World::Broken(const std::string& what) {
+  // The handler of failed checks prints the log and how to replay it.
+  CheckFailed(what.c_str(), "history", static_cast<int>(events()));
+}
+
+void World::PrintLog() const {
+  for (const Line& line : log_) {
+    const std::string text = std::visit([](const auto& what) { return Describe(what); }, line.what);
+    const bool is_event = std::holds_alternative<Event>(line.what);
+    std::fprintf(stderr, "%14.6f s %s %s\n", static_cast<double>(line.at.nanos()) / 1e9,
+                 is_event ? "event " : "   -> ", text.c_str());
+  }
+}
+
+void World::Deliver(const Event& event) {
+  const auto log = [&](std::variant<Event, Effect> what) {
+    if (log_.size() >= kLogLines) log_.pop_front();
+    log_.push_back(Line{now_, std::move(what)});
+  };
+  log(event);
+  std::vector<Effect> effects;
+  scheduler_.Step(now_, event, effects);
+  for (const Effect& effect : effects) log(effect);
+  scheduler_.CheckInvariants();
+  checkers_.Saw(now_, event, effects, scheduler_.stats().failures);
+  for (const Effect& effect : effects) Execute(effect);
+}
+
+bool World::StepOnce() {
+  const std::optional<Instant> deadline = scheduler_.NextDeadline();
+  if (deadline && (to_come_.empty() || *deadline <= to_come_.begin()->first.first)) {
+    now_ = std::max(now_, *deadline);
+    Deliver(Tick{});
+    return true;
+  }
+  if (to_come_.empty()) return false;
+  now_ = to_come_.begin()->first.first;
+  const std::function<void()> run = std::move(to_come_.begin()->second);
+  to_come_.erase(to_come_.begin());
+  run();
+  return true;
+}
+
+void World::Execute(const Effect& effect) {
+  std::visit(
+      Overloaded{
+          [&](const LookInStore& e) { OnLookInStore(e); }, [&](const Dial& e) { OnDial(e.node); },
+          [&](const GiveUpDial& e) { OnGiveUpDial(e.node); },
+          [&](const Disconnect& e) { OnDisconnect(e.node); },
+          [&](const StartTransfer& e) { OnStart(e); },
+          [&](const StopTransfer& e) { OnStop(e.transfer); },
+          [&](const FinishIntent& e) {
+            const bool fine = e.code == ResultCode::kDone || e.code == ResultCode::kCancelled ||
+                              e.code == ResultCode::kDeadlineExceeded;
+            if (!faults_ && !fine) Broken("without faults an intent failed");
+          },
+          [](const RememberProvider&) {}, [](const ForgetProvider&) {}, [](const BanProvider&) {}},
+      effect);
+}
+
+// --- what the world answers
+
+void World::OnLookInStore(const LookInStore& effect) {
+  const RequestId request = effect.request;
+  After(rng_.Between(Duration(0), milliseconds(50)), [this, request] {
+    StoreAnswered answer;
+    answer.request = request;
+    answer.total_bytes = rng_.Chance(0.5) ? 8 << 20 : 0;
+    if (Faulty(options_.store_fails)) {
+      answer.state = StoreAnswered::State::kFailed;
+      answer.reason = "disk";
+    } else if (rng_.Chance(options_.store_has_it)) {
+      answer.state = StoreAnswered::State::kComplete;
+    }
+    Deliver(answer);
+  });
+}
+
+void World::OnDial(const NodeId& node) {
+  FakeNode& fake = nodes_[node];
+  if (fake.up) Broken("dialled although it is connected");
+  const uint64_t dial = next_dial_++;
+  fake.dial = dial;
+  const bool hangs = faults_ ? rng_.Chance(0.1) : fake.character == Character::kDead;
+  const Duration delay = hangs ? seconds(10) : rng_.Between(milliseconds(1), milliseconds(400));
+  After(delay, [this, node, dial] { AnswerDial(node, dial); });
+}
+
+void World::AnswerDial(const NodeId& node, uint64_t dial) {
+  FakeNode& fake = nodes_[node];
+  const bool late = fake.dial != dial;
+  // A dial that was given up has no answer, except where its answer crossed the giving up.
+  if (late && !Faulty(options_.late_answers)) return;
+  if (fake.up) return;
+  const bool dies = fake.character == Character::kDead || fake.gone ||
+                    (fake.character == Character::kLossy && Faulty(0.3));
+  const bool ours = Faulty(options_.local_fault);
+  fake.dial = 0;
+  if (dies || ours) return Deliver(DialFailed{node, ours, "no answer"});
+  fake.up = true;
+  Deliver(Connected{node, milliseconds(5 + rng_.Below(100))});
+}
+
+void World::OnGiveUpDial(const NodeId& node) { nodes_[node].dial = 0; }
+
+void World::OnDisconnect(const NodeId& node) {
+  FakeNode& fake = nodes_[node];
+  fake.up = false;
+  if (Faulty(options_.late_answers)) {
+    // The peer closed it at the same time. The news is only sent while it is down, since a later
+    // connection would be meant.
+    After(rng_.Between(Duration(0), milliseconds(20)), [this, node] {
+      if (!nodes_[node].up) Deliver(Disconnected{node, true, "closed"});
+    });
+  }
+}
+
+Character World::CharacterOf(const ProviderId& provider) const {
+  if (const auto* node = std::get_if<NodeId>(&provider)) return nodes_.at(*node).character;
+  return mirrors_.at(std::get<MirrorUrl>(provider).url);
+}
+
+void World::OnStart(const StartTransfer& start) {
+  transfers_[start.transfer] = FakeTransfer{start, false};
+  const TransferId id = start.transfer;
+  After(rng_.Between(milliseconds(1), milliseconds(500)), [this, id] { Move(id); });
+}
+
+void World::Move(TransferId id) {
+  const auto it = transfers_.find(id);
+  if (it == transfers_.end() || it->second.dying) return;
+  const ProviderId provider = it->second.start.provider;
+  const Character character = CharacterOf(provider);
+  const bool more = rng_.Chance(character == Character::kSlow ? 0.8 : 0.4);
+  if (more) {
+    TransferProgress progress{id, rng_.Below(2 << 20), std::nullopt};
+    if (rng_.Chance(0.5)) progress.total_bytes = 64 << 20;
+    Deliver(progress);
+    const Duration longest = character == Character::kSlow ? seconds(20) : seconds(1);
+    After(rng_.Between(milliseconds(1), longest), [this, id] { Move(id); });
+    return;
+  }
+  const Outcome outcome = DrawOutcome(character);
+  const auto* node = std::get_if<NodeId>(&provider);
+  if (outcome == Outcome::kRetryLater && node != nullptr && rng_.Chance(0.7)) {
+    return LoseConnection(*node);
+  }
+  End(id, outcome);
+}
+
+Outcome World::DrawOutcome(Character character) {
+  switch (character) {
+    case Character::kWithout:
+      return rng_.Chance(0.5) ? Outcome::kNotHere : Outcome::kAbortRequest;
+    case Character::kLiar:
+      return Outcome::kDropProvider;
+    case Character::kBusy:
+      if (Faulty(0.6)) return Outcome::kBusy;
+      break;
+    case Character::kLossy:
+      if (Faulty(0.6)) return Outcome::kRetryLater;
+      break;
+    case Character::kHonest:
+    case Character::kSlow:
+    case Character::kDead:
+    case Character::kFlapping:
+      break;
+  }
+  if (Faulty(options_.local_fault)) return Outcome::kLocalFault;
+  if (Faulty(options_.impossible)) return Outcome::kImpossible;
+  if (Faulty(0.02)) return Outcome::kStopped;  // as after CancelTransfer
+  return Outcome::kDone;
+}
+
+void World::End(TransferId id, Outcome outcome) {
+  if (transfers_.erase(id) == 0) return;
+  TransferEnded ended{id, outcome, "for a reason", std::nullopt};
+  if (outcome == Outcome::kBusy && rng_.Chance(0.7))
+    ended.wait = rng_.Between(Duration(0), hours(1));
+  Deliver(ended);
+  if (Faulty(options_.late_answers)) {
+    After(rng_.Between(Duration(0), seconds(2)), [this, ended] { Deliver(ended); });
+  }
+}
+
+void World::OnStop(TransferId id) {
+  After(rng_.Between(Duration(0), milliseconds(300)), [this, id] {
+    const auto it = transfers_.find(id);
+    if (it == transfers_.end() || it->second.dying) return;
+    // Whatever comes first.
+    const bool own_end = Faulty(0.2);
+    End(id, own_end ? DrawOutcome(CharacterOf(it->second.start.provider)) : Outcome::kStopped);
+  });
+}
+
+// The connection breaks: its end and those of its transfers arrive in any order.
+void World::LoseConnection(const NodeId& node) {
+  const Duration longest = rng_.Chance(0.2) ? seconds(4) : milliseconds(30);
+  const auto soon = [&] { return rng_.Between(Duration(0), longest); };
+  for (auto& [id, transfer] : transfers_) {
+    if (transfer.start.provider != ProviderId(node) || transfer.dying) continue;
+    transfer.dying = true;
+    const TransferId dying = id;
+    After(soon(), [this, dying] { End(dying, Outcome::kRetryLater); });
+  }
+  if (!nodes_[node].up) return;
+  const bool in_order = rng_.Chance(0.3);
+  After(soon(), [this, node, in_order] {
+    FakeNode& fake = nodes_[node];
+    if (!fake.up) return;  // closed by us before the news was here
+    fake.up = false;
+    Deliver(Disconnected{node, in_order, "reset"});
+  });
+}
+
+void World::Flap(const NodeId& node) {
+  FakeNode& fake = nodes_[node];
+  if (!faults_) {
+    fake.gone = false;
+    return;
+  }
+  fake.gone = !fake.gone;
+  if (fake.gone && fake.up) LoseConnection(node);
+  // Sometimes for longer than it takes to become unreachable.
+  const Duration longest = rng_.Chance(0.2) ? minutes(20) : seconds(30);
+  After(rng_.Between(seconds(1), longest), [this, node] { Flap(node); });
+}
+
+// --- the history
+
+void World::StopFaults() {
+  faults_ = false;
+  for (auto& [node, fake] : nodes_) fake.gone = false;
+  // Node 0 has everything, and everybody is told.
+  for (const Kind& kind : checkers_.OpenKinds()) {
+    Deliver(NodesHave{kind.hash, {ProviderId(node_ids_[0])}});
+  }
+}
+
+void World::RunToTheEnd() {
+  StopFaults();
+  const Instant bound = now_ + kBoundWithoutFaults;
+  while (checkers_.open_intents() > 0) {
+    if (now_ > bound) Broken("without faults, not everything finished in time");
+    if (!StepOnce()) Broken("intents are open and nothing will ever happen");
+  }
+  while (StepOnce()) {
+  }
+  checkers_.CheckRest(scheduler_);
+}
+
+// Shutting down: what runs may end, nothing starts, and nothing fails.
+void World::RunDrained() {
+  Deliver(Drain{});
+  while (checkers_.live_transfers() > 0) {
+    if (!StepOnce()) Broken("a transfer never ended");
+  }
+}
+
+void World::Run() {
+  uint64_t steps = 0;
+  while (steps < options_.steps || events() < 500) {
+    const Instant next = now_ + rng_.Between(Duration(0), options_.between_actions);
+    while (true) {
+      const auto deadline = scheduler_.NextDeadline();
+      const bool timer = deadline && *deadline <= next;
+      const bool thing = !to_come_.empty() && to_come_.begin()->first.first <= next;
+      if (!timer && !thing) break;
+      StepOnce();
+    }
+    now_ = next;
+    Act();
+    ++steps;
+  }
+  if (options_.ends_with_drain) return RunDrained();
+  RunToTheEnd();
+}
+
+}  // namespace blobd::sim
