@@ -56,7 +56,7 @@ struct Blob {
     root = builder.Finish(&outboard).root;
     response.resize(WholeResponseSize(kSize));
     MemorySource source(data, outboard);
-    Encoder encoder(root, kSize, ChunkSelection::All(), source);
+    Encoder encoder(root, kSize, wire::ChunkRanges::All(), source);
     BLOBD_CHECK(*encoder.Fill(response) == response.size());
   }
 };
@@ -115,7 +115,7 @@ void BM_Decode(benchmark::State& state) {
   const Blob& blob = TheBlob();
   for (auto _ : state) {
     CountingSink sink;
-    Decoder decoder(blob.root, ChunkSelection::All(), kMaxBlobSize);
+    Decoder decoder(blob.root, wire::ChunkRanges::All(), kMaxBlobSize);
     InPieces(blob.response, state, [&](ByteView piece) { decoder.Feed(piece, sink); });
     BLOBD_CHECK(decoder.done() && sink.bytes == kSize &&
                 sink.pairs * kPairSize == blob.outboard.size());
@@ -128,7 +128,7 @@ void BM_Encode(benchmark::State& state) {
   Bytes out(static_cast<size_t>(state.range(0)) * kKiB);
   for (auto _ : state) {
     MemorySource source(blob.data, blob.outboard);
-    Encoder encoder(blob.root, kSize, ChunkSelection::All(), source);
+    Encoder encoder(blob.root, kSize, wire::ChunkRanges::All(), source);
     uint64_t length = 0;
     while (!encoder.done()) length += *encoder.Fill(out);
     BLOBD_CHECK(length == blob.response.size());

@@ -21,7 +21,7 @@ const Hash& EmptyBlobHash() {
 
 }  // namespace
 
-Decoder::Decoder(const Hash& root, ChunkSelection wanted, uint64_t max_size)
+Decoder::Decoder(const Hash& root, wire::ChunkRanges wanted, uint64_t max_size)
     : root_(root),
       wanted_(std::move(wanted)),
       max_size_(std::min(max_size, kMaxBlobSize)),

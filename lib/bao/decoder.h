@@ -27,7 +27,7 @@
 #include <span>
 #include <vector>
 
-#include "bao/selection.h"
+#include "wire/chunk_ranges.h"
 #include "bao/tree_walk.h"
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -73,7 +73,7 @@ class DecodeSink {
 class Decoder {
  public:
   // If `wanted` is empty, nothing is expected and the decoder is done at once.
-  Decoder(const Hash& root, ChunkSelection wanted, uint64_t max_size);
+  Decoder(const Hash& root, wire::ChunkRanges wanted, uint64_t max_size);
 
   // Takes bytes and calls the sink for each leaf they complete. Returns how many were taken: all,
   // unless the blob ended within them or an error was found.
@@ -94,7 +94,7 @@ class Decoder {
   void TakeLeaf(ByteView data, DecodeSink& sink);
 
   Hash root_;
-  ChunkSelection wanted_;
+  wire::ChunkRanges wanted_;
   uint64_t max_size_;
   bool started_ = false;
   bool done_;

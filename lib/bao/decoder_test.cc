@@ -23,9 +23,9 @@ TEST(DecoderTest, RandomSizesSelectionsAndPieces) {
   Rng rng(1);
   for (int run = 0; run < 250; ++run) {
     const NaiveBlob blob(RandomContent(static_cast<size_t>(RandomSize(rng)), rng.Next()));
-    const ChunkSelection wanted = RandomSelection(blob.chunk_count(), rng);
+    const wire::ChunkRanges wanted = RandomSelection(blob.chunk_count(), rng);
     SCOPED_TRACE(fmt::format("run {}, size {}, chunks {} last {}", run, blob.size(),
-                             wanted.chunks.ToString(), wanted.last_chunk));
+                             wanted.chunks().ToString(), wanted.last_chunk()));
     Bytes response = blob.Response(wanted);
     const size_t length = response.size();
     response.resize(length + 5);  // what follows belongs to the next blob
@@ -47,7 +47,7 @@ TEST(DecoderTest, RandomSizesSelectionsAndPieces) {
       if (selected[i]) bytes.Insert({i * 1024, std::min(blob.size(), i * 1024 + 1024)});
     }
     EXPECT_EQ(sink.bytes(), bytes);
-    if (wanted == ChunkSelection::All()) {
+    if (wanted == wire::ChunkRanges::All()) {
       EXPECT_EQ(sink.pairs().size(), blob.outboard().size() / 64);
     }
     EXPECT_EQ(decoder.Feed(response, sink), 0u);
@@ -62,8 +62,8 @@ TEST(DecoderTest, DataIsNotCopiedIfItLiesInOnePiece) {
     ByteView data;
   };
   const NaiveBlob blob(RandomContent(5000, 2));
-  const Bytes response = blob.Response(ChunkSelection::All());
-  Decoder decoder(blob.hash(), ChunkSelection::All(), kLimit);
+  const Bytes response = blob.Response(wire::ChunkRanges::All());
+  Decoder decoder(blob.hash(), wire::ChunkRanges::All(), kLimit);
   Sink sink;
   decoder.Feed(ByteView(response).first(8), sink);
   decoder.Feed(ByteView(response).subspan(8), sink);
@@ -74,10 +74,10 @@ TEST(DecoderTest, EveryFlippedBitIsFound) {
   Rng rng(3);
   for (int run = 0; run < 60; ++run) {
     const NaiveBlob blob(RandomContent(static_cast<size_t>(rng.Below(60'000)), rng.Next()));
-    const ChunkSelection wanted = RandomSelection(blob.chunk_count(), rng);
+    const wire::ChunkRanges wanted = RandomSelection(blob.chunk_count(), rng);
     const Bytes response = blob.Response(wanted);
     SCOPED_TRACE(fmt::format("run {}, size {}, chunks {} last {}", run, blob.size(),
-                             wanted.chunks.ToString(), wanted.last_chunk));
+                             wanted.chunks().ToString(), wanted.last_chunk()));
     for (int flip = 0; flip < 100; ++flip) {
       const size_t bit = flip < 64 ? static_cast<size_t>(flip) : rng.Below(response.size() * 8);
       Bytes wrong = response;
@@ -101,7 +101,7 @@ TEST(DecoderTest, PairsAreTrueUnderFalseSizes) {
   int unproven = 0;
   for (int run = 0; run < 3000; ++run) {
     static const NaiveBlob blob(RandomContent(300'000, 5));
-    const ChunkSelection wanted = RandomSelection(blob.chunk_count(), rng);
+    const wire::ChunkRanges wanted = RandomSelection(blob.chunk_count(), rng);
     Bytes response = blob.Response(wanted);
     const Bytes header =
         Header(rng.Chance(0.5) ? rng.Below(600'000) : blob.size() / 1024 * 1024 + rng.Below(5000));
@@ -121,7 +121,7 @@ TEST(DecoderTest, ErrorsSayWhatWasWrong) {
   const NaiveBlob blob(RandomContent(40'000, 6));
   const NaiveBlob small(RandomContent(3, 6));
   const NaiveBlob empty{Bytes()};
-  const Bytes good = blob.Response(ChunkSelection::All());
+  const Bytes good = blob.Response(wire::ChunkRanges::All());
   const auto with_header = [](uint64_t size, Bytes response) {
     const Bytes header = Header(size);
     std::copy(header.begin(), header.end(), response.begin());
@@ -146,12 +146,12 @@ TEST(DecoderTest, ErrorsSayWhatWasWrong) {
       {"largest size", blob, with_header(~uint64_t{0}, good), DecodeError::kWrongSize, 8},
       {"zero for what is not empty", blob, with_header(0, good), DecodeError::kWrongSize, 8},
       {"not zero for what is empty", empty, with_header(1, good), DecodeError::kWrongSize, 8},
-      {"shorter", small, with_header(2, small.Response(ChunkSelection::All())),
+      {"shorter", small, with_header(2, small.Response(wire::ChunkRanges::All())),
        DecodeError::kWrongLeaf, 10},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
-    Decoder decoder(c.blob.hash(), ChunkSelection::All(), kLimit);
+    Decoder decoder(c.blob.hash(), wire::ChunkRanges::All(), kLimit);
     TruthSink sink(c.blob);
     EXPECT_EQ(decoder.Feed(c.response, sink), c.taken);
     EXPECT_EQ(decoder.error(), c.error);
@@ -166,7 +166,7 @@ TEST(DecoderTest, ErrorsSayWhatWasWrong) {
 TEST(DecoderTest, NoLimitOfItsOwnBeyondTheTrees) {
   const NaiveBlob blob(RandomContent(40'000, 7));
   for (uint64_t size : {uint64_t{1} << 63, (uint64_t{1} << 63) + 1, ~uint64_t{0}}) {
-    Decoder decoder(blob.hash(), ChunkSelection::LastChunk(), ~uint64_t{0});
+    Decoder decoder(blob.hash(), wire::ChunkRanges::LastChunk(), ~uint64_t{0});
     TruthSink sink(blob);
     Bytes response = Header(size);
     response.resize(200);
@@ -178,7 +178,7 @@ TEST(DecoderTest, NoLimitOfItsOwnBeyondTheTrees) {
 
 TEST(DecoderTest, EmptyBlobIsABareHeader) {
   const NaiveBlob blob{Bytes()};
-  for (const ChunkSelection& wanted : {ChunkSelection::All(), ChunkSelection::LastChunk()}) {
+  for (const wire::ChunkRanges& wanted : {wire::ChunkRanges::All(), wire::ChunkRanges::LastChunk()}) {
     Decoder decoder(blob.hash(), wanted, kLimit);
     TruthSink sink(blob);
     EXPECT_EQ(decoder.Feed(Bytes(9), sink), 8u);
@@ -193,16 +193,16 @@ TEST(DecoderTest, NothingWantedIsDoneAtOnce) {
   Decoder decoder(blob.hash(), {}, kLimit);
   TruthSink sink(blob);
   EXPECT_TRUE(decoder.done());
-  EXPECT_EQ(decoder.Feed(blob.Response(ChunkSelection::All()), sink), 0u);
+  EXPECT_EQ(decoder.Feed(blob.Response(wire::ChunkRanges::All()), sink), 0u);
   EXPECT_FALSE(decoder.started());
 }
 
 TEST(DecoderTest, AnAnswerCutShortIsNotDone) {
   const NaiveBlob blob(RandomContent(20'000, 9));
-  const Bytes response = blob.Response(ChunkSelection::All());
+  const Bytes response = blob.Response(wire::ChunkRanges::All());
   for (size_t length :
        {size_t{0}, size_t{7}, size_t{8}, size_t{71}, size_t{72}, response.size() - 1}) {
-    Decoder decoder(blob.hash(), ChunkSelection::All(), kLimit);
+    Decoder decoder(blob.hash(), wire::ChunkRanges::All(), kLimit);
     TruthSink sink(blob);
     EXPECT_EQ(decoder.Feed(ByteView(response).first(length), sink), length);
     EXPECT_FALSE(decoder.done());

@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "bao/selection.h"
+#include "wire/chunk_ranges.h"
 #include "bao/tree_walk.h"
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -36,7 +36,7 @@ class Encoder {
  public:
   // An empty selection has an empty answer, without a size header.
   // REQUIRES: size <= kMaxBlobSize. `source` outlives the encoder.
-  Encoder(const Hash& root, uint64_t size, const ChunkSelection& wanted, BlobSource& source);
+  Encoder(const Hash& root, uint64_t size, const wire::ChunkRanges& wanted, BlobSource& source);
 
   // Writes the next bytes of the answer to `out` and returns how many: as many as fit, fewer only
   // at the end of what can be sent; 0 when the answer is complete. All bytes before something that

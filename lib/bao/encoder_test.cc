@@ -37,9 +37,9 @@ TEST(EncoderTest, RandomSizesSelectionsAndPieces) {
   Rng rng(1);
   for (int run = 0; run < 250; ++run) {
     const NaiveBlob blob(RandomContent(static_cast<size_t>(RandomSize(rng)), rng.Next()));
-    const ChunkSelection wanted = RandomSelection(blob.chunk_count(), rng);
+    const wire::ChunkRanges wanted = RandomSelection(blob.chunk_count(), rng);
     SCOPED_TRACE(fmt::format("run {}, size {}, chunks {} last {}", run, blob.size(),
-                             wanted.chunks.ToString(), wanted.last_chunk));
+                             wanted.chunks().ToString(), wanted.last_chunk()));
     NaiveSource source(blob);
     Encoder encoder(blob.hash(), blob.size(), wanted, source);
     const Answer answer = EncodeAll(encoder, rng.Chance(0.3) ? 100 : 100'000, rng);
@@ -63,9 +63,9 @@ TEST(EncoderTest, StopsAtWhatIsNotHeld) {
   for (int run = 0; run < 200; ++run) {
     RangeSet held(Range{rng.Below(11), 11});
     held.Remove({rng.Below(11), rng.Below(12)});
-    const ChunkSelection wanted = RandomSelection(blob.chunk_count(), rng);
+    const wire::ChunkRanges wanted = RandomSelection(blob.chunk_count(), rng);
     SCOPED_TRACE(
-        fmt::format("run {}, held {}, wanted {}", run, held.ToString(), wanted.chunks.ToString()));
+        fmt::format("run {}, held {}, wanted {}", run, held.ToString(), wanted.chunks().ToString()));
     const Bytes whole = blob.Response(wanted);
     NaiveSource source(blob, held);
     Encoder encoder(blob.hash(), blob.size(), wanted, source);
@@ -90,7 +90,7 @@ TEST(EncoderTest, StopsAtDamage) {
   Rng rng(6);
   int found = 0;
   for (int run = 0; run < 300; ++run) {
-    const ChunkSelection wanted = RandomSelection(blob.chunk_count(), rng);
+    const wire::ChunkRanges wanted = RandomSelection(blob.chunk_count(), rng);
     const Bytes whole = blob.Response(wanted);
     NaiveSource source(blob);
     Bytes& damaged = rng.Chance(0.3) ? source.outboard : source.data;
@@ -115,9 +115,9 @@ TEST(EncoderTest, AWrongSizeIsDamage) {
   const NaiveBlob empty{Bytes()};
   Rng rng(8);
   NaiveSource source(blob);
-  Encoder shorter(blob.hash(), 19'000, ChunkSelection::All(), source);
+  Encoder shorter(blob.hash(), 19'000, wire::ChunkRanges::All(), source);
   EXPECT_EQ(EncodeAll(shorter, 1000, rng).status.code(), StatusCode::kDataLoss);
-  Encoder zero(blob.hash(), 0, ChunkSelection::All(), source);
+  Encoder zero(blob.hash(), 0, wire::ChunkRanges::All(), source);
   EXPECT_EQ(EncodeAll(zero, 1000, rng).status.code(), StatusCode::kDataLoss);
 }
 

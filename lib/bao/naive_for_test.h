@@ -50,8 +50,8 @@ class NaiveBlob {
   uint64_t chunk_count() const { return count_; }
 
   // The answer to a request of the chunks in `wanted` ("last" being chunk 2^64-1).
-  Bytes Response(const ChunkSelection& wanted) const {
-    if (wanted.chunks.empty() && !wanted.last_chunk) return {};
+  Bytes Response(const wire::ChunkRanges& wanted) const {
+    if (wanted.empty()) return {};
     const std::vector<bool> selected = Selected(wanted);
     Bytes out;
     for (int i = 0; i < 8; ++i) out.push_back(static_cast<uint8_t>(size() >> (8 * i)));
@@ -59,13 +59,13 @@ class NaiveBlob {
     return out;
   }
 
-  std::vector<bool> Selected(const ChunkSelection& wanted) const {
+  std::vector<bool> Selected(const wire::ChunkRanges& wanted) const {
     std::vector<bool> selected(count_);
-    for (uint64_t i = 0; i < count_; ++i) selected[i] = wanted.chunks.Contains(i);
-    for (const Range& range : wanted.chunks.ranges()) {
+    for (uint64_t i = 0; i < count_; ++i) selected[i] = wanted.chunks().Contains(i);
+    for (const Range& range : wanted.chunks().ranges()) {
       if (range.end > count_ - 1) selected[count_ - 1] = true;
     }
-    if (wanted.last_chunk) selected[count_ - 1] = true;
+    if (wanted.last_chunk()) selected[count_ - 1] = true;
     return selected;
   }
 
@@ -221,11 +221,11 @@ inline size_t FeedInPieces(Decoder& decoder, ByteView bytes, size_t max_piece, R
   }
 }
 
-inline ChunkSelection RandomSelection(uint64_t chunk_count, Rng& rng) {
-  ChunkSelection wanted;
+inline wire::ChunkRanges RandomSelection(uint64_t chunk_count, Rng& rng) {
+  RangeSet chunks;
   const uint64_t kind = rng.Below(8);
-  if (kind == 0) return ChunkSelection::All();
-  if (kind == 1) return ChunkSelection::LastChunk();
+  if (kind == 0) return wire::ChunkRanges::All();
+  if (kind == 1) return wire::ChunkRanges::LastChunk();
   const uint64_t ranges = 1 + rng.Below(4);
   for (uint64_t i = 0; i < ranges; ++i) {
     uint64_t begin = rng.Below(chunk_count + 3);
@@ -234,10 +234,9 @@ inline ChunkSelection RandomSelection(uint64_t chunk_count, Rng& rng) {
       begin = begin / 16 * 16;
       length = (length + 15) / 16 * 16;
     }
-    wanted.chunks.Insert({begin, rng.Chance(0.1) ? RangeSet::kOpenEnd : begin + length});
+    chunks.Insert({begin, rng.Chance(0.1) ? RangeSet::kOpenEnd : begin + length});
   }
-  wanted.last_chunk = rng.Chance(0.2);
-  return wanted;
+  return {std::move(chunks), rng.Chance(0.2)};
 }
 
 // Sizes where the shape of the tree changes, and any others.

@@ -80,13 +80,13 @@ TEST(OutboardTest, ManyBlocks) {
     };
     Source source(outboard, data_at);
     // The first chunk of every seventh group, and the end: every block, and all levels.
-    ChunkSelection wanted = ChunkSelection::LastChunk();
+    RangeSet chunks;
     for (uint64_t group = 0; group < groups; group += 700)
-      wanted.chunks.Insert({group * 16, group * 16 + 1});
+      chunks.Insert({group * 16, group * 16 + 1});
     for (uint64_t group = 4094; group < groups && group < 4100; ++group) {
-      wanted.chunks.Insert({group * 16, group * 16 + 16});
+      chunks.Insert({group * 16, group * 16 + 16});
     }
-    Encoder encoder(result.root, size, wanted, source);
+    Encoder encoder(result.root, size, wire::ChunkRanges(chunks, true), source);
     Bytes out(1 << 20);
     while (!encoder.done()) {
       const auto filled = encoder.Fill(out);

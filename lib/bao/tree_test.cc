@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "bao/selection.h"
 
 namespace blobd::bao {
 namespace {
@@ -83,43 +82,6 @@ TEST(TreeTest, PairIndicesArePreOrder) {
     }
     EXPECT_EQ(next, groups - 1);
   }
-}
-
-TEST(ChunkSelectionTest, EffectiveSelection) {
-  struct Case {
-    std::string name;
-    ChunkSelection wanted;
-    uint64_t size;
-    RangeSet effective;
-  };
-  const auto set = [](std::vector<Range> ranges) {
-    RangeSet result;
-    for (const Range& range : ranges) result.Insert(range);
-    return result;
-  };
-  const std::vector<Case> cases = {
-      {"all", ChunkSelection::All(), 65537, set({{0, 65}})},
-      {"last chunk", ChunkSelection::LastChunk(), 65537, set({{64, 65}})},
-      {"beyond the end", {set({{100, 200}})}, 65537, set({{64, 65}})},
-      {"hole before the last", {set({{0, 10}, {70, 80}})}, 65537, set({{0, 10}, {64, 65}})},
-      {"overlaps the end", {set({{60, 100}})}, 65537, set({{60, 65}})},
-      {"all but the last", {set({{0, 64}})}, 65537, set({{0, 64}})},
-      {"explicit end", {set({{0, 65}})}, 65537, set({{0, 65}})},
-      {"head and last", {set({{0, 1}}), true}, 65537, set({{0, 1}, {64, 65}})},
-      {"open from behind the end", {set({{1000, RangeSet::kOpenEnd}})}, 65537, set({{64, 65}})},
-      {"empty blob, all", ChunkSelection::All(), 0, set({{0, 1}})},
-      {"empty blob, last", ChunkSelection::LastChunk(), 0, set({{0, 1}})},
-      {"empty blob, chunk 7", {set({{7, 8}})}, 0, set({{0, 1}})},
-      {"nothing", {}, 65537, {}},
-      {"largest blob", ChunkSelection::LastChunk(), kMaxBlobSize,
-       set({{(uint64_t{1} << 53) - 1, uint64_t{1} << 53}})},
-  };
-  for (const Case& c : cases) {
-    SCOPED_TRACE(c.name);
-    EXPECT_EQ(c.wanted.Effective(c.size), c.effective);
-  }
-  EXPECT_TRUE(ChunkSelection().empty());
-  EXPECT_FALSE(ChunkSelection::LastChunk().empty());
 }
 
 }  // namespace

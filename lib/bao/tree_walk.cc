@@ -6,8 +6,8 @@
 
 namespace blobd::bao {
 
-TreeWalk::TreeWalk(const Hash& root, uint64_t size, const ChunkSelection& wanted)
-    : size_(size), chunk_count_(ChunkCount(size)), selected_(wanted.Effective(size)) {
+TreeWalk::TreeWalk(const Hash& root, uint64_t size, const wire::ChunkRanges& wanted)
+    : size_(size), chunk_count_(ChunkCount(size)), selected_(wanted.Within(ChunkCount(size))) {
   stack_.reserve(kMaxDepth + 1);
   Push(Subtree::Root(chunk_count_), root.bytes);
   Settle();

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "bao/selection.h"
+#include "wire/chunk_ranges.h"
 #include "bao/tree.h"
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -25,7 +25,7 @@ namespace blobd::bao {
 class TreeWalk {
  public:
   // REQUIRES: size <= kMaxBlobSize
-  TreeWalk(const Hash& root, uint64_t size, const ChunkSelection& wanted);
+  TreeWalk(const Hash& root, uint64_t size, const wire::ChunkRanges& wanted);
 
   bool done() const { return stack_.empty(); }
   uint64_t size() const { return size_; }

@@ -6,12 +6,12 @@
 // streams and hands up what arrives; it knows nothing of blobs.
 //
 // Thread:    everything on the network loop's thread, callbacks too. A callback may call back into
-// the endpoint. Ownership: the caller owns observers and readers; they outlive the connection or
-// stream, or are detached by
-//            CloseConnection / StopStream, after which they are not called again.
-// Back-pressure: bytes handed to a reader stay counted against the flow-control windows until
-// Consumed() gives them
-//            back; a reader that does not consume stops its own sender and nobody else.
+//            the endpoint, but not destroy it.
+// Ownership: the caller owns observers and readers; they outlive the connection or stream, or are
+//            detached by CloseConnection / StopStream, after which they are not called again.
+// Credit:    bytes handed to a reader stay counted against the flow-control windows until
+//            Consumed() gives them back; a reader that does not consume stops its own sender and
+//            nobody else.
 #pragma once
 
 #include <cstdint>

@@ -47,11 +47,15 @@ TEST_F(DiskStoreTest, AdjacentGroupsInOneCall) {
   std::vector<OutboardPair> pairs;
   for (uint64_t group = 0; group < blob.group_count(); ++group) {
     groups.push_back(blob.Group(group));
-    for (const OutboardPair& pair : blob.Path(group)) pairs.push_back(pair);
+    for (const OutboardPair& pair : blob.Path(group)) {
+      // In pre-order, each with the first group beneath it.
+      if (pairs.empty() || pair.index > pairs.back().index) pairs.push_back(pair);
+    }
   }
   const auto writer = store_.Writer(blob.hash);
-  store_.files.Fail(FaultyFileSystem::Kind::kWrite, 1000000, 1000000, 0);  // counts only
+  store_.files.Fail(FaultyFileSystem::Kind::kWrite, 1000000, 1000000, 0);  // none: counts only
   ASSERT_TRUE(writer->Write(groups, pairs).ok());
+  EXPECT_EQ(store_.files.calls(), 2);
   writer->ProveSize(blob.size());
   EXPECT_TRUE(store_.Finish(*writer).ok());
   store_.ExpectComplete(blob);
@@ -98,7 +102,7 @@ TEST_F(DiskStoreTest, FinishWantsAllGroups) {
 
 TEST_F(DiskStoreTest, SmallBlobsAreRows) {
   std::vector<TestBlob> blobs;
-  for (size_t size : {0, 1, 1024, 16383, 16384}) {
+  for (const size_t size : {0u, 1u, 1024u, 16383u, 16384u}) {
     blobs.emplace_back(size, size);
     EXPECT_TRUE(store_.PutSmall(blobs.back().hash, blobs.back().content).ok());
     EXPECT_TRUE(store_.PutSmall(blobs.back().hash, blobs.back().content).ok());

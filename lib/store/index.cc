@@ -63,15 +63,14 @@ Status Index::TidyPartial() {
 Status Index::TidyPartialFile(const Hash& hash) {
   const StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
   if (!row.ok()) return OkStatus();  // whoever asks for the blob gets the error
-  if (row->has_value() && (*row)->complete())
-    return RemoveFiles(file_system_, layout_.Partial(hash));
-  if (row->has_value()) return OkStatus();
+  const FilePair paths = layout_.Partial(hash);
+  if (row->has_value()) {
+    return (*row)->complete() ? RemoveFiles(file_system_, paths) : OkStatus();
+  }
   // The process ended before the row was written. The length of the file is the best guess at the
   // blob's size; an outboard without data says nothing.
-  auto file = file_system_.Open(layout_.Partial(hash).data, OpenMode::kRead);
-  if (file.status().code() == StatusCode::kNotFound) {
-    return RemoveFiles(file_system_, layout_.Partial(hash));
-  }
+  auto file = file_system_.Open(paths.data, OpenMode::kRead);
+  if (file.status().code() == StatusCode::kNotFound) return RemoveFiles(file_system_, paths);
   BLOBD_RETURN_IF_ERROR(file.status());
   BLOBD_ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
   BlobRow guess;

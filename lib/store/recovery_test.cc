@@ -65,12 +65,12 @@ class RecoveryTest : public testing::Test {
 };
 
 TEST_F(RecoveryTest, FindsWhatWasWritten) {
-  for (uint64_t group : {0, 3, 50, 51, 99, 100}) Write(group);
+  for (uint64_t group : {0u, 3u, 50u, 51u, 99u, 100u}) Write(group);
   EXPECT_EQ(Recover(blob_.size()), Set({0, 3, 50, 51, 99, 100}));
 }
 
 TEST_F(RecoveryTest, ReadsOnlyWhatIsInDoubt) {
-  for (uint64_t group : {0, 3, 50, 51}) Write(group);
+  for (uint64_t group : {0u, 3u, 50u, 51u}) Write(group);
   EXPECT_EQ(Recover(blob_.size(), Set({0, 3, 50})), Set({51}));
   EXPECT_LE(data_.read(), 2 * kGroupSize);
   EXPECT_LE(outboard_.read(), 16 * 64u);

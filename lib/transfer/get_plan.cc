@@ -41,7 +41,7 @@ wire::ChunkRanges Missing(const BlobInfo& blob) {
 GetTarget TargetOf(const BlobInfo& blob, const wire::ChunkRanges& missing) {
   GetTarget target;
   target.hash = blob.hash;
-  target.wanted = {missing.chunks(), missing.last_chunk()};
+  target.wanted = missing;
   target.whole = missing.is_all();
   target.known_size = blob.size_proven ? blob.size : 0;
   target.claimed_size = blob.size;

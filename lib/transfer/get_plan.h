@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "bao/selection.h"
+#include "wire/chunk_ranges.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "transfer/inventory.h"
@@ -16,7 +16,7 @@ namespace blobd::transfer {
 // One blob of the answer.
 struct GetTarget {
   Hash hash;
-  bao::ChunkSelection wanted;
+  wire::ChunkRanges wanted;
   bool whole = false;         // nothing of it is held: all its chunks are wanted
   uint64_t known_size = 0;    // proven size, or 0
   uint64_t claimed_size = 0;  // what an earlier provider said

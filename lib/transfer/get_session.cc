@@ -85,7 +85,6 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
   auto plan = NextGetPlan(*inventory);
   if (!plan) {
     BLOBD_CHECK(inventory->complete());
-    progress_.total_bytes = sizes_known_;
     return Settle({Outcome::kDone, "", {}});
   }
   Ask(*std::move(plan));
@@ -349,7 +348,7 @@ void GetSession::SettleOrEnd() {
   if (!end_) return Look();  // all of the last request is stored; is there more?
   phase_ = Phase::kEnded;
   progress_.state = GetState::kVerifying;
-  if (end_->outcome == Outcome::kDone && !progress_.total_bytes) progress_.total_bytes = sizes_known_;
+  UpdateTotals();
   deps_.observer->OnEnded(id_, progress_, *end_);
 }
 
@@ -357,10 +356,14 @@ void GetSession::ReportProgress(bool force) {
   const Instant now = deps_.clock.Now();
   if (!force && now - last_report_ < kReportInterval) return;
   last_report_ = now;
+  UpdateTotals();
+  deps_.observer->OnProgress(id_, progress_);
+}
+
+void GetSession::UpdateTotals() {
   progress_.claimed_bytes = sizes_unknown_ == 0 ? sizes_known_ : 0;
   progress_.total_bytes.reset();
   if (sizes_unproven_ == 0) progress_.total_bytes = sizes_known_;
-  deps_.observer->OnProgress(id_, progress_);
 }
 
 }  // namespace blobd::transfer

@@ -107,6 +107,7 @@ class GetSession : public std::enable_shared_from_this<GetSession>, private bao:
   void Settle(GetEnd end);
   void SettleOrEnd();
   void ReportProgress(bool force);
+  void UpdateTotals();
   std::string TargetName() const;
 
   const Deps deps_;

@@ -244,7 +244,7 @@ class Downloads(E2eTest):
         result = self.daemon.ctl_on_terminal("get", share["ticket"], "-o", self.target)
         self.assertEqual(result.code, DONE, result.text)
         self.assertRegex(result.text, r"\d+ ?%")
-        self.assertRegex(result.text, r"[KM]i?B/s")
+        self.assertRegex(result.text, r"[kKM]i?B/s")
         self.assert_same_file(self.target, self.source)
 
     def test_no_control_characters_in_a_pipe(self):

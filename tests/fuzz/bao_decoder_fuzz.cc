@@ -29,7 +29,7 @@ class TruthSink : public DecodeSink {
   uint64_t next_offset_ = 0;
 };
 
-Bytes TrueResponse(const Blob& blob, const ChunkSelection& wanted) {
+Bytes TrueResponse(const Blob& blob, const wire::ChunkRanges& wanted) {
   MemorySource source(blob.data, blob.outboard);
   Encoder encoder(blob.root, blob.data.size(), wanted, source);
   Bytes response(200'000);
@@ -67,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace blobd::bao;
   FuzzedDataProvider input(data, size);
   const fuzz::Blob& blob = fuzz::ConsumeBlob(input);
-  const ChunkSelection wanted = fuzz::ConsumeSelection(input);
+  const wire::ChunkRanges wanted = fuzz::ConsumeSelection(input);
   const size_t piece = input.ConsumeIntegralInRange<size_t>(1, 70'000);
   Bytes response;
   bool changed = true;

@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace blobd::bao;
   FuzzedDataProvider input(data, size);
   const fuzz::Blob& blob = fuzz::ConsumeBlob(input);
-  const ChunkSelection wanted = fuzz::ConsumeSelection(input);
+  const wire::ChunkRanges wanted = fuzz::ConsumeSelection(input);
   Bytes out(input.ConsumeIntegralInRange<size_t>(1, 70'000));
   const uint64_t claimed = input.ConsumeBool()
                                ? blob.data.size()

@@ -11,7 +11,7 @@
 
 #include "bao/encoder.h"
 #include "bao/outboard.h"
-#include "bao/selection.h"
+#include "wire/chunk_ranges.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
@@ -68,16 +68,16 @@ inline const Blob& ConsumeBlob(FuzzedDataProvider& input) {
   return Blobs()[input.ConsumeIntegralInRange<size_t>(0, Blobs().size() - 1)];
 }
 
-inline ChunkSelection ConsumeSelection(FuzzedDataProvider& input) {
-  if (input.ConsumeBool()) return ChunkSelection::All();
-  ChunkSelection wanted;
-  wanted.last_chunk = input.ConsumeBool();
+inline wire::ChunkRanges ConsumeSelection(FuzzedDataProvider& input) {
+  if (input.ConsumeBool()) return wire::ChunkRanges::All();
+  RangeSet chunks;
+  const bool last_chunk = input.ConsumeBool();
   for (size_t left = input.ConsumeIntegralInRange<size_t>(0, 5); left > 0; --left) {
     const uint64_t begin = input.ConsumeIntegralInRange<uint64_t>(0, 110);
     const uint64_t length = input.ConsumeIntegralInRange<uint64_t>(1, 40);
-    wanted.chunks.Insert({begin, length == 40 ? RangeSet::kOpenEnd : begin + length});
+    chunks.Insert({begin, length == 40 ? RangeSet::kOpenEnd : begin + length});
   }
-  return wanted;
+  return {std::move(chunks), last_chunk};
 }
 
 }  // namespace blobd::bao::fuzz

@@ -1,0 +1,295 @@
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/fakes_for_test.h"
+
+namespace blobd::engine {
+namespace {
+
+using schedule::Outcome;
+
+const NodeId kNode = {{7}};
+const Hash kHash = {{1}};
+const Kind kKind = {kHash, BlobFormat::kRaw};
+const Caller kAnn{1000};
+const Caller kJoe{1001};
+const Caller kRoot{0};
+
+class RecordingWatcher final : public IntentWatcher {
+ public:
+  void OnIntent(const IntentView& view, bool last) override {
+    views.push_back(view);
+    ended |= last;
+  }
+  std::vector<IntentView> views;
+  bool ended = false;
+};
+
+class EngineTest : public testing::Test {
+ protected:
+  EngineTest() { Restart(); }
+
+  // A new life over the same registry and store.
+  void Restart() {
+    engine_.reset();
+    network_ = std::make_unique<FakeNetwork>();
+    EngineOptions options;
+    options.intents_per_uid = 5;
+    engine_ = std::make_unique<Engine>(
+        Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
+                     [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_},
+        options);
+    Status started = Unavailable("no answer");
+    engine_->Start([&](const Status& status) { started = status; });
+    loop_.Settle();
+    EXPECT_TRUE(started.ok()) << started;
+  }
+
+  static QueueItem Item(const Kind& kind = kKind, bool with_address = true) {
+    QueueItem item;
+    item.kind = kind;
+    NamedProvider named;
+    named.provider = kNode;
+    if (with_address) named.addresses = {*SocketAddress::Parse("192.0.2.1:1")};
+    item.providers = {named};
+    return item;
+  }
+  StatusOr<std::vector<QueuedIntent>> Queue(const Caller& caller, std::vector<QueueItem> items) {
+    StatusOr<std::vector<QueuedIntent>> answer = Unavailable("no answer");
+    engine_->Queue(caller, std::move(items), [&](StatusOr<std::vector<QueuedIntent>> a) { answer = std::move(a); });
+    loop_.Settle();
+    return answer;
+  }
+  StatusOr<CancelAnswer> Cancel(const Caller& caller, std::vector<IntentId> ids) {
+    StatusOr<CancelAnswer> answer = Unavailable("no answer");
+    engine_->Cancel(caller, ids, [&](StatusOr<CancelAnswer> a) { answer = std::move(a); });
+    loop_.Settle();
+    return answer;
+  }
+  StatusOr<IntentView> Get(IntentId id) {
+    StatusOr<IntentView> answer = Unavailable("no answer");
+    engine_->GetIntent(id, [&](StatusOr<IntentView> a) { answer = std::move(a); });
+    loop_.Settle();
+    return answer;
+  }
+  std::shared_ptr<RecordingWatcher> Watch(IntentId id) {
+    auto watcher = std::make_shared<RecordingWatcher>();
+    engine_->Watch(id, watcher, [](const Status& status) { EXPECT_TRUE(status.ok()) << status; });
+    loop_.Settle();
+    return watcher;
+  }
+  void Connect() {
+    network_->sink->OnConnected(kNode, *SocketAddress::Parse("192.0.2.1:1"), milliseconds(2));
+    loop_.Settle();
+  }
+  TransferId OnlyGet() {
+    EXPECT_EQ(network_->gets.size(), 1u);
+    return network_->gets.begin()->first;
+  }
+
+  FakeLoop loop_;
+  FakeRegistry registry_{loop_};
+  FakeStore store_;
+  SilentLog log_;
+  std::unique_ptr<FakeNetwork> network_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(EngineTest, ADownloadFromQueueToDone) {
+  const auto queued = Queue(kAnn, {Item()});
+  ASSERT_TRUE(queued.ok());
+  const IntentId id = queued->front().intent;
+  EXPECT_EQ(registry_.intents.at(id).owner_uid, 1000u);
+  EXPECT_EQ(registry_.providers.size(), 1u);
+  ASSERT_EQ(network_->dials.size(), 1u);
+  EXPECT_EQ(network_->dials[0].second.front().ToString(), "192.0.2.1:1");
+  const auto watcher = Watch(id);
+  Connect();
+  const TransferId transfer = OnlyGet();
+  transfer::GetProgress progress;
+  progress.state = transfer::GetState::kReceiving;
+  progress.received_bytes = 510;
+  progress.verified_bytes = 500;
+  progress.claimed_bytes = 1000;
+  network_->sink->OnGetProgress(transfer, progress);
+  loop_.Advance(milliseconds(200));
+  EXPECT_EQ(watcher->views.back().state, IntentState::kRunning);
+  EXPECT_EQ(watcher->views.back().verified_bytes, 500u);
+  EXPECT_EQ(watcher->views.back().claimed_bytes, 1000u);
+  EXPECT_EQ(engine_->ListTransfers({}, 10, true, {}).at(0).intents, std::vector<IntentId>{id});
+  progress.received_bytes = 1010;
+  progress.verified_bytes = 1000;
+  progress.total_bytes = 1000;
+  network_->EndGet(transfer, Outcome::kDone, "", progress);
+  loop_.Settle();
+  EXPECT_TRUE(watcher->ended);
+  EXPECT_EQ(watcher->views.back().row.result, registry::ResultCode::kDone);
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kDone);
+  EXPECT_EQ(registry_.intents.at(id).total_bytes, 1000u);
+  EXPECT_EQ(registry_.intents.at(id).downloaded_bytes, 1010u);
+  EXPECT_TRUE(registry_.providers.empty());
+  EXPECT_EQ(engine_->ListTransfers({}, 10, false, {}).at(0).state, TransferState::kDone);
+  EXPECT_TRUE(engine_->ListTransfers({}, 10, true, {}).empty());
+}
+
+TEST_F(EngineTest, NothingIsAnsweredOrToldBeforeItIsDurable) {
+  store_.PutComplete(kHash, 100);
+  registry_.hold_commits = true;
+  bool answered = false;
+  engine_->Queue(kAnn, {Item()}, [&](const StatusOr<std::vector<QueuedIntent>>& answer) { answered = answer.ok(); });
+  loop_.Settle();
+  EXPECT_FALSE(answered);
+  registry_.ReleaseCommits();
+  registry_.hold_commits = true;  // the end is on its way, and not durable yet
+  loop_.Settle();
+  EXPECT_TRUE(answered);
+  const IntentId id = registry_.intents.begin()->first;
+  const auto watcher = Watch(id);
+  EXPECT_FALSE(watcher->ended);
+  EXPECT_NE(Get(id)->state, IntentState::kEnded);
+  registry_.ReleaseCommits();
+  loop_.Settle();
+  EXPECT_TRUE(watcher->ended);
+  EXPECT_EQ(Get(id)->state, IntentState::kEnded);
+  EXPECT_TRUE(network_->dials.empty() || network_->gets.empty());
+}
+
+TEST_F(EngineTest, AFailedCommitLeavesNoIntent) {
+  registry_.commit_status = ResourceExhausted("disk full");
+  EXPECT_EQ(Queue(kAnn, {Item()}).status().code(), StatusCode::kResourceExhausted);
+  registry_.commit_status = OkStatus();
+  EXPECT_TRUE(registry_.intents.empty());
+  EXPECT_EQ(engine_->Summary().unfinished_requests, 0u);
+  EXPECT_TRUE(Queue(kAnn, {Item()}).ok());
+}
+
+TEST_F(EngineTest, AnEndThatCannotBeWrittenIsTriedAgain) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  const auto watcher = Watch(id);
+  Connect();
+  registry_.commit_status = ResourceExhausted("disk full");
+  network_->EndGet(OnlyGet(), Outcome::kDone, "");
+  loop_.Advance(seconds(3));
+  EXPECT_FALSE(watcher->ended);
+  registry_.commit_status = OkStatus();
+  loop_.Advance(seconds(2));
+  EXPECT_TRUE(watcher->ended);
+}
+
+TEST_F(EngineTest, AKeyMakesQueueSafeToRepeat) {
+  QueueItem item = Item();
+  item.idempotency_key = "k";
+  const IntentId id = Queue(kAnn, {item})->front().intent;
+  const auto again = Queue(kAnn, {item});
+  EXPECT_EQ(again->front().intent, id);
+  EXPECT_TRUE(again->front().existed);
+  EXPECT_NE(Queue(kJoe, {item})->front().intent, id);
+  QueueItem other = Item({{{2}}, BlobFormat::kRaw});
+  other.idempotency_key = "k";
+  EXPECT_EQ(Queue(kAnn, {other}).status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(Queue(kAnn, {item, item}).status().code(), StatusCode::kInvalidArgument);
+  ASSERT_TRUE(Cancel(kAnn, {id}).ok());
+  EXPECT_EQ(Queue(kAnn, {item})->front().intent, id);  // also when it has ended
+}
+
+TEST_F(EngineTest, CancelKnowsWhoseItIs) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  EXPECT_EQ(Cancel(kJoe, {id}).status().code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(Cancel(kAnn, {IntentId{999}}).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(Cancel(kAnn, {id, IntentId{999}}).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
+  EXPECT_EQ(Cancel(kRoot, {id})->cancelled.size(), 1u);
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kCancelled);
+  const auto again = Cancel(kAnn, {id});
+  EXPECT_TRUE(again->cancelled.empty());
+  EXPECT_EQ(again->already_ended.size(), 1u);
+}
+
+TEST_F(EngineTest, ARestartGoesOnUnderTheSameIds) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  Connect();
+  const TransferId before = OnlyGet();
+  Restart();
+  ASSERT_EQ(network_->dials.size(), 1u);
+  EXPECT_EQ(network_->dials[0].second.front().ToString(), "192.0.2.1:1");
+  Connect();
+  EXPECT_GT(OnlyGet().value, before.value);
+  EXPECT_GT(Queue(kAnn, {Item()})->front().intent.value, id.value);
+  network_->EndGet(OnlyGet(), Outcome::kDone, "");
+  loop_.Settle();
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kDone);
+}
+
+TEST_F(EngineTest, ANodeWithoutAddressFailsWithAReason) {
+  QueueItem item = Item(kKind, false);
+  item.patience = Duration::zero();
+  const IntentId id = Queue(kAnn, {item})->front().intent;
+  const auto watcher = Watch(id);
+  loop_.Advance(minutes(5));
+  ASSERT_TRUE(watcher->ended);
+  EXPECT_NE(watcher->views.back().row.result, registry::ResultCode::kDone);
+  ASSERT_FALSE(watcher->views.back().failures.empty());
+  EXPECT_NE(watcher->views.back().failures[0].reason.find("no address"), std::string::npos);
+  EXPECT_TRUE(network_->dials.empty());
+}
+
+TEST_F(EngineTest, AProviderThatHasItNotIsNamedAtTheEnd) {
+  QueueItem item = Item();
+  item.patience = Duration::zero();
+  const IntentId id = Queue(kAnn, {item})->front().intent;
+  const auto watcher = Watch(id);
+  Connect();
+  network_->EndGet(OnlyGet(), Outcome::kNotHere, "not here: it does not have blob 01");
+  loop_.Advance(seconds(1));
+  ASSERT_TRUE(watcher->ended);
+  EXPECT_EQ(watcher->views.back().row.result, registry::ResultCode::kFailed);
+  EXPECT_EQ(watcher->views.back().failures.at(0).reason, "not here: it does not have blob 01");
+}
+
+TEST_F(EngineTest, QuotaPerUid) {
+  for (uint8_t i = 0; i < 5; ++i) EXPECT_TRUE(Queue(kAnn, {Item({{{i}}, BlobFormat::kRaw})}).ok());
+  EXPECT_EQ(Queue(kAnn, {Item()}).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(Queue(kJoe, {Item()}).ok());
+}
+
+TEST_F(EngineTest, NodesHaveAddsOnlyToWhatIsWanted) {
+  NamedProvider named;
+  named.provider = NodeId{{8}};
+  EXPECT_FALSE(engine_->NodesHave(kHash, {named})->wanted);
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  const auto answer = engine_->NodesHave(kHash, {named});
+  EXPECT_TRUE(answer->wanted);
+  EXPECT_EQ(answer->added, 1u);
+  EXPECT_EQ(engine_->NodesHave(kHash, {named})->added, 0u);
+}
+
+TEST_F(EngineTest, DrainWaitsThenCutsAndFailsNothing) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  Connect();
+  const TransferId transfer = OnlyGet();
+  bool drained = false;
+  engine_->Drain([&] { drained = true; });
+  loop_.Advance(seconds(9));
+  EXPECT_FALSE(drained);
+  EXPECT_TRUE(network_->stops.empty());
+  EXPECT_EQ(Queue(kAnn, {Item()}).status().code(), StatusCode::kUnavailable);
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(network_->stops, std::vector<TransferId>{transfer});
+  network_->EndGet(transfer, Outcome::kStopped, "stopped");
+  loop_.Settle();
+  EXPECT_TRUE(drained);
+  EXPECT_EQ(store_.flushes, 1);
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
+}
+
+TEST_F(EngineTest, AStoreThatCannotAnswerEndsTheRequest) {
+  store_.status = DataLoss("store.db is damaged");
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kFailed);
+  EXPECT_NE(registry_.intents.at(id).reason.find("store.db is damaged"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace blobd::engine

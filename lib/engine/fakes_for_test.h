@@ -1,0 +1,239 @@
+// Fakes around the engine: a loop that turns by hand under a virtual clock, a registry and a store in memory, and a
+// network whose answers the test gives.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/timers.h"
+#include "engine/engine.h"
+#include "registry/registry.h"
+#include "store/blob_store.h"
+#include "transfer/node_network.h"
+
+namespace blobd::engine {
+
+class FakeLoop final : public Executor, public Timers, public Clock {
+ public:
+  void Post(Task task) override { tasks_.push_back(std::move(task)); }
+  Instant Now() const override { return now_; }
+  WallTime WallNow() const override { return WallTime{1'700'000'000'000} + (now_ - Instant{}); }
+  TimerId AddTimer(Instant at, Task task) override {
+    timers_.emplace(std::make_pair(at, next_), std::move(task));
+    return next_++;
+  }
+  bool CancelTimer(TimerId id) override {
+    for (auto it = timers_.begin(); it != timers_.end(); ++it) {
+      if (it->first.second != id) continue;
+      timers_.erase(it);
+      return true;
+    }
+    return false;
+  }
+
+  // Runs what is posted until nothing is.
+  void Settle() {
+    while (!tasks_.empty()) {
+      Task task = std::move(tasks_.front());
+      tasks_.pop_front();
+      task();
+    }
+  }
+  // Lets `time` pass, with every timer on its way.
+  void Advance(Duration time) {
+    const Instant end = now_ + time;
+    Settle();
+    while (!timers_.empty() && timers_.begin()->first.first <= end) {
+      auto node = timers_.extract(timers_.begin());
+      now_ = std::max(now_, node.key().first);
+      node.mapped()();
+      Settle();
+    }
+    now_ = end;
+  }
+
+ private:
+  Instant now_{seconds(1000)};
+  std::deque<Task> tasks_;
+  std::map<std::pair<Instant, TimerId>, Task> timers_;
+  TimerId next_ = 1;
+};
+
+class FakeRegistry final : public registry::Registry {
+ public:
+  explicit FakeRegistry(Executor& answer_on) : answer_on_(answer_on) {}
+
+  void Load(UniqueFunction<void(StatusOr<registry::Snapshot>)> done) override {
+    registry::Snapshot snapshot;
+    for (const auto& [id, row] : intents) {
+      if (row.result == registry::ResultCode::kNone) snapshot.unfinished.push_back(row);
+    }
+    for (const auto& [hash, provider] : providers) snapshot.providers.push_back({hash, provider});
+    snapshot.addresses = addresses;
+    Answer(std::move(done), StatusOr<registry::Snapshot>(std::move(snapshot)));
+  }
+  void Commit(std::vector<registry::Change> changes, UniqueFunction<void(Status)> done) override {
+    ++commits;
+    const Status status = commit_status;
+    if (status.ok()) {
+      for (registry::Change& change : changes) Apply(std::move(change));
+    }
+    if (hold_commits) {
+      held_.push_back([status, done = std::make_shared<UniqueFunction<void(Status)>>(std::move(done))] { (*done)(status); });
+    } else {
+      Answer(std::move(done), status);
+    }
+  }
+  void ReserveIds(registry::IdSpace space, uint64_t count, UniqueFunction<void(StatusOr<registry::IdBlock>)> done) override {
+    const uint64_t first = next_ids[static_cast<size_t>(space)];
+    next_ids[static_cast<size_t>(space)] += count;
+    Answer(std::move(done), StatusOr<registry::IdBlock>(registry::IdBlock{first, first + count}));
+  }
+  void GetIntent(IntentId id, UniqueFunction<void(StatusOr<std::optional<registry::IntentRow>>)> done) override {
+    const auto it = intents.find(id);
+    Answer(std::move(done), StatusOr<std::optional<registry::IntentRow>>(
+                                it == intents.end() ? std::nullopt : std::optional<registry::IntentRow>(it->second)));
+  }
+  void FindIntentByKey(uint32_t owner, const std::string& key,
+                       UniqueFunction<void(StatusOr<std::optional<registry::IntentRow>>)> done) override {
+    std::optional<registry::IntentRow> found;
+    for (const auto& [id, row] : intents) {
+      if (row.owner_uid == owner && row.idempotency_key == key) found = row;
+    }
+    Answer(std::move(done), StatusOr<std::optional<registry::IntentRow>>(std::move(found)));
+  }
+  void ListIntents(const registry::IntentFilter& /*filter*/, IntentId after, size_t limit,
+                   UniqueFunction<void(StatusOr<std::vector<registry::IntentRow>>)> done) override {
+    std::vector<registry::IntentRow> rows;
+    for (auto it = intents.upper_bound(after); it != intents.end() && rows.size() < limit; ++it) rows.push_back(it->second);
+    Answer(std::move(done), StatusOr<std::vector<registry::IntentRow>>(std::move(rows)));
+  }
+
+  // Answers the commits that were held, oldest first.
+  void ReleaseCommits() {
+    hold_commits = false;
+    for (auto& answer : std::exchange(held_, {})) answer_on_.Post(Task(answer));
+  }
+
+  std::map<IntentId, registry::IntentRow> intents;
+  std::set<std::pair<Hash, ProviderId>> providers;
+  std::vector<registry::RemoteAddressRow> addresses;
+  uint64_t next_ids[3] = {1, 1, 1};
+  Status commit_status;
+  bool hold_commits = false;
+  int commits = 0;
+
+ private:
+  template <typename Done, typename Value>
+  void Answer(Done done, Value value) {
+    answer_on_.Post([done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+  }
+  void Apply(registry::Change change) {
+    if (auto* put = std::get_if<registry::PutIntent>(&change)) intents[put->intent.id] = put->intent;
+    if (auto* put = std::get_if<registry::PutProvider>(&change)) providers.insert({put->row.hash, put->row.provider});
+    if (auto* drop = std::get_if<registry::DropProvider>(&change)) providers.erase({drop->row.hash, drop->row.provider});
+    if (auto* put = std::get_if<registry::PutRemoteAddress>(&change)) addresses.push_back(put->row);
+  }
+
+  Executor& answer_on_;
+  std::vector<std::function<void()>> held_;
+};
+
+// Knows which blobs are there; nothing can be written or read.
+class FakeStore final : public store::BlobStore {
+ public:
+  void Lookup(const Hash& hash, Executor& answer_on, UniqueFunction<void(StatusOr<store::BlobInfo>)> done) override {
+    store::BlobInfo info;
+    info.hash = hash;
+    if (const auto it = blobs.find(hash); it != blobs.end()) info = it->second;
+    answer_on.Post([done = std::move(done), answer = StatusOr<store::BlobInfo>(std::move(info)),
+                    status = status]() mutable {
+      if (status.ok()) {
+        done(std::move(answer));
+      } else {
+        done(status);
+      }
+    });
+  }
+  void OpenWriter(const Hash&, Executor& answer_on,
+                  UniqueFunction<void(StatusOr<std::shared_ptr<store::BlobWriter>>)> done) override {
+    Refuse<StatusOr<std::shared_ptr<store::BlobWriter>>>(answer_on, std::move(done));
+  }
+  void OpenReader(const Hash&, Executor& answer_on,
+                  UniqueFunction<void(StatusOr<std::shared_ptr<store::BlobReader>>)> done) override {
+    Refuse<StatusOr<std::shared_ptr<store::BlobReader>>>(answer_on, std::move(done));
+  }
+  void PutSmall(const Hash&, Bytes, Executor& answer_on, UniqueFunction<void(Status)> done) override {
+    Refuse<Status>(answer_on, std::move(done));
+  }
+  void StartImport(Executor& answer_on, UniqueFunction<void(StatusOr<std::unique_ptr<store::Import>>)> done) override {
+    Refuse<StatusOr<std::unique_ptr<store::Import>>>(answer_on, std::move(done));
+  }
+  void List(std::optional<Hash>, size_t, Executor& answer_on,
+            UniqueFunction<void(StatusOr<std::vector<store::BlobInfo>>)> done) override {
+    Refuse<StatusOr<std::vector<store::BlobInfo>>>(answer_on, std::move(done));
+  }
+  void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<store::StoreStats>)> done) override {
+    Refuse<StatusOr<store::StoreStats>>(answer_on, std::move(done));
+  }
+  void Flush(Executor& answer_on, UniqueFunction<void(Status)> done) override {
+    ++flushes;
+    answer_on.Post([done = std::move(done)]() mutable { done(OkStatus()); });
+  }
+
+  void PutComplete(const Hash& hash, uint64_t size) {
+    store::BlobInfo info;
+    info.hash = hash;
+    info.state = store::BlobState::kComplete;
+    info.size = info.verified_bytes = size;
+    info.size_proven = true;
+    blobs[hash] = info;
+  }
+
+  std::map<Hash, store::BlobInfo> blobs;
+  Status status;
+  int flushes = 0;
+
+ private:
+  template <typename Answer, typename Done>
+  void Refuse(Executor& answer_on, Done done) {
+    answer_on.Post([done = std::move(done)]() mutable { done(Answer(Unavailable("not in this test"))); });
+  }
+};
+
+// Records what it is told to do; the test calls the sink.
+class FakeNetwork final : public transfer::NodeNetwork {
+ public:
+  struct Get {
+    NodeId node;
+    Kind kind;
+  };
+  void SetSink(transfer::NodeNetworkSink* new_sink) override { sink = new_sink; }
+  void Dial(const NodeId& node, std::vector<SocketAddress> addresses) override { dials.push_back({node, addresses}); }
+  void Disconnect(const NodeId& node) override { disconnects.push_back(node); }
+  void StartGet(TransferId id, const NodeId& node, const Kind& kind) override { gets[id] = {node, kind}; }
+  void StopGet(TransferId id) override { stops.push_back(id); }
+
+  void EndGet(TransferId id, schedule::Outcome outcome, std::string reason, transfer::GetProgress progress = {}) {
+    gets.erase(id);
+    sink->OnGetEnded(id, progress, {outcome, std::move(reason), {}});
+  }
+
+  transfer::NodeNetworkSink* sink = nullptr;
+  std::vector<std::pair<NodeId, std::vector<SocketAddress>>> dials;
+  std::vector<NodeId> disconnects;
+  std::map<TransferId, Get> gets;  // running
+  std::vector<TransferId> stops;
+};
+
+class SilentLog final : public EventLog {
+ public:
+  void Write(LogLevel, const LogFields&, std::string_view) override {}
+};
+
+}  // namespace blobd::engine
