@@ -9,10 +9,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
 #include "blobd/v1/admin.grpc.pb.h"
 #include "blobd/v1/blobs.grpc.pb.h"
 #include "blobd/v1/downloads.grpc.pb.h"
@@ -51,7 +50,7 @@ class GrpcDaemonClient final : public DaemonClient {
         admin_(v1::Admin::NewStub(channel_)) {}
 
   void Interrupt() override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     interrupted_ = true;
     if (running_ != nullptr) running_->TryCancel();
   }
@@ -150,12 +149,12 @@ class GrpcDaemonClient final : public DaemonClient {
   class Call {
    public:
     explicit Call(GrpcDaemonClient& client) : client_(client), context_(std::make_unique<grpc::ClientContext>()) {
-      const std::lock_guard lock(client_.mutex_);
+      const MutexLock lock(client_.mutex_);
       client_.running_ = context_.get();
       if (client_.interrupted_) context_->TryCancel();
     }
     ~Call() {
-      const std::lock_guard lock(client_.mutex_);
+      const MutexLock lock(client_.mutex_);
       client_.running_ = nullptr;
     }
     Call(const Call&) = delete;
@@ -181,7 +180,7 @@ class GrpcDaemonClient final : public DaemonClient {
   const std::unique_ptr<v1::Downloads::Stub> downloads_;
   const std::unique_ptr<v1::Blobs::Stub> blobs_;
   const std::unique_ptr<v1::Admin::Stub> admin_;
-  std::mutex mutex_;
+  Mutex mutex_;
   grpc::ClientContext* running_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -33,7 +33,7 @@ Interrupt::~Interrupt() {
 }
 
 void Interrupt::OnInterrupt(std::function<void()> on_interrupt) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   on_interrupt_ = std::move(on_interrupt);
 }
 
@@ -44,7 +44,7 @@ void Interrupt::Run() {
     signalfd_siginfo info{};
     if (read(signal_fd_, &info, sizeof info) != sizeof info) continue;
     if (happened_.exchange(true)) _exit(130);  // asked twice
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (on_interrupt_) on_interrupt_();
   }
 }

@@ -6,8 +6,9 @@
 
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <thread>
+
+#include "base/mutex.h"
 
 namespace blobd::client {
 
@@ -28,8 +29,8 @@ class Interrupt {
   int signal_fd_ = -1;
   int stop_event_ = -1;
   std::atomic<bool> happened_ = false;
-  std::mutex mutex_;
-  std::function<void()> on_interrupt_;
+  Mutex mutex_;
+  std::function<void()> on_interrupt_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

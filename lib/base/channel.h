@@ -14,12 +14,11 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "base/check.h"
+#include "base/mutex.h"
 #include "base/task.h"
 
 namespace blobd {
@@ -45,13 +44,13 @@ class Channel {
   // `wake` is posted to `consumer` when the channel goes from empty to not empty, and when it is closed; wake-ups
   // coalesce. Set once, before the first Send.
   void SetConsumer(Executor* consumer, std::shared_ptr<UniqueFunction<void()>> wake) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     consumer_ = consumer;
     wake_ = std::move(wake);
   }
 
   SendOutcome Send(T value) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (closed_) return SendOutcome::kClosed;
     if (backlog_.empty() && values_.size() < options_.capacity) {
       values_.push_back(std::move(value));
@@ -68,7 +67,7 @@ class Channel {
 
   // The oldest value, or nullopt when there is none now. After Close, what was sent before still comes.
   std::optional<T> Receive() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (values_.empty()) return std::nullopt;
     std::optional<T> value(std::move(values_.front()));
     values_.pop_front();
@@ -80,18 +79,18 @@ class Channel {
   }
 
   void Close() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (std::exchange(closed_, true)) return;
     Wake();
   }
 
   // True when nothing will ever come again: closed and drained.
   bool finished() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return closed_ && values_.empty();
   }
   ChannelStats stats() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return {values_.size(), backlog_.size(), stalls_};
   }
 
@@ -102,7 +101,7 @@ class Channel {
   }
 
   const Options options_;
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::deque<T> values_ ABSL_GUARDED_BY(mutex_);
   std::deque<T> backlog_ ABSL_GUARDED_BY(mutex_);  // empty unless values_ is at capacity
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

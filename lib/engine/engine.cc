@@ -175,6 +175,7 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
   deps_.log.Write(LogLevel::kDebug,
                   {.hash = effect.kind.hash, .transfer = effect.transfer, .provider = effect.provider},
                   "transfer started");
+  unflushed_ = true;
   ArmSampling();
 }
 

@@ -142,6 +142,7 @@ class Engine final : private transfer::NodeNetworkSink {
   void TellWatchers(IntentId id, const IntentView& view, bool last);
   void SampleAndTell();
   void ArmSampling();
+  void FlushNowAndThen(bool running);
 
   Deps deps_;
   const EngineOptions options_;
@@ -168,6 +169,9 @@ class Engine final : private transfer::NodeNetworkSink {
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
   std::map<IntentId, IntentView> told_;  // what the watchers heard last
   TimerId sampling_ = 0;
+  bool unflushed_ = false;  // a transfer may have written since the last flush
+  bool flushing_ = false;
+  Instant flushed_at_;
   uint64_t verified_bytes_ = 0;
 
   bool draining_ = false;

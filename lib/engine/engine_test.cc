@@ -279,7 +279,7 @@ TEST_F(EngineTest, DrainWaitsThenCutsAndFailsNothing) {
   network_->EndGet(transfer, Outcome::kStopped, "stopped");
   loop_.Settle();
   EXPECT_TRUE(drained);
-  EXPECT_EQ(store_.flushes, 1);
+  EXPECT_GE(store_.flushes, 1);
   EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
 }
 

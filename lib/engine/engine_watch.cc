@@ -7,6 +7,8 @@
 namespace blobd::engine {
 namespace {
 
+constexpr Duration kFlushInterval = milliseconds(2500);
+
 // What a watcher would see change.
 bool Differ(const IntentView& a, const IntentView& b) {
   return a.state != b.state || a.verified_bytes != b.verified_bytes || a.total_bytes != b.total_bytes ||
@@ -66,7 +68,22 @@ void Engine::SampleAndTell() {
     const IntentView view = ViewOf(it->second);
     if (Differ(view, told_[id])) TellWatchers(id, view, false);
   }
+  FlushNowAndThen(running);
   if (running || !watchers_.empty()) ArmSampling();
+}
+
+// The store syncs as bytes come in. What a transfer that stalls or has ended left behind is synced here, so that the
+// bound on work lost with power holds without more bytes.
+void Engine::FlushNowAndThen(bool running) {
+  const Instant now = deps_.timers.Now();
+  if (flushing_ || !unflushed_ || (running && now - flushed_at_ < kFlushInterval)) return;
+  flushed_at_ = now;
+  unflushed_ = running;
+  flushing_ = true;
+  deps_.store.Flush(deps_.control, [this](const Status& status) {
+    flushing_ = false;
+    if (!status.ok()) deps_.log.Write(LogLevel::kWarning, {}, "store: " + Message(status));
+  });
 }
 
 void Engine::ArmSampling() {

@@ -60,7 +60,7 @@ Loop::~Loop() {
   for (;;) {
     std::vector<Task> unrun;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       unrun.swap(posted_);
     }
     if (unrun.empty()) break;
@@ -70,13 +70,13 @@ Loop::~Loop() {
 }
 
 void Loop::Post(Task task) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   posted_.push_back(std::move(task));
   Wake();
 }
 
 void Loop::Stop() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   stop_ = true;
   Wake();
 }
@@ -143,7 +143,7 @@ void Loop::Run() {
   while (Turn()) {
   }
   // A Stop from the end of the last turn has had its effect; it must not stop the next Run.
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   stop_ = false;
 }
 
@@ -168,7 +168,7 @@ int Loop::Wait(epoll_event* events, int capacity) {
   }
   if (!at_turn_end_.empty()) timeout = Duration::zero();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!posted_.empty() || stop_) timeout = Duration::zero();
     may_sleep_ = timeout != Duration::zero();
   }
@@ -179,7 +179,7 @@ int Loop::Wait(epoll_event* events, int capacity) {
   }
   const int count = epoll_pwait2(epoll_fd_, events, capacity, timeout ? &wait : nullptr, nullptr);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     may_sleep_ = false;
   }
   BLOBD_CHECK(count >= 0 || errno == EINTR);
@@ -222,7 +222,7 @@ bool Loop::RunPosted() {
   std::vector<Task> tasks;
   bool stopped = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tasks.swap(posted_);
     stopped = std::exchange(stop_, false);
   }

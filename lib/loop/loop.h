@@ -8,12 +8,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/task.h"
 #include "base/time.h"
@@ -93,7 +92,7 @@ class Loop final : public Executor, public Timers {
   Task turn_end_;
   std::vector<Task> at_turn_end_;
 
-  std::mutex mutex_;
+  Mutex mutex_;
   std::vector<Task> posted_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   // True from before the loop waits until somebody woke it or it woke by itself. Only then is a

@@ -1,12 +1,10 @@
 #include "loop/worker_pool.h"
 
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "base/check.h"
+#include "base/mutex.h"
 
 namespace blobd::loop {
 namespace {
@@ -35,8 +33,8 @@ class WorkerPool::Core {
   bool Take(Strand& strand, Task& task);
   void Requeue(std::shared_ptr<Strand> strand);
 
-  std::mutex mutex_;
-  std::condition_variable work_;
+  Mutex mutex_;
+  CondVar work_;
   std::deque<std::shared_ptr<Strand>> ready_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
@@ -55,23 +53,23 @@ class WorkerPool::Strand final : public Executor, public std::enable_shared_from
 };
 
 void WorkerPool::Core::Post(const std::shared_ptr<Strand>& strand, Task& task) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (closed_) return;
   strand->tasks_.push_back(std::move(task));
   if (std::exchange(strand->scheduled_, true)) return;
   ready_.push_back(strand);
-  work_.notify_one();
+  work_.NotifyOne();
 }
 
 void WorkerPool::Core::Close() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   closed_ = true;
-  work_.notify_all();
+  work_.NotifyAll();
 }
 
 std::shared_ptr<WorkerPool::Strand> WorkerPool::Core::Next() {
-  std::unique_lock lock(mutex_);
-  while (ready_.empty() && !closed_) work_.wait(lock);
+  const MutexLock lock(mutex_);
+  while (ready_.empty() && !closed_) work_.Wait(mutex_);
   if (ready_.empty()) return nullptr;
   std::shared_ptr<Strand> strand = std::move(ready_.front());
   ready_.pop_front();
@@ -79,7 +77,7 @@ std::shared_ptr<WorkerPool::Strand> WorkerPool::Core::Next() {
 }
 
 bool WorkerPool::Core::Take(Strand& strand, Task& task) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (strand.tasks_.empty()) {
     strand.scheduled_ = false;
     return false;
@@ -90,9 +88,9 @@ bool WorkerPool::Core::Take(Strand& strand, Task& task) {
 }
 
 void WorkerPool::Core::Requeue(std::shared_ptr<Strand> strand) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ready_.push_back(std::move(strand));
-  work_.notify_one();
+  work_.NotifyOne();
 }
 
 void WorkerPool::Core::Work() {

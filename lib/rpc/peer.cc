@@ -53,7 +53,7 @@ StatusOr<int> PeerTable::Admit(int connection) {
     close(connection);
     return PermissionDenied("the kernel does not say who connected");
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const uint32_t uid = credentials.uid;
   if (connections_.size() >= limits_.total || per_uid_[uid] >= limits_.per_uid) {
     close(connection);
@@ -75,7 +75,7 @@ StatusOr<int> PeerTable::Admit(int connection) {
 }
 
 void PeerTable::Sweep() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (auto it = connections_.begin(); it != connections_.end();) {
     const auto& [number, connection] = *it;
     // Ended by the peer, or gRPC has closed its number (or it names another file by now).
@@ -95,14 +95,14 @@ std::optional<Peer> PeerTable::Find(std::string_view name) const {
   name.remove_prefix(kPrefix.size());
   int number = -1;
   if (std::from_chars(name.data(), name.data() + name.size(), number).ec != std::errc()) return std::nullopt;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto it = connections_.find(number);
   if (it == connections_.end()) return std::nullopt;
   return it->second.peer;
 }
 
 size_t PeerTable::size() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return connections_.size();
 }
 

@@ -9,13 +9,12 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
-#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace blobd::rpc {
@@ -55,7 +54,7 @@ class PeerTable {
   };
 
   const PeerLimits limits_;
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::map<int, Connection> connections_ ABSL_GUARDED_BY(mutex_);  // by the number gRPC has
   std::unordered_map<uint32_t, size_t> per_uid_ ABSL_GUARDED_BY(mutex_);
   int next_number_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -11,7 +11,7 @@ WatchReactor::WatchReactor(const ServiceContext& context, IntentId intent)
 
 void WatchReactor::Begin(const Status& caller) {
   if (!caller.ok()) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return FinishOnce(ToGrpc(caller));
   }
   // The watcher speaks for this call; the call itself may be gone when the control loop gets here.
@@ -21,7 +21,7 @@ void WatchReactor::Begin(const Status& caller) {
     });
   });
   if (!posted) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     FinishOnce(ToGrpc(ResourceExhausted("the daemon has too many commands waiting; try again soon")));
   }
 }
@@ -29,24 +29,24 @@ void WatchReactor::Begin(const Status& caller) {
 void WatchReactor::Watcher::OnIntent(const engine::IntentView& view, bool last) {
   v1::WatchIntentResponse response;
   Fill(view, response.mutable_intent());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (reactor_ != nullptr) reactor_->Show(std::move(response), last);
 }
 
 void WatchReactor::Watcher::Refuse(const Status& status) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (reactor_ == nullptr) return;
-  const std::lock_guard reactor_lock(reactor_->mutex_);
+  const MutexLock reactor_lock(reactor_->mutex_);
   reactor_->FinishOnce(ToGrpc(status));
 }
 
 void WatchReactor::Watcher::Detach() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   reactor_ = nullptr;
 }
 
 void WatchReactor::Show(v1::WatchIntentResponse response, bool last) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   newest_ = std::move(response);
   last_ |= last;
   Advance();
@@ -69,14 +69,14 @@ void WatchReactor::FinishOnce(const grpc::Status& status) {
 }
 
 void WatchReactor::OnWriteDone(bool ok) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   writing_ = false;
   if (!ok) return FinishOnce(grpc::Status::CANCELLED);
   Advance();
 }
 
 void WatchReactor::OnCancel() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   FinishOnce(grpc::Status::CANCELLED);
 }
 

@@ -7,10 +7,9 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <memory>
-#include <mutex>
 #include <optional>
 
-#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
 #include "blobd/v1/downloads.pb.h"
 #include "engine/engine.h"
 #include "rpc/context.h"
@@ -37,7 +36,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchIntentRespon
     void Detach();
 
    private:
-    std::mutex mutex_;
+    Mutex mutex_;
     WatchReactor* reactor_ ABSL_GUARDED_BY(mutex_);  // null once the call has ended
   };
 
@@ -48,7 +47,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchIntentRespon
   const ServiceContext& context_;
   const IntentId intent_;
   const std::shared_ptr<Watcher> watcher_;
-  std::mutex mutex_;
+  Mutex mutex_;
   std::optional<v1::WatchIntentResponse> newest_ ABSL_GUARDED_BY(mutex_);  // not sent yet
   v1::WatchIntentResponse sending_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
