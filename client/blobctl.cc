@@ -1,4 +1,5 @@
-// blobctl: the command line. It parses, connects and dispatches; the commands are in their own files.
+// blobctl: the command line. It parses, connects and dispatches; the commands are in their own
+// files.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -41,33 +42,51 @@ struct Arguments {
 using Command = std::function<int(Context&)>;
 
 // "500ms", "30s", "5m", "24h" or a bare number of seconds, in milliseconds.
-const std::map<std::string, int64_t> kTimeUnits = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+const std::map<std::string, int64_t> kTimeUnits = {
+    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
 
 void AddQueueOptions(CLI::App* command, QueueOptions* options) {
-  command->add_option("--from", options->providers, "A provider: NODE_ID, NODE_ID@IP:PORT[,IP:PORT...] or a URL")
-      ->type_name("PROVIDER")->expected(1)->take_all();
+  command
+      ->add_option("--from", options->providers,
+                   "A provider: NODE_ID, NODE_ID@IP:PORT[,IP:PORT...] or a URL")
+      ->type_name("PROVIDER")
+      ->expected(1)
+      ->take_all();
   command->add_option("--priority", options->priority, "How urgent it is")
-      ->check(CLI::IsMember({"background", "normal", "urgent"}))->type_name("LEVEL");
+      ->check(CLI::IsMember({"background", "normal", "urgent"}))
+      ->type_name("LEVEL");
   command->add_option("--label", options->label, "For people and filters")->type_name("TEXT");
-  command->add_option("--key", options->key, "Makes repeating the command safe: same key, same intent")->type_name("TEXT");
-  command->add_option("--patience", options->patience_ms, "How long to wait for a provider, as in 30s or 24h")
-      ->transform(CLI::AsNumberWithUnit(kTimeUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED))->type_name("TIME");
+  command
+      ->add_option("--key", options->key, "Makes repeating the command safe: same key, same intent")
+      ->type_name("TEXT");
+  command
+      ->add_option("--patience", options->patience_ms,
+                   "How long to wait for a provider, as in 30s or 24h")
+      ->transform(CLI::AsNumberWithUnit(kTimeUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED))
+      ->type_name("TIME");
   command->add_option("--deadline", options->deadline_ms, "Give up after this time, as in 10m")
-      ->transform(CLI::AsNumberWithUnit(kTimeUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED))->type_name("TIME");
+      ->transform(CLI::AsNumberWithUnit(kTimeUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED))
+      ->type_name("TIME");
 }
 
 void AddDownloadCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* get = app.add_subcommand("get", "Get a blob or collection, show progress, write it to a file or directory");
-  get->add_option("WANTED", args.get.queue.wanted, "A ticket, a hash, or s + hash for a collection")->required()->expected(1);
-  get->add_option("-o,--output", args.get.output, "Where to write it; - for standard output")->type_name("PATH");
+  auto* get = app.add_subcommand(
+      "get", "Get a blob or collection, show progress, write it to a file or directory");
+  get->add_option("WANTED", args.get.queue.wanted, "A ticket, a hash, or s + hash for a collection")
+      ->required()
+      ->expected(1);
+  get->add_option("-o,--output", args.get.output, "Where to write it; - for standard output")
+      ->type_name("PATH");
   get->add_flag("--force", args.get.force, "Replace an existing file");
   get->add_flag("--detach", args.get.detach, "Print the intent's id and return at once");
-  get->add_flag("--cancel-on-interrupt", args.get.cancel_on_interrupt, "Ctrl-C cancels instead of detaching");
+  get->add_flag("--cancel-on-interrupt", args.get.cancel_on_interrupt,
+                "Ctrl-C cancels instead of detaching");
   AddQueueOptions(get, &args.get.queue);
   commands[get] = [&args](Context& context) { return RunGet(context, args.get); };
 
   auto* queue = app.add_subcommand("queue", "Queue downloads and return when they are durable");
-  queue->add_option("WANTED", args.queue.wanted, "Tickets, hashes, or s + hash for collections")->required();
+  queue->add_option("WANTED", args.queue.wanted, "Tickets, hashes, or s + hash for collections")
+      ->required();
   AddQueueOptions(queue, &args.queue);
   commands[queue] = [&args](Context& context) { return RunQueue(context, args.queue); };
 
@@ -77,8 +96,11 @@ void AddDownloadCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Com
 
   auto* nodes_have = app.add_subcommand("nodes-have", "Say who has a hash that is wanted");
   nodes_have->add_option("HASH", args.hash, "The hash")->required();
-  nodes_have->add_option("PROVIDER", args.paths, "NODE_ID, NODE_ID@IP:PORT[,IP:PORT...] or a URL")->required();
-  commands[nodes_have] = [&args](Context& context) { return RunNodesHave(context, args.hash, args.paths); };
+  nodes_have->add_option("PROVIDER", args.paths, "NODE_ID, NODE_ID@IP:PORT[,IP:PORT...] or a URL")
+      ->required();
+  commands[nodes_have] = [&args](Context& context) {
+    return RunNodesHave(context, args.hash, args.paths);
+  };
 
   auto* watch = app.add_subcommand("watch", "Show an intent's progress until it ends");
   watch->add_option("INTENT", args.ids, "Its id")->required()->expected(1);
@@ -92,7 +114,8 @@ void AddListCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command
   intents->add_option("--label", args.list.label, "Only those with this label")->type_name("TEXT");
   commands[intents] = [&args](Context& context) { return RunIntents(context, args.list); };
 
-  auto* transfers = app.add_subcommand("transfers", "List running transfers")->alias("transfer-list");
+  auto* transfers =
+      app.add_subcommand("transfers", "List running transfers")->alias("transfer-list");
   transfers->add_flag("-a,--all", args.list.all, "Recent ones that have ended, too");
   transfers->add_option("--hash", args.list.hash, "Only those for this hash")->type_name("HASH");
   commands[transfers] = [&args](Context& context) { return RunTransfers(context, args.list); };
@@ -107,7 +130,8 @@ void AddListCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command
 }
 
 void AddBlobCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* add = app.add_subcommand("add", "Put files into the store; a directory becomes a collection");
+  auto* add =
+      app.add_subcommand("add", "Put files into the store; a directory becomes a collection");
   add->add_option("PATH", args.paths, "Files or directories; - for standard input")->required();
   commands[add] = [&args](Context& context) { return RunAdd(context, args.paths); };
 
@@ -115,12 +139,18 @@ void AddBlobCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command
   cat->add_option("HASH", args.hash, "The hash")->required();
   cat->add_option("--offset", args.offset, "The first byte")->type_name("BYTES");
   cat->add_option("--length", args.length, "How many bytes; 0: to the end")->type_name("BYTES");
-  commands[cat] = [&args](Context& context) { return RunCat(context, args.hash, args.offset, args.length); };
+  commands[cat] = [&args](Context& context) {
+    return RunCat(context, args.hash, args.offset, args.length);
+  };
 
-  auto* exported = app.add_subcommand("export", "Write a blob to a file, or a collection to a directory");
-  exported->add_option("WANTED", args.exported.wanted, "A hash, or s + hash for a collection")->required();
-  exported->add_option("-o,--output", args.exported.output, "Where to write it; - for standard output")
-      ->type_name("PATH")->required();
+  auto* exported =
+      app.add_subcommand("export", "Write a blob to a file, or a collection to a directory");
+  exported->add_option("WANTED", args.exported.wanted, "A hash, or s + hash for a collection")
+      ->required();
+  exported
+      ->add_option("-o,--output", args.exported.output, "Where to write it; - for standard output")
+      ->type_name("PATH")
+      ->required();
   exported->add_flag("--force", args.exported.force, "Replace an existing file");
   commands[exported] = [&args](Context& context) { return RunExport(context, args.exported); };
 }
@@ -134,7 +164,8 @@ Style StyleOf(const Arguments& args, bool json_given) {
   const char* no_colour = std::getenv("NO_COLOR");
   style.colour = terminal && (no_colour == nullptr || *no_colour == '\0');
   if (!json_given || args.json == "off") return style;
-  style.json = args.json == "pretty" || (args.json.empty() && terminal) ? JsonForm::kPretty : JsonForm::kShort;
+  style.json = args.json == "pretty" || (args.json.empty() && terminal) ? JsonForm::kPretty
+                                                                        : JsonForm::kShort;
   return style;
 }
 
@@ -145,7 +176,10 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.add_option("--socket", args.socket, "The daemon's socket")->type_name("PATH");
   auto* json = app.add_option("--json", args.json, "Machine-readable output: pretty, short or off")
-                   ->expected(0, 1)->default_str("")->check(CLI::IsMember({"", "pretty", "short", "off"}))->type_name("FORM");
+                   ->expected(0, 1)
+                   ->default_str("")
+                   ->check(CLI::IsMember({"", "pretty", "short", "off"}))
+                   ->type_name("FORM");
   app.add_flag("-q,--quiet", args.quiet, "Ids only");
   app.add_flag("-l,--full", args.full, "Hashes in full");
   app.add_flag("--no-legend", args.no_legend, "Tables without their head");
@@ -160,8 +194,8 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kExitDone : kExitUsage;
   }
   Interrupt interrupt;
-  Context context{args.socket.empty() ? DaemonClient::DefaultSocket() : args.socket, StyleOf(args, json->count() > 0),
-                  interrupt, nullptr};
+  Context context{args.socket.empty() ? DaemonClient::DefaultSocket() : args.socket,
+                  StyleOf(args, json->count() > 0), interrupt, nullptr};
   auto daemon = DaemonClient::Connect(context.socket);
   if (!daemon.ok()) return Fail(daemon.status());
   context.daemon = *std::move(daemon);

@@ -20,7 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-StatusOr<v1::AddResponse> AddDescriptor(Context& context, int fd, uint64_t size, const std::string& name) {
+StatusOr<v1::AddResponse> AddDescriptor(Context& context, int fd, uint64_t size,
+                                        const std::string& name) {
   ProgressLine progress(!context.style.quiet && !context.style.is_json());
   uint64_t done = 0;
   return context.daemon->Add([&](char* buffer, size_t capacity) -> StatusOr<size_t> {
@@ -46,14 +47,17 @@ StatusOr<v1::AddResponse> AddFile(Context& context, const std::string& path) {
   return response;
 }
 
-// Every regular file below `root` becomes an entry, in order of name. Symbolic links are left out, and said so.
+// Every regular file below `root` becomes an entry, in order of name. Symbolic links are left out,
+// and said so.
 StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root) {
   std::vector<std::string> names;
   std::error_code error;
-  for (fs::recursive_directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
+  for (fs::recursive_directory_iterator it(root, error), end; !error && it != end;
+       it.increment(error)) {
     const std::string name = fs::path(it->path()).lexically_relative(root).string();
     if (it->is_symlink()) {
-      fmt::print(stderr, "blobctl: {} is a symbolic link and is left out\n", EscapeForTerminal(name));
+      fmt::print(stderr, "blobctl: {} is a symbolic link and is left out\n",
+                 EscapeForTerminal(name));
     } else if (it->is_regular_file()) {
       names.push_back(name);
     }
@@ -63,13 +67,15 @@ StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root
   v1::CreateCollectionRequest request;
   v1::AddResponse total;
   for (const std::string& name : names) {
-    BLOBD_ASSIGN_OR_RETURN(const v1::AddResponse added, AddFile(context, (fs::path(root) / name).string()));
+    BLOBD_ASSIGN_OR_RETURN(const v1::AddResponse added,
+                           AddFile(context, (fs::path(root) / name).string()));
     v1::CollectionEntry* entry = request.add_entries();
     entry->set_name(name);
     entry->set_hash(added.hash());
     total.set_size(total.size() + added.size());
   }
-  BLOBD_ASSIGN_OR_RETURN(const v1::CreateCollectionResponse created, context.daemon->CreateCollection(request));
+  BLOBD_ASSIGN_OR_RETURN(const v1::CreateCollectionResponse created,
+                         context.daemon->CreateCollection(request));
   total.set_hash(created.hash());
   return total;
 }
@@ -80,7 +86,7 @@ int RunAdd(Context& context, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     std::error_code error;
     const bool directory = path != "-" && fs::is_directory(path, error);
-    const auto added = path == "-"   ? AddDescriptor(context, STDIN_FILENO, 0, "standard input")
+    const auto added = path == "-" ? AddDescriptor(context, STDIN_FILENO, 0, "standard input")
                        : directory ? AddDirectory(context, path)
                                    : AddFile(context, path);
     if (!added.ok()) return Fail(added.status());
@@ -89,7 +95,8 @@ int RunAdd(Context& context, const std::vector<std::string>& paths) {
     } else if (context.style.quiet) {
       fmt::print("{}{}\n", directory ? "s" : "", added->hash());
     } else {
-      fmt::print("{}{} {} {}\n", directory ? "s" : "", added->hash(), FormatSize(added->size()), EscapeForTerminal(path));
+      fmt::print("{}{} {} {}\n", directory ? "s" : "", added->hash(), FormatSize(added->size()),
+                 EscapeForTerminal(path));
     }
   }
   return kExitDone;
@@ -102,7 +109,8 @@ int RunCat(Context& context, const std::string& hash, uint64_t offset, uint64_t 
   request.set_length(length);
   const Status status = context.daemon->Read(request, [&](std::string_view data) {
     if (context.interrupt.happened()) return Cancelled("interrupted");
-    if (std::fwrite(data.data(), 1, data.size(), stdout) != data.size()) return ErrnoStatus(errno, "write");
+    if (std::fwrite(data.data(), 1, data.size(), stdout) != data.size())
+      return ErrnoStatus(errno, "write");
     return OkStatus();
   });
   if (!status.ok()) return Fail(status);
@@ -113,8 +121,9 @@ int RunExport(Context& context, const ExportArguments& arguments) {
   ProgressLine progress(!context.style.quiet && arguments.output != "-");
   const bool collection = arguments.wanted.size() == 65 && arguments.wanted.front() == 's';
   const ExportOptions options{arguments.output, arguments.force};
-  const Status status = collection ? ExportCollection(*context.daemon, arguments.wanted.substr(1), options, progress)
-                                   : ExportBlob(*context.daemon, arguments.wanted, options, progress);
+  const Status status =
+      collection ? ExportCollection(*context.daemon, arguments.wanted.substr(1), options, progress)
+                 : ExportBlob(*context.daemon, arguments.wanted, options, progress);
   progress.Clear();
   return status.ok() ? static_cast<int>(kExitDone) : Fail(status);
 }
@@ -130,12 +139,14 @@ int RunStatus(Context& context) {
     fmt::print("{}\n", status->state());
     return kExitDone;
   }
-  fmt::print("blobd {}, {} for {}\n", status->version(), status->state(), ShownAge(status->started_unix_ms()));
+  fmt::print("blobd {}, {} for {}\n", status->version(), status->state(),
+             ShownAge(status->started_unix_ms()));
   fmt::print("  Node       {}\n", status->node_id());
-  for (const std::string& address : status->listen_addresses()) fmt::print("  Listens    {} (UDP)\n", address);
+  for (const std::string& address : status->listen_addresses())
+    fmt::print("  Listens    {} (UDP)\n", address);
   fmt::print("  State      {}\n", EscapeForTerminal(status->state_directory()));
-  fmt::print("  Downloads  {} requests, {} transfers, {}\n", status->unfinished_requests(), status->running_transfers(),
-             FormatRate(status->download_rate()));
+  fmt::print("  Downloads  {} requests, {} transfers, {}\n", status->unfinished_requests(),
+             status->running_transfers(), FormatRate(status->download_rate()));
   fmt::print("  Store      {} blobs, {}; {} partial, {}\n", status->store().complete_blobs(),
              FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
              FormatSize(status->store().partial_bytes()));

@@ -1,4 +1,5 @@
-// What every command of blobctl has at hand, and the commands themselves, one function each. They return an exit code.
+// What every command of blobctl has at hand, and the commands themselves, one function each. They
+// return an exit code.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +45,8 @@ struct GetOptions {
 int RunQueue(Context& context, const QueueOptions& options);
 int RunGet(Context& context, const GetOptions& options);
 int RunCancel(Context& context, const std::vector<uint64_t>& ids);
-int RunNodesHave(Context& context, const std::string& hash, const std::vector<std::string>& providers);
+int RunNodesHave(Context& context, const std::string& hash,
+                 const std::vector<std::string>& providers);
 int RunWatch(Context& context, uint64_t id);
 
 struct ListOptions {

@@ -30,7 +30,8 @@ int TryConnect(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return errno;
-  const int error = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+  const int error =
+      connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
   close(fd);
   return error;
 }
@@ -72,7 +73,8 @@ class GrpcDaemonClient final : public DaemonClient {
   StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest& request) override {
     return Unary(*downloads_, &v1::Downloads::Stub::ListIntents, request);
   }
-  StatusOr<v1::ListTransfersResponse> ListTransfers(const v1::ListTransfersRequest& request) override {
+  StatusOr<v1::ListTransfersResponse> ListTransfers(
+      const v1::ListTransfersRequest& request) override {
     return Unary(*downloads_, &v1::Downloads::Stub::ListTransfers, request);
   }
 
@@ -86,7 +88,8 @@ class GrpcDaemonClient final : public DaemonClient {
     return FromGrpc(stream->Finish());
   }
 
-  StatusOr<v1::AddResponse> Add(const std::function<StatusOr<size_t>(char*, size_t)>& read) override {
+  StatusOr<v1::AddResponse> Add(
+      const std::function<StatusOr<size_t>(char*, size_t)>& read) override {
     const Call call(*this);
     v1::AddResponse response;
     const auto stream = blobs_->Add(call.context(), &response);
@@ -110,13 +113,16 @@ class GrpcDaemonClient final : public DaemonClient {
     if (!status.ok()) return FromGrpc(status);
     return response;
   }
-  StatusOr<v1::CreateCollectionResponse> CreateCollection(const v1::CreateCollectionRequest& request) override {
+  StatusOr<v1::CreateCollectionResponse> CreateCollection(
+      const v1::CreateCollectionRequest& request) override {
     return Unary(*blobs_, &v1::Blobs::Stub::CreateCollection, request);
   }
-  StatusOr<v1::GetCollectionResponse> GetCollection(const v1::GetCollectionRequest& request) override {
+  StatusOr<v1::GetCollectionResponse> GetCollection(
+      const v1::GetCollectionRequest& request) override {
     return Unary(*blobs_, &v1::Blobs::Stub::GetCollection, request);
   }
-  Status Read(const v1::ReadRequest& request, const std::function<Status(std::string_view)>& write) override {
+  Status Read(const v1::ReadRequest& request,
+              const std::function<Status(std::string_view)>& write) override {
     const Call call(*this);
     const auto stream = blobs_->Read(call.context(), request);
     v1::ReadResponse response;
@@ -148,7 +154,8 @@ class GrpcDaemonClient final : public DaemonClient {
   // One call under way, which Interrupt can end.
   class Call {
    public:
-    explicit Call(GrpcDaemonClient& client) : client_(client), context_(std::make_unique<grpc::ClientContext>()) {
+    explicit Call(GrpcDaemonClient& client)
+        : client_(client), context_(std::make_unique<grpc::ClientContext>()) {
       const MutexLock lock(client_.mutex_);
       client_.running_ = context_.get();
       if (client_.interrupted_) context_->TryCancel();
@@ -167,7 +174,9 @@ class GrpcDaemonClient final : public DaemonClient {
   };
 
   template <typename Stub, typename Request, typename Response>
-  StatusOr<Response> Unary(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+  StatusOr<Response> Unary(Stub& stub,
+                           grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                        Response*),
                            const Request& request) {
     const Call call(*this);
     Response response;
@@ -188,8 +197,10 @@ class GrpcDaemonClient final : public DaemonClient {
 }  // namespace
 
 std::string DaemonClient::DefaultSocket() {
-  if (const char* socket = std::getenv("BLOBD_SOCKET"); socket != nullptr && *socket != '\0') return socket;
-  if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime != '\0') {
+  if (const char* socket = std::getenv("BLOBD_SOCKET"); socket != nullptr && *socket != '\0')
+    return socket;
+  if (const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+      runtime != nullptr && *runtime != '\0') {
     const std::string own = std::string(runtime) + "/blobd/blobd.sock";
     if (TryConnect(own) == 0) return own;
   }
@@ -198,15 +209,21 @@ std::string DaemonClient::DefaultSocket() {
 
 StatusOr<std::unique_ptr<DaemonClient>> DaemonClient::Connect(const std::string& path) {
   switch (const int error = TryConnect(path)) {
-    case 0: return std::unique_ptr<DaemonClient>(std::make_unique<GrpcDaemonClient>(path));
+    case 0:
+      return std::unique_ptr<DaemonClient>(std::make_unique<GrpcDaemonClient>(path));
     case EACCES:
-      return PermissionDenied("no permission to use {}; ask to be put into the group that owns it", path);
+      return PermissionDenied("no permission to use {}; ask to be put into the group that owns it",
+                              path);
     case ENOENT:
     case ECONNREFUSED:
-      return Unavailable("blobd is not running at {}; start it with \"systemctl start blobd\" or \"blobd\", or name "
-                         "another --socket",
-                         path);
-    default: return MakeStatus(StatusCode::kUnavailable, "cannot reach blobd at {}: {}", path, std::strerror(error));
+      return Unavailable(
+          "blobd is not running at {}; start it with \"systemctl start blobd\" or \"blobd\", or "
+          "name "
+          "another --socket",
+          path);
+    default:
+      return MakeStatus(StatusCode::kUnavailable, "cannot reach blobd at {}: {}", path,
+                        std::strerror(error));
   }
 }
 

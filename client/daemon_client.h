@@ -1,6 +1,8 @@
-// DaemonClient: the daemon's API as plain calls. It speaks gRPC inside and shows protobuf messages and Status outside.
+// DaemonClient: the daemon's API as plain calls. It speaks gRPC inside and shows protobuf messages
+// and Status outside.
 //
-// Thread:    calls block; Interrupt may come from any other thread and ends the call under way with kCancelled.
+// Thread:    calls block; Interrupt may come from any other thread and ends the call under way with
+//            kCancelled.
 // Errors:    the daemon's own codes and messages. kUnavailable: the daemon cannot be reached.
 #pragma once
 
@@ -21,7 +23,8 @@ class DaemonClient {
  public:
   // Connects to the socket at `path`; the error says what to do about it.
   static StatusOr<std::unique_ptr<DaemonClient>> Connect(const std::string& path);
-  // The socket to use when none is named: BLOBD_SOCKET, else the user's own daemon if it answers, else the system's.
+  // The socket to use when none is named: BLOBD_SOCKET, else the user's own daemon if it answers,
+  // else the system's.
   static std::string DefaultSocket();
 
   virtual ~DaemonClient() = default;
@@ -33,16 +36,22 @@ class DaemonClient {
   virtual StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest& request) = 0;
   virtual StatusOr<v1::Intent> GetIntent(uint64_t id) = 0;
   virtual StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest& request) = 0;
-  virtual StatusOr<v1::ListTransfersResponse> ListTransfers(const v1::ListTransfersRequest& request) = 0;
+  virtual StatusOr<v1::ListTransfersResponse> ListTransfers(
+      const v1::ListTransfersRequest& request) = 0;
   // Calls `on_state` for every state until the intent has ended. Returns OK then.
-  virtual Status WatchIntent(uint64_t id, const std::function<void(const v1::Intent&)>& on_state) = 0;
+  virtual Status WatchIntent(uint64_t id,
+                             const std::function<void(const v1::Intent&)>& on_state) = 0;
 
   // Sends what `read` puts into its buffer, until it says 0 bytes.
-  virtual StatusOr<v1::AddResponse> Add(const std::function<StatusOr<size_t>(char* buffer, size_t size)>& read) = 0;
-  virtual StatusOr<v1::CreateCollectionResponse> CreateCollection(const v1::CreateCollectionRequest& request) = 0;
-  virtual StatusOr<v1::GetCollectionResponse> GetCollection(const v1::GetCollectionRequest& request) = 0;
+  virtual StatusOr<v1::AddResponse> Add(
+      const std::function<StatusOr<size_t>(char* buffer, size_t size)>& read) = 0;
+  virtual StatusOr<v1::CreateCollectionResponse> CreateCollection(
+      const v1::CreateCollectionRequest& request) = 0;
+  virtual StatusOr<v1::GetCollectionResponse> GetCollection(
+      const v1::GetCollectionRequest& request) = 0;
   // Gives the bytes to `write`, piece by piece; an error of `write` ends the call with that error.
-  virtual Status Read(const v1::ReadRequest& request, const std::function<Status(std::string_view)>& write) = 0;
+  virtual Status Read(const v1::ReadRequest& request,
+                      const std::function<Status(std::string_view)>& write) = 0;
   virtual StatusOr<v1::Blob> Stat(const std::string& hash) = 0;
   virtual StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest& request) = 0;
 

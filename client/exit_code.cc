@@ -5,36 +5,53 @@
 namespace blobd::client {
 namespace {
 
-// What a provider did wrong begins with the outcome's name.
-bool SentWrongBytes(const v1::ProviderFailure& failure) { return failure.reason().rfind("drop provider", 0) == 0; }
+bool SentWrongBytes(const v1::ProviderFailure& failure) {
+  return failure.outcome() == v1::FAILURE_OUTCOME_DROP_PROVIDER;
+}
 
 }  // namespace
 
 ExitCode ExitCodeOf(const Status& status) {
   switch (static_cast<int>(status.code())) {
-    case static_cast<int>(StatusCode::kOk): return kExitDone;
-    case static_cast<int>(StatusCode::kInvalidArgument): return kExitUsage;
-    case static_cast<int>(StatusCode::kUnavailable): return kExitUnreachable;
-    case static_cast<int>(StatusCode::kNotFound): return kExitNotFound;
-    case static_cast<int>(StatusCode::kPermissionDenied): return kExitPermission;
-    case static_cast<int>(StatusCode::kDataLoss): return kExitMismatch;
-    case static_cast<int>(StatusCode::kResourceExhausted): return kExitNoSpace;
-    case static_cast<int>(StatusCode::kDeadlineExceeded): return kExitTimeout;
-    case static_cast<int>(StatusCode::kCancelled): return kExitInterrupted;
-    default: return kExitFailed;
+    case static_cast<int>(StatusCode::kOk):
+      return kExitDone;
+    case static_cast<int>(StatusCode::kInvalidArgument):
+      return kExitUsage;
+    case static_cast<int>(StatusCode::kUnavailable):
+      return kExitUnreachable;
+    case static_cast<int>(StatusCode::kNotFound):
+      return kExitNotFound;
+    case static_cast<int>(StatusCode::kPermissionDenied):
+      return kExitPermission;
+    case static_cast<int>(StatusCode::kDataLoss):
+      return kExitMismatch;
+    case static_cast<int>(StatusCode::kResourceExhausted):
+      return kExitNoSpace;
+    case static_cast<int>(StatusCode::kDeadlineExceeded):
+      return kExitTimeout;
+    case static_cast<int>(StatusCode::kCancelled):
+      return kExitInterrupted;
+    default:
+      return kExitFailed;
   }
 }
 
 ExitCode ExitCodeOf(const v1::Intent& intent) {
   switch (static_cast<int>(intent.state())) {
-    case v1::INTENT_STATE_DONE: return kExitDone;
-    case v1::INTENT_STATE_CANCELLED: return kExitCancelled;
-    case v1::INTENT_STATE_NO_PROVIDERS: return kExitNoProvider;
-    case v1::INTENT_STATE_DEADLINE_EXCEEDED: return kExitTimeout;
-    default: break;
+    case v1::INTENT_STATE_DONE:
+      return kExitDone;
+    case v1::INTENT_STATE_CANCELLED:
+      return kExitCancelled;
+    case v1::INTENT_STATE_NO_PROVIDERS:
+      return kExitNoProvider;
+    case v1::INTENT_STATE_DEADLINE_EXCEEDED:
+      return kExitTimeout;
+    default:
+      break;
   }
   const auto& failures = intent.failures();
-  const bool mismatch = !failures.empty() && std::all_of(failures.begin(), failures.end(), SentWrongBytes);
+  const bool mismatch =
+      !failures.empty() && std::all_of(failures.begin(), failures.end(), SentWrongBytes);
   return mismatch ? kExitMismatch : kExitFailed;
 }
 

@@ -64,7 +64,8 @@ Status WriteAll(int fd, std::string_view data) {
   return OkStatus();
 }
 
-StatusOr<Descriptor> OpenBeneath(int directory, const std::string& path, uint64_t flags, uint64_t mode) {
+StatusOr<Descriptor> OpenBeneath(int directory, const std::string& path, uint64_t flags,
+                                 uint64_t mode) {
   open_how how{};
   how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
   how.mode = mode;
@@ -76,14 +77,16 @@ StatusOr<Descriptor> OpenBeneath(int directory, const std::string& path, uint64_
 
 // Makes the directories above `name`; those in `made` exist already.
 Status MakeParents(int root, const std::string& name, std::set<std::string>* made) {
-  for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+  for (size_t slash = name.find('/'); slash != std::string::npos;
+       slash = name.find('/', slash + 1)) {
     const std::string path = name.substr(0, slash);
     if (!made->insert(path).second) continue;
     const size_t last = path.rfind('/');
     const bool top = last == std::string::npos;
     Descriptor opened;
     if (!top) {
-      BLOBD_ASSIGN_OR_RETURN(opened, OpenBeneath(root, path.substr(0, last), O_PATH | O_DIRECTORY, 0));
+      BLOBD_ASSIGN_OR_RETURN(opened,
+                             OpenBeneath(root, path.substr(0, last), O_PATH | O_DIRECTORY, 0));
     }
     const std::string component = top ? path : path.substr(last + 1);
     if (mkdirat(top ? root : opened.get(), component.c_str(), 0777) != 0) {
@@ -110,7 +113,8 @@ Status ReadInto(DaemonClient& client, const std::string& hash, int fd, Progress&
 }
 
 // Every file of a collection, by pages.
-StatusOr<std::vector<v1::CollectionEntry>> EntriesOf(DaemonClient& client, const std::string& hash) {
+StatusOr<std::vector<v1::CollectionEntry>> EntriesOf(DaemonClient& client,
+                                                     const std::string& hash) {
   std::vector<v1::CollectionEntry> entries;
   for (;;) {
     v1::GetCollectionRequest request;
@@ -122,11 +126,13 @@ StatusOr<std::vector<v1::CollectionEntry>> EntriesOf(DaemonClient& client, const
   }
 }
 
-Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& entries, int root, Progress& progress) {
+Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& entries, int root,
+                 Progress& progress) {
   std::set<std::string> made;
   for (const v1::CollectionEntry& entry : entries) {
     BLOBD_RETURN_IF_ERROR(MakeParents(root, entry.name(), &made));
-    BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(root, entry.name(), O_WRONLY | O_CREAT | O_EXCL, 0666));
+    BLOBD_ASSIGN_OR_RETURN(const Descriptor file,
+                           OpenBeneath(root, entry.name(), O_WRONLY | O_CREAT | O_EXCL, 0666));
     BLOBD_RETURN_IF_ERROR(ReadInto(client, entry.hash(), file.get(), progress));
   }
   // One sync for all files, before the directory gets its name.
@@ -136,24 +142,29 @@ Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& e
 
 }  // namespace
 
-Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOptions& options, ProgressLine& line) {
+Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOptions& options,
+                  ProgressLine& line) {
   BLOBD_ASSIGN_OR_RETURN(const v1::Blob blob, client.Stat(hash));
-  if (blob.state() != v1::BLOB_STATE_COMPLETE) return NotFound("{} is not complete here; get it first", hash);
+  if (blob.state() != v1::BLOB_STATE_COMPLETE)
+    return NotFound("{} is not complete here; get it first", hash);
   Progress progress{line, 0, blob.size()};
   if (options.target == "-") return ReadInto(client, hash, STDOUT_FILENO, progress);
 
   const Place place = PlaceOf(options.target);
   const Descriptor directory(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
-  const Status exists =
-      AlreadyExists("{} exists; name another target, or replace it with --force", EscapeForTerminal(options.target));
-  if (!options.replace && faccessat(directory.get(), place.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return exists;
+  const Status exists = AlreadyExists("{} exists; name another target, or replace it with --force",
+                                      EscapeForTerminal(options.target));
+  if (!options.replace &&
+      faccessat(directory.get(), place.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return exists;
   const std::string temporary = TemporaryName(place.name);
-  BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(directory.get(), temporary, O_WRONLY | O_CREAT | O_EXCL, 0666));
+  BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(directory.get(), temporary,
+                                                            O_WRONLY | O_CREAT | O_EXCL, 0666));
   Status status = ReadInto(client, hash, file.get(), progress);
   if (status.ok() && fsync(file.get()) != 0) status = ErrnoStatus(errno, "sync " + options.target);
-  if (status.ok() && renameat2(directory.get(), temporary.c_str(), directory.get(), place.name.c_str(),
-                               options.replace ? 0 : RENAME_NOREPLACE) != 0) {
+  if (status.ok() && renameat2(directory.get(), temporary.c_str(), directory.get(),
+                               place.name.c_str(), options.replace ? 0 : RENAME_NOREPLACE) != 0) {
     status = errno == EEXIST ? exists : ErrnoStatus(errno, "rename to " + options.target);
   }
   if (!status.ok()) unlinkat(directory.get(), temporary.c_str(), 0);
@@ -162,7 +173,8 @@ Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOpt
 
 Status ExportCollection(DaemonClient& client, const std::string& hash, const ExportOptions& options,
                         ProgressLine& line) {
-  if (options.target == "-") return FailedPrecondition("a collection is a directory; name one with -o DIR");
+  if (options.target == "-")
+    return FailedPrecondition("a collection is a directory; name one with -o DIR");
   BLOBD_ASSIGN_OR_RETURN(const std::vector<v1::CollectionEntry> entries, EntriesOf(client, hash));
   std::vector<std::string> names;
   Progress progress{line};
@@ -176,24 +188,31 @@ Status ExportCollection(DaemonClient& client, const std::string& hash, const Exp
   const Place place = PlaceOf(options.target);
   const Descriptor directory(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
-  const Status exists = AlreadyExists("{} exists and is not an empty directory; name another target",
-                                      EscapeForTerminal(options.target));
+  const Status exists =
+      AlreadyExists("{} exists and is not an empty directory; name another target",
+                    EscapeForTerminal(options.target));
   std::error_code error;
-  if (std::filesystem::exists(options.target, error) && !std::filesystem::is_empty(options.target, error)) return exists;
+  if (std::filesystem::exists(options.target, error) &&
+      !std::filesystem::is_empty(options.target, error))
+    return exists;
 
   const std::string temporary = TemporaryName(place.name);
-  if (mkdirat(directory.get(), temporary.c_str(), 0777) != 0) return ErrnoStatus(errno, "mkdir in " + place.directory);
+  if (mkdirat(directory.get(), temporary.c_str(), 0777) != 0)
+    return ErrnoStatus(errno, "mkdir in " + place.directory);
   Status status;
   {
     const auto root = OpenBeneath(directory.get(), temporary, O_RDONLY | O_DIRECTORY, 0);
     status = root.ok() ? WriteTree(client, entries, root->get(), progress) : root.status();
   }
   // Replaces an empty directory, and nothing else.
-  if (status.ok() && renameat(directory.get(), temporary.c_str(), directory.get(), place.name.c_str()) != 0) {
-    status = errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR ? exists
-                                                                       : ErrnoStatus(errno, "rename to " + options.target);
+  if (status.ok() &&
+      renameat(directory.get(), temporary.c_str(), directory.get(), place.name.c_str()) != 0) {
+    status = errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR
+                 ? exists
+                 : ErrnoStatus(errno, "rename to " + options.target);
   }
-  if (!status.ok()) std::filesystem::remove_all(std::filesystem::path(place.directory) / temporary, error);
+  if (!status.ok())
+    std::filesystem::remove_all(std::filesystem::path(place.directory) / temporary, error);
   return status;
 }
 

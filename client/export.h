@@ -1,9 +1,9 @@
-// Exporting: blobs become files, collections directories. Names come from strangers: they are checked first, and files
-// are opened beneath the target only, never through a symbolic link. What is wanted appears whole under its name, or
-// not at all.
+// Exporting: blobs become files, collections directories. Names come from strangers: they are
+// checked first, and files are opened beneath the target only, never through a symbolic link. What
+// is wanted appears whole under its name, or not at all.
 //
-// Errors: kAlreadyExists: the target is there. kFailedPrecondition: a name that must not become a file, or no
-//         collection. Else those of the daemon and of the file system.
+// Errors: kAlreadyExists: the target is there. kFailedPrecondition: a name that must not become a
+//         file, or no collection. Else those of the daemon and of the file system.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,12 @@
 namespace blobd::client {
 
 struct ExportOptions {
-  std::string target;      // "-": standard output (blobs only)
-  bool replace = false;    // an existing file may be replaced
+  std::string target;    // "-": standard output (blobs only)
+  bool replace = false;  // an existing file may be replaced
 };
 
-Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOptions& options, ProgressLine& progress);
+Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOptions& options,
+                  ProgressLine& progress);
 
 // `target` must not exist, or be an empty directory.
 Status ExportCollection(DaemonClient& client, const std::string& hash, const ExportOptions& options,

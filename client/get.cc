@@ -34,7 +34,8 @@ StatusOr<v1::Intent> Watch(Context& context, uint64_t id, bool show) {
 void PrintFailures(const v1::Intent& intent) {
   std::string reason = EscapeForTerminal(intent.reason());
   if (reason.empty()) reason = std::string(StateName(intent.state()));
-  fmt::print(stderr, "blobctl: {} {}: {}\n", intent.kind().hash().substr(0, 10), StateName(intent.state()), reason);
+  fmt::print(stderr, "blobctl: {} {}: {}\n", intent.kind().hash().substr(0, 10),
+             StateName(intent.state()), reason);
   for (const v1::ProviderFailure& failure : intent.failures()) {
     fmt::print(stderr, "  {}: {}\n", EscapeForTerminal(failure.provider()).substr(0, 80),
                EscapeForTerminal(failure.reason()));
@@ -48,7 +49,8 @@ bool AsksToCancel() {
   std::fflush(stderr);
   char answer[16] = {};
   pollfd input{STDIN_FILENO, POLLIN, 0};
-  if (poll(&input, 1, 30'000) <= 0 || read(STDIN_FILENO, answer, sizeof answer - 1) <= 0) return false;
+  if (poll(&input, 1, 30'000) <= 0 || read(STDIN_FILENO, answer, sizeof answer - 1) <= 0)
+    return false;
   return answer[0] == 'n' || answer[0] == 'N';
 }
 
@@ -89,7 +91,8 @@ void PrintDone(const Context& context, const v1::Intent& intent, const std::stri
              intent.downloaded_bytes() == 0
                  ? "already here"
                  : fmt::format("in {} ({})", FormatDuration(milliseconds(ms)),
-                               FormatRate(static_cast<double>(intent.downloaded_bytes()) * 1000 / static_cast<double>(ms))),
+                               FormatRate(static_cast<double>(intent.downloaded_bytes()) * 1000 /
+                                          static_cast<double>(ms))),
              output.empty() ? "" : " -> ", EscapeForTerminal(output));
 }
 
@@ -107,7 +110,8 @@ int RunGet(Context& context, const GetOptions& options) {
   if (!queued.ok()) return Fail(queued.status());
   const v1::QueuedIntent& intent = queued->intents(0);
   for (const std::string& provider : intent.refused_providers()) {
-    fmt::print(stderr, "blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
+    fmt::print(stderr, "blobctl: provider {} is banned and was not used\n",
+               EscapeForTerminal(provider));
   }
   if (options.detach) {
     if (context.style.is_json()) {

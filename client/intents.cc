@@ -28,7 +28,9 @@ Status CollectPages(Request request, uint32_t limit, Next next, Rows rows, Respo
   }
 }
 
-std::string Format(const v1::Kind& kind) { return kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "hash_seq" : "raw"; }
+std::string Format(const v1::Kind& kind) {
+  return kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "hash_seq" : "raw";
+}
 
 }  // namespace
 
@@ -49,10 +51,12 @@ int RunQueue(Context& context, const QueueOptions& options) {
     if (context.style.quiet) {
       fmt::print("{}\n", intent.intent_id());
     } else {
-      fmt::print("intent {}{}\n", intent.intent_id(), intent.existed() ? " (queued before under this key)" : "");
+      fmt::print("intent {}{}\n", intent.intent_id(),
+                 intent.existed() ? " (queued before under this key)" : "");
     }
     for (const std::string& provider : intent.refused_providers()) {
-      fmt::print(stderr, "blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
+      fmt::print(stderr, "blobctl: provider {} is banned and was not used\n",
+                 EscapeForTerminal(provider));
     }
   }
   return kExitDone;
@@ -67,12 +71,14 @@ int RunCancel(Context& context, const std::vector<uint64_t>& ids) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
     for (const uint64_t id : response->cancelled()) fmt::print("intent {} cancelled\n", id);
-    for (const uint64_t id : response->already_ended()) fmt::print("intent {} had ended already; nothing to cancel\n", id);
+    for (const uint64_t id : response->already_ended())
+      fmt::print("intent {} had ended already; nothing to cancel\n", id);
   }
   return kExitDone;
 }
 
-int RunNodesHave(Context& context, const std::string& hash, const std::vector<std::string>& providers) {
+int RunNodesHave(Context& context, const std::string& hash,
+                 const std::vector<std::string>& providers) {
   v1::NodesHaveRequest request;
   request.set_hash(hash);
   for (const std::string& text : providers) {
@@ -88,10 +94,12 @@ int RunNodesHave(Context& context, const std::string& hash, const std::vector<st
     if (response->wanted()) {
       fmt::print("{} of {} providers are new\n", response->added(), request.providers_size());
     } else {
-      fmt::print("no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n", EscapeForTerminal(hash));
+      fmt::print("no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n",
+                 EscapeForTerminal(hash));
     }
     for (const std::string& provider : response->refused_providers()) {
-      fmt::print(stderr, "blobctl: provider {} is banned and was refused\n", EscapeForTerminal(provider));
+      fmt::print(stderr, "blobctl: provider {} is banned and was refused\n",
+                 EscapeForTerminal(provider));
     }
   }
   return kExitDone;
@@ -104,7 +112,8 @@ int RunIntents(Context& context, const ListOptions& options) {
   request.set_label(options.label);
   v1::ListIntentsResponse all;
   const Status status = CollectPages(
-      request, options.limit, [&](const v1::ListIntentsRequest& r) { return context.daemon->ListIntents(r); },
+      request, options.limit,
+      [&](const v1::ListIntentsRequest& r) { return context.daemon->ListIntents(r); },
       [](v1::ListIntentsResponse* r) { return r->mutable_intents(); }, &all);
   if (!status.ok()) return Fail(status);
   if (context.style.is_json()) {
@@ -117,11 +126,13 @@ int RunIntents(Context& context, const ListOptions& options) {
       fmt::print("{}\n", intent.intent_id());
       continue;
     }
-    const uint64_t total = intent.total_bytes() != 0 ? intent.total_bytes() : intent.claimed_bytes();
+    const uint64_t total =
+        intent.total_bytes() != 0 ? intent.total_bytes() : intent.claimed_bytes();
     table.Add({std::to_string(intent.intent_id()), std::string(StateName(intent.state())),
                ShownHash(context.style, intent.kind().hash()), Format(intent.kind()),
                ShownPercent(intent.verified_bytes(), total), total == 0 ? "-" : FormatSize(total),
-               intent.rate() > 0 ? FormatRate(intent.rate()) : "-", ShownAge(intent.created_unix_ms()), intent.label()});
+               intent.rate() > 0 ? FormatRate(intent.rate()) : "-",
+               ShownAge(intent.created_unix_ms()), intent.label()});
   }
   if (!context.style.quiet) table.Print(context.style);
   return kExitDone;
@@ -133,7 +144,8 @@ int RunTransfers(Context& context, const ListOptions& options) {
   request.set_hash(options.hash);
   v1::ListTransfersResponse all;
   const Status status = CollectPages(
-      request, options.limit, [&](const v1::ListTransfersRequest& r) { return context.daemon->ListTransfers(r); },
+      request, options.limit,
+      [&](const v1::ListTransfersRequest& r) { return context.daemon->ListTransfers(r); },
       [](v1::ListTransfersResponse* r) { return r->mutable_transfers(); }, &all);
   if (!status.ok()) return Fail(status);
   if (context.style.is_json()) {
@@ -147,8 +159,9 @@ int RunTransfers(Context& context, const ListOptions& options) {
       continue;
     }
     table.Add({std::to_string(transfer.transfer_id()), std::string(StateName(transfer.state())),
-               ShownHash(context.style, transfer.kind().hash()), ShownHash(context.style, transfer.provider()),
-               FormatSize(transfer.verified_bytes()), transfer.rate() > 0 ? FormatRate(transfer.rate()) : "-",
+               ShownHash(context.style, transfer.kind().hash()),
+               ShownHash(context.style, transfer.provider()), FormatSize(transfer.verified_bytes()),
+               transfer.rate() > 0 ? FormatRate(transfer.rate()) : "-",
                ShownAge(transfer.started_unix_ms()), transfer.reason()});
   }
   if (!context.style.quiet) table.Print(context.style);
@@ -158,7 +171,8 @@ int RunTransfers(Context& context, const ListOptions& options) {
 int RunBlobs(Context& context, const ListOptions& options) {
   v1::ListBlobsResponse all;
   const Status status = CollectPages(
-      v1::ListBlobsRequest(), options.limit, [&](const v1::ListBlobsRequest& r) { return context.daemon->ListBlobs(r); },
+      v1::ListBlobsRequest(), options.limit,
+      [&](const v1::ListBlobsRequest& r) { return context.daemon->ListBlobs(r); },
       [](v1::ListBlobsResponse* r) { return r->mutable_blobs(); }, &all);
   if (!status.ok()) return Fail(status);
   if (context.style.is_json()) {
@@ -171,7 +185,8 @@ int RunBlobs(Context& context, const ListOptions& options) {
       fmt::print("{}\n", blob.hash());
       continue;
     }
-    table.Add({ShownHash(context.style, blob.hash()), blob.state() == v1::BLOB_STATE_COMPLETE ? "complete" : "partial",
+    table.Add({ShownHash(context.style, blob.hash()),
+               blob.state() == v1::BLOB_STATE_COMPLETE ? "complete" : "partial",
                blob.size() == 0 && !blob.size_proven() ? "-" : FormatSize(blob.size()),
                FormatSize(blob.verified_bytes())});
   }

@@ -1,7 +1,8 @@
-// Interrupt: Ctrl-C as a value instead of a sudden end. While one exists, SIGINT and SIGTERM call `on_interrupt`, once,
-// on a thread of its own.
+// Interrupt: Ctrl-C as a value instead of a sudden end. While one exists, SIGINT and SIGTERM call
+// `on_interrupt`, once, on a thread of its own.
 //
-// Make it before any other thread exists (before gRPC is used): the signals are blocked in every thread from then on.
+// Make it before any other thread exists (before gRPC is used): the signals are blocked in every
+// thread from then on.
 #pragma once
 
 #include <atomic>

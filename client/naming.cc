@@ -24,7 +24,8 @@ StatusOr<v1::Provider> ProviderOf(const std::string& text) {
   if (at == std::string::npos) return provider;
   for (size_t begin = at + 1; begin <= text.size();) {
     const size_t end = std::min(text.find(',', begin), text.size());
-    if (end == begin) return InvalidArgument("--from {}: an address is missing behind '@' or ','", text);
+    if (end == begin)
+      return InvalidArgument("--from {}: an address is missing behind '@' or ','", text);
     node->add_addresses(text.substr(begin, end - begin));
     begin = end + 1;
   }
@@ -52,7 +53,8 @@ StatusOr<v1::QueueItem> ItemOf(const std::string& wanted, const QueueOptions& op
   item.set_idempotency_key(options.key);
   if (options.patience_ms) item.set_patience_ms(*options.patience_ms);
   if (options.deadline_ms) {
-    item.set_deadline_unix_ms((SystemClock().WallNow() + milliseconds(*options.deadline_ms)).unix_ms);
+    item.set_deadline_unix_ms(
+        (SystemClock().WallNow() + milliseconds(*options.deadline_ms)).unix_ms);
   }
   return item;
 }

@@ -25,8 +25,9 @@ std::string ToJson(const google::protobuf::Message& message, bool pretty) {
 
 // Characters that a terminal shows for well-formed UTF-8 without combining marks.
 size_t Width(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 }  // namespace
@@ -57,44 +58,67 @@ void Table::Print(const Style& style) const {
       if (i + 1 < shown[r].size()) line.append(widths[i] - Width(shown[r][i]) + 2, ' ');
     }
     const bool head = r == 0 && !style.no_legend;
-    fmt::print("{}{}{}\n", head && style.colour ? "\x1b[1m" : "", line, head && style.colour ? "\x1b[0m" : "");
+    fmt::print("{}{}{}\n", head && style.colour ? "\x1b[1m" : "", line,
+               head && style.colour ? "\x1b[0m" : "");
   }
 }
 
-std::string ShownHash(const Style& style, const std::string& hash) { return style.full ? hash : hash.substr(0, 10); }
+std::string ShownHash(const Style& style, const std::string& hash) {
+  return style.full ? hash : hash.substr(0, 10);
+}
 
 std::string_view StateName(v1::IntentState state) {
   switch (static_cast<int>(state)) {
-    case v1::INTENT_STATE_QUEUED: return "queued";
-    case v1::INTENT_STATE_WAITING: return "waiting";
-    case v1::INTENT_STATE_PARKED: return "parked";
-    case v1::INTENT_STATE_RUNNING: return "running";
-    case v1::INTENT_STATE_DONE: return "done";
-    case v1::INTENT_STATE_CANCELLED: return "cancelled";
-    case v1::INTENT_STATE_NO_PROVIDERS: return "no providers";
-    case v1::INTENT_STATE_FAILED: return "failed";
-    case v1::INTENT_STATE_DEADLINE_EXCEEDED: return "deadline exceeded";
-    default: return "unknown";
+    case v1::INTENT_STATE_QUEUED:
+      return "queued";
+    case v1::INTENT_STATE_WAITING:
+      return "waiting";
+    case v1::INTENT_STATE_PARKED:
+      return "parked";
+    case v1::INTENT_STATE_RUNNING:
+      return "running";
+    case v1::INTENT_STATE_DONE:
+      return "done";
+    case v1::INTENT_STATE_CANCELLED:
+      return "cancelled";
+    case v1::INTENT_STATE_NO_PROVIDERS:
+      return "no providers";
+    case v1::INTENT_STATE_FAILED:
+      return "failed";
+    case v1::INTENT_STATE_DEADLINE_EXCEEDED:
+      return "deadline exceeded";
+    default:
+      return "unknown";
   }
 }
 
 std::string_view StateName(v1::TransferState state) {
   switch (static_cast<int>(state)) {
-    case v1::TRANSFER_STATE_WAITING: return "waiting";
-    case v1::TRANSFER_STATE_CONNECTING: return "connecting";
-    case v1::TRANSFER_STATE_REQUESTING: return "requesting";
-    case v1::TRANSFER_STATE_RECEIVING: return "receiving";
-    case v1::TRANSFER_STATE_VERIFYING: return "verifying";
-    case v1::TRANSFER_STATE_DONE: return "done";
-    case v1::TRANSFER_STATE_FAILED: return "failed";
-    case v1::TRANSFER_STATE_CANCELLED: return "cancelled";
-    default: return "unknown";
+    case v1::TRANSFER_STATE_WAITING:
+      return "waiting";
+    case v1::TRANSFER_STATE_CONNECTING:
+      return "connecting";
+    case v1::TRANSFER_STATE_REQUESTING:
+      return "requesting";
+    case v1::TRANSFER_STATE_RECEIVING:
+      return "receiving";
+    case v1::TRANSFER_STATE_VERIFYING:
+      return "verifying";
+    case v1::TRANSFER_STATE_DONE:
+      return "done";
+    case v1::TRANSFER_STATE_FAILED:
+      return "failed";
+    case v1::TRANSFER_STATE_CANCELLED:
+      return "cancelled";
+    default:
+      return "unknown";
   }
 }
 
 std::string ShownPercent(uint64_t part, uint64_t whole) {
   if (whole == 0) return "-";
-  return fmt::format("{} %", static_cast<uint64_t>(static_cast<double>(part) * 100 / static_cast<double>(whole)));
+  return fmt::format(
+      "{} %", static_cast<uint64_t>(static_cast<double>(part) * 100 / static_cast<double>(whole)));
 }
 
 std::string ShownAge(int64_t unix_ms) {

@@ -1,5 +1,5 @@
-// What blobctl prints: tables and sentences for people, JSON for programs. Text from outside is escaped before a terminal
-// sees it.
+// What blobctl prints: tables and sentences for people, JSON for programs. Text from outside is
+// escaped before a terminal sees it.
 #pragma once
 
 #include <google/protobuf/message.h>

@@ -36,15 +36,16 @@ ProgressLine::ProgressLine(bool enabled) : enabled_(enabled && isatty(STDERR_FIL
 
 ProgressLine::~ProgressLine() { Clear(); }
 
-std::string ProgressText(const std::string& what, uint64_t done, uint64_t total, const std::string& tail,
-                         size_t columns) {
+std::string ProgressText(const std::string& what, uint64_t done, uint64_t total,
+                         const std::string& tail, size_t columns) {
   std::string line = what;
   if (total > 0) {
     const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
     const std::string numbers =
         fmt::format(" {:3.0f} %  {} of {}", share * 100, FormatSize(done), FormatSize(total));
     // On a narrow terminal the bar goes first.
-    if (line.size() + 1 + kBarCells + 2 + numbers.size() + 2 + tail.size() <= columns) line += " " + Bar(share);
+    if (line.size() + 1 + kBarCells + 2 + numbers.size() + 2 + tail.size() <= columns)
+      line += " " + Bar(share);
     line += numbers;
   } else if (done > 0) {
     line += "  " + FormatSize(done);
@@ -58,17 +59,18 @@ void ProgressLine::Show(const v1::Intent& intent) {
   const uint64_t total = intent.total_bytes() != 0 ? intent.total_bytes() : intent.claimed_bytes();
   std::string tail;
   if (intent.state() == v1::INTENT_STATE_RUNNING) {
-    if (intent.total_blobs() > 1) tail += fmt::format("{}/{} blobs  ", intent.complete_blobs(), intent.total_blobs());
+    if (intent.total_blobs() > 1)
+      tail += fmt::format("{}/{} blobs  ", intent.complete_blobs(), intent.total_blobs());
     tail += FormatRate(intent.rate());
     if (intent.rate() > 0 && total > intent.verified_bytes()) {
       const double left = static_cast<double>(total - intent.verified_bytes()) / intent.rate();
       if (left < 1e6) tail += "  ETA " + FormatDuration(seconds(static_cast<int64_t>(left) + 1));
     }
   } else {
-    tail = std::string(StateName(intent.state()));
-    if (!intent.waits_for().empty()) tail += ": " + intent.waits_for();
+    tail = intent.waits_for().empty() ? std::string(StateName(intent.state())) : intent.waits_for();
   }
-  Draw(ProgressText(intent.kind().hash().substr(0, 10), intent.verified_bytes(), total, tail, Columns() - 1));
+  Draw(ProgressText(intent.kind().hash().substr(0, 10), intent.verified_bytes(), total, tail,
+                    Columns() - 1));
 }
 
 void ProgressLine::Show(const std::string& what, uint64_t done, uint64_t total) {

@@ -1,5 +1,5 @@
-// ProgressLine: one line on a terminal that is redrawn in place: a bar, bytes, rate and the time that is left. Where
-// stderr is no terminal it prints nothing.
+// ProgressLine: one line on a terminal that is redrawn in place: a bar, bytes, rate and the time
+// that is left. Where stderr is no terminal it prints nothing.
 //
 // Thread: one owner.
 #pragma once
@@ -32,7 +32,7 @@ class ProgressLine {
 };
 
 // Text of at most `columns` characters; `total` 0: not known.
-std::string ProgressText(const std::string& what, uint64_t done, uint64_t total, const std::string& tail,
-                         size_t columns);
+std::string ProgressText(const std::string& what, uint64_t done, uint64_t total,
+                         const std::string& tail, size_t columns);
 
 }  // namespace blobd::client

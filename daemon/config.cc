@@ -40,7 +40,8 @@ template <typename Place>
 Apply Number(int64_t low, int64_t high, Place place) {
   return [low, high, place](const toml::node& node, Config* config) {
     const auto value = node.value_exact<int64_t>();
-    if (!value || *value < low || *value > high) return Expected(fmt::format("a whole number from {} to {}", low, high));
+    if (!value || *value < low || *value > high)
+      return Expected(fmt::format("a whole number from {} to {}", low, high));
     place(*config, *value);
     return OkStatus();
   };
@@ -48,12 +49,15 @@ Apply Number(int64_t low, int64_t high, Place place) {
 
 template <typename Place>
 Apply Millis(int64_t low, int64_t high, Place place) {
-  return Number(low, high, [place](Config& config, int64_t value) { place(config) = milliseconds(value); });
+  return Number(low, high,
+                [place](Config& config, int64_t value) { place(config) = milliseconds(value); });
 }
 
 template <typename Place>
 Apply Limit(Place place) {
-  return Number(1, 1'000'000, [place](Config& config, int64_t value) { place(config) = static_cast<uint32_t>(value); });
+  return Number(1, 1'000'000, [place](Config& config, int64_t value) {
+    place(config) = static_cast<uint32_t>(value);
+  });
 }
 
 Status ApplyListen(const toml::node& node, Config* config) {
@@ -69,7 +73,8 @@ Status ApplyListen(const toml::node& node, Config* config) {
 
 Status ApplyLogLevel(const toml::node& node, Config* config) {
   const auto value = node.value_exact<std::string>();
-  if (!value || (", " + std::string(kLogLevels) + ",").find(", " + *value + ",") == std::string::npos) {
+  if (!value ||
+      (", " + std::string(kLogLevels) + ",").find(", " + *value + ",") == std::string::npos) {
     return Expected(fmt::format("one of {}", kLogLevels));
   }
   config->log_level = *value;
@@ -83,25 +88,37 @@ const std::map<std::string, Apply>& Keys() {
       {"socket_group", Text(&Config::socket_group)},
       {"listen", ApplyListen},
       {"log_level", ApplyLogLevel},
-      {"workers", Number(0, 256, [](Config& c, int64_t v) { c.workers = static_cast<uint32_t>(v); })},
-      {"drain_grace_ms", Millis(0, 600'000, [](Config& c) -> Duration& { return c.engine.drain_grace; })},
-      {"stall_timeout_ms", Millis(100, 600'000, [](Config& c) -> Duration& { return c.stall_timeout; })},
+      {"workers",
+       Number(0, 256, [](Config& c, int64_t v) { c.workers = static_cast<uint32_t>(v); })},
+      {"drain_grace_ms",
+       Millis(0, 600'000, [](Config& c) -> Duration& { return c.engine.drain_grace; })},
+      {"stall_timeout_ms",
+       Millis(100, 600'000, [](Config& c) -> Duration& { return c.stall_timeout; })},
       {"intents_per_uid",
-       Number(1, 100'000'000, [](Config& c, int64_t v) { c.engine.intents_per_uid = static_cast<size_t>(v); })},
-      {"limits.requests", Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.requests; })},
+       Number(1, 100'000'000,
+              [](Config& c, int64_t v) { c.engine.intents_per_uid = static_cast<size_t>(v); })},
+      {"limits.requests",
+       Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.requests; })},
       {"limits.requests_per_node",
        Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.requests_per_node; })},
-      {"limits.connections", Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.connections; })},
-      {"limits.dials_per_hash", Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.dials_per_hash; })},
+      {"limits.connections",
+       Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.connections; })},
+      {"limits.dials_per_hash",
+       Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.dials_per_hash; })},
       {"retry.initial_delay_ms",
-       Millis(1, 3'600'000, [](Config& c) -> Duration& { return c.engine.schedule.node_retry.initial_delay; })},
-      {"retry.retries", Number(0, 1000, [](Config& c, int64_t v) {
-         c.engine.schedule.node_retry.retries = static_cast<uint32_t>(v);
-       })},
-      {"retry.unreachable_first_ms",
-       Millis(1, 86'400'000, [](Config& c) -> Duration& { return c.engine.schedule.node_retry.unreachable_first; })},
+       Millis(1, 3'600'000,
+              [](Config& c) -> Duration& { return c.engine.schedule.node_retry.initial_delay; })},
+      {"retry.retries", Number(0, 1000,
+                               [](Config& c, int64_t v) {
+                                 c.engine.schedule.node_retry.retries = static_cast<uint32_t>(v);
+                               })},
+      {"retry.unreachable_first_ms", Millis(1, 86'400'000,
+                                            [](Config& c) -> Duration& {
+                                              return c.engine.schedule.node_retry.unreachable_first;
+                                            })},
       {"retry.unreachable_max_ms",
-       Millis(1, 86'400'000, [](Config& c) -> Duration& { return c.engine.schedule.node_retry.unreachable_max; })},
+       Millis(1, 86'400'000,
+              [](Config& c) -> Duration& { return c.engine.schedule.node_retry.unreachable_max; })},
   };
   return keys;
 }
@@ -110,7 +127,8 @@ Status At(const std::string& file, const toml::source_region& region, const std:
   return InvalidArgument("{}:{}: {}", file, region.begin.line, message);
 }
 
-Status ApplyTable(const toml::table& table, const std::string& prefix, const std::string& file, Config* config) {
+Status ApplyTable(const toml::table& table, const std::string& prefix, const std::string& file,
+                  Config* config) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
     if (const toml::table* inner = node.as_table()) {
@@ -140,7 +158,8 @@ Config DefaultConfig() {
   } else {
     const std::string home = FromEnv("HOME", "/");
     config.state_dir = FromEnv("XDG_STATE_HOME", home + "/.local/state") + "/blobd";
-    config.socket = FromEnv("XDG_RUNTIME_DIR", fmt::format("/run/user/{}", geteuid())) + "/blobd/blobd.sock";
+    config.socket =
+        FromEnv("XDG_RUNTIME_DIR", fmt::format("/run/user/{}", geteuid())) + "/blobd/blobd.sock";
   }
   // systemd's StateDirectory=.
   config.state_dir = FromEnv("STATE_DIRECTORY", config.state_dir);

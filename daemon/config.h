@@ -1,5 +1,6 @@
-// Config: what the daemon is told to do, from built-in defaults, a TOML file and the command line, in this order.
-// Unknown keys and bad values are errors with file, line and the valid range; nothing is guessed.
+// Config: what the daemon is told to do, from built-in defaults, a TOML file and the command line,
+// in this order. Unknown keys and bad values are errors with file, line and the valid range;
+// nothing is guessed.
 //
 // Values; any thread. Sizes and durations carry their unit in the key.
 #pragma once
@@ -25,7 +26,8 @@ struct Config {
   Duration stall_timeout = seconds(10);
 };
 
-// The defaults for this user: the system's places for root, the user's own ones (XDG) for anybody else.
+// The defaults for this user: the system's places for root, the user's own ones (XDG) for anybody
+// else.
 Config DefaultConfig();
 // The file that is read when none is named, whether it exists or not.
 std::string DefaultConfigFile();

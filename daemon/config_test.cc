@@ -29,7 +29,8 @@ TEST(Config, ErrorsNameFileLineAndRangeAndChangeNothing) {
   };
   const Case cases[] = {
       {"log_level = \"info\"\nlisten_on = 3\n", "a.toml:2: unknown key listen_on"},
-      {"[limits]\nrequests = 0\n", "a.toml:2: limits.requests: expected a whole number from 1 to 1000000"},
+      {"[limits]\nrequests = 0\n",
+       "a.toml:2: limits.requests: expected a whole number from 1 to 1000000"},
       {"[limits]\nrequests = \"many\"\n", "a.toml:2: limits.requests: expected a whole number"},
       {"listen = [\"localhost:80\"]\n", "a.toml:1: listen: expected a list with one address"},
       {"listen = []\n", "a.toml:1: listen: expected a list with one address"},

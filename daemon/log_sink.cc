@@ -29,27 +29,37 @@ LogLevel LevelOf(const std::string& name) {
 
 int SyslogPriority(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return LOG_DEBUG;
-    case LogLevel::kInfo: return LOG_INFO;
-    case LogLevel::kNotice: return LOG_NOTICE;
-    case LogLevel::kWarning: return LOG_WARNING;
-    case LogLevel::kError: return LOG_ERR;
+    case LogLevel::kDebug:
+      return LOG_DEBUG;
+    case LogLevel::kInfo:
+      return LOG_INFO;
+    case LogLevel::kNotice:
+      return LOG_NOTICE;
+    case LogLevel::kWarning:
+      return LOG_WARNING;
+    case LogLevel::kError:
+      return LOG_ERR;
   }
   return LOG_INFO;
 }
 
 spdlog::level::level_enum SpdlogLevel(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
     case LogLevel::kInfo:
-    case LogLevel::kNotice: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kNotice:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
 
-// systemd names the device and inode of the journal's stream; stderr may have been redirected since.
+// systemd names the device and inode of the journal's stream; stderr may have been redirected
+// since.
 bool StderrIsTheJournal() {
   const char* stream = std::getenv("JOURNAL_STREAM");
   struct stat info {};
@@ -61,7 +71,9 @@ bool StderrIsTheJournal() {
 
 class LogSink::Output {
  public:
-  Output() : journal_(StderrIsTheJournal()), logger_("blobd", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+  Output()
+      : journal_(StderrIsTheJournal()),
+        logger_("blobd", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
     logger_.set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %-7l %v");
     logger_.set_level(spdlog::level::debug);
     logger_.flush_on(spdlog::level::debug);
@@ -79,11 +91,13 @@ class LogSink::Output {
 
  private:
   static void ToJournal(LogLevel level, const LogFields& fields, const std::string& message) {
-    std::vector<std::string> entries = {"MESSAGE=" + message, fmt::format("PRIORITY={}", SyslogPriority(level)),
+    std::vector<std::string> entries = {"MESSAGE=" + message,
+                                        fmt::format("PRIORITY={}", SyslogPriority(level)),
                                         "SYSLOG_IDENTIFIER=blobd"};
     if (fields.hash) entries.push_back("BLOBD_HASH=" + fields.hash->ToHex());
     if (fields.intent) entries.push_back(fmt::format("BLOBD_INTENT={}", fields.intent->value));
-    if (fields.transfer) entries.push_back(fmt::format("BLOBD_TRANSFER={}", fields.transfer->value));
+    if (fields.transfer)
+      entries.push_back(fmt::format("BLOBD_TRANSFER={}", fields.transfer->value));
     if (fields.provider) {
       const bool node = std::holds_alternative<NodeId>(*fields.provider);
       entries.push_back((node ? "BLOBD_NODE=" : "BLOBD_MIRROR=") + ToString(*fields.provider));
@@ -97,7 +111,8 @@ class LogSink::Output {
   spdlog::logger logger_;
 };
 
-LogSink::LogSink(const std::string& level) : lowest_(LevelOf(level)), output_(std::make_unique<Output>()) {}
+LogSink::LogSink(const std::string& level)
+    : lowest_(LevelOf(level)), output_(std::make_unique<Output>()) {}
 LogSink::~LogSink() = default;
 
 void LogSink::Write(LogLevel level, const LogFields& fields, std::string_view message) {

@@ -1,4 +1,5 @@
-// LogSink: delivers the engine's lines, to the journal with structured fields when systemd listens, else to stderr.
+// LogSink: delivers the engine's lines, to the journal with structured fields when systemd listens,
+// else to stderr.
 //
 // Thread: any (the log library locks).
 #pragma once
@@ -16,7 +17,8 @@ class LogSink final : public engine::EventLog {
   explicit LogSink(const std::string& level);
   ~LogSink() override;
 
-  void Write(engine::LogLevel level, const engine::LogFields& fields, std::string_view message) override;
+  void Write(engine::LogLevel level, const engine::LogFields& fields,
+             std::string_view message) override;
   // A line without fields.
   void Write(engine::LogLevel level, std::string_view message) { Write(level, {}, message); }
 

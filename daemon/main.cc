@@ -42,7 +42,9 @@ StatusOr<Config> MakeConfig(const Arguments& arguments) {
   if (arguments.log_level) config.log_level = *arguments.log_level;
   if (arguments.listen) {
     const auto address = SocketAddress::Parse(*arguments.listen);
-    if (!address) return InvalidArgument("--listen: \"{}\" is no address: IP:PORT or [IPV6]:PORT", *arguments.listen);
+    if (!address)
+      return InvalidArgument("--listen: \"{}\" is no address: IP:PORT or [IPV6]:PORT",
+                             *arguments.listen);
     config.listen = *address;
   }
   return config;
@@ -76,10 +78,13 @@ int main(int argc, char** argv) {
   using blobd::daemon::Arguments;
   CLI::App app{"The machine's download daemon for immutable content. Runs in the foreground."};
   Arguments arguments;
-  app.add_option("--config", arguments.config_file, "Read this file instead of the default one")->type_name("FILE");
-  app.add_option("--state-dir", arguments.state_dir, "Where blobs and databases are kept")->type_name("DIR");
+  app.add_option("--config", arguments.config_file, "Read this file instead of the default one")
+      ->type_name("FILE");
+  app.add_option("--state-dir", arguments.state_dir, "Where blobs and databases are kept")
+      ->type_name("DIR");
   app.add_option("--socket", arguments.socket, "The Unix socket to serve on")->type_name("PATH");
-  app.add_option("--listen", arguments.listen, "The UDP address for QUIC; port 0: any")->type_name("IP:PORT");
+  app.add_option("--listen", arguments.listen, "The UDP address for QUIC; port 0: any")
+      ->type_name("IP:PORT");
   app.add_option("--log-level", arguments.log_level, "Leave out what matters less than this")
       ->check(CLI::IsMember({"debug", "info", "notice", "warning", "error"}))
       ->type_name("LEVEL");

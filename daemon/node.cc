@@ -25,7 +25,8 @@ using engine::LogLevel;
 // How long calls may go on after everything else has been drained.
 constexpr Duration kRpcGrace = milliseconds(500);
 
-// gRPC's descriptors take numbers of their own, transfers hold files open: take what the system allows.
+// gRPC's descriptors take numbers of their own, transfers hold files open: take what the system
+// allows.
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -60,14 +61,18 @@ Status Node::OpenParts() {
   BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
   file_system_ = std::make_unique<store::RealFileSystem>();
   workers_ = std::make_unique<loop::WorkerPool>(WorkerCount(config_.workers));
-  BLOBD_ASSIGN_OR_RETURN(registry_, registry::SqliteRegistry::Open(state_dir_.File("registry.db"), *control_, {}));
+  BLOBD_ASSIGN_OR_RETURN(
+      registry_, registry::SqliteRegistry::Open(state_dir_.File("registry.db"), *control_, {}));
   const store::DiskStore::Options store_options;
-  BLOBD_ASSIGN_OR_RETURN(store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
+  BLOBD_ASSIGN_OR_RETURN(
+      store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
 
-  BLOBD_ASSIGN_OR_RETURN(const quic::Identity identity, quic::Identity::LoadOrCreate(state_dir_.File("node.key")));
+  BLOBD_ASSIGN_OR_RETURN(const quic::Identity identity,
+                         quic::Identity::LoadOrCreate(state_dir_.File("node.key")));
   quic::EndpointOptions endpoint_options;
   endpoint_options.listen = config_.listen;
-  BLOBD_ASSIGN_OR_RETURN(auto endpoint, quic::Endpoint::Open(*network_loop_, identity, endpoint_options));
+  BLOBD_ASSIGN_OR_RETURN(auto endpoint,
+                         quic::Endpoint::Open(*network_loop_, identity, endpoint_options));
   identity_.version = kVersion;
   identity_.node_id = identity.node_id();
   identity_.listen_addresses = {endpoint->local_address().ToString()};
@@ -75,8 +80,8 @@ Status Node::OpenParts() {
   identity_.state_directory = state_dir_.path();
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   network_ = std::make_unique<transfer::QuicNetwork>(
-      transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()}, std::move(endpoint),
-      transfer::QuicNetworkOptions{config_.stall_timeout});
+      transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
+      std::move(endpoint), transfer::QuicNetworkOptions{config_.stall_timeout});
 
   engine::EngineOptions engine_options = config_.engine;
   engine_options.schedule.self = identity.node_id();
@@ -118,7 +123,8 @@ void Node::OnSignal() {
   signalfd_siginfo info{};
   while (read(signal_fd_, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      log_.Write(LogLevel::kNotice, "SIGHUP: the configuration is read at start only; restart to apply changes");
+      log_.Write(LogLevel::kNotice,
+                 "SIGHUP: the configuration is read at start only; restart to apply changes");
     } else if (stopping_) {
       log_.Write(LogLevel::kWarning, "stopped by a second signal");
       _exit(1);
@@ -142,16 +148,16 @@ Status Node::Run() {
 }
 
 void Node::Serve() {
-  auto server = rpc::Server::Start({*engine_, *store_, *workers_, *control_}, identity_, std::exchange(listening_, -1),
-                                   rpc::PeerLimits{});
+  auto server = rpc::Server::Start({*engine_, *store_, *workers_, *control_}, identity_,
+                                   std::exchange(listening_, -1), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();
   }
   server_ = *std::move(server);
-  log_.Write(LogLevel::kNotice,
-             fmt::format("blobd {} is ready: node {}, UDP {}, socket {}", kVersion, identity_.node_id.ToHex(),
-                         identity_.listen_addresses.front(), config_.socket));
+  log_.Write(LogLevel::kNotice, fmt::format("blobd {} is ready: node {}, UDP {}, socket {}",
+                                            kVersion, identity_.node_id.ToHex(),
+                                            identity_.listen_addresses.front(), config_.socket));
   sd_notifyf(0, "READY=1\nSTATUS=Serving as node %s", identity_.node_id.ToHex().c_str());
 }
 
@@ -162,7 +168,8 @@ void Node::BeginShutdown() {
   engine_->Drain([this] { StopServing(); });
 }
 
-// gRPC's shutdown waits for its calls, and these need the control loop: so it happens on a thread of its own.
+// gRPC's shutdown waits for its calls, and these need the control loop: so it happens on a thread
+// of its own.
 void Node::StopServing() {
   shutdown_thread_ = std::thread([this] {
     if (server_ != nullptr) server_->Shutdown(kRpcGrace);

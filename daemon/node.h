@@ -1,4 +1,5 @@
-// Node: the whole daemon, wired by hand: loops, workers, store, registry, network, engine, API. main.cc makes one.
+// Node: the whole daemon, wired by hand: loops, workers, store, registry, network, engine, API.
+// main.cc makes one.
 //
 // Thread: made, run and destroyed on the main thread, whose loop is the control loop.
 #pragma once

@@ -13,9 +13,11 @@ namespace blobd::daemon {
 namespace {
 
 Status MakeDirectories(const std::string& path) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
-    if (mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST) return ErrnoStatus(errno, "mkdir " + parent);
+    if (mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST)
+      return ErrnoStatus(errno, "mkdir " + parent);
   }
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, "mkdir " + path);
   return OkStatus();
@@ -38,13 +40,16 @@ StatusOr<StateDir> StateDir::Lock(const std::string& path) {
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     close(fd);
-    if (error == EWOULDBLOCK) return FailedPrecondition("another blobd uses {}; stop it, or name another --state-dir", path);
+    if (error == EWOULDBLOCK)
+      return FailedPrecondition("another blobd uses {}; stop it, or name another --state-dir",
+                                path);
     return ErrnoStatus(error, "lock " + file);
   }
   return StateDir(path, fd);
 }
 
-StateDir::StateDir(StateDir&& other) noexcept : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+StateDir::StateDir(StateDir&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
 
 StateDir::~StateDir() {
   if (lock_ >= 0) close(lock_);
@@ -65,7 +70,8 @@ std::string StateDir::CheckMachineId() const {
     return written ? "" : "could not write " + file;
   }
   return fmt::format(
-      "the node key in {} was made on another machine: if this is a copy of that machine's disk, stop blobd and remove "
+      "the node key in {} was made on another machine: if this is a copy of that machine's disk, "
+      "stop blobd and remove "
       "node.key and node.machine-id here, or both machines share one identity",
       path_);
 }

@@ -1,7 +1,9 @@
-// StateDir: the directory that belongs to one daemon at a time: LOCK, node.key, machine-id and what the rooms keep.
+// StateDir: the directory that belongs to one daemon at a time: LOCK, node.key, machine-id and what
+// the rooms keep.
 //
 // Ownership: holds the lock until it goes away.
-// Errors: kFailedPrecondition: another daemon has it. kPermissionDenied, kNotFound as the file system says.
+// Errors: kFailedPrecondition: another daemon has it. kPermissionDenied, kNotFound as the file
+//         system says.
 #pragma once
 
 #include <string>
@@ -21,8 +23,9 @@ class StateDir {
   const std::string& path() const { return path_; }
   std::string File(const std::string& name) const { return path_ + "/" + name; }
 
-  // The id of the machine on which the node key was made stands beside the key. Returns a warning if it is another one
-  // now (a cloned image: two machines with one identity), else an empty text. Writes the id if there is none yet.
+  // The id of the machine on which the node key was made stands beside the key. Returns a warning
+  // if it is another one now (a cloned image: two machines with one identity), else an empty text.
+  // Writes the id if there is none yet.
   std::string CheckMachineId() const;
 
  private:

@@ -86,7 +86,9 @@ def main():
             print("No network namespace of our own here: running on the machine's network.")
     suite = load(options.paths, options.k)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Reporter).run(suite)
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    # A test that fails in its body and again in its tearDown has failed once.
+    unhappy = [getattr(test, "test_case", test) for test, _ in result.failures + result.errors]
+    failed = len({test.id() for test in unhappy + result.unexpectedSuccesses})
     if options.report:
         counts = {"passed": result.passed, "failed": failed, "skipped": len(result.skipped)}
         options.report.write_text(json.dumps(counts) + "\n", encoding="utf-8")

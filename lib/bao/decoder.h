@@ -27,10 +27,10 @@
 #include <span>
 #include <vector>
 
-#include "wire/chunk_ranges.h"
 #include "bao/tree_walk.h"
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "wire/chunk_ranges.h"
 
 namespace blobd::bao {
 

@@ -178,7 +178,8 @@ TEST(DecoderTest, NoLimitOfItsOwnBeyondTheTrees) {
 
 TEST(DecoderTest, EmptyBlobIsABareHeader) {
   const NaiveBlob blob{Bytes()};
-  for (const wire::ChunkRanges& wanted : {wire::ChunkRanges::All(), wire::ChunkRanges::LastChunk()}) {
+  for (const wire::ChunkRanges& wanted :
+       {wire::ChunkRanges::All(), wire::ChunkRanges::LastChunk()}) {
     Decoder decoder(blob.hash(), wanted, kLimit);
     TruthSink sink(blob);
     EXPECT_EQ(decoder.Feed(Bytes(9), sink), 8u);

@@ -16,7 +16,8 @@ void WriteLittleEndian(uint64_t value, MutableBytes out) {
 
 }  // namespace
 
-Encoder::Encoder(const Hash& root, uint64_t size, const wire::ChunkRanges& wanted, BlobSource& source)
+Encoder::Encoder(const Hash& root, uint64_t size, const wire::ChunkRanges& wanted,
+                 BlobSource& source)
     : source_(source) {
   if (wanted.empty()) {
     header_sent_ = true;

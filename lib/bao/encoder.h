@@ -13,11 +13,11 @@
 #include <cstdint>
 #include <optional>
 
-#include "wire/chunk_ranges.h"
 #include "bao/tree_walk.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "wire/chunk_ranges.h"
 
 namespace blobd::bao {
 

@@ -64,8 +64,8 @@ TEST(EncoderTest, StopsAtWhatIsNotHeld) {
     RangeSet held(Range{rng.Below(11), 11});
     held.Remove({rng.Below(11), rng.Below(12)});
     const wire::ChunkRanges wanted = RandomSelection(blob.chunk_count(), rng);
-    SCOPED_TRACE(
-        fmt::format("run {}, held {}, wanted {}", run, held.ToString(), wanted.chunks().ToString()));
+    SCOPED_TRACE(fmt::format("run {}, held {}, wanted {}", run, held.ToString(),
+                             wanted.chunks().ToString()));
     const Bytes whole = blob.Response(wanted);
     NaiveSource source(blob, held);
     Encoder encoder(blob.hash(), blob.size(), wanted, source);

@@ -14,11 +14,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "wire/chunk_ranges.h"
 #include "bao/tree.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/range_set.h"
+#include "wire/chunk_ranges.h"
 
 namespace blobd::bao {
 

@@ -70,7 +70,8 @@ std::vector<Target> TargetsOf(const json& request) {
   std::vector<Target> targets;
   for (size_t i = 0; i <= children; ++i) {
     if (i >= ranges.size() && !(repeats && !ranges.empty())) break;
-    const wire::ChunkRanges wanted = vectors::RangesOf(i < ranges.size() ? ranges[i] : ranges.back());
+    const wire::ChunkRanges wanted =
+        vectors::RangesOf(i < ranges.size() ? ranges[i] : ranges.back());
     if (wanted.empty()) continue;
     Hash hash = root;
     if (i > 0)

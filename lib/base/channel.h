@@ -1,13 +1,15 @@
-// Channel: a bounded queue of moved values between threads, with a small local backlog on the sender's side
-// (design/transfers.md, "Back-pressure between parts of the daemon").
+// Channel: a bounded queue of moved values between threads, with a small local backlog on the
+// sender's side (design/transfers.md, "Back-pressure between parts of the daemon").
 //
-// A value that finds the channel full goes into the backlog; from then on everything goes behind it, so order is
-// kept. The consumer's progress moves backlog into the channel. A backlog at its cap is a stall: the value is
-// refused and the one who stalls pays (the caller of Send decides how). A cap of 0 means no backlog: a full
-// channel is a stall at once. Closed is told apart from full.
+// A value that finds the channel full goes into the backlog; from then on everything goes behind
+// it, so order is kept. The consumer's progress moves backlog into the channel. A backlog at its
+// cap is a stall: the value is refused and the one who stalls pays (the caller of Send decides
+// how). A cap of 0 means no backlog: a full channel is a stall at once. Closed is told apart from
+// full.
 //
 // Thread:    any thread may send, receive or close. The wake executor is where the consumer runs.
-// Ownership: values are moved in and out; what is left when the channel goes away is destroyed with it.
+// Ownership: values are moved in and out; what is left when the channel goes away is destroyed with
+//            it.
 #pragma once
 
 #include <cstddef>
@@ -26,9 +28,9 @@ namespace blobd {
 enum class SendOutcome { kSent, kBacklogged, kStalled, kClosed };
 
 struct ChannelStats {
-  size_t depth = 0;      // values in the channel
-  size_t backlog = 0;    // values behind it
-  uint64_t stalls = 0;   // values refused because the backlog was at its cap
+  size_t depth = 0;     // values in the channel
+  size_t backlog = 0;   // values behind it
+  uint64_t stalls = 0;  // values refused because the backlog was at its cap
 };
 
 template <typename T>
@@ -41,8 +43,8 @@ class Channel {
 
   explicit Channel(Options options) : options_(options) { BLOBD_CHECK(options.capacity > 0); }
 
-  // `wake` is posted to `consumer` when the channel goes from empty to not empty, and when it is closed; wake-ups
-  // coalesce. Set once, before the first Send.
+  // `wake` is posted to `consumer` when the channel goes from empty to not empty, and when it is
+  // closed; wake-ups coalesce. Set once, before the first Send.
   void SetConsumer(Executor* consumer, std::shared_ptr<UniqueFunction<void()>> wake) {
     const MutexLock lock(mutex_);
     consumer_ = consumer;
@@ -65,7 +67,8 @@ class Channel {
     return SendOutcome::kBacklogged;
   }
 
-  // The oldest value, or nullopt when there is none now. After Close, what was sent before still comes.
+  // The oldest value, or nullopt when there is none now. After Close, what was sent before still
+  // comes.
   std::optional<T> Receive() {
     const MutexLock lock(mutex_);
     if (values_.empty()) return std::nullopt;

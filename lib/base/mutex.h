@@ -1,5 +1,6 @@
-// Mutex: std::mutex with annotations that clang's thread-safety analysis checks (-Wthread-safety); g++ ignores them.
-// Locks live in base channels, in loop and in rpc only: elsewhere state has one owner.
+// Mutex: std::mutex with annotations that clang's thread-safety analysis checks (-Wthread-safety);
+// g++ ignores them. Locks live in base channels, in loop and in rpc only: elsewhere state has one
+// owner.
 #pragma once
 
 #include <condition_variable>
@@ -21,7 +22,9 @@ class ABSL_LOCKABLE Mutex {
 // Holds a Mutex for as long as it lives.
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) { mutex_.lock(); }
+  explicit MutexLock(Mutex& mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) {
+    mutex_.lock();
+  }
   ~MutexLock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;

@@ -1,4 +1,5 @@
-// ProviderId: something that may have a hash. A node is named by its public key, a mirror by its URL.
+// ProviderId: something that may have a hash. A node is named by its public key, a mirror by its
+// URL.
 #pragma once
 
 #include <compare>

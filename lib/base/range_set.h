@@ -1,8 +1,8 @@
-// RangeSet: a set of uint64 numbers (chunks, chunk groups or bytes; the owner says which) as sorted, disjoint,
-// non-touching half-open ranges. The end kOpenEnd stands for "without end".
+// RangeSet: a set of uint64 numbers (chunks, chunk groups or bytes; the owner says which) as
+// sorted, disjoint, non-touching half-open ranges. The end kOpenEnd stands for "without end".
 //
-// Value type. Cost: union, difference and intersection are linear in the ranges of both; Insert and Remove are
-// logarithmic plus the ranges they merge.
+// Value type. Cost: union, difference and intersection are linear in the ranges of both; Insert and
+// Remove are logarithmic plus the ranges they merge.
 #pragma once
 
 #include <compare>
@@ -39,8 +39,8 @@ class RangeSet {
   bool empty() const { return ranges_.empty(); }
   bool is_open_ended() const { return !ranges_.empty() && ranges_.back().end == kOpenEnd; }
   bool Contains(uint64_t value) const;
-  bool ContainsAll(Range range) const;   // true for an empty range
-  bool Intersects(Range range) const;    // false for an empty range
+  bool ContainsAll(Range range) const;  // true for an empty range
+  bool Intersects(Range range) const;   // false for an empty range
   // How many numbers are in the set; saturates at kOpenEnd when it has no end.
   uint64_t Count() const;
   // The members of `within`.

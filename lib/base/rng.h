@@ -1,5 +1,6 @@
-// Rng: a small seeded generator (xoshiro256**, seeded by splitmix64; Blackman and Vigna, "Scrambled linear
-// pseudorandom number generators", 2018). Same seed, same numbers, on every machine. Not for secrets.
+// Rng: a small seeded generator (xoshiro256**, seeded by splitmix64; Blackman and Vigna, "Scrambled
+// linear pseudorandom number generators", 2018). Same seed, same numbers, on every machine. Not for
+// secrets.
 //
 // Thread: one owner.
 #pragma once

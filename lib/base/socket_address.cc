@@ -86,7 +86,8 @@ std::array<uint8_t, 4> SocketAddress::ip4() const {
 
 bool SocketAddress::is_loopback() const {
   if (is_v4()) return ip_[12] == 127;
-  return std::all_of(ip_.begin(), ip_.begin() + 15, [](uint8_t b) { return b == 0; }) && ip_[15] == 1;
+  return std::all_of(ip_.begin(), ip_.begin() + 15, [](uint8_t b) { return b == 0; }) &&
+         ip_[15] == 1;
 }
 
 bool SocketAddress::is_link_local() const {

@@ -1,5 +1,6 @@
 // SocketAddress: an IPv4 or IPv6 address with a port, in canonical form (IPv4-mapped IPv6 is IPv4).
-// No scope and no flow label: an address that needs them (link-local) is not one we can give to others.
+// No scope and no flow label: an address that needs them (link-local) is not one we can give to
+// others.
 #pragma once
 
 #include <array>
@@ -36,7 +37,8 @@ class SocketAddress {
   bool is_unspecified() const;
   bool is_multicast() const;
 
-  // Writes an AF_INET6 address, IPv4 as mapped, as a dual-stack socket wants it. Returns its length.
+  // Writes an AF_INET6 address, IPv4 as mapped, as a dual-stack socket wants it. Returns its
+  // length.
   uint32_t ToSockaddr6(sockaddr_storage* out) const;
   std::string ToString() const;
 
@@ -53,6 +55,6 @@ template <>
 struct std::hash<blobd::SocketAddress> {
   size_t operator()(const blobd::SocketAddress& address) const noexcept {
     const std::string_view ip(reinterpret_cast<const char*>(address.ip16().data()), 16);
-    return std::hash<std::string_view>{}(ip) * 31 + address.port();
+    return std::hash<std::string_view>{}(ip)*31 + address.port();
   }
 };

@@ -12,8 +12,9 @@ TEST(SocketAddress, ParsesAndPrints) {
     ASSERT_TRUE(address) << text;
     EXPECT_EQ(address->ToString(), text);
   }
-  for (const char* text : {"", ":1", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3:4", "::1:80",
-                           "[::1]", "[1.2.3.4]:5", "host:80", "1.2.3.4:8 ", "[fe80::1%lo]:1", "1.2.3.4:-1"}) {
+  for (const char* text :
+       {"", ":1", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3:4", "::1:80", "[::1]",
+        "[1.2.3.4]:5", "host:80", "1.2.3.4:8 ", "[fe80::1%lo]:1", "1.2.3.4:-1"}) {
     EXPECT_FALSE(SocketAddress::Parse(text)) << text;
   }
 }

@@ -9,17 +9,23 @@ namespace {
 StatusCode CodeOf(int error) {
   switch (error) {
     case ENOSPC:
-    case EDQUOT: return StatusCode::kResourceExhausted;
-    case ENOENT: return StatusCode::kNotFound;
-    case EEXIST: return StatusCode::kAlreadyExists;
+    case EDQUOT:
+      return StatusCode::kResourceExhausted;
+    case ENOENT:
+      return StatusCode::kNotFound;
+    case EEXIST:
+      return StatusCode::kAlreadyExists;
     case EACCES:
     case EPERM:
-    case EROFS: return StatusCode::kPermissionDenied;
+    case EROFS:
+      return StatusCode::kPermissionDenied;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
-    case EAGAIN: return StatusCode::kUnavailable;
-    default: return StatusCode::kInternal;
+    case EAGAIN:
+      return StatusCode::kUnavailable;
+    default:
+      return StatusCode::kInternal;
   }
 }
 

@@ -1,5 +1,5 @@
-// Status and StatusOr at the boundaries of rooms. Abseil's classes carry code and message; since Debian's
-// Abseil has a string_view of its own, messages are built here from format strings.
+// Status and StatusOr at the boundaries of rooms. Abseil's classes carry code and message; since
+// Debian's Abseil has a string_view of its own, messages are built here from format strings.
 #pragma once
 
 #include <fmt/format.h>
@@ -22,17 +22,16 @@ inline Status MakeStatus(StatusCode code, std::string_view message) {
   return Status(code, absl::string_view(message.data(), message.size()));
 }
 template <typename... Args>
-Status MakeStatus(StatusCode code, fmt::format_string<Args...> format, Args&&... args)
-  requires(sizeof...(Args) > 0)
-{
+Status MakeStatus(StatusCode code, fmt::format_string<Args...> format,
+                  Args&&... args) requires(sizeof...(Args) > 0) {
   return MakeStatus(code, std::string_view(fmt::format(format, std::forward<Args>(args)...)));
 }
 
 // InvalidArgument("port {} is out of range", port) and the like.
-#define BLOBD_STATUS_MAKER(Name, kCode)                                 \
-  template <typename... Args>                                           \
-  Status Name(fmt::format_string<Args...> format, Args&&... args) {     \
-    return MakeStatus(StatusCode::kCode,                                \
+#define BLOBD_STATUS_MAKER(Name, kCode)                                                    \
+  template <typename... Args>                                                              \
+  Status Name(fmt::format_string<Args...> format, Args&&... args) {                        \
+    return MakeStatus(StatusCode::kCode,                                                   \
                       std::string_view(fmt::format(format, std::forward<Args>(args)...))); \
   }
 BLOBD_STATUS_MAKER(InvalidArgument, kInvalidArgument)
@@ -50,9 +49,9 @@ BLOBD_STATUS_MAKER(Aborted, kAborted)
 BLOBD_STATUS_MAKER(Internal, kInternal)
 #undef BLOBD_STATUS_MAKER
 
-// The status of a failed system call: `what` says what was tried ("open /x"). Out of space and quota become
-// kResourceExhausted, a missing file kNotFound, an existing one kAlreadyExists, access kPermissionDenied,
-// out of descriptors or memory kUnavailable, anything else kInternal.
+// The status of a failed system call: `what` says what was tried ("open /x"). Out of space and
+// quota become kResourceExhausted, a missing file kNotFound, an existing one kAlreadyExists, access
+// kPermissionDenied, out of descriptors or memory kUnavailable, anything else kInternal.
 Status ErrnoStatus(int error, std::string_view what);
 
 inline std::string Message(const Status& status) {
@@ -63,8 +62,8 @@ Status Annotate(const Status& status, std::string_view context);
 
 }  // namespace blobd
 
-#define BLOBD_RETURN_IF_ERROR(expression)                    \
-  do {                                                       \
+#define BLOBD_RETURN_IF_ERROR(expression)                                                    \
+  do {                                                                                       \
     if (::absl::Status blobd_status = (expression); !blobd_status.ok()) return blobd_status; \
   } while (false)
 

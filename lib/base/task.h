@@ -1,5 +1,6 @@
-// UniqueFunction: a callable that is moved, not copied, so that it may own what it needs (std::function wants
-// copies; std::move_only_function is C++23). Task: one posted piece of work. Executor: where it runs.
+// UniqueFunction: a callable that is moved, not copied, so that it may own what it needs
+// (std::function wants copies; std::move_only_function is C++23). Task: one posted piece of work.
+// Executor: where it runs.
 #pragma once
 
 #include <memory>
@@ -19,9 +20,9 @@ class UniqueFunction<Result(Args...)> {
   UniqueFunction() = default;
   UniqueFunction(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): like std::function
   template <typename F>
-    requires(!std::is_same_v<std::decay_t<F>, UniqueFunction> &&
-             std::is_invocable_r_v<Result, F&, Args...>)
-  UniqueFunction(F&& f)  // NOLINT(google-explicit-constructor): like std::function
+  requires(!std::is_same_v<std::decay_t<F>, UniqueFunction> &&
+           std::is_invocable_r_v<Result, F&, Args...>)
+      UniqueFunction(F&& f)  // NOLINT(google-explicit-constructor): like std::function
       : callable_(std::make_unique<Holder<std::decay_t<F>>>(std::forward<F>(f))) {}
 
   explicit operator bool() const { return callable_ != nullptr; }
@@ -48,8 +49,9 @@ class UniqueFunction<Result(Args...)> {
 
 using Task = UniqueFunction<void()>;
 
-// Runs tasks one after the other, in the order posted. Post may be called from any thread, never blocks and
-// never runs the task before it returns. Tasks still queued when the executor ends are destroyed unrun.
+// Runs tasks one after the other, in the order posted. Post may be called from any thread, never
+// blocks and never runs the task before it returns. Tasks still queued when the executor ends are
+// destroyed unrun.
 class Executor {
  public:
   virtual ~Executor() = default;

@@ -1,5 +1,5 @@
-// Time as values. Inside, time is monotonic (Instant); deadlines, bans and waits that must outlive the
-// process are wall time and are converted when they are loaded. Only Clock reads a clock.
+// Time as values. Inside, time is monotonic (Instant); deadlines, bans and waits that must outlive
+// the process are wall time and are converted when they are loaded. Only Clock reads a clock.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,9 @@ struct Instant {
     return Instant{a.since_epoch + d};
   }
   friend constexpr Instant operator-(Instant a, Duration d) { return Instant{a.since_epoch - d}; }
-  friend constexpr Duration operator-(Instant a, Instant b) { return a.since_epoch - b.since_epoch; }
+  friend constexpr Duration operator-(Instant a, Instant b) {
+    return a.since_epoch - b.since_epoch;
+  }
 };
 
 // Milliseconds since 1970, as stored in databases and sent in messages. 0 stands for "none".

@@ -1,5 +1,5 @@
-// Timers: what a state machine's driver needs of a loop besides posting: the time, and to be called at a time.
-// Implemented by loop::Loop, and by virtual time in simulations.
+// Timers: what a state machine's driver needs of a loop besides posting: the time, and to be called
+// at a time. Implemented by loop::Loop, and by virtual time in simulations.
 //
 // Thread: the loop's.
 #pragma once

@@ -28,7 +28,8 @@ std::string Scaled(double value, double step, const std::array<std::string_view,
 }  // namespace
 
 std::string FormatSize(uint64_t bytes) {
-  static constexpr std::array<std::string_view, 6> kNames = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  static constexpr std::array<std::string_view, 6> kNames = {"B",   "KiB", "MiB",
+                                                             "GiB", "TiB", "PiB"};
   return Scaled(static_cast<double>(bytes), 1024, kNames);
 }
 

@@ -19,25 +19,34 @@ constexpr uint64_t kMaxRootSize = (wire::kMaxCollectionFiles + 1) * 32;
 // Reads a whole complete blob of at most `max_size` bytes.
 void ReadWhole(store::BlobStore& store, Executor& strand, const Hash& hash, uint64_t max_size,
                UniqueFunction<void(StatusOr<Bytes>)> done) {
-  store.OpenReader(hash, strand,
-                   [hash, max_size, done = std::move(done)](StatusOr<std::shared_ptr<BlobReader>> reader) mutable {
-                     if (!reader.ok()) return done(reader.status());
-                     const BlobInfo& info = (*reader)->info();
-                     if (info.state != BlobState::kComplete) return done(NotFound("{} is not complete here", hash.ToHex()));
-                     if (info.size > max_size) {
-                       return done(FailedPrecondition("{} is no collection: it has {} bytes", hash.ToHex(), info.size));
-                     }
-                     Bytes content(info.size);
-                     if (const Status status = (*reader)->ReadAt(0, content); !status.ok()) return done(status);
-                     done(std::move(content));
-                   });
+  const auto read = [hash,
+                     max_size](StatusOr<std::shared_ptr<BlobReader>> reader) -> StatusOr<Bytes> {
+    if (!reader.ok()) return reader.status();
+    const BlobInfo& info = (*reader)->info();
+    if (info.state != BlobState::kComplete) {
+      return NotFound("{} is not complete here", hash.ToHex());
+    }
+    if (info.size > max_size) {
+      return FailedPrecondition("{} is no collection: it has {} bytes", hash.ToHex(), info.size);
+    }
+    Bytes content(info.size);
+    BLOBD_RETURN_IF_ERROR((*reader)->ReadAt(0, content));
+    return content;
+  };
+  store.OpenReader(
+      hash, strand,
+      [read, done = std::move(done)](StatusOr<std::shared_ptr<BlobReader>> reader) mutable {
+        done(read(std::move(reader)));
+      });
 }
 
-// Fills in the sizes of entries, a window of look-ups at a time; every one must be complete if `complete`.
+// Fills in the sizes of entries, a window of look-ups at a time; every one must be complete if
+// `complete`.
 class SizeFinder : public std::enable_shared_from_this<SizeFinder> {
  public:
-  SizeFinder(store::BlobStore& store, std::shared_ptr<Executor> strand, std::vector<CollectionEntry> entries,
-             bool complete, UniqueFunction<void(StatusOr<std::vector<CollectionEntry>>)> done)
+  SizeFinder(store::BlobStore& store, std::shared_ptr<Executor> strand,
+             std::vector<CollectionEntry> entries, bool complete,
+             UniqueFunction<void(StatusOr<std::vector<CollectionEntry>>)> done)
       : store_(store),
         strand_(std::move(strand)),
         entries_(std::move(entries)),
@@ -48,9 +57,10 @@ class SizeFinder : public std::enable_shared_from_this<SizeFinder> {
     if (answered_ == entries_.size()) return done_(std::move(entries_));
     while (asked_ < entries_.size() && asked_ - answered_ < kWindow) {
       const size_t index = asked_++;
-      store_.Lookup(entries_[index].hash, *strand_, [self = shared_from_this(), index](StatusOr<BlobInfo> info) {
-        self->OnInfo(index, info);
-      });
+      store_.Lookup(entries_[index].hash, *strand_,
+                    [self = shared_from_this(), index](StatusOr<BlobInfo> info) {
+                      self->OnInfo(index, info);
+                    });
     }
   }
 
@@ -82,82 +92,134 @@ class SizeFinder : public std::enable_shared_from_this<SizeFinder> {
   bool failed_ = false;
 };
 
-void Store(store::BlobStore& store, const std::shared_ptr<Executor>& strand, Bytes content,
-           UniqueFunction<void(StatusOr<Hash>)> done) {
-  store.StartImport(*strand, [strand, content = std::move(content), done = std::move(done)](
-                                 StatusOr<std::unique_ptr<store::Import>> started) mutable {
-    if (!started.ok()) return done(started.status());
-    std::shared_ptr<store::Import> import = *std::move(started);
-    if (const Status status = import->Append(content); !status.ok()) return done(status);
-    import->Finish(*strand, [import, done = std::move(done)](StatusOr<store::Import::Result> result) mutable {
-      if (!result.ok()) return done(result.status());
-      done(result->hash);
-    });
-  });
-}
+// The two blobs of a collection, one after the other; then the sizes of the files on one page.
+class CollectionReader : public std::enable_shared_from_this<CollectionReader> {
+ public:
+  CollectionReader(store::BlobStore& store, std::shared_ptr<Executor> strand, const Hash& hash,
+                   size_t offset, size_t limit, UniqueFunction<void(StatusOr<CollectionPage>)> done)
+      : store_(store),
+        strand_(std::move(strand)),
+        hash_(hash),
+        offset_(offset),
+        limit_(limit),
+        done_(std::move(done)) {}
+
+  void Start() {
+    ReadWhole(store_, *strand_, hash_, kMaxRootSize,
+              [self = shared_from_this()](StatusOr<Bytes> root) { self->OnRoot(std::move(root)); });
+  }
+
+ private:
+  void OnRoot(StatusOr<Bytes> root) {
+    if (!root.ok()) return done_(root.status());
+    root_ = *std::move(root);
+    const auto hashes = wire::DecodeHashSeq(root_);
+    if (!hashes.ok() || hashes->empty()) {
+      return done_(FailedPrecondition("{} is no collection", hash_.ToHex()));
+    }
+    ReadWhole(
+        store_, *strand_, hashes->front(), wire::kMaxMetadataSize,
+        [self = shared_from_this()](StatusOr<Bytes> names) { self->OnNames(std::move(names)); });
+  }
+
+  void OnNames(StatusOr<Bytes> names) {
+    if (!names.ok()) return done_(names.status());
+    auto collection = wire::DecodeCollection(root_, *names);
+    if (!collection.ok()) {
+      return done_(FailedPrecondition("{} is no collection: {}", hash_.ToHex(),
+                                      Message(collection.status())));
+    }
+    total_ = collection->files.size();
+    std::vector<CollectionEntry> entries;
+    for (size_t i = std::min(offset_, total_); i < total_ && entries.size() < limit_; ++i) {
+      entries.push_back({std::move(collection->files[i].name), collection->files[i].hash, 0});
+    }
+    std::make_shared<SizeFinder>(store_, strand_, std::move(entries), false,
+                                 [self = shared_from_this()](auto sized) {
+                                   if (!sized.ok()) return self->done_(sized.status());
+                                   self->done_(CollectionPage{*std::move(sized), self->total_});
+                                 })
+        ->LookUpMore();
+  }
+
+  store::BlobStore& store_;
+  const std::shared_ptr<Executor> strand_;
+  const Hash hash_;
+  const size_t offset_;
+  const size_t limit_;
+  UniqueFunction<void(StatusOr<CollectionPage>)> done_;
+  Bytes root_;
+  size_t total_ = 0;
+};
+
+// Checks that every file is here, then stores the metadata, then the root that begins with its
+// hash.
+class CollectionMaker : public std::enable_shared_from_this<CollectionMaker> {
+ public:
+  CollectionMaker(store::BlobStore& store, std::shared_ptr<Executor> strand,
+                  std::vector<CollectionEntry> entries, UniqueFunction<void(StatusOr<Hash>)> done)
+      : store_(store),
+        strand_(std::move(strand)),
+        entries_(std::move(entries)),
+        done_(std::move(done)) {}
+
+  void Start() {
+    for (const CollectionEntry& entry : entries_) names_.push_back(entry.name);
+    if (const Status status = CheckFileNames(names_); !status.ok()) return done_(status);
+    std::make_shared<SizeFinder>(store_, strand_, entries_, true,
+                                 [self = shared_from_this()](auto sized) {
+                                   if (!sized.ok()) return self->done_(sized.status());
+                                   self->Store(wire::EncodeCollectionNames(self->names_));
+                                 })
+        ->LookUpMore();
+  }
+
+ private:
+  void Store(Bytes content) {
+    store_.StartImport(
+        *strand_, [self = shared_from_this(), content = std::move(content)](auto import) {
+          if (!import.ok()) return self->done_(import.status());
+          self->import_ = *std::move(import);
+          if (const Status status = self->import_->Append(content); !status.ok())
+            return self->done_(status);
+          self->import_->Finish(*self->strand_,
+                                [self](auto result) { self->OnStored(std::move(result)); });
+        });
+  }
+
+  void OnStored(StatusOr<store::Import::Result> result) {
+    if (!result.ok()) return done_(result.status());
+    if (std::exchange(metadata_stored_, true)) return done_(result->hash);
+    std::vector<Hash> hashes = {result->hash};
+    for (const CollectionEntry& entry : entries_) hashes.push_back(entry.hash);
+    Store(wire::EncodeHashSeq(hashes));
+  }
+
+  store::BlobStore& store_;
+  const std::shared_ptr<Executor> strand_;
+  const std::vector<CollectionEntry> entries_;
+  UniqueFunction<void(StatusOr<Hash>)> done_;
+  std::vector<std::string> names_;
+  std::unique_ptr<store::Import> import_;
+  bool metadata_stored_ = false;
+};
 
 }  // namespace
 
-void ReadCollection(store::BlobStore& store, std::shared_ptr<Executor> strand, const Hash& hash, size_t offset,
-                    size_t limit, UniqueFunction<void(StatusOr<CollectionPage>)> done) {
-  Executor& executor = *strand;
-  ReadWhole(store, executor, hash, kMaxRootSize,
-            [&store, strand, hash, offset, limit, done = std::move(done)](StatusOr<Bytes> root) mutable {
-              if (!root.ok()) return done(root.status());
-              const auto hashes = wire::DecodeHashSeq(*root);
-              if (!hashes.ok() || hashes->empty()) {
-                return done(FailedPrecondition("{} is no collection", hash.ToHex()));
-              }
-              const Hash metadata = hashes->front();
-              ReadWhole(store, *strand, metadata, wire::kMaxMetadataSize,
-                        [&store, strand, root = *std::move(root), hash, offset, limit,
-                         done = std::move(done)](StatusOr<Bytes> names) mutable {
-                          if (!names.ok()) return done(names.status());
-                          auto collection = wire::DecodeCollection(root, *names);
-                          if (!collection.ok()) {
-                            return done(FailedPrecondition("{} is no collection: {}", hash.ToHex(),
-                                                           Message(collection.status())));
-                          }
-                          const size_t total = collection->files.size();
-                          std::vector<CollectionEntry> entries;
-                          for (size_t i = std::min(offset, total); i < total && entries.size() < limit; ++i) {
-                            entries.push_back({std::move(collection->files[i].name), collection->files[i].hash, 0});
-                          }
-                          std::make_shared<SizeFinder>(
-                              store, strand, std::move(entries), false,
-                              [total, done = std::move(done)](StatusOr<std::vector<CollectionEntry>> sized) mutable {
-                                if (!sized.ok()) return done(sized.status());
-                                done(CollectionPage{*std::move(sized), total});
-                              })
-                              ->LookUpMore();
-                        });
-            });
+void ReadCollection(store::BlobStore& store, std::shared_ptr<Executor> strand, const Hash& hash,
+                    size_t offset, size_t limit,
+                    UniqueFunction<void(StatusOr<CollectionPage>)> done) {
+  std::make_shared<CollectionReader>(store, std::move(strand), hash, offset, limit, std::move(done))
+      ->Start();
 }
 
-void CreateCollection(store::BlobStore& store, std::shared_ptr<Executor> strand, std::vector<CollectionEntry> entries,
+void CreateCollection(store::BlobStore& store, std::shared_ptr<Executor> strand,
+                      std::vector<CollectionEntry> entries,
                       UniqueFunction<void(StatusOr<Hash>)> done) {
-  std::vector<std::string> names;
-  names.reserve(entries.size());
-  for (const CollectionEntry& entry : entries) names.push_back(entry.name);
   Executor& executor = *strand;
-  if (Status status = CheckFileNames(names); !status.ok()) {
-    executor.Post([status = std::move(status), done = std::move(done)]() mutable { done(status); });
-    return;
-  }
-  auto finder = std::make_shared<SizeFinder>(
-      store, strand, std::move(entries), true,
-      [&store, strand, names = std::move(names),
-       done = std::move(done)](StatusOr<std::vector<CollectionEntry>> complete) mutable {
-        if (!complete.ok()) return done(complete.status());
-        Store(store, strand, wire::EncodeCollectionNames(names),
-              [&store, strand, complete = *std::move(complete), done = std::move(done)](StatusOr<Hash> metadata) mutable {
-                if (!metadata.ok()) return done(metadata.status());
-                std::vector<Hash> hashes = {*metadata};
-                for (const CollectionEntry& entry : complete) hashes.push_back(entry.hash);
-                Store(store, strand, wire::EncodeHashSeq(hashes), std::move(done));
-              });
-      });
-  executor.Post([finder] { finder->LookUpMore(); });
+  executor.Post(
+      [maker = std::make_shared<CollectionMaker>(store, std::move(strand), std::move(entries),
+                                                 std::move(done))] { maker->Start(); });
 }
 
 }  // namespace blobd::engine

@@ -1,9 +1,9 @@
-// Collections that the store holds: read as names with hashes, and made from blobs that are complete
-// (protocol/formats.md, section 4).
+// Collections that the store holds: read as names with hashes, and made from blobs that are
+// complete (protocol/formats.md, section 4).
 //
 // Thread: any; blocks the strand to read and write the store. `done` is called on the strand.
-// Errors: kNotFound: a blob is not complete here. kInvalidArgument: a name that could not be exported safely.
-//         kFailedPrecondition: the bytes are no collection.
+// Errors: kNotFound: a blob is not complete here. kInvalidArgument: a name that could not be
+//         exported safely. kFailedPrecondition: the bytes are no collection.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +30,12 @@ struct CollectionPage {
   uint64_t total = 0;
 };
 
-void ReadCollection(store::BlobStore& store, std::shared_ptr<Executor> strand, const Hash& hash, size_t offset,
-                    size_t limit, UniqueFunction<void(StatusOr<CollectionPage>)> done);
+void ReadCollection(store::BlobStore& store, std::shared_ptr<Executor> strand, const Hash& hash,
+                    size_t offset, size_t limit,
+                    UniqueFunction<void(StatusOr<CollectionPage>)> done);
 
-void CreateCollection(store::BlobStore& store, std::shared_ptr<Executor> strand, std::vector<CollectionEntry> entries,
+void CreateCollection(store::BlobStore& store, std::shared_ptr<Executor> strand,
+                      std::vector<CollectionEntry> entries,
                       UniqueFunction<void(StatusOr<Hash>)> done);
 
 }  // namespace blobd::engine

@@ -34,8 +34,10 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
   deps_.network.SetSink(this);
   auto shared_done = std::make_shared<UniqueFunction<void(Status)>>(std::move(done));
   intent_ids_.SetOnMore([this](const Status& status) {
-    for (auto waiting = std::exchange(waiting_for_ids_, {}); auto& pending : waiting) Admit(pending);
-    if (!status.ok()) deps_.log.Write(LogLevel::kError, {}, "no new intent ids: " + Message(status));
+    for (auto waiting = std::exchange(waiting_for_ids_, {}); auto& pending : waiting)
+      Admit(pending);
+    if (!status.ok())
+      deps_.log.Write(LogLevel::kError, {}, "no new intent ids: " + Message(status));
   });
   const auto load = [this, shared_done](StatusOr<registry::IdBlock> block) {
     if (!block.ok()) return (*shared_done)(block.status());
@@ -63,7 +65,8 @@ void Engine::Drain(UniqueFunction<void()> done) {
   drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + options_.drain_grace, [this] {
     drain_timer_ = 0;
     for (const auto& [transfer, kind] : kind_of_transfer_) deps_.network.StopGet(transfer);
-    // What does not answer a stop within another second is left: its verified bytes are in the store all the same.
+    // What does not answer a stop within another second is left: its verified bytes are in the
+    // store all the same.
     drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + seconds(1), [this] {
       drain_timer_ = 0;
       CheckDrained(true);
@@ -75,11 +78,13 @@ void Engine::Drain(UniqueFunction<void()> done) {
 void Engine::CheckDrained(bool out_of_time) {
   if (!draining_ || !drained_ || (!out_of_time && !kind_of_transfer_.empty())) return;
   if (drain_timer_ != 0) deps_.timers.CancelTimer(std::exchange(drain_timer_, 0));
-  deps_.store.Flush(deps_.control, [this, done = std::exchange(drained_, nullptr)](const Status& status) mutable {
-    if (!status.ok()) deps_.log.Write(LogLevel::kError, {}, "flush at shutdown: " + Message(status));
-    // Behind every commit that is under way: registry answers come in order.
-    deps_.registry.Commit({}, [done = std::move(done)](const Status&) mutable { done(); });
-  });
+  deps_.store.Flush(
+      deps_.control, [this, done = std::exchange(drained_, nullptr)](const Status& status) mutable {
+        if (!status.ok())
+          deps_.log.Write(LogLevel::kError, {}, "flush at shutdown: " + Message(status));
+        // Behind every commit that is under way: registry answers come in order.
+        deps_.registry.Commit({}, [done = std::move(done)](const Status&) mutable { done(); });
+      });
 }
 
 // ---- Events in, effects out ----
@@ -100,33 +105,34 @@ void Engine::Deliver(schedule::Event event) {
 }
 
 void Engine::Execute(const schedule::Effect& effect) {
-  std::visit(
-      Overloaded{
-          [&](const schedule::LookInStore& e) { ExecuteLook(e); },
-          [&](const schedule::Dial& e) { ExecuteDial(e.node); },
-          [&](const schedule::GiveUpDial& e) { deps_.network.Disconnect(e.node); },
-          [&](const schedule::Disconnect& e) {
-            deps_.log.Write(LogLevel::kDebug, {.provider = e.node}, "closing the connection: " + e.reason);
-            deps_.network.Disconnect(e.node);
-          },
-          [&](const schedule::StartTransfer& e) { ExecuteStart(e); },
-          [&](const schedule::StopTransfer& e) { deps_.network.StopGet(e.transfer); },
-          [&](const schedule::FinishIntent& e) { Finish(e); },
-          [&](const schedule::RememberProvider& e) {
-            changes_.push_back(registry::PutProvider{{e.hash, e.provider}});
-          },
-          [&](const schedule::ForgetProvider& e) {
-            changes_.push_back(registry::DropProvider{{e.hash, e.provider}});
-          },
-          [&](const schedule::BanProvider& e) { ExecuteBan(e); },
-      },
-      effect);
+  std::visit(Overloaded{
+                 [&](const schedule::LookInStore& e) { ExecuteLook(e); },
+                 [&](const schedule::Dial& e) { ExecuteDial(e.node); },
+                 [&](const schedule::GiveUpDial& e) { deps_.network.Disconnect(e.node); },
+                 [&](const schedule::Disconnect& e) {
+                   deps_.log.Write(LogLevel::kDebug, {.provider = e.node},
+                                   "closing the connection: " + e.reason);
+                   deps_.network.Disconnect(e.node);
+                 },
+                 [&](const schedule::StartTransfer& e) { ExecuteStart(e); },
+                 [&](const schedule::StopTransfer& e) { deps_.network.StopGet(e.transfer); },
+                 [&](const schedule::FinishIntent& e) { Finish(e); },
+                 [&](const schedule::RememberProvider& e) {
+                   changes_.push_back(registry::PutProvider{{e.hash, e.provider}});
+                 },
+                 [&](const schedule::ForgetProvider& e) {
+                   changes_.push_back(registry::DropProvider{{e.hash, e.provider}});
+                 },
+                 [&](const schedule::BanProvider& e) { ExecuteBan(e); },
+             },
+             effect);
 }
 
 void Engine::ExecuteLook(const schedule::LookInStore& effect) {
   transfer::TakeInventory(
       deps_.store, deps_.make_strand(), effect.kind,
-      [this, request = effect.request, kind = effect.kind](StatusOr<transfer::Inventory> inventory) mutable {
+      [this, request = effect.request,
+       kind = effect.kind](StatusOr<transfer::Inventory> inventory) mutable {
         // On a worker: only hand over.
         deps_.control.Post([this, request, kind, inventory = std::move(inventory)]() mutable {
           OnInventory(request, kind, std::move(inventory));
@@ -134,7 +140,8 @@ void Engine::ExecuteLook(const schedule::LookInStore& effect) {
       });
 }
 
-void Engine::OnInventory(RequestId request, const Kind& kind, StatusOr<transfer::Inventory> inventory) {
+void Engine::OnInventory(RequestId request, const Kind& kind,
+                         StatusOr<transfer::Inventory> inventory) {
   schedule::StoreAnswered answer;
   answer.request = request;
   if (!inventory.ok()) {
@@ -172,9 +179,10 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
     BLOBD_CHECK(node != nullptr);
   }
   deps_.network.StartGet(effect.transfer, *node, effect.kind);
-  deps_.log.Write(LogLevel::kDebug,
-                  {.hash = effect.kind.hash, .transfer = effect.transfer, .provider = effect.provider},
-                  "transfer started");
+  deps_.log.Write(
+      LogLevel::kDebug,
+      {.hash = effect.kind.hash, .transfer = effect.transfer, .provider = effect.provider},
+      "transfer started");
   unflushed_ = true;
   ArmSampling();
 }
@@ -182,9 +190,10 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
 void Engine::ExecuteBan(const schedule::BanProvider& effect) {
   const WallTime until = deps_.clock.WallNow() + effect.length;
   changes_.push_back(registry::PutBan{{effect.provider, until, effect.times, effect.reason}});
-  deps_.log.Write(LogLevel::kWarning, {.provider = effect.provider},
-                  fmt::format("provider banned for {} s: {}",
-                              std::chrono::duration_cast<seconds>(effect.length).count(), effect.reason));
+  deps_.log.Write(
+      LogLevel::kWarning, {.provider = effect.provider},
+      fmt::format("provider banned for {} s: {}",
+                  std::chrono::duration_cast<seconds>(effect.length).count(), effect.reason));
 }
 
 void Engine::ArmTimer() {
@@ -201,15 +210,18 @@ void Engine::ArmTimer() {
 }
 
 void Engine::CommitChanges() {
-  if (!extending_transfer_ids_ && scheduler_->next_transfer_id() + kTransferIdReserve > transfer_ids_end_) {
+  if (!extending_transfer_ids_ &&
+      scheduler_->next_transfer_id() + kTransferIdReserve > transfer_ids_end_) {
     extending_transfer_ids_ = true;
-    deps_.registry.ReserveIds(registry::IdSpace::kTransfer, kTransferIdBlock, [this](StatusOr<registry::IdBlock> block) {
-      extending_transfer_ids_ = false;
-      if (block.ok()) transfer_ids_end_ = block->end;
-    });
+    deps_.registry.ReserveIds(registry::IdSpace::kTransfer, kTransferIdBlock,
+                              [this](StatusOr<registry::IdBlock> block) {
+                                extending_transfer_ids_ = false;
+                                if (block.ok()) transfer_ids_end_ = block->end;
+                              });
   }
   if (changes_.empty()) return;
-  // What is lost with a failed commit here (a provider, an address, a ban) is learnt again; intents never go this way.
+  // What is lost with a failed commit here (a provider, an address, a ban) is learnt again; intents
+  // never go this way.
   deps_.registry.Commit(std::exchange(changes_, {}), [this](const Status& status) {
     if (!status.ok()) deps_.log.Write(LogLevel::kError, {}, "registry: " + Message(status));
   });
@@ -219,9 +231,9 @@ void Engine::CommitChanges() {
 
 void Engine::OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) {
   const path::KnownAddress known = addresses_.Worked(node, address, deps_.clock.WallNow(), rtt);
-  changes_.push_back(registry::PutRemoteAddress{
-      {node, address, known.source, known.last_worked,
-       std::chrono::duration_cast<microseconds>(known.rtt).count()}});
+  changes_.push_back(
+      registry::PutRemoteAddress{{node, address, known.source, known.last_worked,
+                                  std::chrono::duration_cast<microseconds>(known.rtt).count()}});
   deps_.log.Write(LogLevel::kInfo, {.provider = node}, "connected at " + address.ToString());
   Deliver(schedule::Connected{node, rtt});
 }
@@ -232,13 +244,16 @@ void Engine::OnDialFailed(const NodeId& node, bool local_fault, std::string reas
 }
 
 void Engine::OnDisconnected(const NodeId& node, bool in_order, std::string reason) {
-  deps_.log.Write(in_order ? LogLevel::kDebug : LogLevel::kInfo, {.provider = node}, "disconnected: " + reason);
+  deps_.log.Write(in_order ? LogLevel::kDebug : LogLevel::kInfo, {.provider = node},
+                  "disconnected: " + reason);
   Deliver(schedule::Disconnected{node, in_order, std::move(reason)});
 }
 
 void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress) {
-  const uint64_t received_before =
-      [&] { const auto view = transfers_.View(id); return view ? view->received_bytes : 0; }();
+  const uint64_t received_before = [&] {
+    const auto view = transfers_.View(id);
+    return view ? view->received_bytes : 0;
+  }();
   const uint64_t more = transfers_.Progress(id, progress);
   verified_bytes_ += more;
   const auto transfer = kind_of_transfer_.find(id);
@@ -255,9 +270,12 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
   if (more > 0) Deliver(schedule::TransferProgress{id, more, progress.total_bytes});
 }
 
-void Engine::OnGetProgress(TransferId id, const transfer::GetProgress& progress) { ApplyProgress(id, progress); }
+void Engine::OnGetProgress(TransferId id, const transfer::GetProgress& progress) {
+  ApplyProgress(id, progress);
+}
 
-void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress, const transfer::GetEnd& end) {
+void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
+                        const transfer::GetEnd& end) {
   using schedule::Outcome;
   ApplyProgress(id, progress);
   const std::string name(OutcomeName(end.outcome));

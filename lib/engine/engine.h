@@ -1,11 +1,12 @@
-// engine: turns effects into calls and callbacks into events. It is the only room that knows all others; it decides
-// nothing itself, that is the scheduler's work. Its rules about intents: an intent is answered for when it is durable,
-// its result is told when that is durable, and its id is never used again.
+// engine: turns effects into calls and callbacks into events. It is the only room that knows all
+// others; it decides nothing itself, that is the scheduler's work. Its rules about intents: an
+// intent is answered for when it is durable, its result is told when that is durable, and its id is
+// never used again.
 //
 // Thread:    the control loop only. Every `done` is called later or at once on the same thread.
 // Ownership: all of Deps outlive the engine. The engine is destroyed when the loop no longer turns.
-// Errors:    kUnavailable: draining, or not started yet. kResourceExhausted: quota or disk full. kNotFound,
-//            kPermissionDenied, kAlreadyExists as the methods say.
+// Errors:    kUnavailable: draining, or not started yet. kResourceExhausted: quota or disk full.
+//            kNotFound, kPermissionDenied, kAlreadyExists as the methods say.
 #pragma once
 
 #include <deque>
@@ -37,7 +38,8 @@ struct EngineOptions {
   Duration drain_grace = seconds(10);
 };
 
-// Hears of one intent: the present state at once, then changes at most 8 times a second, last the result.
+// Hears of one intent: the present state at once, then changes at most 8 times a second, last the
+// result.
 class IntentWatcher {
  public:
   virtual ~IntentWatcher() = default;
@@ -68,20 +70,23 @@ class Engine final : private transfer::NodeNetworkSink {
 
   // Loads what the registry knows and goes on where the last life stopped.
   void Start(UniqueFunction<void(Status)> done);
-  // No new transfers; running ones end or are cut after the grace time; what is verified is flushed. Intents stay.
+  // No new transfers; running ones end or are cut after the grace time; what is verified is
+  // flushed. Intents stay.
   void Drain(UniqueFunction<void()> done);
 
   void Queue(const Caller& caller, std::vector<QueueItem> items,
              UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done);
   void Cancel(const Caller& caller, const std::vector<IntentId>& intents,
               UniqueFunction<void(StatusOr<CancelAnswer>)> done);
-  StatusOr<NodesHaveAnswer> NodesHave(const Hash& hash, const std::vector<NamedProvider>& providers);
+  StatusOr<NodesHaveAnswer> NodesHave(const Hash& hash,
+                                      const std::vector<NamedProvider>& providers);
 
   void GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> done);
   void ListIntents(const registry::IntentFilter& filter, IntentId after, size_t limit,
                    UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done);
   // kNotFound for an unknown intent. One that has ended is told once, as the last.
-  void Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher, UniqueFunction<void(Status)> done);
+  void Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher,
+             UniqueFunction<void(Status)> done);
   void Unwatch(IntentId id, const std::shared_ptr<IntentWatcher>& watcher);
 
   std::vector<TransferView> ListTransfers(TransferId after, size_t limit, bool running_only,
@@ -111,7 +116,8 @@ class Engine final : private transfer::NodeNetworkSink {
   void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) override;
   void OnDisconnected(const NodeId& node, bool in_order, std::string reason) override;
   void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
-  void OnGetEnded(TransferId id, const transfer::GetProgress& progress, const transfer::GetEnd& end) override;
+  void OnGetEnded(TransferId id, const transfer::GetProgress& progress,
+                  const transfer::GetEnd& end) override;
 
   // Events in, effects out (engine.cc).
   void Deliver(schedule::Event event);
@@ -162,8 +168,11 @@ class Engine final : private transfer::NodeNetworkSink {
 
   std::map<IntentId, LiveIntent> live_;
   std::unordered_map<Kind, LiveKind> kinds_;
-  std::map<std::pair<uint32_t, std::string>, IntentId> keys_;  // (owner, idempotency key) of live intents
+  std::map<std::pair<uint32_t, std::string>, IntentId>
+      keys_;  // (owner, idempotency key) of live intents
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
+  // What the providers of the latest ended intents did wrong last.
+  std::map<IntentId, std::vector<schedule::ProviderFailure>> failures_of_ended_;
   std::unordered_map<TransferId, Kind> kind_of_transfer_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;

@@ -11,14 +11,20 @@ namespace blobd::engine {
 namespace {
 
 constexpr Duration kCommitRetry = seconds(1);
+constexpr size_t kKeptFailures = 1000;
 
 registry::ResultCode StoredCode(schedule::ResultCode code) {
   switch (code) {
-    case schedule::ResultCode::kDone: return registry::ResultCode::kDone;
-    case schedule::ResultCode::kCancelled: return registry::ResultCode::kCancelled;
-    case schedule::ResultCode::kNoProviders: return registry::ResultCode::kNoProviders;
-    case schedule::ResultCode::kFailed: return registry::ResultCode::kFailed;
-    case schedule::ResultCode::kDeadlineExceeded: return registry::ResultCode::kDeadlineExceeded;
+    case schedule::ResultCode::kDone:
+      return registry::ResultCode::kDone;
+    case schedule::ResultCode::kCancelled:
+      return registry::ResultCode::kCancelled;
+    case schedule::ResultCode::kNoProviders:
+      return registry::ResultCode::kNoProviders;
+    case schedule::ResultCode::kFailed:
+      return registry::ResultCode::kFailed;
+    case schedule::ResultCode::kDeadlineExceeded:
+      return registry::ResultCode::kDeadlineExceeded;
   }
   return registry::ResultCode::kFailed;
 }
@@ -26,10 +32,14 @@ registry::ResultCode StoredCode(schedule::ResultCode code) {
 IntentState StateOf(schedule::RequestState state) {
   switch (state) {
     case schedule::RequestState::kInStore:
-    case schedule::RequestState::kQueued: return IntentState::kQueued;
-    case schedule::RequestState::kWaiting: return IntentState::kWaiting;
-    case schedule::RequestState::kParked: return IntentState::kParked;
-    case schedule::RequestState::kRunning: return IntentState::kRunning;
+    case schedule::RequestState::kQueued:
+      return IntentState::kQueued;
+    case schedule::RequestState::kWaiting:
+      return IntentState::kWaiting;
+    case schedule::RequestState::kParked:
+      return IntentState::kParked;
+    case schedule::RequestState::kRunning:
+      return IntentState::kRunning;
   }
   return IntentState::kQueued;
 }
@@ -61,14 +71,16 @@ void Engine::Restore(registry::Snapshot snapshot) {
   const Instant now = deps_.timers.Now();
   const WallTime wall_now = deps_.clock.WallNow();
   for (const registry::RemoteAddressRow& row : snapshot.addresses) {
-    addresses_.Restore(row.node, {row.address, row.source, row.last_worked, microseconds(row.rtt_us), 0});
+    addresses_.Restore(row.node,
+                       {row.address, row.source, row.last_worked, microseconds(row.rtt_us), 0});
   }
   for (const registry::BanRow& ban : snapshot.bans) {
     if (ban.until <= wall_now) continue;
     scheduler_->RestoreBan(ban.provider, now + (ban.until - wall_now), ban.times, ban.reason);
   }
   std::unordered_map<Hash, std::vector<ProviderId>> providers;
-  for (registry::ProviderRow& row : snapshot.providers) providers[row.hash].push_back(std::move(row.provider));
+  for (registry::ProviderRow& row : snapshot.providers)
+    providers[row.hash].push_back(std::move(row.provider));
   for (registry::IntentRow& row : snapshot.unfinished) {
     schedule::Queue event;
     event.id = row.id;
@@ -77,7 +89,8 @@ void Engine::Restore(registry::Snapshot snapshot) {
     event.patience = milliseconds(row.patience_ms);
     if (row.deadline.unix_ms != 0) event.deadline = now + (row.deadline - wall_now);
     // The providers of a hash come with the first intent that wants it.
-    if (auto node = providers.extract(row.kind.hash); !node.empty()) event.providers = std::move(node.mapped());
+    if (auto node = providers.extract(row.kind.hash); !node.empty())
+      event.providers = std::move(node.mapped());
     AddLive(std::move(row), true);
     Deliver(std::move(event));
   }
@@ -88,7 +101,8 @@ void Engine::Restore(registry::Snapshot snapshot) {
 void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
                    UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done) {
   if (draining_ || scheduler_ == nullptr) {
-    return done(Unavailable("the daemon is {}; try again soon", draining_ ? "shutting down" : "starting"));
+    return done(
+        Unavailable("the daemon is {}; try again soon", draining_ ? "shutting down" : "starting"));
   }
   if (intents_of_uid_[caller.uid] + items.size() > options_.intents_per_uid && !caller.is_admin()) {
     return done(ResourceExhausted("uid {} has {} unfinished intents; the limit is {}", caller.uid,
@@ -125,10 +139,12 @@ void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
     const QueueItem& item = pending->items[i];
     if (item.idempotency_key.empty()) continue;
     const auto key = std::make_pair(pending->caller.uid, item.idempotency_key);
-    if (const auto it = keys_.find(key); it != keys_.end()) pending->found[i] = live_.at(it->second).row;
+    if (const auto it = keys_.find(key); it != keys_.end())
+      pending->found[i] = live_.at(it->second).row;
     for (size_t j = 0; j < i; ++j) {
       if (pending->items[j].idempotency_key == item.idempotency_key) {
-        return pending->done(InvalidArgument("items {} and {} have the same idempotency key", j, i));
+        return pending->done(
+            InvalidArgument("items {} and {} have the same idempotency key", j, i));
       }
     }
     if (pending->found[i] && pending->found[i]->kind != item.kind) {
@@ -147,11 +163,13 @@ void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
   for (const QueuedIntent& queued : pending->answer) {
     if (!queued.existed) changes.push_back(registry::PutIntent{live_.at(queued.intent).row});
   }
-  // The rows of intents go first, then what the same step learnt about providers; all in one transaction.
+  // The rows of intents go first, then what the same step learnt about providers; all in one
+  // transaction.
   std::move(changes_.begin(), changes_.end(), std::back_inserter(changes));
   changes_.clear();
-  deps_.registry.Commit(std::move(changes),
-                        [this, pending](const Status& status) { OnQueueCommitted(*pending, status); });
+  deps_.registry.Commit(std::move(changes), [this, pending](const Status& status) {
+    OnQueueCommitted(*pending, status);
+  });
   delivering_ = false;
   std::deque<schedule::Event> events = std::exchange(events_, {});
   for (schedule::Event& event : events) Deliver(std::move(event));
@@ -161,7 +179,8 @@ void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
 void Engine::AdmitNow(PendingQueue& pending, uint64_t first_id) {
   const Instant now = deps_.timers.Now();
   const WallTime wall_now = deps_.clock.WallNow();
-  BLOBD_CHECK(!std::exchange(delivering_, true));  // events wait in events_ until the commit is on its way
+  BLOBD_CHECK(
+      !std::exchange(delivering_, true));  // events wait in events_ until the commit is on its way
   uint64_t next_id = first_id;
   for (size_t i = 0; i < pending.items.size(); ++i) {
     QueueItem& item = pending.items[i];
@@ -229,8 +248,10 @@ std::vector<ProviderId> Engine::Learn(const std::vector<NamedProvider>& provider
   return ids;
 }
 
-StatusOr<NodesHaveAnswer> Engine::NodesHave(const Hash& hash, const std::vector<NamedProvider>& providers) {
-  if (draining_ || scheduler_ == nullptr) return Unavailable("the daemon is not running; try again soon");
+StatusOr<NodesHaveAnswer> Engine::NodesHave(const Hash& hash,
+                                            const std::vector<NamedProvider>& providers) {
+  if (draining_ || scheduler_ == nullptr)
+    return Unavailable("the daemon is not running; try again soon");
   NodesHaveAnswer answer;
   const auto count = [&] {
     std::vector<ProviderId> known;
@@ -257,7 +278,8 @@ StatusOr<NodesHaveAnswer> Engine::NodesHave(const Hash& hash, const std::vector<
 void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,
                     UniqueFunction<void(StatusOr<CancelAnswer>)> done) {
   if (scheduler_ == nullptr) return done(Unavailable("the daemon is starting; try again soon"));
-  // Unknown ids may be ended ones: those the registry knows. Nothing is cancelled before all ids are checked.
+  // Unknown ids may be ended ones: those the registry knows. Nothing is cancelled before all ids
+  // are checked.
   struct State {
     CancelAnswer answer;
     Status failure;
@@ -290,22 +312,24 @@ void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,
     const auto it = live_.find(id);
     if (it != live_.end()) {
       if (!caller.is_admin() && it->second.row.owner_uid != caller.uid) {
-        state->failure = PermissionDenied("intent {} belongs to uid {}", id.value, it->second.row.owner_uid);
+        state->failure =
+            PermissionDenied("intent {} belongs to uid {}", id.value, it->second.row.owner_uid);
       }
       state->answer.cancelled.push_back(id);
       continue;
     }
     ++state->lookups;
-    deps_.registry.GetIntent(id, [state, finish, id](StatusOr<std::optional<registry::IntentRow>> row) {
-      if (!row.ok()) {
-        state->failure = row.status();
-      } else if (!row->has_value()) {
-        state->failure = NotFound("there is no intent {}", id.value);
-      } else {
-        state->answer.already_ended.push_back(id);
-      }
-      finish();
-    });
+    deps_.registry.GetIntent(id,
+                             [state, finish, id](StatusOr<std::optional<registry::IntentRow>> row) {
+                               if (!row.ok()) {
+                                 state->failure = row.status();
+                               } else if (!row->has_value()) {
+                                 state->failure = NotFound("there is no intent {}", id.value);
+                               } else {
+                                 state->answer.already_ended.push_back(id);
+                               }
+                               finish();
+                             });
   }
   finish();
 }
@@ -334,15 +358,21 @@ void Engine::CommitFinish(IntentId id) {
     if (live == live_.end()) return;
     if (!status.ok()) {
       // Not told before it is durable; the disk may have room again soon.
-      deps_.log.Write(LogLevel::kError, {.intent = id},
-                      "the end of an intent could not be written, trying again: " + Message(status));
+      deps_.log.Write(
+          LogLevel::kError, {.intent = id},
+          "the end of an intent could not be written, trying again: " + Message(status));
       deps_.timers.AddTimer(deps_.timers.Now() + kCommitRetry, [this, id] { CommitFinish(id); });
       return;
     }
     IntentView view = ViewOfEnded(live->second.row);
     view.failures = live->second.finished->failures;
+    if (!view.failures.empty()) failures_of_ended_[id] = view.failures;
+    if (failures_of_ended_.size() > kKeptFailures) {
+      failures_of_ended_.erase(failures_of_ended_.begin());
+    }
     const bool good = view.row.result == registry::ResultCode::kDone;
-    deps_.log.Write(good ? LogLevel::kInfo : LogLevel::kNotice, {.hash = view.row.kind.hash, .intent = id},
+    deps_.log.Write(good ? LogLevel::kInfo : LogLevel::kNotice,
+                    {.hash = view.row.kind.hash, .intent = id},
                     good ? "intent done" : "intent ended: " + view.row.reason);
     RemoveLive(id);
     TellWatchers(id, view, true);
@@ -397,11 +427,14 @@ IntentView Engine::ViewOf(const LiveIntent& intent) const {
 
 void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> done) {
   if (const auto it = live_.find(id); it != live_.end()) return done(ViewOf(it->second));
-  deps_.registry.GetIntent(id, [id, done = std::move(done)](
-                                   StatusOr<std::optional<registry::IntentRow>> row) mutable {
+  deps_.registry.GetIntent(id, [this, id, done = std::move(done)](auto row) mutable {
     if (!row.ok()) return done(row.status());
     if (!row->has_value()) return done(NotFound("there is no intent {}", id.value));
-    done(ViewOfEnded(**std::move(row)));
+    IntentView view = ViewOfEnded(**std::move(row));
+    if (const auto it = failures_of_ended_.find(id); it != failures_of_ended_.end()) {
+      view.failures = it->second;
+    }
+    done(std::move(view));
   });
 }
 

@@ -57,7 +57,8 @@ class EngineTest : public testing::Test {
   }
   StatusOr<std::vector<QueuedIntent>> Queue(const Caller& caller, std::vector<QueueItem> items) {
     StatusOr<std::vector<QueuedIntent>> answer = Unavailable("no answer");
-    engine_->Queue(caller, std::move(items), [&](StatusOr<std::vector<QueuedIntent>> a) { answer = std::move(a); });
+    engine_->Queue(caller, std::move(items),
+                   [&](StatusOr<std::vector<QueuedIntent>> a) { answer = std::move(a); });
     loop_.Settle();
     return answer;
   }
@@ -137,7 +138,9 @@ TEST_F(EngineTest, NothingIsAnsweredOrToldBeforeItIsDurable) {
   store_.PutComplete(kHash, 100);
   registry_.hold_commits = true;
   bool answered = false;
-  engine_->Queue(kAnn, {Item()}, [&](const StatusOr<std::vector<QueuedIntent>>& answer) { answered = answer.ok(); });
+  engine_->Queue(kAnn, {Item()}, [&](const StatusOr<std::vector<QueuedIntent>>& answer) {
+    answered = answer.ok();
+  });
   loop_.Settle();
   EXPECT_FALSE(answered);
   registry_.ReleaseCommits();

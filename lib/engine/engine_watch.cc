@@ -11,15 +11,17 @@ constexpr Duration kFlushInterval = milliseconds(2500);
 
 // What a watcher would see change.
 bool Differ(const IntentView& a, const IntentView& b) {
-  return a.state != b.state || a.verified_bytes != b.verified_bytes || a.total_bytes != b.total_bytes ||
-         a.claimed_bytes != b.claimed_bytes || a.complete_blobs != b.complete_blobs ||
-         a.total_blobs != b.total_blobs || a.waits_for != b.waits_for || a.rate != b.rate ||
-         a.transfers != b.transfers || a.failures.size() != b.failures.size();
+  return a.state != b.state || a.verified_bytes != b.verified_bytes ||
+         a.total_bytes != b.total_bytes || a.claimed_bytes != b.claimed_bytes ||
+         a.complete_blobs != b.complete_blobs || a.total_blobs != b.total_blobs ||
+         a.waits_for != b.waits_for || a.rate != b.rate || a.transfers != b.transfers ||
+         a.failures.size() != b.failures.size();
 }
 
 }  // namespace
 
-void Engine::Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher, UniqueFunction<void(Status)> done) {
+void Engine::Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher,
+                   UniqueFunction<void(Status)> done) {
   if (const auto it = live_.find(id); it != live_.end() && it->second.durable) {
     done(OkStatus());
     const IntentView view = ViewOf(it->second);
@@ -29,7 +31,8 @@ void Engine::Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher, UniqueFu
     ArmSampling();
     return;
   }
-  GetIntent(id, [watcher = std::move(watcher), done = std::move(done)](StatusOr<IntentView> view) mutable {
+  GetIntent(id, [watcher = std::move(watcher),
+                 done = std::move(done)](StatusOr<IntentView> view) mutable {
     done(view.status());
     if (view.ok()) watcher->OnIntent(*view, view->state == IntentState::kEnded);
   });
@@ -57,7 +60,8 @@ void Engine::TellWatchers(IntentId id, const IntentView& view, bool last) {
   for (const auto& watcher : watchers) watcher->OnIntent(view, last);
 }
 
-// Eight times a second while anything runs or is watched: rates are sampled, and watchers hear what changed.
+// Eight times a second while anything runs or is watched: rates are sampled, and watchers hear what
+// changed.
 void Engine::SampleAndTell() {
   const bool running = transfers_.SampleRates(deps_.timers.Now());
   std::vector<IntentId> watched;
@@ -72,8 +76,8 @@ void Engine::SampleAndTell() {
   if (running || !watchers_.empty()) ArmSampling();
 }
 
-// The store syncs as bytes come in. What a transfer that stalls or has ended left behind is synced here, so that the
-// bound on work lost with power holds without more bytes.
+// The store syncs as bytes come in. What a transfer that stalls or has ended left behind is synced
+// here, so that the bound on work lost with power holds without more bytes.
 void Engine::FlushNowAndThen(bool running) {
   const Instant now = deps_.timers.Now();
   if (flushing_ || !unflushed_ || (running && now - flushed_at_ < kFlushInterval)) return;

@@ -1,4 +1,5 @@
-// EventLog: where the engine writes what is worth a line. The daemon formats and delivers it (journal or stderr).
+// EventLog: where the engine writes what is worth a line. The daemon formats and delivers it
+// (journal or stderr).
 //
 // Thread: the control loop.
 #pragma once

@@ -1,5 +1,5 @@
-// Fakes around the engine: a loop that turns by hand under a virtual clock, a registry and a store in memory, and a
-// network whose answers the test gives.
+// Fakes around the engine: a loop that turns by hand under a virtual clock, a registry and a store
+// in memory, and a network whose answers the test gives.
 #pragma once
 
 #include <deque>
@@ -84,23 +84,29 @@ class FakeRegistry final : public registry::Registry {
       for (registry::Change& change : changes) Apply(std::move(change));
     }
     if (hold_commits) {
-      held_.push_back([status, done = std::make_shared<UniqueFunction<void(Status)>>(std::move(done))] { (*done)(status); });
+      held_.push_back([status, done = std::make_shared<UniqueFunction<void(Status)>>(
+                                   std::move(done))] { (*done)(status); });
     } else {
       Answer(std::move(done), status);
     }
   }
-  void ReserveIds(registry::IdSpace space, uint64_t count, UniqueFunction<void(StatusOr<registry::IdBlock>)> done) override {
+  void ReserveIds(registry::IdSpace space, uint64_t count,
+                  UniqueFunction<void(StatusOr<registry::IdBlock>)> done) override {
     const uint64_t first = next_ids[static_cast<size_t>(space)];
     next_ids[static_cast<size_t>(space)] += count;
     Answer(std::move(done), StatusOr<registry::IdBlock>(registry::IdBlock{first, first + count}));
   }
-  void GetIntent(IntentId id, UniqueFunction<void(StatusOr<std::optional<registry::IntentRow>>)> done) override {
+  void GetIntent(IntentId id,
+                 UniqueFunction<void(StatusOr<std::optional<registry::IntentRow>>)> done) override {
     const auto it = intents.find(id);
-    Answer(std::move(done), StatusOr<std::optional<registry::IntentRow>>(
-                                it == intents.end() ? std::nullopt : std::optional<registry::IntentRow>(it->second)));
+    Answer(
+        std::move(done),
+        StatusOr<std::optional<registry::IntentRow>>(
+            it == intents.end() ? std::nullopt : std::optional<registry::IntentRow>(it->second)));
   }
-  void FindIntentByKey(uint32_t owner, const std::string& key,
-                       UniqueFunction<void(StatusOr<std::optional<registry::IntentRow>>)> done) override {
+  void FindIntentByKey(
+      uint32_t owner, const std::string& key,
+      UniqueFunction<void(StatusOr<std::optional<registry::IntentRow>>)> done) override {
     std::optional<registry::IntentRow> found;
     for (const auto& [id, row] : intents) {
       if (row.owner_uid == owner && row.idempotency_key == key) found = row;
@@ -110,7 +116,8 @@ class FakeRegistry final : public registry::Registry {
   void ListIntents(const registry::IntentFilter& /*filter*/, IntentId after, size_t limit,
                    UniqueFunction<void(StatusOr<std::vector<registry::IntentRow>>)> done) override {
     std::vector<registry::IntentRow> rows;
-    for (auto it = intents.upper_bound(after); it != intents.end() && rows.size() < limit; ++it) rows.push_back(it->second);
+    for (auto it = intents.upper_bound(after); it != intents.end() && rows.size() < limit; ++it)
+      rows.push_back(it->second);
     Answer(std::move(done), StatusOr<std::vector<registry::IntentRow>>(std::move(rows)));
   }
 
@@ -131,12 +138,16 @@ class FakeRegistry final : public registry::Registry {
  private:
   template <typename Done, typename Value>
   void Answer(Done done, Value value) {
-    answer_on_.Post([done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+    answer_on_.Post(
+        [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
   }
   void Apply(registry::Change change) {
-    if (auto* put = std::get_if<registry::PutIntent>(&change)) intents[put->intent.id] = put->intent;
-    if (auto* put = std::get_if<registry::PutProvider>(&change)) providers.insert({put->row.hash, put->row.provider});
-    if (auto* drop = std::get_if<registry::DropProvider>(&change)) providers.erase({drop->row.hash, drop->row.provider});
+    if (auto* put = std::get_if<registry::PutIntent>(&change))
+      intents[put->intent.id] = put->intent;
+    if (auto* put = std::get_if<registry::PutProvider>(&change))
+      providers.insert({put->row.hash, put->row.provider});
+    if (auto* drop = std::get_if<registry::DropProvider>(&change))
+      providers.erase({drop->row.hash, drop->row.provider});
     if (auto* put = std::get_if<registry::PutRemoteAddress>(&change)) addresses.push_back(put->row);
   }
 
@@ -147,7 +158,8 @@ class FakeRegistry final : public registry::Registry {
 // Knows which blobs are there; nothing can be written or read.
 class FakeStore final : public store::BlobStore {
  public:
-  void Lookup(const Hash& hash, Executor& answer_on, UniqueFunction<void(StatusOr<store::BlobInfo>)> done) override {
+  void Lookup(const Hash& hash, Executor& answer_on,
+              UniqueFunction<void(StatusOr<store::BlobInfo>)> done) override {
     store::BlobInfo info;
     info.hash = hash;
     if (const auto it = blobs.find(hash); it != blobs.end()) info = it->second;
@@ -160,18 +172,22 @@ class FakeStore final : public store::BlobStore {
       }
     });
   }
-  void OpenWriter(const Hash&, Executor& answer_on,
-                  UniqueFunction<void(StatusOr<std::shared_ptr<store::BlobWriter>>)> done) override {
+  void OpenWriter(
+      const Hash&, Executor& answer_on,
+      UniqueFunction<void(StatusOr<std::shared_ptr<store::BlobWriter>>)> done) override {
     Refuse<StatusOr<std::shared_ptr<store::BlobWriter>>>(answer_on, std::move(done));
   }
-  void OpenReader(const Hash&, Executor& answer_on,
-                  UniqueFunction<void(StatusOr<std::shared_ptr<store::BlobReader>>)> done) override {
+  void OpenReader(
+      const Hash&, Executor& answer_on,
+      UniqueFunction<void(StatusOr<std::shared_ptr<store::BlobReader>>)> done) override {
     Refuse<StatusOr<std::shared_ptr<store::BlobReader>>>(answer_on, std::move(done));
   }
-  void PutSmall(const Hash&, Bytes, Executor& answer_on, UniqueFunction<void(Status)> done) override {
+  void PutSmall(const Hash&, Bytes, Executor& answer_on,
+                UniqueFunction<void(Status)> done) override {
     Refuse<Status>(answer_on, std::move(done));
   }
-  void StartImport(Executor& answer_on, UniqueFunction<void(StatusOr<std::unique_ptr<store::Import>>)> done) override {
+  void StartImport(Executor& answer_on,
+                   UniqueFunction<void(StatusOr<std::unique_ptr<store::Import>>)> done) override {
     Refuse<StatusOr<std::unique_ptr<store::Import>>>(answer_on, std::move(done));
   }
   void List(std::optional<Hash>, size_t, Executor& answer_on,
@@ -202,7 +218,8 @@ class FakeStore final : public store::BlobStore {
  private:
   template <typename Answer, typename Done>
   void Refuse(Executor& answer_on, Done done) {
-    answer_on.Post([done = std::move(done)]() mutable { done(Answer(Unavailable("not in this test"))); });
+    answer_on.Post(
+        [done = std::move(done)]() mutable { done(Answer(Unavailable("not in this test"))); });
   }
 };
 
@@ -214,12 +231,17 @@ class FakeNetwork final : public transfer::NodeNetwork {
     Kind kind;
   };
   void SetSink(transfer::NodeNetworkSink* new_sink) override { sink = new_sink; }
-  void Dial(const NodeId& node, std::vector<SocketAddress> addresses) override { dials.push_back({node, addresses}); }
+  void Dial(const NodeId& node, std::vector<SocketAddress> addresses) override {
+    dials.push_back({node, addresses});
+  }
   void Disconnect(const NodeId& node) override { disconnects.push_back(node); }
-  void StartGet(TransferId id, const NodeId& node, const Kind& kind) override { gets[id] = {node, kind}; }
+  void StartGet(TransferId id, const NodeId& node, const Kind& kind) override {
+    gets[id] = {node, kind};
+  }
   void StopGet(TransferId id) override { stops.push_back(id); }
 
-  void EndGet(TransferId id, schedule::Outcome outcome, std::string reason, transfer::GetProgress progress = {}) {
+  void EndGet(TransferId id, schedule::Outcome outcome, std::string reason,
+              transfer::GetProgress progress = {}) {
     gets.erase(id);
     sink->OnGetEnded(id, progress, {outcome, std::move(reason), {}});
   }

@@ -14,7 +14,8 @@ void IdSource::Start(UniqueFunction<void(Status)> ready) { Reserve(std::move(rea
 std::optional<uint64_t> IdSource::Take(uint64_t count) {
   BLOBD_CHECK(count <= block_);
   // What is left of an older block and too short is let go: ids must be in a row.
-  while (!blocks_.empty() && blocks_.front().end - blocks_.front().first < count) blocks_.pop_front();
+  while (!blocks_.empty() && blocks_.front().end - blocks_.front().first < count)
+    blocks_.pop_front();
   std::optional<uint64_t> first;
   if (!blocks_.empty()) {
     first = blocks_.front().first;

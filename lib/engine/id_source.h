@@ -1,5 +1,5 @@
-// IdSource: hands out ids from durable blocks, so that no id is ever used twice, also not after kill -9. The next block
-// is asked for while half of the last one is left.
+// IdSource: hands out ids from durable blocks, so that no id is ever used twice, also not after
+// kill -9. The next block is asked for while half of the last one is left.
 //
 // Thread: the control loop.
 #pragma once

@@ -1,4 +1,5 @@
-// RateMeter: bytes per second over a sliding window of 1.5 s, sampled 8 times a second (design/scheduling.md, "Parts").
+// RateMeter: bytes per second over a sliding window of 1.5 s, sampled 8 times a second
+// (design/scheduling.md, "Parts").
 //
 // Thread: one owner.
 #pragma once

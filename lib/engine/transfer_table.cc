@@ -7,17 +7,22 @@ namespace {
 
 TransferState StateOf(transfer::GetState state) {
   switch (state) {
-    case transfer::GetState::kWaiting: return TransferState::kWaiting;
-    case transfer::GetState::kRequesting: return TransferState::kRequesting;
-    case transfer::GetState::kReceiving: return TransferState::kReceiving;
-    case transfer::GetState::kVerifying: return TransferState::kVerifying;
+    case transfer::GetState::kWaiting:
+      return TransferState::kWaiting;
+    case transfer::GetState::kRequesting:
+      return TransferState::kRequesting;
+    case transfer::GetState::kReceiving:
+      return TransferState::kReceiving;
+    case transfer::GetState::kVerifying:
+      return TransferState::kVerifying;
   }
   return TransferState::kWaiting;
 }
 
 }  // namespace
 
-void TransferTable::Start(TransferId id, const ProviderId& provider, const Kind& kind, WallTime now) {
+void TransferTable::Start(TransferId id, const ProviderId& provider, const Kind& kind,
+                          WallTime now) {
   Entry& entry = running_[id];
   entry.view.id = id;
   entry.view.provider = provider;

@@ -70,7 +70,16 @@ struct IntentView {
   std::vector<schedule::ProviderFailure> failures;
 };
 
-enum class TransferState { kWaiting, kConnecting, kRequesting, kReceiving, kVerifying, kDone, kFailed, kCancelled };
+enum class TransferState {
+  kWaiting,
+  kConnecting,
+  kRequesting,
+  kReceiving,
+  kVerifying,
+  kDone,
+  kFailed,
+  kCancelled
+};
 
 struct TransferView {
   TransferId id;

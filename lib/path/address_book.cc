@@ -25,11 +25,12 @@ bool AddressBook::Add(const NodeId& node, const SocketAddress& address, std::str
   std::vector<KnownAddress>& known = nodes_[node];
   if (Find(known, address) != known.end()) return false;
   if (known.size() >= kMaxPerNode) {
-    // The oldest that never worked makes room; if all have, the one whose success lies longest back.
-    known.erase(std::min_element(known.begin(), known.end(),
-                                 [](const KnownAddress& a, const KnownAddress& b) {
-                                   return std::tie(a.last_worked, a.order) < std::tie(b.last_worked, b.order);
-                                 }));
+    // The oldest that never worked makes room; if all have, the one whose success lies longest
+    // back.
+    known.erase(std::min_element(
+        known.begin(), known.end(), [](const KnownAddress& a, const KnownAddress& b) {
+          return std::tie(a.last_worked, a.order) < std::tie(b.last_worked, b.order);
+        }));
   }
   known.push_back({address, std::move(source), {}, Duration::zero(), next_order_++});
   return true;
@@ -42,7 +43,8 @@ void AddressBook::Restore(const NodeId& node, KnownAddress known) {
   added.rtt = known.rtt;
 }
 
-KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& address, WallTime now, Duration rtt) {
+KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& address, WallTime now,
+                                 Duration rtt) {
   Add(node, address, "connection");
   std::vector<KnownAddress>& known = nodes_[node];
   auto it = Find(known, address);

@@ -1,7 +1,8 @@
 // path: everything known about reaching nodes. Pure: values in, values out (design/remotes.md).
 //
-// AddressBook remembers for each node its addresses with their source and how they did, and says in which order to
-// dial them. Bounded: at most 32 addresses per node, the oldest unproven one goes first.
+// AddressBook remembers for each node its addresses with their source and how they did, and says in
+// which order to dial them. Bounded: at most 32 addresses per node, the oldest unproven one goes
+// first.
 //
 // Thread: one owner (the control loop).
 #pragma once
@@ -19,7 +20,7 @@ namespace blobd::path {
 
 struct KnownAddress {
   SocketAddress address;
-  std::string source;    // who told us first: "ticket", "api", "config", "incoming", a lookup service
+  std::string source;  // who told us first: "ticket", "api", "config", "incoming", a lookup service
   WallTime last_worked;  // 0: never
   Duration rtt{0};       // measured when it last worked
   uint64_t order = 0;    // when it was learnt, counted
@@ -29,8 +30,8 @@ class AddressBook {
  public:
   static constexpr size_t kMaxPerNode = 32;
 
-  // Our own addresses are never kept or dialled. A node's addresses that cannot be dialled (unspecified, multicast,
-  // port 0) are refused too. True if the address is new.
+  // Our own addresses are never kept or dialled. A node's addresses that cannot be dialled
+  // (unspecified, multicast, port 0) are refused too. True if the address is new.
   bool Add(const NodeId& node, const SocketAddress& address, std::string source);
   // As loaded from the registry.
   void Restore(const NodeId& node, KnownAddress known);

@@ -23,7 +23,8 @@ TEST(AddressBook, OrdersByWhatIsKnown) {
 TEST(AddressBook, RefusesOwnAndUndiallable) {
   AddressBook book;
   book.SetOwnAddresses({At("192.0.2.9:7")});
-  for (const char* text : {"192.0.2.9:7", "0.0.0.0:7", "[::]:7", "192.0.2.1:0", "[ff02::1]:7", "224.0.0.1:7"}) {
+  for (const char* text :
+       {"192.0.2.9:7", "0.0.0.0:7", "[::]:7", "192.0.2.1:0", "[ff02::1]:7", "224.0.0.1:7"}) {
     EXPECT_FALSE(book.Add(kNode, At(text), "api")) << text;
   }
   EXPECT_TRUE(book.ToDial(kNode).empty());

@@ -1,11 +1,15 @@
-// registry: the daemon's memory over restarts, `registry.db`: intents, providers, remotes and the ids handed out.
+// registry: the daemon's memory over restarts, `registry.db`: intents, providers, remotes and the
+// ids handed out.
 //
-// Registry is what the engine uses of it; the real one is SqliteRegistry (sqlite_registry.h), tests may fake it.
+// Registry is what the engine uses of it; the real one is SqliteRegistry (sqlite_registry.h), tests
+// may fake it.
 //
-// Thread:    every call from any thread; it never blocks. Answers are posted to the executor given at opening, one
-//            each, in the order of the calls.
-// Durability: a Commit answered with OK survives power loss. Commits that wait at the same time share one sync.
-// Errors:    kResourceExhausted: disk full; kDataLoss: the database is damaged; neither changes anything.
+// Thread:    every call from any thread; it never blocks. Answers are posted to the executor given
+//            at opening, one each, in the order of the calls.
+// Durability: a Commit answered with OK survives power loss. Commits that wait at the same time
+//             share one sync.
+// Errors:    kResourceExhausted: disk full; kDataLoss: the database is damaged; neither changes
+//            anything.
 #pragma once
 
 #include <cstdint>
@@ -43,10 +47,10 @@ struct IntentRow {
   std::string label;
   std::string idempotency_key;  // empty: none
   WallTime created;
-  WallTime deadline;       // unix_ms 0: none
+  WallTime deadline;  // unix_ms 0: none
   int64_t patience_ms = 0;
   ResultCode result = ResultCode::kNone;
-  std::string reason;      // for people; empty when done
+  std::string reason;  // for people; empty when done
   WallTime finished;
   uint64_t total_bytes = 0;       // when done: size of all its blobs
   uint64_t downloaded_bytes = 0;  // when done: what came over the network for it
@@ -73,15 +77,30 @@ struct BanRow {
 };
 
 // What a commit may do. All changes of one commit happen, or none.
-struct PutIntent { IntentRow intent; };  // inserts or replaces by id
-struct PutProvider { ProviderRow row; };
-struct DropProvider { ProviderRow row; };
-struct PutRemoteAddress { RemoteAddressRow row; };
-struct DropRemoteAddress { NodeId node; SocketAddress address; };
-struct PutBan { BanRow ban; };
-struct DropBan { ProviderId provider; };
-using Change = std::variant<PutIntent, PutProvider, DropProvider, PutRemoteAddress, DropRemoteAddress,
-                            PutBan, DropBan>;
+struct PutIntent {
+  IntentRow intent;
+};  // inserts or replaces by id
+struct PutProvider {
+  ProviderRow row;
+};
+struct DropProvider {
+  ProviderRow row;
+};
+struct PutRemoteAddress {
+  RemoteAddressRow row;
+};
+struct DropRemoteAddress {
+  NodeId node;
+  SocketAddress address;
+};
+struct PutBan {
+  BanRow ban;
+};
+struct DropBan {
+  ProviderId provider;
+};
+using Change = std::variant<PutIntent, PutProvider, DropProvider, PutRemoteAddress,
+                            DropRemoteAddress, PutBan, DropBan>;
 
 // Everything the engine needs to go on where it stopped.
 struct Snapshot {
@@ -113,9 +132,11 @@ class Registry {
   virtual void Load(UniqueFunction<void(StatusOr<Snapshot>)> done) = 0;
   virtual void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) = 0;
   // Hands out a durable block of `count` new ids, above all handed out before.
-  virtual void ReserveIds(IdSpace space, uint64_t count, UniqueFunction<void(StatusOr<IdBlock>)> done) = 0;
+  virtual void ReserveIds(IdSpace space, uint64_t count,
+                          UniqueFunction<void(StatusOr<IdBlock>)> done) = 0;
 
-  virtual void GetIntent(IntentId id, UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) = 0;
+  virtual void GetIntent(IntentId id,
+                         UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) = 0;
   virtual void FindIntentByKey(uint32_t owner_uid, const std::string& key,
                                UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) = 0;
   // Intents with an id greater than `after`, by id, at most `limit`.

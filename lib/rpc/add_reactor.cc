@@ -4,7 +4,8 @@
 
 namespace blobd::rpc {
 
-AddReactor::AddReactor(const ServiceContext& context, grpc::CallbackServerContext* call, v1::AddResponse* response)
+AddReactor::AddReactor(const ServiceContext& context, grpc::CallbackServerContext* call,
+                       v1::AddResponse* response)
     : context_(context), call_(call), response_(response), strand_(context.workers.MakeStrand()) {}
 
 void AddReactor::Begin(const Status& caller) {
@@ -20,10 +21,11 @@ void AddReactor::OnReadDone(bool ok) {
   strand_->Post([this, ok] {
     if (!ok) return Complete();
     if (message_.data().size() > kMaxMessage) {
-      return Finish(ToGrpc(InvalidArgument("data: {} bytes in one message; the limit is {}", message_.data().size(),
-                                           kMaxMessage)));
+      return Finish(ToGrpc(InvalidArgument("data: {} bytes in one message; the limit is {}",
+                                           message_.data().size(), kMaxMessage)));
     }
-    if (const Status status = import_->Append(AsBytes(message_.data())); !status.ok()) return Finish(ToGrpc(status));
+    if (const Status status = import_->Append(AsBytes(message_.data())); !status.ok())
+      return Finish(ToGrpc(status));
     StartRead(&message_);
   });
 }

@@ -1,7 +1,8 @@
-// AddReactor: one Add call. Messages are appended to an import on a strand; the next one is read when the last is
-// written, so a fast caller waits for the disk.
+// AddReactor: one Add call. Messages are appended to an import on a strand; the next one is read
+// when the last is written, so a fast caller waits for the disk.
 //
-// Thread: gRPC's threads start steps, the strand does the work; one step at a time. It deletes itself in OnDone.
+// Thread: gRPC's threads start steps, the strand does the work; one step at a time. It deletes
+//         itself in OnDone.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -15,7 +16,8 @@ namespace blobd::rpc {
 
 class AddReactor final : public grpc::ServerReadReactor<v1::AddRequest> {
  public:
-  AddReactor(const ServiceContext& context, grpc::CallbackServerContext* call, v1::AddResponse* response);
+  AddReactor(const ServiceContext& context, grpc::CallbackServerContext* call,
+             v1::AddResponse* response);
   void Begin(const Status& caller);
 
   void OnReadDone(bool ok) override;

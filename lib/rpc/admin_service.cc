@@ -4,7 +4,8 @@
 
 namespace blobd::rpc {
 
-grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call, const v1::StatusRequest* /*request*/,
+grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call,
+                                               const v1::StatusRequest* /*request*/,
                                                v1::StatusResponse* response) {
   auto* reactor = call->DefaultReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok()) {
@@ -13,7 +14,8 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
   }
   response->set_version(identity_.version);
   response->set_node_id(identity_.node_id.ToHex());
-  for (const std::string& address : identity_.listen_addresses) response->add_listen_addresses(address);
+  for (const std::string& address : identity_.listen_addresses)
+    response->add_listen_addresses(address);
   response->set_started_unix_ms(identity_.started.unix_ms);
   response->set_state_directory(identity_.state_directory);
   response->set_unsynced_bytes_bound(identity_.unsynced_bytes_bound);

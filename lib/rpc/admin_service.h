@@ -14,9 +14,11 @@ class AdminService final : public v1::Admin::CallbackService {
   AdminService(const ServiceContext& context, DaemonIdentity identity)
       : context_(context), identity_(std::move(identity)) {}
 
-  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* call, const v1::StatusRequest* request,
+  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* call,
+                                   const v1::StatusRequest* request,
                                    v1::StatusResponse* response) override;
-  grpc::ServerUnaryReactor* ParseTicket(grpc::CallbackServerContext* call, const v1::ParseTicketRequest* request,
+  grpc::ServerUnaryReactor* ParseTicket(grpc::CallbackServerContext* call,
+                                        const v1::ParseTicketRequest* request,
                                         v1::ParseTicketResponse* response) override;
 
  private:

@@ -38,10 +38,11 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
                                                          const v1::CreateCollectionRequest* request,
                                                          v1::CreateCollectionResponse* response) {
   auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) return Refuse(reactor, caller.status());
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   if (request->entries_size() > kMaxCollectionEntries) {
-    return Refuse(reactor, InvalidArgument("entries: {} of them; the limit is {}", request->entries_size(),
-                                           kMaxCollectionEntries));
+    return Refuse(reactor, InvalidArgument("entries: {} of them; the limit is {}",
+                                           request->entries_size(), kMaxCollectionEntries));
   }
   std::vector<engine::CollectionEntry> entries;
   entries.reserve(static_cast<size_t>(request->entries_size()));
@@ -62,13 +63,15 @@ grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContex
                                                       const v1::GetCollectionRequest* request,
                                                       v1::GetCollectionResponse* response) {
   auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) return Refuse(reactor, caller.status());
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
-  const uint32_t limit =
-      request->limit() == 0 || request->limit() > kMaxCollectionPage ? kMaxCollectionPage : request->limit();
-  engine::ReadCollection(context_.store, context_.workers.MakeStrand(), *hash, request->offset(), limit,
-                         [reactor, response](StatusOr<engine::CollectionPage> page) {
+  const uint32_t limit = request->limit() == 0 || request->limit() > kMaxCollectionPage
+                             ? kMaxCollectionPage
+                             : request->limit();
+  engine::ReadCollection(context_.store, context_.workers.MakeStrand(), *hash, request->offset(),
+                         limit, [reactor, response](StatusOr<engine::CollectionPage> page) {
                            if (page.ok()) {
                              response->set_total(static_cast<uint32_t>(page->total));
                              for (engine::CollectionEntry& entry : page->entries) {
@@ -83,25 +86,29 @@ grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContex
   return reactor;
 }
 
-grpc::ServerUnaryReactor* BlobsService::Stat(grpc::CallbackServerContext* call, const v1::StatRequest* request,
-                                             v1::Blob* response) {
+grpc::ServerUnaryReactor* BlobsService::Stat(grpc::CallbackServerContext* call,
+                                             const v1::StatRequest* request, v1::Blob* response) {
   auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) return Refuse(reactor, caller.status());
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
   auto strand = context_.workers.MakeStrand();
   Executor& executor = *strand;
-  context_.store.Lookup(*hash, executor, [strand, reactor, response](StatusOr<store::BlobInfo> info) {
-    if (info.ok()) Fill(*info, response);
-    reactor->Finish(ToGrpc(info.status()));
-  });
+  context_.store.Lookup(*hash, executor,
+                        [strand, reactor, response](StatusOr<store::BlobInfo> info) {
+                          if (info.ok()) Fill(*info, response);
+                          reactor->Finish(ToGrpc(info.status()));
+                        });
   return reactor;
 }
 
-grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call, const v1::ListBlobsRequest* request,
+grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
+                                             const v1::ListBlobsRequest* request,
                                              v1::ListBlobsResponse* response) {
   auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) return Refuse(reactor, caller.status());
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   std::optional<Hash> after;
   if (!request->page_token().empty()) {
     after = Hash::FromHexText(request->page_token());
@@ -113,14 +120,15 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call, 
   const uint32_t limit = PageSize(request->page_size());
   auto strand = context_.workers.MakeStrand();
   Executor& executor = *strand;
-  context_.store.List(after, limit, executor,
-                      [strand, reactor, response, limit](StatusOr<std::vector<store::BlobInfo>> blobs) {
-                        if (blobs.ok()) {
-                          for (const store::BlobInfo& info : *blobs) Fill(info, response->add_blobs());
-                          if (blobs->size() == limit) response->set_next_page_token(blobs->back().hash.ToHex());
-                        }
-                        reactor->Finish(ToGrpc(blobs.status()));
-                      });
+  context_.store.List(
+      after, limit, executor,
+      [strand, reactor, response, limit](StatusOr<std::vector<store::BlobInfo>> blobs) {
+        if (blobs.ok()) {
+          for (const store::BlobInfo& info : *blobs) Fill(info, response->add_blobs());
+          if (blobs->size() == limit) response->set_next_page_token(blobs->back().hash.ToHex());
+        }
+        reactor->Finish(ToGrpc(blobs.status()));
+      });
   return reactor;
 }
 

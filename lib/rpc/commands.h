@@ -1,5 +1,5 @@
-// Commands: the bounded way from gRPC's threads to the control loop [1,024]. A full one is an immediate answer, never a
-// wait.
+// Commands: the bounded way from gRPC's threads to the control loop [1,024]. A full one is an
+// immediate answer, never a wait.
 //
 // Thread: Post from any thread; tasks run on the control loop.
 #pragma once

@@ -3,8 +3,8 @@
 // Thread: any.
 #pragma once
 
-#include <grpcpp/support/status.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
 
 #include <memory>
 
@@ -35,7 +35,8 @@ struct ServiceContext {
   template <typename Reactor, typename F>
   void OnControl(Reactor* reactor, F command) const {
     if (!commands.Post(std::move(command))) {
-      reactor->Finish(ToGrpc(ResourceExhausted("the daemon has too many commands waiting; try again soon")));
+      reactor->Finish(
+          ToGrpc(ResourceExhausted("the daemon has too many commands waiting; try again soon")));
     }
   }
 };

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/overloaded.h"
+#include "base/utf8.h"
 #include "wire/text.h"
 #include "wire/ticket.h"
-#include "base/utf8.h"
 
 namespace blobd::rpc {
 namespace {
@@ -20,10 +20,14 @@ constexpr size_t kMaxFailuresShown = 64;
 StatusOr<schedule::Priority> ToPriority(v1::Priority priority, std::string_view field) {
   switch (static_cast<int>(priority)) {
     case v1::PRIORITY_UNSPECIFIED:
-    case v1::PRIORITY_NORMAL: return schedule::Priority::kNormal;
-    case v1::PRIORITY_BACKGROUND: return schedule::Priority::kBackground;
-    case v1::PRIORITY_URGENT: return schedule::Priority::kUrgent;
-    default: return InvalidArgument("{}: unknown priority {}", field, static_cast<int>(priority));
+    case v1::PRIORITY_NORMAL:
+      return schedule::Priority::kNormal;
+    case v1::PRIORITY_BACKGROUND:
+      return schedule::Priority::kBackground;
+    case v1::PRIORITY_URGENT:
+      return schedule::Priority::kUrgent;
+    default:
+      return InvalidArgument("{}: unknown priority {}", field, static_cast<int>(priority));
   }
 }
 
@@ -37,7 +41,8 @@ StatusOr<engine::NamedProvider> FromAddr(const wire::NodeAddr& addr, std::string
   named.provider = addr.node;
   named.source = std::move(source);
   const size_t count = std::min(addr.addresses.size(), static_cast<size_t>(kMaxAddresses));
-  named.addresses.assign(addr.addresses.begin(), addr.addresses.begin() + static_cast<ptrdiff_t>(count));
+  named.addresses.assign(addr.addresses.begin(),
+                         addr.addresses.begin() + static_cast<ptrdiff_t>(count));
   return named;
 }
 
@@ -52,8 +57,10 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
       if (!ticket.ok()) return Annotate(ticket.status(), field + ".ticket");
       const auto* blob = std::get_if<wire::BlobTicket>(&*ticket);
       if (blob == nullptr) {
-        return InvalidArgument("{}.ticket: it names a node but no blob; give the hash, and the ticket's node as provider",
-                               field);
+        return InvalidArgument(
+            "{}.ticket: it names a node but no blob; give the hash, and the ticket's node as "
+            "provider",
+            field);
       }
       result.kind = blob->kind;
       BLOBD_ASSIGN_OR_RETURN(engine::NamedProvider named, FromAddr(blob->addr, "ticket"));
@@ -64,14 +71,17 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
       BLOBD_ASSIGN_OR_RETURN(result.kind, ToKind(item.kind(), field + ".kind"));
       break;
     }
-    case v1::QueueItem::WANTED_NOT_SET: return InvalidArgument("{}: neither ticket nor kind is given", field);
+    case v1::QueueItem::WANTED_NOT_SET:
+      return InvalidArgument("{}: neither ticket nor kind is given", field);
   }
   if (item.providers_size() > kMaxProviders) {
-    return InvalidArgument("{}.providers: {} of them; the limit is {}", field, item.providers_size(), kMaxProviders);
+    return InvalidArgument("{}.providers: {} of them; the limit is {}", field,
+                           item.providers_size(), kMaxProviders);
   }
   for (int i = 0; i < item.providers_size(); ++i) {
-    BLOBD_ASSIGN_OR_RETURN(engine::NamedProvider named,
-                           ToProvider(item.providers(i), fmt::format("{}.providers[{}]", field, i)));
+    BLOBD_ASSIGN_OR_RETURN(
+        engine::NamedProvider named,
+        ToProvider(item.providers(i), fmt::format("{}.providers[{}]", field, i)));
     result.providers.push_back(std::move(named));
   }
   BLOBD_ASSIGN_OR_RETURN(result.priority, ToPriority(item.priority(), field + ".priority"));
@@ -80,7 +90,8 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
   result.patience = kDefaultPatience;
   if (item.has_patience_ms()) {
     if (item.patience_ms() < 0 || item.patience_ms() > kMaxPatienceMs) {
-      return InvalidArgument("{}.patience_ms: {} is not between 0 and ten years", field, item.patience_ms());
+      return InvalidArgument("{}.patience_ms: {} is not between 0 and ten years", field,
+                             item.patience_ms());
     }
     result.patience = milliseconds(item.patience_ms());
   }
@@ -97,33 +108,72 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
 
 v1::IntentState FromState(const engine::IntentView& view) {
   switch (view.state) {
-    case engine::IntentState::kQueued: return v1::INTENT_STATE_QUEUED;
-    case engine::IntentState::kWaiting: return v1::INTENT_STATE_WAITING;
-    case engine::IntentState::kParked: return v1::INTENT_STATE_PARKED;
-    case engine::IntentState::kRunning: return v1::INTENT_STATE_RUNNING;
-    case engine::IntentState::kEnded: break;
+    case engine::IntentState::kQueued:
+      return v1::INTENT_STATE_QUEUED;
+    case engine::IntentState::kWaiting:
+      return v1::INTENT_STATE_WAITING;
+    case engine::IntentState::kParked:
+      return v1::INTENT_STATE_PARKED;
+    case engine::IntentState::kRunning:
+      return v1::INTENT_STATE_RUNNING;
+    case engine::IntentState::kEnded:
+      break;
   }
   switch (view.row.result) {
-    case registry::ResultCode::kDone: return v1::INTENT_STATE_DONE;
-    case registry::ResultCode::kCancelled: return v1::INTENT_STATE_CANCELLED;
-    case registry::ResultCode::kNoProviders: return v1::INTENT_STATE_NO_PROVIDERS;
-    case registry::ResultCode::kDeadlineExceeded: return v1::INTENT_STATE_DEADLINE_EXCEEDED;
+    case registry::ResultCode::kDone:
+      return v1::INTENT_STATE_DONE;
+    case registry::ResultCode::kCancelled:
+      return v1::INTENT_STATE_CANCELLED;
+    case registry::ResultCode::kNoProviders:
+      return v1::INTENT_STATE_NO_PROVIDERS;
+    case registry::ResultCode::kDeadlineExceeded:
+      return v1::INTENT_STATE_DEADLINE_EXCEEDED;
     case registry::ResultCode::kNone:
-    case registry::ResultCode::kFailed: break;
+    case registry::ResultCode::kFailed:
+      break;
   }
   return v1::INTENT_STATE_FAILED;
 }
 
+v1::FailureOutcome FromOutcome(schedule::Outcome outcome) {
+  switch (outcome) {
+    case schedule::Outcome::kNotHere:
+      return v1::FAILURE_OUTCOME_NOT_HERE;
+    case schedule::Outcome::kAbortRequest:
+      return v1::FAILURE_OUTCOME_ABORT_REQUEST;
+    case schedule::Outcome::kDropProvider:
+      return v1::FAILURE_OUTCOME_DROP_PROVIDER;
+    case schedule::Outcome::kRetryLater:
+      return v1::FAILURE_OUTCOME_RETRY_LATER;
+    case schedule::Outcome::kBusy:
+      return v1::FAILURE_OUTCOME_BUSY;
+    case schedule::Outcome::kDone:
+    case schedule::Outcome::kStopped:
+    case schedule::Outcome::kImpossible:
+    case schedule::Outcome::kLocalFault:
+      break;
+  }
+  return v1::FAILURE_OUTCOME_UNSPECIFIED;
+}
+
 v1::TransferState FromState(engine::TransferState state) {
   switch (state) {
-    case engine::TransferState::kWaiting: return v1::TRANSFER_STATE_WAITING;
-    case engine::TransferState::kConnecting: return v1::TRANSFER_STATE_CONNECTING;
-    case engine::TransferState::kRequesting: return v1::TRANSFER_STATE_REQUESTING;
-    case engine::TransferState::kReceiving: return v1::TRANSFER_STATE_RECEIVING;
-    case engine::TransferState::kVerifying: return v1::TRANSFER_STATE_VERIFYING;
-    case engine::TransferState::kDone: return v1::TRANSFER_STATE_DONE;
-    case engine::TransferState::kFailed: return v1::TRANSFER_STATE_FAILED;
-    case engine::TransferState::kCancelled: return v1::TRANSFER_STATE_CANCELLED;
+    case engine::TransferState::kWaiting:
+      return v1::TRANSFER_STATE_WAITING;
+    case engine::TransferState::kConnecting:
+      return v1::TRANSFER_STATE_CONNECTING;
+    case engine::TransferState::kRequesting:
+      return v1::TRANSFER_STATE_REQUESTING;
+    case engine::TransferState::kReceiving:
+      return v1::TRANSFER_STATE_RECEIVING;
+    case engine::TransferState::kVerifying:
+      return v1::TRANSFER_STATE_VERIFYING;
+    case engine::TransferState::kDone:
+      return v1::TRANSFER_STATE_DONE;
+    case engine::TransferState::kFailed:
+      return v1::TRANSFER_STATE_FAILED;
+    case engine::TransferState::kCancelled:
+      return v1::TRANSFER_STATE_CANCELLED;
   }
   return v1::TRANSFER_STATE_UNSPECIFIED;
 }
@@ -132,16 +182,21 @@ v1::TransferState FromState(engine::TransferState state) {
 
 StatusOr<Hash> ToHash(std::string_view text, std::string_view field) {
   if (const auto hash = wire::ParseHash(text)) return *hash;
-  return InvalidArgument("{}: \"{}\" is no hash: 64 hex digits or 52 base32 characters", field, text.substr(0, 80));
+  return InvalidArgument("{}: \"{}\" is no hash: 64 hex digits or 52 base32 characters", field,
+                         text.substr(0, 80));
 }
 
 StatusOr<Kind> ToKind(const v1::Kind& kind, std::string_view field) {
   BLOBD_ASSIGN_OR_RETURN(const Hash hash, ToHash(kind.hash(), fmt::format("{}.hash", field)));
   switch (static_cast<int>(kind.format())) {
     case v1::BLOB_FORMAT_UNSPECIFIED:
-    case v1::BLOB_FORMAT_RAW: return Kind{hash, BlobFormat::kRaw};
-    case v1::BLOB_FORMAT_HASH_SEQ: return Kind{hash, BlobFormat::kHashSeq};
-    default: return InvalidArgument("{}.format: unknown format {}", field, static_cast<int>(kind.format()));
+    case v1::BLOB_FORMAT_RAW:
+      return Kind{hash, BlobFormat::kRaw};
+    case v1::BLOB_FORMAT_HASH_SEQ:
+      return Kind{hash, BlobFormat::kHashSeq};
+    default:
+      return InvalidArgument("{}.format: unknown format {}", field,
+                             static_cast<int>(kind.format()));
   }
 }
 
@@ -151,8 +206,9 @@ StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::st
       engine::NamedProvider named;
       const auto id = wire::ParseNodeId(provider.node().node_id());
       if (!id) {
-        return InvalidArgument("{}.node.node_id: \"{}\" is no node id: 64 hex digits or 52 base32 characters", field,
-                               provider.node().node_id().substr(0, 80));
+        return InvalidArgument(
+            "{}.node.node_id: \"{}\" is no node id: 64 hex digits or 52 base32 characters", field,
+            provider.node().node_id().substr(0, 80));
       }
       named.provider = *id;
       if (provider.node().addresses_size() > kMaxAddresses) {
@@ -162,16 +218,18 @@ StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::st
       for (const std::string& text : provider.node().addresses()) {
         const auto address = SocketAddress::Parse(text);
         if (!address) {
-          return InvalidArgument("{}.node.addresses: \"{}\" is no address: IP:PORT or [IPV6]:PORT", field,
-                                 text.substr(0, 80));
+          return InvalidArgument("{}.node.addresses: \"{}\" is no address: IP:PORT or [IPV6]:PORT",
+                                 field, text.substr(0, 80));
         }
         named.addresses.push_back(*address);
       }
       return named;
     }
     case v1::Provider::kMirrorUrl:
-      return InvalidArgument("{}.mirror_url: this version gets blobs from nodes only; name a node instead", field);
-    case v1::Provider::PROVIDER_NOT_SET: break;
+      return InvalidArgument(
+          "{}.mirror_url: this version gets blobs from nodes only; name a node instead", field);
+    case v1::Provider::PROVIDER_NOT_SET:
+      break;
   }
   return InvalidArgument("{}: neither a node nor a mirror is given", field);
 }
@@ -183,7 +241,8 @@ StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& re
   std::vector<engine::QueueItem> items;
   items.reserve(static_cast<size_t>(request.items_size()));
   for (int i = 0; i < request.items_size(); ++i) {
-    BLOBD_ASSIGN_OR_RETURN(engine::QueueItem item, ToQueueItem(request.items(i), fmt::format("items[{}]", i)));
+    BLOBD_ASSIGN_OR_RETURN(engine::QueueItem item,
+                           ToQueueItem(request.items(i), fmt::format("items[{}]", i)));
     items.push_back(std::move(item));
   }
   return items;
@@ -191,7 +250,8 @@ StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& re
 
 StatusOr<std::vector<IntentId>> ToIntentIds(const v1::CancelRequest& request) {
   if (request.intent_ids_size() < 1 || request.intent_ids_size() > kMaxItems) {
-    return InvalidArgument("intent_ids: {} of them; 1 to {} are taken", request.intent_ids_size(), kMaxItems);
+    return InvalidArgument("intent_ids: {} of them; 1 to {} are taken", request.intent_ids_size(),
+                           kMaxItems);
   }
   std::vector<IntentId> ids;
   for (const uint64_t id : request.intent_ids()) ids.push_back(IntentId{id});
@@ -199,13 +259,15 @@ StatusOr<std::vector<IntentId>> ToIntentIds(const v1::CancelRequest& request) {
 }
 
 StatusOr<v1::ParseTicketResponse> ParseTicket(std::string_view text) {
-  if (text.size() > kMaxTicketBytes) return InvalidArgument("ticket: longer than {} bytes", kMaxTicketBytes);
+  if (text.size() > kMaxTicketBytes)
+    return InvalidArgument("ticket: longer than {} bytes", kMaxTicketBytes);
   const auto ticket = wire::ParseTicket(text);
   if (!ticket.ok()) return Annotate(ticket.status(), "ticket");
   v1::ParseTicketResponse response;
   const auto fill = [&](const wire::NodeAddr& addr) {
     response.mutable_node()->set_node_id(addr.node.ToHex());
-    for (const SocketAddress& address : addr.addresses) response.mutable_node()->add_addresses(address.ToString());
+    for (const SocketAddress& address : addr.addresses)
+      response.mutable_node()->add_addresses(address.ToString());
     for (const std::string& url : addr.relay_urls) response.add_relay_urls(EscapeForTerminal(url));
   };
   std::visit(Overloaded{
@@ -233,7 +295,9 @@ StatusOr<uint64_t> IdFromPageToken(std::string_view token, char list) {
 
 std::string PageTokenOfId(uint64_t id, char list) { return fmt::format("{}{:x}", list, id); }
 
-uint32_t PageSize(uint32_t wanted) { return wanted == 0 ? kDefaultPage : std::min(wanted, kMaxPage); }
+uint32_t PageSize(uint32_t wanted) {
+  return wanted == 0 ? kDefaultPage : std::min(wanted, kMaxPage);
+}
 
 void Fill(const Kind& kind, v1::Kind* out) {
   out->set_hash(kind.hash.ToHex());
@@ -266,6 +330,7 @@ void Fill(const engine::IntentView& view, v1::Intent* out) {
     v1::ProviderFailure* each = out->add_failures();
     each->set_provider(ToString(failure.provider));
     each->set_reason(failure.reason);
+    each->set_outcome(FromOutcome(failure.outcome));
   }
 }
 
@@ -287,9 +352,15 @@ void Fill(const engine::TransferView& view, v1::Transfer* out) {
 void Fill(const store::BlobInfo& info, v1::Blob* out) {
   out->set_hash(info.hash.ToHex());
   switch (info.state) {
-    case store::BlobState::kAbsent: out->set_state(v1::BLOB_STATE_ABSENT); break;
-    case store::BlobState::kPartial: out->set_state(v1::BLOB_STATE_PARTIAL); break;
-    case store::BlobState::kComplete: out->set_state(v1::BLOB_STATE_COMPLETE); break;
+    case store::BlobState::kAbsent:
+      out->set_state(v1::BLOB_STATE_ABSENT);
+      break;
+    case store::BlobState::kPartial:
+      out->set_state(v1::BLOB_STATE_PARTIAL);
+      break;
+    case store::BlobState::kComplete:
+      out->set_state(v1::BLOB_STATE_COMPLETE);
+      break;
   }
   out->set_size(info.size);
   out->set_size_proven(info.size_proven);

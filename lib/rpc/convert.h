@@ -1,5 +1,5 @@
-// Between protobuf messages and the engine's values. Everything a caller sends is checked here, with an error that
-// names the field; nothing unchecked goes further.
+// Between protobuf messages and the engine's values. Everything a caller sends is checked here,
+// with an error that names the field; nothing unchecked goes further.
 //
 // Thread: any. Errors: kInvalidArgument.
 #pragma once
@@ -16,9 +16,9 @@
 
 namespace blobd::rpc {
 
-inline constexpr int kMaxItems = 10'000;        // in one Queue or Cancel
-inline constexpr int kMaxProviders = 64;        // of one item
-inline constexpr int kMaxAddresses = 32;        // of one node
+inline constexpr int kMaxItems = 10'000;  // in one Queue or Cancel
+inline constexpr int kMaxProviders = 64;  // of one item
+inline constexpr int kMaxAddresses = 32;  // of one node
 inline constexpr size_t kMaxLabelBytes = 256;
 inline constexpr size_t kMaxKeyBytes = 128;
 inline constexpr size_t kMaxTicketBytes = 16 * 1024;
@@ -32,7 +32,8 @@ StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& re
 StatusOr<std::vector<IntentId>> ToIntentIds(const v1::CancelRequest& request);
 StatusOr<v1::ParseTicketResponse> ParseTicket(std::string_view ticket);
 
-// Page tokens: the last id or hash of the page before, in hex behind a letter that says of which list.
+// Page tokens: the last id or hash of the page before, in hex behind a letter that says of which
+// list.
 StatusOr<uint64_t> IdFromPageToken(std::string_view token, char list);
 std::string PageTokenOfId(uint64_t id, char list);
 uint32_t PageSize(uint32_t wanted);

@@ -13,7 +13,8 @@ grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor, const Status
   return reactor;
 }
 
-void FillRefused(const std::vector<ProviderId>& refused, google::protobuf::RepeatedPtrField<std::string>* out) {
+void FillRefused(const std::vector<ProviderId>& refused,
+                 google::protobuf::RepeatedPtrField<std::string>* out) {
   for (const ProviderId& provider : refused) out->Add(ToString(provider));
 }
 
@@ -23,13 +24,15 @@ constexpr char kTransferList = 't';
 }  // namespace
 
 grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* call,
-                                                  const v1::QueueRequest* request, v1::QueueResponse* response) {
+                                                  const v1::QueueRequest* request,
+                                                  v1::QueueResponse* response) {
   auto* reactor = call->DefaultReactor();
   const auto caller = context_.CallerOf(*call);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto items = ToQueueItems(*request);
   if (!items.ok()) return Refuse(reactor, items.status());
-  context_.OnControl(reactor, [this, reactor, response, caller = *caller, items = *std::move(items)]() mutable {
+  context_.OnControl(reactor, [this, reactor, response, caller = *caller,
+                               items = *std::move(items)]() mutable {
     context_.engine.Queue(caller, std::move(items),
                           [reactor, response](StatusOr<std::vector<engine::QueuedIntent>> answer) {
                             if (answer.ok()) {
@@ -70,12 +73,13 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
                                                       const v1::NodesHaveRequest* request,
                                                       v1::NodesHaveResponse* response) {
   auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) return Refuse(reactor, caller.status());
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
   if (request->providers_size() < 1 || request->providers_size() > kMaxProviders) {
-    return Refuse(reactor, InvalidArgument("providers: {} of them; 1 to {} are taken", request->providers_size(),
-                                           kMaxProviders));
+    return Refuse(reactor, InvalidArgument("providers: {} of them; 1 to {} are taken",
+                                           request->providers_size(), kMaxProviders));
   }
   std::vector<engine::NamedProvider> providers;
   for (int i = 0; i < request->providers_size(); ++i) {
@@ -83,22 +87,25 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
     if (!named.ok()) return Refuse(reactor, named.status());
     providers.push_back(*std::move(named));
   }
-  context_.OnControl(reactor, [this, reactor, response, hash = *hash, providers = std::move(providers)] {
-    const auto answer = context_.engine.NodesHave(hash, providers);
-    if (answer.ok()) {
-      response->set_wanted(answer->wanted);
-      response->set_added(answer->added);
-      FillRefused(answer->refused, response->mutable_refused_providers());
-    }
-    reactor->Finish(ToGrpc(answer.status()));
-  });
+  context_.OnControl(reactor,
+                     [this, reactor, response, hash = *hash, providers = std::move(providers)] {
+                       const auto answer = context_.engine.NodesHave(hash, providers);
+                       if (answer.ok()) {
+                         response->set_wanted(answer->wanted);
+                         response->set_added(answer->added);
+                         FillRefused(answer->refused, response->mutable_refused_providers());
+                       }
+                       reactor->Finish(ToGrpc(answer.status()));
+                     });
   return reactor;
 }
 
 grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContext* call,
-                                                      const v1::GetIntentRequest* request, v1::Intent* response) {
+                                                      const v1::GetIntentRequest* request,
+                                                      v1::Intent* response) {
   auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) return Refuse(reactor, caller.status());
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   context_.OnControl(reactor, [this, reactor, response, id = IntentId{request->intent_id()}] {
     context_.engine.GetIntent(id, [reactor, response](StatusOr<engine::IntentView> view) {
       if (view.ok()) Fill(*view, response);
@@ -112,7 +119,8 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
                                                         const v1::ListIntentsRequest* request,
                                                         v1::ListIntentsResponse* response) {
   auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) return Refuse(reactor, caller.status());
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kIntentList);
   if (!after.ok()) return Refuse(reactor, after.status());
   registry::IntentFilter filter;
@@ -127,17 +135,17 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
   if (request->has_owner_uid()) filter.owner_uid = request->owner_uid();
   const uint32_t limit = PageSize(request->page_size());
   context_.OnControl(reactor, [this, reactor, response, filter, after = IntentId{*after}, limit] {
-    context_.engine.ListIntents(filter, after, limit,
-                                [reactor, response, limit](StatusOr<std::vector<engine::IntentView>> views) {
-                                  if (views.ok()) {
-                                    for (const engine::IntentView& view : *views) Fill(view, response->add_intents());
-                                    if (views->size() == limit) {
-                                      response->set_next_page_token(
-                                          PageTokenOfId(views->back().row.id.value, kIntentList));
-                                    }
-                                  }
-                                  reactor->Finish(ToGrpc(views.status()));
-                                });
+    context_.engine.ListIntents(
+        filter, after, limit,
+        [reactor, response, limit](StatusOr<std::vector<engine::IntentView>> views) {
+          if (views.ok()) {
+            for (const engine::IntentView& view : *views) Fill(view, response->add_intents());
+            if (views->size() == limit) {
+              response->set_next_page_token(PageTokenOfId(views->back().row.id.value, kIntentList));
+            }
+          }
+          reactor->Finish(ToGrpc(views.status()));
+        });
   });
   return reactor;
 }
@@ -153,7 +161,8 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
                                                           const v1::ListTransfersRequest* request,
                                                           v1::ListTransfersResponse* response) {
   auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) return Refuse(reactor, caller.status());
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kTransferList);
   if (!after.ok()) return Refuse(reactor, after.status());
   std::optional<Hash> wanted;
@@ -167,7 +176,8 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
                                running_only = request->running_only()] {
     const auto views = context_.engine.ListTransfers(after, limit, running_only, wanted);
     for (const engine::TransferView& view : views) Fill(view, response->add_transfers());
-    if (views.size() == limit) response->set_next_page_token(PageTokenOfId(views.back().id.value, kTransferList));
+    if (views.size() == limit)
+      response->set_next_page_token(PageTokenOfId(views.back().id.value, kTransferList));
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;

@@ -10,18 +10,23 @@ class DownloadsService final : public v1::Downloads::CallbackService {
  public:
   explicit DownloadsService(const ServiceContext& context) : context_(context) {}
 
-  grpc::ServerUnaryReactor* Queue(grpc::CallbackServerContext* call, const v1::QueueRequest* request,
+  grpc::ServerUnaryReactor* Queue(grpc::CallbackServerContext* call,
+                                  const v1::QueueRequest* request,
                                   v1::QueueResponse* response) override;
-  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* call, const v1::CancelRequest* request,
+  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* call,
+                                   const v1::CancelRequest* request,
                                    v1::CancelResponse* response) override;
-  grpc::ServerUnaryReactor* NodesHave(grpc::CallbackServerContext* call, const v1::NodesHaveRequest* request,
+  grpc::ServerUnaryReactor* NodesHave(grpc::CallbackServerContext* call,
+                                      const v1::NodesHaveRequest* request,
                                       v1::NodesHaveResponse* response) override;
-  grpc::ServerUnaryReactor* GetIntent(grpc::CallbackServerContext* call, const v1::GetIntentRequest* request,
+  grpc::ServerUnaryReactor* GetIntent(grpc::CallbackServerContext* call,
+                                      const v1::GetIntentRequest* request,
                                       v1::Intent* response) override;
-  grpc::ServerUnaryReactor* ListIntents(grpc::CallbackServerContext* call, const v1::ListIntentsRequest* request,
+  grpc::ServerUnaryReactor* ListIntents(grpc::CallbackServerContext* call,
+                                        const v1::ListIntentsRequest* request,
                                         v1::ListIntentsResponse* response) override;
-  grpc::ServerWriteReactor<v1::WatchIntentResponse>* WatchIntent(grpc::CallbackServerContext* call,
-                                                                 const v1::WatchIntentRequest* request) override;
+  grpc::ServerWriteReactor<v1::WatchIntentResponse>* WatchIntent(
+      grpc::CallbackServerContext* call, const v1::WatchIntentRequest* request) override;
   grpc::ServerUnaryReactor* ListTransfers(grpc::CallbackServerContext* call,
                                           const v1::ListTransfersRequest* request,
                                           v1::ListTransfersResponse* response) override;

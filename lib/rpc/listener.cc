@@ -28,7 +28,8 @@ StatusOr<int> Listener::Bind(const std::string& path, const std::string& group) 
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
-    return InvalidArgument("socket path {} is longer than {} bytes", path, sizeof address.sun_path - 1);
+    return InvalidArgument("socket path {} is longer than {} bytes", path,
+                           sizeof address.sun_path - 1);
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   struct stat info {};

@@ -1,9 +1,9 @@
-// Listener: accepts connections on the Unix socket and hands them to gRPC with their credentials known. It has a thread
-// of its own, which does nothing else.
+// Listener: accepts connections on the Unix socket and hands them to gRPC with their credentials
+// known. It has a thread of its own, which does nothing else.
 //
-// A socket made here has mode 0660 and the group given; a stale one is replaced, but only while we hold the lock on
-// the state directory (the daemon's job). An inherited one (socket activation) is used as it is and never shut down:
-// shutdown would act on systemd's copy too.
+// A socket made here has mode 0660 and the group given; a stale one is replaced, but only while we
+// hold the lock on the state directory (the daemon's job). An inherited one (socket activation) is
+// used as it is and never shut down: shutdown would act on systemd's copy too.
 //
 // Thread:    any. Ownership: owns the descriptor and the thread; the handler outlives it.
 #pragma once

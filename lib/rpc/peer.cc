@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cerrno>
+#include <charconv>
 
 namespace blobd::rpc {
 namespace {
@@ -26,7 +26,8 @@ NumberRange Numbers() {
   return {top / 4, top};
 }
 
-// What the kernel uses for a uid that has no mapping in our user namespace: it says nothing about the caller.
+// What the kernel uses for a uid that has no mapping in our user namespace: it says nothing about
+// the caller.
 constexpr uint32_t kOverflowUid = 65534;
 
 uint64_t InodeOf(int fd) {
@@ -36,7 +37,8 @@ uint64_t InodeOf(int fd) {
 
 bool HasHungUp(int fd) {
   pollfd poll_fd{fd, POLLRDHUP, 0};
-  return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+  return poll(&poll_fd, 1, 0) > 0 &&
+         (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 }  // namespace
@@ -48,8 +50,8 @@ PeerTable::~PeerTable() {
 StatusOr<int> PeerTable::Admit(int connection) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
-  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid == 0 ||
-      credentials.uid == kOverflowUid) {
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
+      credentials.pid == 0 || credentials.uid == kOverflowUid) {
     close(connection);
     return PermissionDenied("the kernel does not say who connected");
   }
@@ -57,7 +59,8 @@ StatusOr<int> PeerTable::Admit(int connection) {
   const uint32_t uid = credentials.uid;
   if (connections_.size() >= limits_.total || per_uid_[uid] >= limits_.per_uid) {
     close(connection);
-    return ResourceExhausted("uid {} has {} connections, all together {}", uid, per_uid_[uid], connections_.size());
+    return ResourceExhausted("uid {} has {} connections, all together {}", uid, per_uid_[uid],
+                             connections_.size());
   }
   const NumberRange range = Numbers();
   if (next_number_ < range.first || next_number_ >= range.end) next_number_ = range.first;
@@ -94,7 +97,8 @@ std::optional<Peer> PeerTable::Find(std::string_view name) const {
   if (!name.starts_with(kPrefix)) return std::nullopt;
   name.remove_prefix(kPrefix.size());
   int number = -1;
-  if (std::from_chars(name.data(), name.data() + name.size(), number).ec != std::errc()) return std::nullopt;
+  if (std::from_chars(name.data(), name.data() + name.size(), number).ec != std::errc())
+    return std::nullopt;
   const MutexLock lock(mutex_);
   const auto it = connections_.find(number);
   if (it == connections_.end()) return std::nullopt;

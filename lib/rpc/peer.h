@@ -1,6 +1,7 @@
-// Who is at the other end of each connection. The kernel tells when a connection is accepted (SO_PEERCRED); gRPC tells
-// a call only the number of its descriptor. PeerTable joins the two: it picks the number under which gRPC gets the
-// descriptor, and never reuses one soon, so that a call still under way is never taken for somebody else's.
+// Who is at the other end of each connection. The kernel tells when a connection is accepted
+// (SO_PEERCRED); gRPC tells a call only the number of its descriptor. PeerTable joins the two: it
+// picks the number under which gRPC gets the descriptor, and never reuses one soon, so that a call
+// still under way is never taken for somebody else's.
 //
 // Thread: any; one lock inside, held for a look-up.
 #pragma once
@@ -37,12 +38,14 @@ class PeerTable {
   PeerTable(const PeerTable&) = delete;
   PeerTable& operator=(const PeerTable&) = delete;
 
-  // Takes an accepted connection over (closes it on error). Returns the descriptor to give to gRPC, which then owns it.
-  // kResourceExhausted: too many connections of this uid, or in all. kPermissionDenied: nobody can say who it is.
+  // Takes an accepted connection over (closes it on error). Returns the descriptor to give to gRPC,
+  // which then owns it. kResourceExhausted: too many connections of this uid, or in all.
+  // kPermissionDenied: nobody can say who it is.
   StatusOr<int> Admit(int connection);
   // Forgets connections that have ended. Called now and then by the accepting thread.
   void Sweep();
-  // `name` as gRPC's peer() gives it: "fd:N". nullopt for a connection that is not (or no longer) known.
+  // `name` as gRPC's peer() gives it: "fd:N". nullopt for a connection that is not (or no longer)
+  // known.
   std::optional<Peer> Find(std::string_view name) const;
   size_t size() const;
 

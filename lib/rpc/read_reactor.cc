@@ -14,9 +14,9 @@ void ReadReactor::Begin(const Status& caller) {
   if (!caller.ok()) return Finish(ToGrpc(caller));
   const auto hash = ToHash(request_.hash(), "hash");
   if (!hash.ok()) return Finish(ToGrpc(hash.status()));
-  context_.store.OpenReader(*hash, *strand_, [this](StatusOr<std::shared_ptr<store::BlobReader>> reader) {
-    OnReader(std::move(reader));
-  });
+  context_.store.OpenReader(
+      *hash, *strand_,
+      [this](StatusOr<std::shared_ptr<store::BlobReader>> reader) { OnReader(std::move(reader)); });
 }
 
 void ReadReactor::OnReader(StatusOr<std::shared_ptr<store::BlobReader>> reader) {
@@ -26,7 +26,8 @@ void ReadReactor::OnReader(StatusOr<std::shared_ptr<store::BlobReader>> reader) 
   offset_ = request_.offset();
   if (request_.length() == 0) {
     if (!info.size_proven) {
-      return Finish(ToGrpc(OutOfRange("the size of {} is not known yet; name a length", request_.hash())));
+      return Finish(
+          ToGrpc(OutOfRange("the size of {} is not known yet; name a length", request_.hash())));
     }
     end_ = info.size;
   } else if (request_.length() > UINT64_MAX - offset_) {
@@ -35,8 +36,8 @@ void ReadReactor::OnReader(StatusOr<std::shared_ptr<store::BlobReader>> reader) 
     end_ = offset_ + request_.length();
   }
   if (info.size_proven && (offset_ > info.size || end_ > info.size)) {
-    return Finish(ToGrpc(OutOfRange("{} has {} bytes; {} to {} is past its end", request_.hash(), info.size, offset_,
-                                    end_)));
+    return Finish(ToGrpc(OutOfRange("{} has {} bytes; {} to {} is past its end", request_.hash(),
+                                    info.size, offset_, end_)));
   }
   SendNext();
 }
@@ -46,7 +47,8 @@ void ReadReactor::SendNext() {
   const uint64_t size = std::min(kMessage, end_ - offset_);
   std::string& data = *message_.mutable_data();
   data.resize(size);
-  const Status status = reader_->ReadAt(offset_, {reinterpret_cast<uint8_t*>(data.data()), data.size()});
+  const Status status =
+      reader_->ReadAt(offset_, {reinterpret_cast<uint8_t*>(data.data()), data.size()});
   if (!status.ok()) return Finish(ToGrpc(status));
   offset_ += size;
   StartWrite(&message_);

@@ -1,7 +1,9 @@
-// ReadReactor: one Read call. One message is read from the disk while none is in flight to the caller, so memory is
-// bounded by one message whatever the size of the blob and the speed of the caller.
+// ReadReactor: one Read call. One message is read from the disk while none is in flight to the
+// caller, so memory is bounded by one message whatever the size of the blob and the speed of the
+// caller.
 //
-// Thread: gRPC's threads start steps, the strand does the work; one step at a time. It deletes itself in OnDone.
+// Thread: gRPC's threads start steps, the strand does the work; one step at a time. It deletes
+//         itself in OnDone.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>

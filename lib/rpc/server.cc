@@ -1,5 +1,6 @@
 #include "rpc/server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
@@ -30,6 +31,9 @@ class GrpcServer final : public Server {
   ~GrpcServer() override { Shutdown(Duration::zero()); }
 
   Status Begin(int listening) {
+    // One reference that is never given back: the library's own clean-up, which comes with the last
+    // one, can wait ten seconds for a poll, and there is nothing left for it to save.
+    grpc_init();
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.RegisterService(&downloads_);
@@ -63,7 +67,8 @@ class GrpcServer final : public Server {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Server>> Server::Start(Deps deps, DaemonIdentity identity, int listening, PeerLimits limits) {
+StatusOr<std::unique_ptr<Server>> Server::Start(Deps deps, DaemonIdentity identity, int listening,
+                                                PeerLimits limits) {
   auto server = std::make_unique<GrpcServer>(deps, std::move(identity), limits);
   BLOBD_RETURN_IF_ERROR(server->Begin(listening));
   return std::unique_ptr<Server>(std::move(server));

@@ -1,9 +1,10 @@
-// rpc: gRPC services on a Unix socket, over the engine and the store (design/control-plane.md). Who calls is known from
-// the kernel, never from a message.
+// rpc: gRPC services on a Unix socket, over the engine and the store (design/control-plane.md). Who
+// calls is known from the kernel, never from a message.
 //
 // Server holds everything: the listener, gRPC's server, the services.
 //
-// Thread:    made and destroyed by the daemon's main thread, while the control loop does not turn or from within it.
+// Thread:    made and destroyed by the daemon's main thread, while the control loop does not turn
+//            or from within it.
 // Ownership: what Deps names outlives the server.
 #pragma once
 
@@ -29,7 +30,8 @@ class Server {
   };
 
   // `listening`: a bound socket (Listener::Bind, or inherited); the server owns it from now on.
-  static StatusOr<std::unique_ptr<Server>> Start(Deps deps, DaemonIdentity identity, int listening, PeerLimits limits);
+  static StatusOr<std::unique_ptr<Server>> Start(Deps deps, DaemonIdentity identity, int listening,
+                                                 PeerLimits limits);
   virtual ~Server() = default;
 
   // No new connections; calls under way have until `grace` and are cut then.

@@ -15,14 +15,16 @@ void WatchReactor::Begin(const Status& caller) {
     return FinishOnce(ToGrpc(caller));
   }
   // The watcher speaks for this call; the call itself may be gone when the control loop gets here.
-  const bool posted = context_.commands.Post([&engine = context_.engine, intent = intent_, watcher = watcher_] {
-    engine.Watch(intent, watcher, [watcher](const Status& status) {
-      if (!status.ok()) watcher->Refuse(status);
-    });
-  });
+  const bool posted =
+      context_.commands.Post([&engine = context_.engine, intent = intent_, watcher = watcher_] {
+        engine.Watch(intent, watcher, [watcher](const Status& status) {
+          if (!status.ok()) watcher->Refuse(status);
+        });
+      });
   if (!posted) {
     const MutexLock lock(mutex_);
-    FinishOnce(ToGrpc(ResourceExhausted("the daemon has too many commands waiting; try again soon")));
+    FinishOnce(
+        ToGrpc(ResourceExhausted("the daemon has too many commands waiting; try again soon")));
   }
 }
 

@@ -1,7 +1,8 @@
-// WatchReactor: one WatchIntent call. It holds at most the newest state that the caller has not been sent, so a slow
-// reader costs one message and slows nobody.
+// WatchReactor: one WatchIntent call. It holds at most the newest state that the caller has not
+// been sent, so a slow reader costs one message and slows nobody.
 //
-// Thread: gRPC's threads and the control loop; its own lock guards all state. It deletes itself in OnDone.
+// Thread: gRPC's threads and the control loop; its own lock guards all state. It deletes itself in
+//         OnDone.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>

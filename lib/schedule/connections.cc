@@ -47,7 +47,7 @@ void Scheduler::State::OnDisconnected(const Disconnected& event) {
   const bool counts = !provider->condemned && (provider->running > 0 || !event.in_order);
   LinkDown(*provider);
   const std::vector<Request*> detached = DetachAll(*provider, /*stop=*/false);
-  for (Request* request : detached) request->Note(provider->id, event.reason);
+  for (Request* request : detached) request->Note(provider->id, Outcome::kRetryLater, event.reason);
   if (counts) Fail(*provider, event.reason);
   SettleAll(detached);
 }
@@ -146,7 +146,7 @@ void Scheduler::State::OnPauseOver(Provider& provider) {
     // Usable again, with its count: the next failure makes it unreachable for longer.
     ComeBack(provider);
   } else {
-    RemoveFromMap(provider, provider.last_failure);
+    RemoveFromMap(provider, Outcome::kRetryLater, provider.last_failure);
   }
 }
 

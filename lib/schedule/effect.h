@@ -12,6 +12,7 @@
 #include "base/node_id.h"
 #include "base/provider.h"
 #include "base/time.h"
+#include "schedule/outcome.h"
 
 namespace blobd::schedule {
 
@@ -52,6 +53,7 @@ enum class ResultCode { kDone, kCancelled, kNoProviders, kFailed, kDeadlineExcee
 // The last thing that went wrong with one provider of a request.
 struct ProviderFailure {
   ProviderId provider;
+  Outcome outcome = Outcome::kRetryLater;
   std::string reason;
 };
 // The intent has ended, once. Make it durable, then tell its watchers.

@@ -12,25 +12,11 @@
 #include "base/node_id.h"
 #include "base/provider.h"
 #include "base/time.h"
+#include "schedule/outcome.h"
 
 namespace blobd::schedule {
 
 enum class Priority : uint8_t { kBackground = 0, kNormal = 1, kUrgent = 2 };
-
-// How a transfer ended: whose fault it was decides what follows (design/scheduling.md, "How a
-// transfer can end").
-enum class Outcome {
-  kDone,
-  kStopped,       // we stopped it; the answer to StopTransfer
-  kNotHere,       // it ended in order, without this range or child
-  kAbortRequest,  // the provider does not have the root, or refuses it
-  kImpossible,    // no provider's fault: no hash sequence, too many children, proven size over the
-                  // maximum
-  kDropProvider,  // it sent wrong bytes or a false size
-  kRetryLater,    // IO error, reset, timeout, stall, broken protocol
-  kBusy,          // it asked us to wait
-  kLocalFault,    // our disk or socket: counts for nobody
-};
 
 // A caller's wish; `id` is new and greater than every earlier one.
 struct Queue {

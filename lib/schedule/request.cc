@@ -48,15 +48,16 @@ Priority Request::HighestPriority() const {
   CheckFailed("a request without an intent has no priority", __FILE__, __LINE__);
 }
 
-void Request::Note(const ProviderId& provider, std::string_view reason) {
+void Request::Note(const ProviderId& provider, Outcome outcome, std::string_view reason) {
   for (ProviderFailure& failure : failures) {
     if (failure.provider == provider) {
+      failure.outcome = outcome;
       failure.reason = CutReason(reason);
       return;
     }
   }
   if (failures.size() >= kMostFailures) failures.erase(failures.begin());
-  failures.push_back(ProviderFailure{provider, CutReason(reason)});
+  failures.push_back(ProviderFailure{provider, outcome, CutReason(reason)});
 }
 
 }  // namespace blobd::schedule

@@ -90,7 +90,7 @@ struct Request {
   // Its highest intent's. REQUIRES: it has an intent
   Priority HighestPriority() const;
   // Remembers the last reason of one provider, of at most 1,024.
-  void Note(const ProviderId& provider, std::string_view reason);
+  void Note(const ProviderId& provider, Outcome outcome, std::string_view reason);
 };
 
 // Reasons come from peers: they are cut before they are kept.

@@ -53,10 +53,11 @@ TEST(Request, KeepsTheLastReasonOfAThousandProviders) {
     NodeId node;
     node.bytes[0] = static_cast<uint8_t>(i);
     node.bytes[1] = static_cast<uint8_t>(i >> 8);
-    request.Note(node, "first");
-    request.Note(node, "second");
+    request.Note(node, Outcome::kBusy, "first");
+    request.Note(node, Outcome::kNotHere, "second");
   }
   EXPECT_EQ(request.failures.size(), 1024u);
+  EXPECT_EQ(request.failures.back().outcome, Outcome::kNotHere);
   EXPECT_EQ(request.failures.back().reason, "second");
 }
 

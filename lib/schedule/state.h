@@ -64,7 +64,7 @@ class Scheduler::State {
   void Offer(WantedHash& wanted, Provider& provider);
   void Leave(Request& request, Provider& provider);
   void Unlink(WantedHash& wanted, Provider& provider);
-  void RemoveFromMap(Provider& provider, const std::string& reason);
+  void RemoveFromMap(Provider& provider, Outcome outcome, const std::string& reason);
   void MakeUnreachable(Provider& provider);
   void ComeBack(Provider& provider);
   bool AnyPatience(const Provider& provider) const;

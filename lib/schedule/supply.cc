@@ -119,14 +119,15 @@ void Scheduler::State::Unlink(WantedHash& wanted, Provider& provider) {
   Emit(ForgetProvider{wanted.hash, provider.id});
 }
 
-void Scheduler::State::RemoveFromMap(Provider& provider, const std::string& reason) {
+void Scheduler::State::RemoveFromMap(Provider& provider, Outcome outcome,
+                                     const std::string& reason) {
   const std::vector<Request*> waiting = provider.waiting.InOrder();
   provider.waiting.Clear();
   while (!provider.hashes.empty()) {
     WantedHash& wanted = *provider.hashes.back().hash;
     for (Request* request : wanted.requests) {
       if (request == nullptr) continue;
-      request->Note(provider.id, reason);
+      request->Note(provider.id, outcome, reason);
       request->Unrefuse(provider.number);
     }
     const bool was_full = wanted.dials >= t.limits().dials_per_hash;
@@ -142,7 +143,7 @@ void Scheduler::State::RemoveFromMap(Provider& provider, const std::string& reas
 void Scheduler::State::MakeUnreachable(Provider& provider) {
   ++t.stats.unreachable;
   if (!AnyPatience(provider)) {
-    RemoveFromMap(provider, provider.last_failure);
+    RemoveFromMap(provider, Outcome::kRetryLater, provider.last_failure);
     return;
   }
   const std::vector<Request*> waiting = provider.waiting.InOrder();
@@ -150,7 +151,7 @@ void Scheduler::State::MakeUnreachable(Provider& provider) {
   SetPause(provider, Pause::kUnreachable,
            t.now + RetryDelay(t.options.node_retry, provider.failures, t.rng));
   for (Request* request : waiting) {
-    request->Note(provider.id, provider.last_failure);
+    request->Note(provider.id, Outcome::kRetryLater, provider.last_failure);
     if (--request->usable == 0) Strand(*request);
   }
 }
@@ -178,7 +179,7 @@ void Scheduler::State::BanNow(Provider& provider, const std::string& reason) {
   Emit(BanProvider{provider.id, verdict.length, verdict.times, reason});
   const std::vector<Request*> detached = DetachAll(provider, /*stop=*/true);
   if (provider.link == Link::kUp) CloseConnection(provider, "banned: " + reason);
-  RemoveFromMap(provider, "banned: " + reason);
+  RemoveFromMap(provider, Outcome::kDropProvider, reason);
   SettleAll(detached);
 }
 

@@ -129,18 +129,18 @@ void Scheduler::State::OnEndedRunning(Request& request, Provider& provider,
       break;
     case Outcome::kNotHere:
     case Outcome::kAbortRequest:
-      request.Note(provider.id, event.reason);
+      request.Note(provider.id, event.outcome, event.reason);
       if (ProviderMap::Linked(*request.wanted, provider)) request.Refuse(provider.number);
       break;
     case Outcome::kDropProvider:
       BanNow(provider, CutReason(event.reason));
       break;
     case Outcome::kRetryLater:
-      request.Note(provider.id, event.reason);
+      request.Note(provider.id, event.outcome, event.reason);
       Fail(provider, event.reason);
       break;
     case Outcome::kBusy:
-      request.Note(provider.id, event.reason);
+      request.Note(provider.id, event.outcome, event.reason);
       PutOff(provider, event.wait);
       break;
   }

@@ -118,7 +118,8 @@ std::vector<ProviderFailure> FailuresOf(const Request& request) {
         request.failures.begin(), request.failures.end(),
         [&](const ProviderFailure& failure) { return failure.provider == provider.id; });
     // What the provider said of this very request tells more than its last failure with any.
-    if (!told) failures.push_back(ProviderFailure{provider.id, provider.last_failure});
+    if (!told)
+      failures.push_back(ProviderFailure{provider.id, Outcome::kRetryLater, provider.last_failure});
   }
   return failures;
 }

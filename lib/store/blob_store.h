@@ -1,13 +1,16 @@
-// store: the blobs on disk. Data and outboard of large blobs are files, small blobs are rows, and `store.db` is the
-// index of both (design/transfers.md, "The store"). Nothing unverified is ever readable through this room.
+// store: the blobs on disk. Data and outboard of large blobs are files, small blobs are rows, and
+// `store.db` is the index of both (design/transfers.md, "The store"). Nothing unverified is ever
+// readable through this room.
 //
-// BlobStore is what the rooms above use of it; the real one is DiskStore (disk_store.h), tests may fake it.
+// BlobStore is what the rooms above use of it; the real one is DiskStore (disk_store.h), tests may
+// fake it.
 //
-// Thread:    every call from any thread; it never blocks. Answers are posted to the executor given, one each, also
-//            on failure. BlobWriter, BlobReader and Import objects block on the disk: they are used on a worker's
-//            strand, by one thread at a time.
+// Thread:    every call from any thread; it never blocks. Answers are posted to the executor given,
+//            one each, also on failure. BlobWriter, BlobReader and Import objects block on the
+//            disk: they are used on a worker's strand, by one thread at a time.
 // Units:     sizes and offsets in bytes; groups are chunk groups of 16 KiB.
-// Errors:    kResourceExhausted: disk full, retry later. kDataLoss: what is on disk does not fit its hash.
+// Errors:    kResourceExhausted: disk full, retry later. kDataLoss: what is on disk does not fit
+//            its hash.
 #pragma once
 
 #include <array>
@@ -43,7 +46,8 @@ struct BlobInfo {
 };
 
 // One hash pair of the tree above the groups, at its place in the pre-order outboard
-// (protocol/formats.md, section 8). The place follows from the path to a verified leaf, not from a claimed size.
+// (protocol/formats.md, section 8). The place follows from the path to a verified leaf, not from a
+// claimed size.
 struct OutboardPair {
   uint64_t index = 0;
   std::array<uint8_t, 64> hashes{};
@@ -55,25 +59,28 @@ struct VerifiedGroup {
   ByteView data;  // borrowed for the call
 };
 
-// Writes one blob. Several writers of one hash may exist at once; groups written twice are harmless.
+// Writes one blob. Several writers of one hash may exist at once; groups written twice are
+// harmless.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
-  // Writes groups and the pairs on their paths to their final places. They can be read, and survive kill -9, from
-  // the next Publish on. Adjacent groups in one call cost one system call.
-  virtual Status Write(std::span<const VerifiedGroup> groups, std::span<const OutboardPair> pairs) = 0;
+  // Writes groups and the pairs on their paths to their final places. They can be read, and survive
+  // kill -9, from the next Publish on. Adjacent groups in one call cost one system call.
+  virtual Status Write(std::span<const VerifiedGroup> groups,
+                       std::span<const OutboardPair> pairs) = 0;
   // The size the provider declared; kept as a hint until ProveSize.
   virtual void ClaimSize(uint64_t size) = 0;
   // The last chunk verified under this size: it is the blob's size for good.
   virtual void ProveSize(uint64_t size) = 0;
   // Adds what was written to the blob's verified groups. Cheap; call it once per batch.
   virtual void Publish() = 0;
-  // Publishes; if the blob is complete now, makes it durable under its final name. `done` gets OK then, and
-  // kFailedPrecondition if groups are missing.
+  // Publishes; if the blob is complete now, makes it durable under its final name. `done` gets OK
+  // then, and kFailedPrecondition if groups are missing.
   virtual void Finish(Executor& answer_on, UniqueFunction<void(Status)> done) = 0;
 };
 
-// Reads the verified ranges of one blob, complete or not. Keeps the bytes alive even if the blob is removed.
+// Reads the verified ranges of one blob, complete or not. Keeps the bytes alive even if the blob is
+// removed.
 class BlobReader {
  public:
   virtual ~BlobReader() = default;
@@ -109,19 +116,21 @@ class BlobStore {
 
   virtual void Lookup(const Hash& hash, Executor& answer_on,
                       UniqueFunction<void(StatusOr<BlobInfo>)> done) = 0;
-  // Opens the blob for writing, creating or resuming a partial one. kAlreadyExists if it is complete.
+  // Opens the blob for writing, creating or resuming a partial one. kAlreadyExists if it is
+  // complete.
   virtual void OpenWriter(const Hash& hash, Executor& answer_on,
                           UniqueFunction<void(StatusOr<std::shared_ptr<BlobWriter>>)> done) = 0;
   // kNotFound if nothing of it is verified.
   virtual void OpenReader(const Hash& hash, Executor& answer_on,
                           UniqueFunction<void(StatusOr<std::shared_ptr<BlobReader>>)> done) = 0;
-  // Stores a whole verified blob of at most 16 KiB. `done` comes when it is durable; puts that wait at the same
-  // time share one transaction.
+  // Stores a whole verified blob of at most 16 KiB. `done` comes when it is durable; puts that wait
+  // at the same time share one transaction.
   virtual void PutSmall(const Hash& hash, Bytes content, Executor& answer_on,
                         UniqueFunction<void(Status)> done) = 0;
   virtual void StartImport(Executor& answer_on,
                            UniqueFunction<void(StatusOr<std::unique_ptr<Import>>)> done) = 0;
-  // Blobs with a hash greater than `after` (nullopt: from the first), in order of hash, at most `limit`.
+  // Blobs with a hash greater than `after` (nullopt: from the first), in order of hash, at most
+  // `limit`.
   virtual void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
                     UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) = 0;
   virtual void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) = 0;

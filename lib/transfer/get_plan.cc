@@ -15,23 +15,28 @@ using store::kGroupSize;
 constexpr uint64_t kChunksPerGroup = kGroupSize / wire::kChunkSize;
 
 // An upper bound of the encoded bytes of one more run: index delta, two widths per range, a count.
-size_t EncodedSize(const wire::ChunkRanges& ranges) { return 20 + 20 * (ranges.chunks().ranges().size() + 1); }
+size_t EncodedSize(const wire::ChunkRanges& ranges) {
+  return 20 + 20 * (ranges.chunks().ranges().size() + 1);
+}
 
-uint64_t GroupCount(uint64_t size) { return std::max<uint64_t>(1, (size + kGroupSize - 1) / kGroupSize); }
+uint64_t GroupCount(uint64_t size) {
+  return std::max<uint64_t>(1, (size + kGroupSize - 1) / kGroupSize);
+}
 
 uint64_t ToChunk(uint64_t group) {
   return group == RangeSet::kOpenEnd ? RangeSet::kOpenEnd : group * kChunksPerGroup;
 }
 
-// The chunks that a blob lacks. While its size is not proven they have no end, so the last chunk, which proves it, is
-// always among them.
+// The chunks that a blob lacks. While its size is not proven they have no end, so the last chunk,
+// which proves it, is always among them.
 wire::ChunkRanges Missing(const BlobInfo& blob) {
   if (blob.state == BlobState::kComplete) return {};
   const uint64_t end = blob.size_proven ? GroupCount(blob.size) : RangeSet::kOpenEnd;
   RangeSet chunks;
   const RangeSet missing = blob.groups.Missing({0, end});
   for (const Range& groups : missing.ranges()) {
-    // Up to the end of the blob is said without a number: the shortest form, and the one every provider knows.
+    // Up to the end of the blob is said without a number: the shortest form, and the one every
+    // provider knows.
     const uint64_t last = groups.end == end ? RangeSet::kOpenEnd : ToChunk(groups.end);
     chunks.Insert({ToChunk(groups.begin), last});
   }
@@ -85,7 +90,8 @@ std::optional<GetPlan> NextGetPlan(const Inventory& inventory) {
 std::vector<Hash> BlobsToFinish(const Inventory& inventory) {
   std::vector<Hash> hashes;
   const auto look = [&](const BlobInfo& blob) {
-    if (blob.state == BlobState::kPartial && blob.size_proven && Missing(blob).empty()) hashes.push_back(blob.hash);
+    if (blob.state == BlobState::kPartial && blob.size_proven && Missing(blob).empty())
+      hashes.push_back(blob.hash);
   };
   look(inventory.root);
   for (const Inventory::Child& child : inventory.children) look(child.blob);

@@ -6,10 +6,10 @@
 #include <optional>
 #include <vector>
 
-#include "wire/chunk_ranges.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "transfer/inventory.h"
+#include "wire/chunk_ranges.h"
 
 namespace blobd::transfer {
 
@@ -27,11 +27,12 @@ struct GetPlan {
   std::vector<GetTarget> targets;
 };
 
-// Requests stay below the smallest limit of any provider (1 MiB); what does not fit is asked for next time.
+// Requests stay below the smallest limit of any provider (1 MiB); what does not fit is asked for
+// next time.
 inline constexpr size_t kMaxRequestBytes = 512 * 1024;
 
-// Of a hash sequence whose root is missing, the root comes first and alone: only then is known which children are
-// missing, and held ones are never asked for. nullopt: no chunk is missing.
+// Of a hash sequence whose root is missing, the root comes first and alone: only then is known
+// which children are missing, and held ones are never asked for. nullopt: no chunk is missing.
 std::optional<GetPlan> NextGetPlan(const Inventory& inventory);
 
 // Blobs of which every group is held but which were not finished (the process ended in between).

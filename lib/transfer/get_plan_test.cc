@@ -54,7 +54,8 @@ Inventory HashSeq(std::vector<BlobInfo> children) {
   inventory.kind = {Named(1), BlobFormat::kHashSeq};
   inventory.root = Complete(1);
   inventory.children_known = true;
-  for (size_t i = 0; i < children.size(); ++i) inventory.children.push_back({i + 1, std::move(children[i])});
+  for (size_t i = 0; i < children.size(); ++i)
+    inventory.children.push_back({i + 1, std::move(children[i])});
   return inventory;
 }
 
@@ -88,11 +89,13 @@ TEST(GetPlan, TheRootComesFirstAndAlone) {
 }
 
 TEST(GetPlan, OnlyMissingChildrenAreAskedFor) {
-  const auto plan = NextGetPlan(HashSeq({Complete(2), Absent(3), Absent(4), Complete(5), Absent(6)}));
+  const auto plan =
+      NextGetPlan(HashSeq({Complete(2), Absent(3), Absent(4), Complete(5), Absent(6)}));
   ASSERT_TRUE(plan);
   const wire::RangeSpecSeq ranges = RangesOf(*plan);
   std::string selected;
-  for (uint64_t i = 0; i < 8; ++i) selected += ranges.At(i).is_all() ? '1' : ranges.At(i).empty() ? '0' : '?';
+  for (uint64_t i = 0; i < 8; ++i)
+    selected += ranges.At(i).is_all() ? '1' : ranges.At(i).empty() ? '0' : '?';
   EXPECT_EQ(selected, "00110100");
   EXPECT_EQ(plan->targets.size(), 3u);
   EXPECT_FALSE(ranges.is_open_ended());
@@ -105,7 +108,8 @@ TEST(GetPlan, NothingIsMissing) {
 
 TEST(GetPlan, ARequestNeverGrowsBeyondTheLimit) {
   std::vector<BlobInfo> children;
-  for (uint64_t i = 0; i < 100'000; ++i) children.push_back(i % 2 == 0 ? Absent(i + 2) : Complete(i + 2));
+  for (uint64_t i = 0; i < 100'000; ++i)
+    children.push_back(i % 2 == 0 ? Absent(i + 2) : Complete(i + 2));
   const auto plan = NextGetPlan(HashSeq(std::move(children)));
   ASSERT_TRUE(plan);
   EXPECT_LE(plan->request.size(), kMaxRequestBytes);

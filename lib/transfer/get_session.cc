@@ -49,11 +49,15 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
   if (end_) return SettleOrEnd();
   if (!inventory.ok()) {
     const bool impossible = inventory.status().code() == StatusCode::kFailedPrecondition;
-    return Settle({impossible ? Outcome::kImpossible : Outcome::kLocalFault, Message(inventory.status()), {}});
+    return Settle({impossible ? Outcome::kImpossible : Outcome::kLocalFault,
+                   Message(inventory.status()),
+                   {}});
   }
   // Every round must bring something, or a provider could keep us asking for ever.
-  const std::pair<uint64_t, uint64_t> held = {inventory->verified_bytes(), inventory->complete_blobs()};
-  if (held_before_ == held) return Settle({Outcome::kRetryLater, "its answers add nothing that is missing", {}});
+  const std::pair<uint64_t, uint64_t> held = {inventory->verified_bytes(),
+                                              inventory->complete_blobs()};
+  if (held_before_ == held)
+    return Settle({Outcome::kRetryLater, "its answers add nothing that is missing", {}});
   held_before_ = held;
   progress_.total_blobs = inventory->total_blobs();
   progress_.complete_blobs = inventory->complete_blobs();
@@ -65,18 +69,20 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
   };
   count(inventory->root);
   for (const Inventory::Child& child : inventory->children) count(child.blob);
-  if (kind_.format == BlobFormat::kHashSeq && !inventory->children_known) ++sizes_unknown_, ++sizes_unproven_;
+  if (kind_.format == BlobFormat::kHashSeq && !inventory->children_known)
+    ++sizes_unknown_, ++sizes_unproven_;
 
   // Every group is there, only the end was missed: finish such blobs first, then look again.
   const std::vector<Hash> unfinished = BlobsToFinish(*inventory);
   for (const Hash& hash : unfinished) {
     ++storing_;
-    deps_.store.OpenWriter(hash, *deps_.strand,
-                           [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobWriter>> writer) {
-                             --self->storing_;
-                             if (writer.ok()) self->FinishBlob(*writer);
-                             self->SettleOrEnd();
-                           });
+    deps_.store.OpenWriter(
+        hash, *deps_.strand,
+        [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobWriter>> writer) {
+          --self->storing_;
+          if (writer.ok()) self->FinishBlob(*writer);
+          self->SettleOrEnd();
+        });
   }
   if (!unfinished.empty()) {
     phase_ = Phase::kSettling;
@@ -238,8 +244,9 @@ void GetSession::FinishTarget() {
   if (decoder_->size_proven() && target.known_size == 0 && sizes_unproven_ > 0) --sizes_unproven_;
   if (small_) {
     ++storing_;
-    deps_.store.PutSmall(target.hash, std::move(small_content_), *deps_.strand,
-                         [self = shared_from_this()](const Status& status) { self->OnBlobStored(status); });
+    deps_.store.PutSmall(
+        target.hash, std::move(small_content_), *deps_.strand,
+        [self = shared_from_this()](const Status& status) { self->OnBlobStored(status); });
     small_content_ = Bytes();
   } else if (writer_ != nullptr) {
     if (decoder_->size_proven()) writer_->ProveSize(size);
@@ -261,8 +268,9 @@ void GetSession::FinishTarget() {
 
 void GetSession::FinishBlob(const std::shared_ptr<store::BlobWriter>& writer) {
   ++storing_;
-  writer->Finish(*deps_.strand,
-                 [self = shared_from_this(), writer](const Status& status) { self->OnBlobStored(status); });
+  writer->Finish(*deps_.strand, [self = shared_from_this(), writer](const Status& status) {
+    self->OnBlobStored(status);
+  });
 }
 
 void GetSession::OnBlobStored(const Status& status) {
@@ -289,10 +297,12 @@ void GetSession::FailDecoding() {
   const bao::DecodeError error = decoder_->error();
   std::string reason;
   switch (error) {
-    case bao::DecodeError::kNone: BLOBD_CHECK(false); break;
+    case bao::DecodeError::kNone:
+      BLOBD_CHECK(false);
+      break;
     case bao::DecodeError::kWrongSize:
-      reason = fmt::format("declared an impossible size ({} bytes) for {}", decoder_->claimed_size().value_or(0),
-                           TargetName());
+      reason = fmt::format("declared an impossible size ({} bytes) for {}",
+                           decoder_->claimed_size().value_or(0), TargetName());
       break;
     case bao::DecodeError::kWrongPair:
       reason = fmt::format("sent a hash pair that does not fit {} of claimed size {}", TargetName(),
@@ -316,16 +326,21 @@ void GetSession::StreamEndedEarly(const StreamEnd& end) {
                   {}};
   };
   switch (end.kind) {
-    case StreamEnd::Kind::kFinished: return Settle(not_here());
+    case StreamEnd::Kind::kFinished:
+      return Settle(not_here());
     case StreamEnd::Kind::kReset:
       if (end.code == kResetInternal) return Settle(not_here());
-      if (end.code == kResetPermission) return Settle({Outcome::kAbortRequest, "it refuses: no permission", {}});
+      if (end.code == kResetPermission)
+        return Settle({Outcome::kAbortRequest, "it refuses: no permission", {}});
       if (end.code == kResetLimit) return Settle({Outcome::kBusy, "it is at its limit", {}});
-      return Settle({Outcome::kRetryLater, fmt::format("it reset the stream with code {}", end.code), {}});
+      return Settle(
+          {Outcome::kRetryLater, fmt::format("it reset the stream with code {}", end.code), {}});
     case StreamEnd::Kind::kLost:
     case StreamEnd::Kind::kRefused:
-    case StreamEnd::Kind::kStalled: return Settle({Outcome::kRetryLater, end.reason, {}});
-    case StreamEnd::Kind::kStopped: return Settle({Outcome::kStopped, end.reason, {}});
+    case StreamEnd::Kind::kStalled:
+      return Settle({Outcome::kRetryLater, end.reason, {}});
+    case StreamEnd::Kind::kStopped:
+      return Settle({Outcome::kStopped, end.reason, {}});
   }
 }
 

@@ -1,17 +1,19 @@
-// GetSession: one transfer from a node, seen from the disk's side: it looks what is missing, asks for it, decodes and
-// verifies what comes, and gives it to the store. The network's side is a GetStream (get_stream.h).
+// GetSession: one transfer from a node, seen from the disk's side: it looks what is missing, asks
+// for it, decodes and verifies what comes, and gives it to the store. The network's side is a
+// GetStream (get_stream.h).
 //
-//   kLooking --plan--> kReceiving --all blobs decoded--> kSettling --more is missing--> kLooking
-//      |                   |                                 `------nothing is missing--> kEnded (done)
-//      `-------------------+--- error, end of stream, stop ---> kSettling ------------> kEnded (outcome)
+//   kLooking --plan--> kReceiving --all decoded--> kSettling --more is missing--> kLooking
+//      |                   |                           `------nothing is missing--> kEnded (done)
+//      `-------------------+--- error, end, stop --> kSettling -------------> kEnded (outcome)
 //
-// In kSettling it waits for what it gave to the store, so that a transfer has ended only when nothing of it is under
-// way any more.
+// In kSettling it waits for what it gave to the store, so that a transfer has ended only when
+// nothing of it is under way any more.
 //
-// Thread:    its strand only (one worker at a time). The port and the observer are called from there.
+// Thread:    its strand only (one worker at a time). The port and the observer are called from
+//            there.
 // Ownership: shared; callbacks from the store keep it alive. Bytes are moved in.
-// Memory:    what it holds unprocessed is bounded by the stream's receive window: credit is given back only when
-//            bytes were verified and handed to the store.
+// Memory:    what it holds unprocessed is bounded by the stream's receive window: credit is given
+//            back only when bytes were verified and handed to the store.
 #pragma once
 
 #include <deque>
@@ -31,7 +33,8 @@
 
 namespace blobd::transfer {
 
-// How the stream that answers a request ended. Every end but kFinished and kStopped is the provider's or the path's.
+// How the stream that answers a request ended. Every end but kFinished and kStopped is the
+// provider's or the path's.
 struct StreamEnd {
   enum class Kind {
     kFinished,  // FIN
@@ -50,8 +53,8 @@ struct StreamEnd {
 class GetPort {
  public:
   virtual ~GetPort() = default;
-  // Opens stream number `stream` (counted by the session) and sends the request. Bytes and end come back through
-  // OnBytes and OnStreamEnd with the same number.
+  // Opens stream number `stream` (counted by the session) and sends the request. Bytes and end come
+  // back through OnBytes and OnStreamEnd with the same number.
   virtual void Open(uint64_t stream, Bytes request) = 0;
   virtual void Consumed(uint64_t stream, uint64_t bytes) = 0;
   // No more bytes of it are wanted.
@@ -135,9 +138,10 @@ class GetSession : public std::enable_shared_from_this<GetSession>, private bao:
   bool opening_ = false;  // the writer is on its way; decoding pauses
   bool small_ = false;
   Bytes small_content_;
-  std::shared_ptr<store::BlobWriter> writer_;  // null for a small blob, and when somebody else completed it
-  ByteView feeding_;                           // what Feed was called with
-  std::vector<store::VerifiedGroup> groups_;   // point into feeding_
+  std::shared_ptr<store::BlobWriter>
+      writer_;        // null for a small blob, and when somebody else completed it
+  ByteView feeding_;  // what Feed was called with
+  std::vector<store::VerifiedGroup> groups_;  // point into feeding_
   std::vector<store::OutboardPair> pairs_;
   Status write_status_;
 

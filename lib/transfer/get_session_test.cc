@@ -55,7 +55,8 @@ struct Answer {
   std::optional<StreamEnd> end = StreamEnd{};  // nullopt: it stays open
 };
 
-// A provider in this process: answers requests from its blobs, after `tamper` had its way with the answer.
+// A provider in this process: answers requests from its blobs, after `tamper` had its way with the
+// answer.
 class Provider final : public GetPort {
  public:
   explicit Provider(std::shared_ptr<Executor> strand) : strand_(std::move(strand)) {}
@@ -105,7 +106,8 @@ class Provider final : public GetPort {
   Answer AnswerTo(const wire::GetRequest& get) {
     Answer answer;
     std::vector<Hash> hashes = {get.hash};
-    if (const auto root = blobs_.find(get.hash); root != blobs_.end() && root->second->content.size() % 32 == 0) {
+    if (const auto root = blobs_.find(get.hash);
+        root != blobs_.end() && root->second->content.size() % 32 == 0) {
       const auto children = *wire::DecodeHashSeq(root->second->content);
       hashes.insert(hashes.end(), children.begin(), children.end());
     }
@@ -119,7 +121,8 @@ class Provider final : public GetPort {
       for (;;) {
         const auto size = encoder.Fill(piece);
         if (!size.ok() || *size == 0) break;
-        answer.bytes.insert(answer.bytes.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(*size));
+        answer.bytes.insert(answer.bytes.end(), piece.begin(),
+                            piece.begin() + static_cast<ptrdiff_t>(*size));
       }
     }
     return answer;
@@ -161,10 +164,12 @@ class GetSessionTest : public testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
-  std::pair<GetProgress, GetEnd> Get(const Kind& kind, std::function<void(GetSession&)> after_start = nullptr) {
+  std::pair<GetProgress, GetEnd> Get(const Kind& kind,
+                                     std::function<void(GetSession&)> after_start = nullptr) {
     auto observer = std::make_shared<Observer>();
     auto session = std::make_shared<GetSession>(
-        GetSession::Deps{*store_, strand_, provider_, observer, SystemClock()}, TransferId{++next_id_}, kind);
+        GetSession::Deps{*store_, strand_, provider_, observer, SystemClock()},
+        TransferId{++next_id_}, kind);
     provider_->session = session;
     strand_->Post([session, after_start] {
       session->Start();
@@ -191,11 +196,14 @@ class GetSessionTest : public testing::Test {
   }
   store::BlobInfo Lookup(const Hash& hash) {
     std::promise<store::BlobInfo> answer;
-    store_->Lookup(hash, *strand_, [&](StatusOr<store::BlobInfo> info) { answer.set_value(*std::move(info)); });
+    store_->Lookup(hash, *strand_,
+                   [&](StatusOr<store::BlobInfo> info) { answer.set_value(*std::move(info)); });
     return answer.get_future().get();
   }
 
-  Hash AddHashSeq(const std::vector<Hash>& hashes) { return provider_->Add(wire::EncodeHashSeq(hashes)); }
+  Hash AddHashSeq(const std::vector<Hash>& hashes) {
+    return provider_->Add(wire::EncodeHashSeq(hashes));
+  }
 
   const std::string directory_;
   store::RealFileSystem files_;
@@ -207,7 +215,8 @@ class GetSessionTest : public testing::Test {
 };
 
 TEST_F(GetSessionTest, BlobsOfAllSizes) {
-  for (const size_t size : {0u, 1u, 1023u, 1024u, 1025u, 16383u, 16384u, 16385u, 65537u, 1048583u}) {
+  for (const size_t size :
+       {0u, 1u, 1023u, 1024u, 1025u, 16383u, 16384u, 16385u, 65537u, 1048583u}) {
     SCOPED_TRACE(size);
     const Bytes content = RandomBytes(size, size);
     const Hash hash = provider_->Add(content);
@@ -241,7 +250,8 @@ TEST_F(GetSessionTest, HashSequenceWithRepeatedAndHeldChildren) {
   EXPECT_EQ(progress.total_bytes, 6 * 32 + 100 + 300'000 + 40'000);
   EXPECT_EQ(progress.total_blobs, 5u);
   EXPECT_EQ(progress.complete_blobs, 5u);
-  for (const Hash& hash : {small, large, held, empty, root}) EXPECT_EQ(Lookup(hash).state, store::BlobState::kComplete);
+  for (const Hash& hash : {small, large, held, empty, root})
+    EXPECT_EQ(Lookup(hash).state, store::BlobState::kComplete);
   ASSERT_EQ(provider_->requests.size(), 2u);
   const wire::RangeSpecSeq& asked = provider_->requests[1].ranges;
   EXPECT_TRUE(asked.At(0).empty());
@@ -334,8 +344,14 @@ TEST_F(GetSessionTest, EndsOfTheStreamBecomeOutcomes) {
       {"internal", reset(3), Outcome::kNotHere, "it does not have blob"},
       {"other reset", reset(77), Outcome::kRetryLater, "code 77"},
       {"lost", {StreamEnd::Kind::kLost, 0, "gone"}, Outcome::kRetryLater, "gone"},
-      {"stalled", {StreamEnd::Kind::kStalled, 0, "no byte came"}, Outcome::kRetryLater, "no byte came"},
-      {"refused", {StreamEnd::Kind::kRefused, 0, "too many streams"}, Outcome::kRetryLater, "too many streams"},
+      {"stalled",
+       {StreamEnd::Kind::kStalled, 0, "no byte came"},
+       Outcome::kRetryLater,
+       "no byte came"},
+      {"refused",
+       {StreamEnd::Kind::kRefused, 0, "too many streams"},
+       Outcome::kRetryLater,
+       "too many streams"},
       {"closed by us", {StreamEnd::Kind::kStopped, 0, "closed"}, Outcome::kStopped, "closed"},
   };
   const Hash hash = provider_->Add(RandomBytes(50'000, 1));

@@ -6,10 +6,12 @@
 namespace blobd::transfer {
 namespace {
 
-// Large enough that the hand-over costs little and adjacent groups are written together; small enough to stay in cache.
+// Large enough that the hand-over costs little and adjacent groups are written together; small
+// enough to stay in cache.
 constexpr size_t kPieceBytes = 256 * 1024;
 
-// The code a requester stops a stream with; providers do not look at it (protocol/blobs.md, section 7).
+// The code a requester stops a stream with; providers do not look at it (protocol/blobs.md, section
+// 7).
 constexpr uint64_t kStopCode = 0;
 
 }  // namespace
@@ -45,7 +47,8 @@ void GetStream::Open(std::optional<quic::ConnectionId> connection, uint64_t numb
 void GetStream::Consumed(uint64_t number, uint64_t bytes) {
   if (number != number_ || !connection_ || stream_ < 0) return;
   unconsumed_ -= std::min(unconsumed_, bytes);
-  if (unconsumed_ == 0) last_byte_ = hooks_.now();  // from now on it is the provider who is waited for
+  if (unconsumed_ == 0)
+    last_byte_ = hooks_.now();  // from now on it is the provider who is waited for
   endpoint_.Consumed(*connection_, stream_, bytes);
 }
 
@@ -57,9 +60,10 @@ void GetStream::Stop(uint64_t number) {
 
 void GetStream::Flush() {
   if (gathered_.empty()) return;
-  strand_->Post([session = session_, number = number_, bytes = std::exchange(gathered_, Bytes())]() mutable {
-    session->OnBytes(number, std::move(bytes));
-  });
+  strand_->Post(
+      [session = session_, number = number_, bytes = std::exchange(gathered_, Bytes())]() mutable {
+        session->OnBytes(number, std::move(bytes));
+      });
 }
 
 void GetStream::CheckStall(Instant now, Duration limit) {
@@ -95,7 +99,8 @@ void GetStream::OnReset(uint64_t code) { End({StreamEnd::Kind::kReset, code, ""}
 
 void GetStream::OnLost(const quic::CloseReason& why) {
   End({StreamEnd::Kind::kLost, why.code,
-       why.reason.empty() ? "the connection was lost" : fmt::format("the connection was lost: {}", why.reason)});
+       why.reason.empty() ? "the connection was lost"
+                          : fmt::format("the connection was lost: {}", why.reason)});
 }
 
 void GetStream::End(StreamEnd end) {

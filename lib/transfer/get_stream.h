@@ -1,5 +1,5 @@
-// GetStream: one transfer from a node, seen from the network's side: it opens the streams that its session asks for,
-// gathers what arrives into few large pieces, and gives credit back.
+// GetStream: one transfer from a node, seen from the network's side: it opens the streams that its
+// session asks for, gathers what arrives into few large pieces, and gives credit back.
 //
 // Thread:    the network loop only. The session is posted to, on its strand.
 // Ownership: owned by QuicNetwork until the session has ended.
@@ -15,10 +15,12 @@ namespace blobd::transfer {
 
 class GetStream final : public quic::StreamReader {
  public:
-  GetStream(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand, std::shared_ptr<GetSession> session);
+  GetStream(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand,
+            std::shared_ptr<GetSession> session);
   ~GetStream() override;
 
-  // The session's wishes. `connection` is the node's at this moment; without one the stream ends as lost.
+  // The session's wishes. `connection` is the node's at this moment; without one the stream ends as
+  // lost.
   void Open(std::optional<quic::ConnectionId> connection, uint64_t number, Bytes request);
   void Consumed(uint64_t number, uint64_t bytes);
   void Stop(uint64_t number);
@@ -38,7 +40,8 @@ class GetStream final : public quic::StreamReader {
   void OnReset(uint64_t code) override;
   void OnLost(const quic::CloseReason& why) override;
 
-  // Set by the owner: called when something was gathered that waits for Flush, and to read the loop's time.
+  // Set by the owner: called when something was gathered that waits for Flush, and to read the
+  // loop's time.
   struct Hooks {
     UniqueFunction<void()> wants_flush;
     UniqueFunction<Instant()> now;
@@ -55,7 +58,7 @@ class GetStream final : public quic::StreamReader {
   uint64_t number_ = 0;  // the session's number of the current stream
   std::optional<quic::ConnectionId> connection_;
   quic::StreamId stream_ = -1;
-  bool open_ = false;        // no end was told yet
+  bool open_ = false;  // no end was told yet
   Bytes gathered_;
   uint64_t unconsumed_ = 0;  // handed over, credit not given back yet
   Instant last_byte_;

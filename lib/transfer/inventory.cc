@@ -23,16 +23,17 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
   }
 
   void Start() {
-    store_.Lookup(inventory_.kind.hash, *strand_, [self = shared_from_this()](StatusOr<BlobInfo> info) {
-      self->OnRoot(std::move(info));
-    });
+    store_.Lookup(
+        inventory_.kind.hash, *strand_,
+        [self = shared_from_this()](StatusOr<BlobInfo> info) { self->OnRoot(std::move(info)); });
   }
 
  private:
   void OnRoot(StatusOr<BlobInfo> info) {
     if (!info.ok()) return done_(info.status());
     inventory_.root = *std::move(info);
-    if (inventory_.kind.format == BlobFormat::kRaw || inventory_.root.state != BlobState::kComplete) {
+    if (inventory_.kind.format == BlobFormat::kRaw ||
+        inventory_.root.state != BlobState::kComplete) {
       return done_(std::move(inventory_));
     }
     const uint64_t size = inventory_.root.size;
@@ -41,20 +42,22 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
                                       inventory_.kind.hash.Short(), size));
     }
     if (size / 32 > kMaxChildren) {
-      return done_(FailedPrecondition("{} has {} children; the limit is {}", inventory_.kind.hash.Short(),
-                                      size / 32, kMaxChildren));
+      return done_(FailedPrecondition("{} has {} children; the limit is {}",
+                                      inventory_.kind.hash.Short(), size / 32, kMaxChildren));
     }
-    store_.OpenReader(inventory_.kind.hash, *strand_,
-                      [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobReader>> reader) {
-                        self->OnRootReader(std::move(reader));
-                      });
+    store_.OpenReader(
+        inventory_.kind.hash, *strand_,
+        [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobReader>> reader) {
+          self->OnRootReader(std::move(reader));
+        });
   }
 
   void OnRootReader(StatusOr<std::shared_ptr<store::BlobReader>> reader) {
     if (!reader.ok()) return done_(reader.status());
     Bytes content(inventory_.root.size);
     if (const Status status = (*reader)->ReadAt(0, content); !status.ok()) return done_(status);
-    std::unordered_set<Hash> seen = {inventory_.kind.hash};  // a sequence that lists itself has itself already
+    std::unordered_set<Hash> seen = {
+        inventory_.kind.hash};  // a sequence that lists itself has itself already
     for (uint64_t i = 0; i < content.size() / 32; ++i) {
       const Hash hash = *Hash::FromBytes(ByteView(content).subspan(i * 32, 32));
       if (!seen.insert(hash).second) continue;

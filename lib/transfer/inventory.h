@@ -1,5 +1,5 @@
-// Inventory: what the store holds of a kind, and so what is missing. A hash sequence whose root is not complete has no
-// known children yet.
+// Inventory: what the store holds of a kind, and so what is missing. A hash sequence whose root is
+// not complete has no known children yet.
 #pragma once
 
 #include <cstdint>
@@ -30,13 +30,13 @@ struct Inventory {
 
   bool complete() const;
   uint64_t verified_bytes() const;
-  uint64_t total_bytes() const;     // 0: some size is not proven yet
-  uint64_t total_blobs() const;     // 0: children not known yet
+  uint64_t total_bytes() const;  // 0: some size is not proven yet
+  uint64_t total_blobs() const;  // 0: children not known yet
   uint64_t complete_blobs() const;
 };
 
-// Asks the store; `done` is called on `strand`. A root that is no hash sequence, or has too many children,
-// is kFailedPrecondition: nobody can ever satisfy that kind.
+// Asks the store; `done` is called on `strand`. A root that is no hash sequence, or has too many
+// children, is kFailedPrecondition: nobody can ever satisfy that kind.
 // Thread: any; blocks the strand only to read the root.
 void TakeInventory(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
                    UniqueFunction<void(StatusOr<Inventory>)> done);

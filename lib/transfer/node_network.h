@@ -1,10 +1,10 @@
 // transfer: moving verified bytes between nodes and the store (design/transfers.md).
 //
-// NodeNetwork is what the engine uses of it: connections to nodes, and transfers over them. The real one is
-// QuicNetwork (quic_network.h); tests may fake it.
+// NodeNetwork is what the engine uses of it: connections to nodes, and transfers over them. The
+// real one is QuicNetwork (quic_network.h); tests may fake it.
 //
-// Thread: called on the control loop; it never blocks. The sink is called on the control loop too, later, never
-//         during a call.
+// Thread: called on the control loop; it never blocks. The sink is called on the control loop too,
+//         later, never during a call.
 #pragma once
 
 #include <cstdint>

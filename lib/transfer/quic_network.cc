@@ -15,7 +15,8 @@ constexpr uint64_t kCloseCode = 0;  // an orderly end (protocol/blobs.md, sectio
 }  // namespace
 
 // Everything here runs on the network loop.
-class QuicNetwork::Core final : public quic::ConnectionObserver, public std::enable_shared_from_this<Core> {
+class QuicNetwork::Core final : public quic::ConnectionObserver,
+                                public std::enable_shared_from_this<Core> {
  public:
   Core(Deps deps, std::unique_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options)
       : deps_(deps), options_(options), endpoint_(std::move(endpoint)) {}
@@ -23,7 +24,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver, public std::ena
   void SetSink(NodeNetworkSink* sink) { sink_ = sink; }
 
   void Dial(const NodeId& node, std::vector<SocketAddress> addresses) {
-    if (connections_.count(node) != 0) return endpoint_->AddAddresses(connections_[node], std::move(addresses));
+    if (connections_.count(node) != 0)
+      return endpoint_->AddAddresses(connections_[node], std::move(addresses));
     const quic::ConnectionId id = endpoint_->Dial(node, std::move(addresses), this);
     connections_[node] = id;
     nodes_[id] = {node, false};
@@ -67,7 +69,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver, public std::ena
     const Node node = it->second;
     Forget(id);
     if (node.connected) {
-      const bool in_order = why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
+      const bool in_order =
+          why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
       Tell([node, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
         sink.OnDisconnected(node.id, in_order, std::move(reason));
       });
@@ -91,12 +94,14 @@ class QuicNetwork::Core final : public quic::ConnectionObserver, public std::ena
     bool connected = false;
   };
   struct Get {
-    Get(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand, std::shared_ptr<GetSession> session)
+    Get(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand,
+        std::shared_ptr<GetSession> session)
         : stream(endpoint, std::move(strand), std::move(session)) {}
     GetStream stream;
   };
 
-  // What a session sees of us, from its strand: every call is posted to the network loop, ends to the control loop.
+  // What a session sees of us, from its strand: every call is posted to the network loop, ends to
+  // the control loop.
   class End final : public GetPort, public GetObserver {
    public:
     End(std::weak_ptr<Core> core, const NodeId& node, TransferId id)
@@ -115,7 +120,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver, public std::ena
       });
     }
     void Stop(uint64_t stream) override {
-      Post([id = id_, stream](Core& core) { core.WithGet(id, [&](GetStream& get) { get.Stop(stream); }); });
+      Post([id = id_, stream](Core& core) {
+        core.WithGet(id, [&](GetStream& get) { get.Stop(stream); });
+      });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
       Post([id, progress](Core& core) {
@@ -125,7 +132,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver, public std::ena
     void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
       Post([id, progress, end](Core& core) {
         core.gets_.erase(id);
-        core.Tell([id, progress, end](NodeNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
+        core.Tell(
+            [id, progress, end](NodeNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
       });
     }
 
@@ -177,11 +185,13 @@ class QuicNetwork::Core final : public quic::ConnectionObserver, public std::ena
   }
 
   void ArmStallTimer() {
-    stall_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kStallCheckInterval, [this] {
-      stall_timer_ = 0;
-      for (auto& [id, get] : gets_) get->stream.CheckStall(deps_.network_loop.Now(), options_.stall_timeout);
-      if (!gets_.empty()) ArmStallTimer();
-    });
+    stall_timer_ =
+        deps_.network_loop.AddTimer(deps_.network_loop.Now() + kStallCheckInterval, [this] {
+          stall_timer_ = 0;
+          for (auto& [id, get] : gets_)
+            get->stream.CheckStall(deps_.network_loop.Now(), options_.stall_timeout);
+          if (!gets_.empty()) ArmStallTimer();
+        });
   }
 
   const Deps deps_;
@@ -195,7 +205,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver, public std::ena
   loop::TimerId stall_timer_ = 0;
 };
 
-QuicNetwork::QuicNetwork(Deps deps, std::unique_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options)
+QuicNetwork::QuicNetwork(Deps deps, std::unique_ptr<quic::Endpoint> endpoint,
+                         QuicNetworkOptions options)
     : network_loop_(deps.network_loop),
       core_(std::make_shared<Core>(deps, std::move(endpoint), options)) {}
 

@@ -1,7 +1,7 @@
 // QuicNetwork: the real NodeNetwork, over a quic::Endpoint on the network loop.
 //
-// Thread:    made and destroyed on any thread while neither loop turns, or by the owner of both; its NodeNetwork calls
-//            come from the control loop and are posted to the network loop.
+// Thread:    made and destroyed on any thread while neither loop turns, or by the owner of both;
+//            its NodeNetwork calls come from the control loop and are posted to the network loop.
 // Ownership: owns the endpoint. The loops, the store, the pool and the clock outlive it.
 #pragma once
 

@@ -40,7 +40,8 @@ TEST(ChunkRanges, WithinABlobOfKnownSize) {
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
-    EXPECT_EQ(c.wanted.Within(std::max<uint64_t>(1, (c.size + kChunkSize - 1) / kChunkSize)), c.effective);
+    EXPECT_EQ(c.wanted.Within(std::max<uint64_t>(1, (c.size + kChunkSize - 1) / kChunkSize)),
+              c.effective);
   }
   EXPECT_TRUE(ChunkRanges().empty());
   EXPECT_FALSE(ChunkRanges::LastChunk().empty());

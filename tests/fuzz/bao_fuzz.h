@@ -11,11 +11,11 @@
 
 #include "bao/encoder.h"
 #include "bao/outboard.h"
-#include "wire/chunk_ranges.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "wire/chunk_ranges.h"
 
 namespace blobd::bao::fuzz {
 

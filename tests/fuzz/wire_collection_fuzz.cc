@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/check.h"
-#include "wire/collection.h"
 #include "base/file_names.h"
 #include "base/utf8.h"
+#include "wire/collection.h"
 
 namespace blobd::wire {
 namespace {

@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "wire/base32.h"
 #include "wire/text.h"
-#include "base/utf8.h"
 
 namespace blobd::wire {
 namespace {

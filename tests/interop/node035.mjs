@@ -17,7 +17,12 @@ for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => ending.abor
 // Starts a node with its store in directory `store`, or in memory if that is undefined.
 export async function startNode({ store, onBlobEvent } = {}) {
   const options = { ipv4Addr: '127.0.0.1:0', ipv6Addr: '[::1]:0', nodeDiscovery: 'None' };
-  if (onBlobEvent) options.blobEvents = (error, event) => !error && onBlobEvent(event);
+  if (onBlobEvent) {
+    // The binding complains about a callback that returns anything.
+    options.blobEvents = (error, event) => {
+      if (!error) onBlobEvent(event);
+    };
+  }
   if (!store) return Iroh.memory(options);
   mkdirSync(store, { recursive: true });
   return Iroh.persistent(resolve(store), options);

@@ -19,7 +19,8 @@ const { values, positionals } = parseArgs({
 });
 
 // Progress comes for every chunk group and tells a test nothing.
-const onBlobEvent = (event) => values.events && !event.transferProgress && say({ event: 'served', ...event });
+const report = (event) => !event.transferProgress && say({ event: 'served', ...event });
+const onBlobEvent = values.events ? report : undefined;
 const node = await startNode({ store: values.store, onBlobEvent });
 const address = await addressOf(node);
 
