@@ -199,7 +199,10 @@ int Main(int argc, char** argv) {
   auto daemon = DaemonClient::Connect(context.socket);
   if (!daemon.ok()) return Fail(daemon.status());
   context.daemon = *std::move(daemon);
-  return commands.at(app.get_subcommands().front())(context);
+  interrupt.OnInterrupt([&context] { context.daemon->Interrupt(); });
+  const int code = commands.at(app.get_subcommands().front())(context);
+  interrupt.OnInterrupt(nullptr);
+  return code;
 }
 
 }  // namespace

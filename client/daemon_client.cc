@@ -2,6 +2,7 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -36,6 +37,13 @@ int TryConnect(const std::string& path) {
   return error;
 }
 
+grpc::ChannelArguments Arguments() {
+  grpc::ChannelArguments arguments;
+  // A page of names can be larger than the library's default of 4 MiB.
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  return arguments;
+}
+
 Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return OkStatus();
   return MakeStatus(static_cast<StatusCode>(static_cast<int>(status.error_code())),
@@ -45,7 +53,8 @@ Status FromGrpc(const grpc::Status& status) {
 class GrpcDaemonClient final : public DaemonClient {
  public:
   explicit GrpcDaemonClient(const std::string& path)
-      : channel_(grpc::CreateChannel("unix:" + path, grpc::InsecureChannelCredentials())),
+      : channel_(grpc::CreateCustomChannel("unix:" + path, grpc::InsecureChannelCredentials(),
+                                           Arguments())),
         downloads_(v1::Downloads::NewStub(channel_)),
         blobs_(v1::Blobs::NewStub(channel_)),
         admin_(v1::Admin::NewStub(channel_)) {}
@@ -103,9 +112,9 @@ class GrpcDaemonClient final : public DaemonClient {
         call.context()->TryCancel();
         break;
       }
-      if (*size == 0) break;
       message.mutable_data()->resize(*size);
-      if (!stream->Write(message)) break;
+      message.set_last(*size == 0);
+      if (!stream->Write(message) || message.last()) break;
     }
     stream->WritesDone();
     const grpc::Status status = stream->Finish();

@@ -155,6 +155,13 @@ Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOpt
   if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
   const Status exists = AlreadyExists("{} exists; name another target, or replace it with --force",
                                       EscapeForTerminal(options.target));
+  struct stat existing {};
+  if (options.replace &&
+      fstatat(directory.get(), place.name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) == 0 &&
+      !S_ISREG(existing.st_mode)) {
+    return FailedPrecondition("{} is no regular file and is not replaced",
+                              EscapeForTerminal(options.target));
+  }
   if (!options.replace &&
       faccessat(directory.get(), place.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
     return exists;

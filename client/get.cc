@@ -17,7 +17,6 @@ namespace {
 // Watches until the intent ends. kCancelled if the person pressed Ctrl-C.
 StatusOr<v1::Intent> Watch(Context& context, uint64_t id, bool show) {
   DaemonClient& daemon = *context.daemon;
-  context.interrupt.OnInterrupt([&daemon] { daemon.Interrupt(); });
   v1::Intent last;
   ProgressLine progress(show && !context.style.quiet && !context.style.is_json());
   const Status status = daemon.WatchIntent(id, [&](const v1::Intent& intent) {
@@ -25,7 +24,6 @@ StatusOr<v1::Intent> Watch(Context& context, uint64_t id, bool show) {
     progress.Show(intent);
     if (context.style.is_json() && show) PrintJsonLine(intent);
   });
-  context.interrupt.OnInterrupt(nullptr);
   if (context.interrupt.happened()) return Cancelled("interrupted");
   if (!status.ok()) return status;
   return last;

@@ -1,6 +1,7 @@
 // queue, cancel, nodes-have, intents, transfers: what is wanted and how it goes.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/units.h"
@@ -10,11 +11,14 @@
 namespace blobd::client {
 namespace {
 
+constexpr uint32_t kLargestPage = 1000;
+
 // Calls `next` for page after page, until the last one or until `limit` rows are in `all`.
 template <typename Response, typename Request, typename Next, typename Rows>
 Status CollectPages(Request request, uint32_t limit, Next next, Rows rows, Response* all) {
-  request.set_page_size(limit == 0 || limit > 1000 ? 1000 : limit);
   for (;;) {
+    const auto left = limit == 0 ? kLargestPage : limit - static_cast<uint32_t>(rows(all)->size());
+    request.set_page_size(std::min(left, kLargestPage));
     auto page = next(request);
     if (!page.ok()) return page.status();
     const std::string token = page->next_page_token();

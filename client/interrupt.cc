@@ -17,6 +17,7 @@ Interrupt::Interrupt() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC);
   stop_event_ = eventfd(0, EFD_CLOEXEC);
@@ -35,6 +36,7 @@ Interrupt::~Interrupt() {
 void Interrupt::OnInterrupt(std::function<void()> on_interrupt) {
   const MutexLock lock(mutex_);
   on_interrupt_ = std::move(on_interrupt);
+  if (happened_ && on_interrupt_) on_interrupt_();
 }
 
 void Interrupt::Run() {

@@ -1,5 +1,5 @@
-// Interrupt: Ctrl-C as a value instead of a sudden end. While one exists, SIGINT and SIGTERM call
-// `on_interrupt`, once, on a thread of its own.
+// Interrupt: Ctrl-C as a value instead of a sudden end. While one exists, SIGINT, SIGTERM and
+// SIGHUP call `on_interrupt`, once, on a thread of its own; a second one ends the process.
 //
 // Make it before any other thread exists (before gRPC is used): the signals are blocked in every
 // thread from then on.
@@ -20,7 +20,7 @@ class Interrupt {
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
 
-  // Replaces what is called; a signal that has come already is not repeated.
+  // Replaces what is called; if a signal has come already, it is called at once.
   void OnInterrupt(std::function<void()> on_interrupt);
   bool happened() const { return happened_; }
 

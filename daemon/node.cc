@@ -138,8 +138,9 @@ Status Node::Run() {
   network_thread_ = std::thread([this] { network_loop_->Run(); });
   control_->Post([this] {
     engine_->Start([this](const Status& status) {
-      result_ = status;
       if (status.ok()) return Serve();
+      if (stopping_) return;  // a signal came first: not a failure, and the end is on its way
+      result_ = status;
       control_->Stop();
     });
   });
@@ -148,6 +149,7 @@ Status Node::Run() {
 }
 
 void Node::Serve() {
+  if (stopping_) return;
   auto server = rpc::Server::Start({*engine_, *store_, *workers_, *control_}, identity_,
                                    std::exchange(listening_, -1), rpc::PeerLimits{});
   if (!server.ok()) {

@@ -52,9 +52,9 @@ class Node {
   rpc::DaemonIdentity identity_;
 
   // In the order of their dependencies; taken down in reverse by the destructor.
+  std::unique_ptr<store::RealFileSystem> file_system_;
   std::unique_ptr<loop::Loop> control_;
   std::unique_ptr<loop::Loop> network_loop_;
-  std::unique_ptr<store::RealFileSystem> file_system_;
   std::unique_ptr<loop::WorkerPool> workers_;
   std::unique_ptr<registry::SqliteRegistry> registry_;
   std::unique_ptr<store::DiskStore> store_;

@@ -44,8 +44,13 @@ struct WallTime {
   friend constexpr WallTime operator+(WallTime a, Duration d) {
     return WallTime{a.unix_ms + std::chrono::duration_cast<milliseconds>(d).count()};
   }
+  // Saturates at what a Duration holds (292 years).
   friend constexpr Duration operator-(WallTime a, WallTime b) {
-    return milliseconds(a.unix_ms - b.unix_ms);
+    constexpr int64_t kMost = Duration::max().count() / 1'000'000;
+    int64_t ms = 0;
+    if (__builtin_sub_overflow(a.unix_ms, b.unix_ms, &ms))
+      ms = a.unix_ms < b.unix_ms ? -kMost : kMost;
+    return milliseconds(ms < -kMost ? -kMost : ms > kMost ? kMost : ms);
   }
 };
 

@@ -14,6 +14,12 @@ constexpr uint64_t kIntentIdBlock = 20'000;
 constexpr uint64_t kTransferIdBlock = 1'000'000;
 // Ids of transfers left when the next block is asked for: far more than can start until it is here.
 constexpr uint64_t kTransferIdReserve = kTransferIdBlock / 2;
+constexpr Duration kLookAgain = seconds(1);
+
+// Damage and an impossible kind are answers; everything else may be better in a moment.
+bool IsPassing(const Status& status) {
+  return status.code() != StatusCode::kDataLoss && status.code() != StatusCode::kFailedPrecondition;
+}
 
 }  // namespace
 
@@ -34,15 +40,18 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
   deps_.network.SetSink(this);
   auto shared_done = std::make_shared<UniqueFunction<void(Status)>>(std::move(done));
   intent_ids_.SetOnMore([this](const Status& status) {
-    for (auto waiting = std::exchange(waiting_for_ids_, {}); auto& pending : waiting)
-      Admit(pending);
+    for (auto waiting = std::exchange(waiting_for_ids_, {}); const auto& pending : waiting) {
+      status.ok() ? Admit(pending) : Refuse(*pending, status);
+    }
     if (!status.ok())
       deps_.log.Write(LogLevel::kError, {}, "no new intent ids: " + Message(status));
   });
   const auto load = [this, shared_done](StatusOr<registry::IdBlock> block) {
     if (!block.ok()) return (*shared_done)(block.status());
+    if (draining_) return (*shared_done)(Unavailable("stopped while starting"));
     deps_.registry.Load([this, shared_done, block = *block](StatusOr<registry::Snapshot> snapshot) {
       if (!snapshot.ok()) return (*shared_done)(snapshot.status());
+      if (draining_) return (*shared_done)(Unavailable("stopped while starting"));
       schedule::Options options = options_.schedule;
       options.first_transfer_id = block.first;
       transfer_ids_end_ = block.end;
@@ -144,6 +153,15 @@ void Engine::OnInventory(RequestId request, const Kind& kind,
                          StatusOr<transfer::Inventory> inventory) {
   schedule::StoreAnswered answer;
   answer.request = request;
+  if (!inventory.ok() && IsPassing(inventory.status())) {
+    // A full disk or no descriptor left: the intents stay, and the look is tried again.
+    deps_.log.Write(LogLevel::kWarning, {.hash = kind.hash},
+                    "the store cannot be asked now: " + Message(inventory.status()));
+    deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, request, kind] {
+      ExecuteLook({request, kind});
+    });
+    return;
+  }
   if (!inventory.ok()) {
     answer.state = schedule::StoreAnswered::State::kFailed;
     answer.reason = Message(inventory.status());
@@ -175,8 +193,11 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
   kind_of_transfer_[effect.transfer] = effect.kind;
   const auto* node = std::get_if<NodeId>(&effect.provider);
   if (node == nullptr) {
-    // Mirrors are not accepted by the API yet, so none can get here.
-    BLOBD_CHECK(node != nullptr);
+    // The API takes no mirrors yet, but the registry is an outside input too.
+    transfer::GetEnd refused{schedule::Outcome::kAbortRequest, "mirrors are not supported", {}};
+    return deps_.control.Post([this, id = effect.transfer, refused = std::move(refused)] {
+      OnGetEnded(id, {}, refused);
+    });
   }
   deps_.network.StartGet(effect.transfer, *node, effect.kind);
   deps_.log.Write(

@@ -98,6 +98,7 @@ class Engine final : private transfer::NodeNetworkSink {
     registry::IntentRow row;
     bool durable = false;                            // its row is committed; nothing is told before
     std::optional<schedule::FinishIntent> finished;  // ended, but the end is not durable yet
+    std::vector<UniqueFunction<void(Status)>> on_end;  // who waits for the end to be durable
   };
   // What is known of a kind while an intent wants it.
   struct LiveKind {
@@ -110,6 +111,7 @@ class Engine final : private transfer::NodeNetworkSink {
     uint64_t complete_blobs = 0;
   };
   struct PendingQueue;
+  struct PendingCancel;
 
   // transfer::NodeNetworkSink
   void OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) override;
@@ -131,18 +133,24 @@ class Engine final : private transfer::NodeNetworkSink {
   void CommitChanges();
   void ApplyProgress(TransferId id, const transfer::GetProgress& progress);
 
-  // Intents (engine_intents.cc).
-  void Restore(registry::Snapshot snapshot);
+  // Queue (engine_queue.cc).
+  Status CheckQuota(const Caller& caller, size_t more) const;
+  Status MatchKeys(PendingQueue& pending) const;
   void Admit(std::shared_ptr<PendingQueue> pending);
   void AdmitNow(PendingQueue& pending, uint64_t first_id);
   void OnQueueCommitted(PendingQueue& pending, const Status& status);
+  void Refuse(PendingQueue& pending, const Status& status);
   std::vector<ProviderId> Learn(const std::vector<NamedProvider>& providers);
+
+  // Intents (engine_intents.cc).
+  void Restore(registry::Snapshot snapshot);
+  void CancelNow(const std::shared_ptr<PendingCancel>& pending);
   void AddLive(registry::IntentRow row, bool durable);
   void RemoveLive(IntentId id);
   void Finish(const schedule::FinishIntent& effect);
   void CommitFinish(IntentId id);
+  void KeepFailures(IntentId id, const std::vector<schedule::ProviderFailure>& failures);
   IntentView ViewOf(const LiveIntent& intent) const;
-  std::optional<LiveKind> KindOf(const Kind& kind) const;
 
   // Watching (engine_watch.cc).
   void TellWatchers(IntentId id, const IntentView& view, bool last);
@@ -172,7 +180,8 @@ class Engine final : private transfer::NodeNetworkSink {
       keys_;  // (owner, idempotency key) of live intents
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
   // What the providers of the latest ended intents did wrong last.
-  std::map<IntentId, std::vector<schedule::ProviderFailure>> failures_of_ended_;
+  std::unordered_map<IntentId, std::vector<schedule::ProviderFailure>> failures_of_ended_;
+  std::deque<IntentId> order_of_ended_;
   std::unordered_map<TransferId, Kind> kind_of_transfer_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;

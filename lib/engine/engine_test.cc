@@ -196,6 +196,61 @@ TEST_F(EngineTest, AKeyMakesQueueSafeToRepeat) {
   EXPECT_EQ(Queue(kAnn, {item})->front().intent, id);  // also when it has ended
 }
 
+TEST_F(EngineTest, AKeyOfACallWhoseCommitFailedIsNotAcknowledged) {
+  QueueItem item = Item();
+  item.idempotency_key = "k";
+  registry_.hold_commits = true;
+  registry_.commit_status = ResourceExhausted("disk full");
+  Status first;
+  Status second;
+  engine_->Queue(kAnn, {item}, [&](const auto& answer) { first = answer.status(); });
+  loop_.Settle();
+  registry_.commit_status = OkStatus();
+  engine_->Queue(kAnn, {item}, [&](const auto& answer) { second = answer.status(); });
+  loop_.Settle();
+  registry_.ReleaseCommits();
+  loop_.Settle();
+  EXPECT_EQ(first.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(second.code(), StatusCode::kUnavailable);
+  EXPECT_TRUE(registry_.intents.empty());
+}
+
+TEST_F(EngineTest, CancelIsAnsweredWhenTheEndIsDurable) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  registry_.commit_status = ResourceExhausted("disk full");
+  EXPECT_EQ(Cancel(kAnn, {id}).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
+  registry_.commit_status = OkStatus();
+  loop_.Advance(seconds(2));  // the end is tried again by itself
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kCancelled);
+}
+
+TEST_F(EngineTest, ProvidersOutliveAnIntentWhoseDeadlinePassedMeanwhile) {
+  QueueItem first = Item();
+  first.deadline = loop_.WallNow() + seconds(5);
+  const IntentId ending = Queue(kAnn, {first})->front().intent;
+  const IntentId staying = Queue(kAnn, {Item()})->front().intent;
+  loop_.Advance(seconds(0));
+  engine_.reset();
+  loop_.Advance(seconds(10));
+  Restart();
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(registry_.intents.at(ending).result, registry::ResultCode::kDeadlineExceeded);
+  EXPECT_EQ(registry_.intents.at(staying).result, registry::ResultCode::kNone);
+  EXPECT_EQ(network_->dials.size(), 1u);
+  EXPECT_EQ(registry_.providers.size(), 1u);
+}
+
+TEST_F(EngineTest, APassingFaultOfTheStoreEndsNothing) {
+  store_.status = ResourceExhausted("no descriptor left");
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  loop_.Advance(seconds(5));
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
+  store_.status = OkStatus();
+  loop_.Advance(seconds(2));
+  EXPECT_EQ(network_->dials.size(), 1u);
+}
+
 TEST_F(EngineTest, CancelKnowsWhoseItIs) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   EXPECT_EQ(Cancel(kJoe, {id}).status().code(), StatusCode::kPermissionDenied);
@@ -265,6 +320,16 @@ TEST_F(EngineTest, NodesHaveAddsOnlyToWhatIsWanted) {
   EXPECT_TRUE(answer->wanted);
   EXPECT_EQ(answer->added, 1u);
   EXPECT_EQ(engine_->NodesHave(kHash, {named})->added, 0u);
+}
+
+TEST_F(EngineTest, AMirrorFromTheRegistryIsRefusedNotFatal) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  registry_.providers = {{kHash, MirrorUrl{"http://192.0.2.1/x"}}};
+  Restart();
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
+  EXPECT_EQ(engine_->ListTransfers({}, 10, false, {}).at(0).reason,
+            "abort request: mirrors are not supported");
 }
 
 TEST_F(EngineTest, DrainWaitsThenCutsAndFailsNothing) {

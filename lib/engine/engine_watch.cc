@@ -73,19 +73,20 @@ void Engine::SampleAndTell() {
     if (Differ(view, told_[id])) TellWatchers(id, view, false);
   }
   FlushNowAndThen(running);
-  if (running || !watchers_.empty()) ArmSampling();
+  if (running || !watchers_.empty() || unflushed_ || flushing_) ArmSampling();
 }
 
 // The store syncs as bytes come in. What a transfer that stalls or has ended left behind is synced
 // here, so that the bound on work lost with power holds without more bytes.
 void Engine::FlushNowAndThen(bool running) {
   const Instant now = deps_.timers.Now();
-  if (flushing_ || !unflushed_ || (running && now - flushed_at_ < kFlushInterval)) return;
+  if (flushing_ || !unflushed_ || now - flushed_at_ < kFlushInterval) return;
   flushed_at_ = now;
   unflushed_ = running;
   flushing_ = true;
   deps_.store.Flush(deps_.control, [this](const Status& status) {
     flushing_ = false;
+    unflushed_ |= !status.ok();
     if (!status.ok()) deps_.log.Write(LogLevel::kWarning, {}, "store: " + Message(status));
   });
 }

@@ -50,7 +50,10 @@ void TransferTable::End(TransferId id, TransferState state, std::string reason, 
   view.reason = std::move(reason);
   view.finished = now;
   ended_[id] = std::move(view);
-  if (ended_.size() > kKeptEnded) ended_.erase(ended_.begin());
+  order_of_ended_.push_back(id);
+  if (order_of_ended_.size() <= kKeptEnded) return;
+  ended_.erase(order_of_ended_.front());
+  order_of_ended_.pop_front();
 }
 
 bool TransferTable::SampleRates(Instant now) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
@@ -46,6 +47,7 @@ class TransferTable {
 
   std::map<TransferId, Entry> running_;
   std::map<TransferId, TransferView> ended_;
+  std::deque<TransferId> order_of_ended_;  // the oldest end first
 };
 
 }  // namespace blobd::engine

@@ -55,8 +55,12 @@ Loop::Loop(int epoll_fd, int event_fd)
     : epoll_fd_(epoll_fd), event_fd_(event_fd), now_(SystemClock().Now()) {}
 
 Loop::~Loop() {
-  // What a task owns may post again when it goes away, so the queue is emptied outside the lock
-  // until it stays so.
+  // What a task owns may post again when it goes away, so everything that holds tasks is emptied
+  // while the queue still takes them, and the queue outside the lock until it stays so.
+  timers_.clear();
+  watched_.clear();
+  turn_end_ = nullptr;
+  at_turn_end_.clear();
   for (;;) {
     std::vector<Task> unrun;
     {

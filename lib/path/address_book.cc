@@ -18,26 +18,32 @@ auto Find(std::vector<KnownAddress>& known, const SocketAddress& address) {
 
 }  // namespace
 
-bool AddressBook::Add(const NodeId& node, const SocketAddress& address, std::string source) {
+AddressBook::Added AddressBook::Add(const NodeId& node, const SocketAddress& address,
+                                    std::string source) {
+  Added added;
   if (!CanBeDialled(address) || std::find(own_.begin(), own_.end(), address) != own_.end()) {
-    return false;
+    return added;
   }
+  if (nodes_.size() >= kMaxNodes && nodes_.count(node) == 0) return added;
   std::vector<KnownAddress>& known = nodes_[node];
-  if (Find(known, address) != known.end()) return false;
+  if (Find(known, address) != known.end()) return added;
   if (known.size() >= kMaxPerNode) {
     // The oldest that never worked makes room; if all have, the one whose success lies longest
     // back.
-    known.erase(std::min_element(
+    const auto oldest = std::min_element(
         known.begin(), known.end(), [](const KnownAddress& a, const KnownAddress& b) {
           return std::tie(a.last_worked, a.order) < std::tie(b.last_worked, b.order);
-        }));
+        });
+    added.evicted = oldest->address;
+    known.erase(oldest);
   }
   known.push_back({address, std::move(source), {}, Duration::zero(), next_order_++});
-  return true;
+  added.is_new = true;
+  return added;
 }
 
 void AddressBook::Restore(const NodeId& node, KnownAddress known) {
-  if (!Add(node, known.address, known.source)) return;
+  if (!Add(node, known.address, known.source).is_new) return;
   KnownAddress& added = nodes_[node].back();
   added.last_worked = known.last_worked;
   added.rtt = known.rtt;

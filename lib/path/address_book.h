@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,16 @@ struct KnownAddress {
 class AddressBook {
  public:
   static constexpr size_t kMaxPerNode = 32;
+  static constexpr size_t kMaxNodes = 100'000;  // addresses of further ones are not kept
+
+  struct Added {
+    bool is_new = false;
+    std::optional<SocketAddress> evicted;  // made room for it
+  };
 
   // Our own addresses are never kept or dialled. A node's addresses that cannot be dialled
-  // (unspecified, multicast, port 0) are refused too. True if the address is new.
-  bool Add(const NodeId& node, const SocketAddress& address, std::string source);
+  // (unspecified, multicast, port 0) are refused too.
+  Added Add(const NodeId& node, const SocketAddress& address, std::string source);
   // As loaded from the registry.
   void Restore(const NodeId& node, KnownAddress known);
   void SetOwnAddresses(std::vector<SocketAddress> own) { own_ = std::move(own); }

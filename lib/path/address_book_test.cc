@@ -11,9 +11,9 @@ SocketAddress At(const char* text) { return *SocketAddress::Parse(text); }
 
 TEST(AddressBook, OrdersByWhatIsKnown) {
   AddressBook book;
-  EXPECT_TRUE(book.Add(kNode, At("192.0.2.1:1"), "ticket"));
-  EXPECT_TRUE(book.Add(kNode, At("[2001:db8::1]:1"), "ticket"));
-  EXPECT_FALSE(book.Add(kNode, At("192.0.2.1:1"), "api"));
+  EXPECT_TRUE(book.Add(kNode, At("192.0.2.1:1"), "ticket").is_new);
+  EXPECT_TRUE(book.Add(kNode, At("[2001:db8::1]:1"), "ticket").is_new);
+  EXPECT_FALSE(book.Add(kNode, At("192.0.2.1:1"), "api").is_new);
   EXPECT_EQ(book.ToDial(kNode).front(), At("[2001:db8::1]:1"));
   const KnownAddress worked = book.Worked(kNode, At("192.0.2.1:1"), WallTime{5}, milliseconds(3));
   EXPECT_EQ(worked.source, "ticket");
@@ -25,7 +25,7 @@ TEST(AddressBook, RefusesOwnAndUndiallable) {
   book.SetOwnAddresses({At("192.0.2.9:7")});
   for (const char* text :
        {"192.0.2.9:7", "0.0.0.0:7", "[::]:7", "192.0.2.1:0", "[ff02::1]:7", "224.0.0.1:7"}) {
-    EXPECT_FALSE(book.Add(kNode, At(text), "api")) << text;
+    EXPECT_FALSE(book.Add(kNode, At(text), "api").is_new) << text;
   }
   EXPECT_TRUE(book.ToDial(kNode).empty());
 }

@@ -194,8 +194,11 @@ SendOutcome UdpSocket::Send(const SocketAddress& to, ByteView bytes, size_t segm
     case 0:
       return SendOutcome::kSent;
     case EAGAIN:
-    case ENOBUFS:
       return SendOutcome::kBlocked;
+    case ENOBUFS:
+      // The kernel is out of memory while the socket still says writable: waiting for that would
+      // spin. It counts as lost.
+      return SendOutcome::kSent;
     case EMSGSIZE:
       return SendOutcome::kTooLarge;
     default:

@@ -4,9 +4,8 @@
 
 namespace blobd::rpc {
 
-AddReactor::AddReactor(const ServiceContext& context, grpc::CallbackServerContext* call,
-                       v1::AddResponse* response)
-    : context_(context), call_(call), response_(response), strand_(context.workers.MakeStrand()) {}
+AddReactor::AddReactor(const ServiceContext& context, v1::AddResponse* response)
+    : context_(context), response_(response), strand_(context.workers.MakeStrand()) {}
 
 void AddReactor::Begin(const Status& caller) {
   if (!caller.ok()) return Finish(ToGrpc(caller));
@@ -19,20 +18,21 @@ void AddReactor::Begin(const Status& caller) {
 
 void AddReactor::OnReadDone(bool ok) {
   strand_->Post([this, ok] {
-    if (!ok) return Complete();
+    // Broken off, or ended without saying that this was all: nothing is kept.
+    if (!ok)
+      return Finish({grpc::StatusCode::CANCELLED, "the stream ended before its last message"});
     if (message_.data().size() > kMaxMessage) {
       return Finish(ToGrpc(InvalidArgument("data: {} bytes in one message; the limit is {}",
                                            message_.data().size(), kMaxMessage)));
     }
     if (const Status status = import_->Append(AsBytes(message_.data())); !status.ok())
       return Finish(ToGrpc(status));
+    if (message_.last()) return Complete();
     StartRead(&message_);
   });
 }
 
-// The caller has sent everything, or broke off; then nothing is kept.
 void AddReactor::Complete() {
-  if (call_->IsCancelled()) return Finish(grpc::Status::CANCELLED);
   import_->Finish(*strand_, [this](StatusOr<store::Import::Result> result) {
     if (result.ok()) {
       response_->set_hash(result->hash.ToHex());

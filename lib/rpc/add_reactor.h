@@ -16,8 +16,7 @@ namespace blobd::rpc {
 
 class AddReactor final : public grpc::ServerReadReactor<v1::AddRequest> {
  public:
-  AddReactor(const ServiceContext& context, grpc::CallbackServerContext* call,
-             v1::AddResponse* response);
+  AddReactor(const ServiceContext& context, v1::AddResponse* response);
   void Begin(const Status& caller);
 
   void OnReadDone(bool ok) override;
@@ -28,7 +27,6 @@ class AddReactor final : public grpc::ServerReadReactor<v1::AddRequest> {
   void Complete();
 
   const ServiceContext& context_;
-  grpc::CallbackServerContext* const call_;
   v1::AddResponse* const response_;
   const std::shared_ptr<Executor> strand_;
   std::unique_ptr<store::Import> import_;

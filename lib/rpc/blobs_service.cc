@@ -22,7 +22,7 @@ grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor, const Status
 
 grpc::ServerReadReactor<v1::AddRequest>* BlobsService::Add(grpc::CallbackServerContext* call,
                                                            v1::AddResponse* response) {
-  auto* reactor = new AddReactor(context_, call, response);
+  auto* reactor = new AddReactor(context_, response);
   reactor->Begin(context_.CallerOf(*call).status());
   return reactor;
 }

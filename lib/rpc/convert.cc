@@ -15,7 +15,10 @@ namespace {
 
 constexpr Duration kDefaultPatience = hours(24);
 constexpr int64_t kMaxPatienceMs = 10LL * 365 * 24 * 3600 * 1000;
+constexpr int64_t kMaxDeadlineMs = 7'258'118'400'000;  // the year 2200
 constexpr size_t kMaxFailuresShown = 64;
+// Providers and addresses of one call: each is a row of its one transaction.
+constexpr size_t kMaxRowsPerCall = 50'000;
 
 StatusOr<schedule::Priority> ToPriority(v1::Priority priority, std::string_view field) {
   switch (static_cast<int>(priority)) {
@@ -85,7 +88,10 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
     result.providers.push_back(std::move(named));
   }
   BLOBD_ASSIGN_OR_RETURN(result.priority, ToPriority(item.priority(), field + ".priority"));
-  if (item.deadline_unix_ms() < 0) return InvalidArgument("{}.deadline_unix_ms: negative", field);
+  if (item.deadline_unix_ms() < 0 || item.deadline_unix_ms() > kMaxDeadlineMs) {
+    return InvalidArgument("{}.deadline_unix_ms: {} is not between 1970 and 2200", field,
+                           item.deadline_unix_ms());
+  }
   result.deadline = WallTime{item.deadline_unix_ms()};
   result.patience = kDefaultPatience;
   if (item.has_patience_ms()) {
@@ -240,9 +246,15 @@ StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& re
   }
   std::vector<engine::QueueItem> items;
   items.reserve(static_cast<size_t>(request.items_size()));
+  size_t rows = 0;
   for (int i = 0; i < request.items_size(); ++i) {
     BLOBD_ASSIGN_OR_RETURN(engine::QueueItem item,
                            ToQueueItem(request.items(i), fmt::format("items[{}]", i)));
+    for (const engine::NamedProvider& named : item.providers) rows += 1 + named.addresses.size();
+    if (rows > kMaxRowsPerCall) {
+      return InvalidArgument("items: more than {} providers and addresses in all; use more calls",
+                             kMaxRowsPerCall);
+    }
     items.push_back(std::move(item));
   }
   return items;

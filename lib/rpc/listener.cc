@@ -22,6 +22,16 @@ constexpr int kBacklog = 512;
 constexpr int kSweepIntervalMs = 1000;
 constexpr mode_t kSocketMode = 0660;
 
+// Whether somebody accepts connections at this address.
+bool IsAlive(const sockaddr_un& address) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return false;
+  const int result = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const bool alive = result == 0 || errno == EAGAIN;
+  close(fd);
+  return alive;
+}
+
 }  // namespace
 
 StatusOr<int> Listener::Bind(const std::string& path, const std::string& group) {
@@ -35,22 +45,18 @@ StatusOr<int> Listener::Bind(const std::string& path, const std::string& group) 
   struct stat info {};
   if (lstat(path.c_str(), &info) == 0) {
     if (!S_ISSOCK(info.st_mode)) return AlreadyExists("{} exists and is no socket", path);
+    if (IsAlive(address)) return AlreadyExists("another program serves on {}", path);
     unlink(path.c_str());
   }
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return ErrnoStatus(errno, "socket");
+  fchmod(fd, 0600);  // until the group is set, nobody else may connect
   const auto fail = [&](const char* what) {
     const int error = errno;
     close(fd);
     return ErrnoStatus(error, fmt::format("{} {}", what, path));
   };
-  // Nobody may connect between bind and chmod.
-  const mode_t old_mask = umask(0777);
-  const int bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
-  const int bind_error = errno;
-  umask(old_mask);
-  errno = bind_error;
-  if (bound != 0) return fail("bind");
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return fail("bind");
   if (!group.empty()) {
     std::array<char, 4096> buffer{};
     struct group entry {};

@@ -57,9 +57,13 @@ StatusOr<int> PeerTable::Admit(int connection) {
   }
   const MutexLock lock(mutex_);
   const uint32_t uid = credentials.uid;
-  if (connections_.size() >= limits_.total || per_uid_[uid] >= limits_.per_uid) {
+  const auto own = per_uid_.find(uid);
+  const size_t count = own == per_uid_.end() ? 0 : own->second;
+  // Some are kept for root, who must get in to see what is wrong.
+  const size_t total = limits_.total - (uid == 0 ? 0 : limits_.kept_for_root);
+  if (connections_.size() >= total || count >= limits_.per_uid) {
     close(connection);
-    return ResourceExhausted("uid {} has {} connections, all together {}", uid, per_uid_[uid],
+    return ResourceExhausted("uid {} has {} connections, all together {}", uid, count,
                              connections_.size());
   }
   const NumberRange range = Numbers();

@@ -29,6 +29,7 @@ struct Peer {
 struct PeerLimits {
   size_t per_uid = 64;
   size_t total = 512;
+  size_t kept_for_root = 16;  // of the total
 };
 
 class PeerTable {

@@ -1,6 +1,7 @@
 #include "rpc/server.h"
 
 #include <grpc/grpc.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
@@ -17,6 +18,8 @@ namespace blobd::rpc {
 namespace {
 
 constexpr int kMaxMessageBytes = 16 << 20;
+constexpr int kMaxCallsPerConnection = 64;
+constexpr size_t kMaxBufferedBytes = 512 << 20;  // of all calls together
 
 class GrpcServer final : public Server {
  public:
@@ -36,6 +39,8 @@ class GrpcServer final : public Server {
     grpc_init();
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
+    builder.SetResourceQuota(grpc::ResourceQuota("blobd").Resize(kMaxBufferedBytes));
     builder.RegisterService(&downloads_);
     builder.RegisterService(&blobs_);
     builder.RegisterService(&admin_);

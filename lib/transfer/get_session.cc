@@ -12,6 +12,9 @@ using schedule::Outcome;
 using store::kGroupSize;
 
 constexpr size_t kSizeHeaderBytes = 8;
+constexpr size_t kSmallPiece = 64 * 1024;
+// Blobs given to the store and not answered for: more wait undecoded, which holds back credit.
+constexpr size_t kMostStoring = 256;
 constexpr Duration kReportInterval = milliseconds(100);
 
 // Reset codes of the blobs protocol (protocol/blobs.md, section 7).
@@ -80,6 +83,10 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
         hash, *deps_.strand,
         [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobWriter>> writer) {
           --self->storing_;
+          const bool was_there = writer.status().code() == StatusCode::kAlreadyExists;
+          if (!writer.ok() && !was_there) {
+            return self->Settle({Outcome::kLocalFault, Message(writer.status()), {}});
+          }
           if (writer.ok()) self->FinishBlob(*writer);
           self->SettleOrEnd();
         });
@@ -128,7 +135,13 @@ void GetSession::OnBytes(uint64_t stream, Bytes bytes) {
     return;
   }
   progress_.state = GetState::kReceiving;
-  input_.push_back(std::move(bytes));
+  // Small pieces that wait behind another are joined, so that a trickle costs no more than its
+  // bytes.
+  if (input_.size() > 1 && input_.back().size() < kSmallPiece) {
+    input_.back().insert(input_.back().end(), bytes.begin(), bytes.end());
+  } else {
+    input_.push_back(std::move(bytes));
+  }
   Decode();
 }
 
@@ -142,7 +155,7 @@ void GetSession::OnStreamEnd(uint64_t stream, StreamEnd end) {
 }
 
 void GetSession::Decode() {
-  while (phase_ == Phase::kReceiving && !opening_ && !input_.empty()) {
+  while (phase_ == Phase::kReceiving && !opening_ && storing_ < kMostStoring && !input_.empty()) {
     const ByteView bytes = ByteView(input_.front()).subspan(input_used_);
     size_t used = 0;
     if (!DecodeSome(bytes, &used)) return;
@@ -170,7 +183,11 @@ bool GetSession::DecodeSome(ByteView bytes, size_t* used) {
   *used = decoder_->Feed(feeding_, *this);
   if (in_header) header_bytes_ += *used;
   FlushWrites();
-  if (writer_ != nullptr) writer_->Publish();
+  if (writer_ != nullptr) {
+    // Before the last group can be read its size must be known.
+    if (decoder_->size_proven()) writer_->ProveSize(*decoder_->claimed_size());
+    writer_->Publish();
+  }
   if (!write_status_.ok()) {
     Settle({Outcome::kLocalFault, Message(write_status_), {}});
     return false;
@@ -240,7 +257,6 @@ void GetSession::FlushWrites() {
 
 void GetSession::FinishTarget() {
   const GetTarget& target = plan_.targets[target_];
-  const uint64_t size = *decoder_->claimed_size();
   if (decoder_->size_proven() && target.known_size == 0 && sizes_unproven_ > 0) --sizes_unproven_;
   if (small_) {
     ++storing_;
@@ -249,7 +265,6 @@ void GetSession::FinishTarget() {
         [self = shared_from_this()](const Status& status) { self->OnBlobStored(status); });
     small_content_ = Bytes();
   } else if (writer_ != nullptr) {
-    if (decoder_->size_proven()) writer_->ProveSize(size);
     FinishBlob(writer_);
   }
   writer_.reset();
@@ -278,6 +293,7 @@ void GetSession::OnBlobStored(const Status& status) {
   if (status.ok()) {
     ++progress_.complete_blobs;
     ReportProgress(false);
+    if (phase_ == Phase::kReceiving && storing_ == kMostStoring / 2) return Decode();
   } else if (status.code() != StatusCode::kFailedPrecondition && !end_) {
     // kFailedPrecondition: groups are missing still; the next look finds them.
     return Settle({Outcome::kLocalFault, Message(status), {}});

@@ -20,14 +20,19 @@ GetStream::GetStream(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand,
                      std::shared_ptr<GetSession> session)
     : endpoint_(endpoint), strand_(std::move(strand)), session_(std::move(session)) {}
 
-GetStream::~GetStream() {
-  if (open_) endpoint_.StopStream(*connection_, stream_, kStopCode);
+GetStream::~GetStream() { Release(); }
+
+// Ends the stream if it has not ended, and gives back the credit of what nobody will consume: the
+// connection's window outlives the stream.
+void GetStream::Release() {
+  if (connection_ && stream_ >= 0) endpoint_.StopStream(*connection_, stream_, kStopCode);
+  stream_ = -1;
 }
 
 void GetStream::Open(std::optional<quic::ConnectionId> connection, uint64_t number, Bytes request) {
+  Release();
   number_ = number;
   connection_ = connection;
-  stream_ = -1;
   unconsumed_ = 0;
   last_byte_ = hooks_.now();
   if (!connection) {
@@ -53,13 +58,17 @@ void GetStream::Consumed(uint64_t number, uint64_t bytes) {
 }
 
 void GetStream::Stop(uint64_t number) {
-  if (number != number_ || !std::exchange(open_, false)) return;
-  endpoint_.StopStream(*connection_, stream_, kStopCode);
+  if (number != number_) return;
+  open_ = false;
   gathered_.clear();
+  Release();
 }
 
 void GetStream::Flush() {
   if (gathered_.empty()) return;
+  // Credit counts bytes, not what was reserved for more: a trickle must not hold a quarter of a MiB
+  // per byte.
+  if (gathered_.capacity() > 2 * gathered_.size()) gathered_.shrink_to_fit();
   strand_->Post(
       [session = session_, number = number_, bytes = std::exchange(gathered_, Bytes())]() mutable {
         session->OnBytes(number, std::move(bytes));
@@ -68,7 +77,7 @@ void GetStream::Flush() {
 
 void GetStream::CheckStall(Instant now, Duration limit) {
   if (!open_ || unconsumed_ > 0 || now - last_byte_ < limit) return;
-  if (stream_ >= 0) endpoint_.StopStream(*connection_, stream_, kStopCode);
+  Release();
   End({StreamEnd::Kind::kStalled, 0,
        fmt::format("no byte came for {} s", std::chrono::duration_cast<seconds>(limit).count())});
 }

@@ -50,6 +50,7 @@ class GetStream final : public quic::StreamReader {
 
  private:
   void End(StreamEnd end);
+  void Release();
 
   quic::Endpoint& endpoint_;
   const std::shared_ptr<Executor> strand_;

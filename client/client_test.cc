@@ -1,0 +1,62 @@
+#include <gtest/gtest.h>
+
+#include "base/time.h"
+#include "client/context.h"
+#include "client/exit_code.h"
+#include "client/progress_line.h"
+
+namespace blobd::client {
+namespace {
+
+TEST(Naming, ProvidersOnTheCommandLine) {
+  const auto bare = ProviderOf("abc");
+  EXPECT_EQ(bare->node().node_id(), "abc");
+  EXPECT_EQ(bare->node().addresses_size(), 0);
+  const auto with = ProviderOf("abc@192.0.2.1:1,[::1]:2");
+  ASSERT_EQ(with->node().addresses_size(), 2);
+  EXPECT_EQ(with->node().addresses(1), "[::1]:2");
+  EXPECT_EQ(ProviderOf("https://h/x")->mirror_url(), "https://h/x");
+  for (const char* text : {"abc@", "abc@1.2.3.4:5,", "abc@,1.2.3.4:5"})
+    EXPECT_FALSE(ProviderOf(text).ok());
+}
+
+TEST(Naming, WantedThings) {
+  const std::string hash(64, 'a');
+  EXPECT_EQ(ItemOf(hash, {})->kind().format(), v1::BLOB_FORMAT_RAW);
+  EXPECT_EQ(ItemOf("s" + hash, {})->kind().format(), v1::BLOB_FORMAT_HASH_SEQ);
+  EXPECT_EQ(ItemOf("blobabc", {})->ticket(), "blobabc");
+  QueueOptions options;
+  options.deadline_ms = 60'000;
+  EXPECT_GT(ItemOf(hash, options)->deadline_unix_ms(), SystemClock().WallNow().unix_ms + 50'000);
+  EXPECT_FALSE(ItemOf(hash, options)->has_patience_ms());
+}
+
+TEST(ExitCode, OfEndedIntents) {
+  v1::Intent intent;
+  const auto code = [&](v1::IntentState state) {
+    intent.set_state(state);
+    return ExitCodeOf(intent);
+  };
+  EXPECT_EQ(code(v1::INTENT_STATE_DONE), kExitDone);
+  EXPECT_EQ(code(v1::INTENT_STATE_CANCELLED), kExitCancelled);
+  EXPECT_EQ(code(v1::INTENT_STATE_NO_PROVIDERS), kExitNoProvider);
+  EXPECT_EQ(code(v1::INTENT_STATE_DEADLINE_EXCEEDED), kExitTimeout);
+  EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitFailed);
+  intent.add_failures()->set_outcome(v1::FAILURE_OUTCOME_DROP_PROVIDER);
+  EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitMismatch);
+  intent.add_failures()->set_outcome(v1::FAILURE_OUTCOME_NOT_HERE);
+  EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitFailed);
+}
+
+TEST(ProgressText, FitsTheTerminal) {
+  const std::string wide = ProgressText("abcdef", 512 << 20, 1 << 30, "100 MB/s", 100);
+  EXPECT_NE(wide.find("[============>"), std::string::npos) << wide;
+  EXPECT_NE(wide.find("50 %  512 MiB of 1 GiB  100 MB/s"), std::string::npos) << wide;
+  const std::string narrow = ProgressText("abcdef", 512 << 20, 1 << 30, "100 MB/s", 45);
+  EXPECT_EQ(narrow.find('['), std::string::npos);
+  EXPECT_LE(narrow.size(), 45u);
+  EXPECT_EQ(ProgressText("abcdef", 100, 0, "", 80), "abcdef  100 B");
+}
+
+}  // namespace
+}  // namespace blobd::client

@@ -1,0 +1,228 @@
+// Queue and NodesHave: checked against keys and quotas, admitted, made durable. See engine.h.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <unordered_set>
+#include <utility>
+
+#include "base/check.h"
+#include "engine/engine.h"
+
+namespace blobd::engine {
+
+// A Queue call on its way: its keys are looked up, then it waits for ids, then for its commit.
+struct Engine::PendingQueue {
+  Caller caller;
+  std::vector<QueueItem> items;
+  UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done;
+  std::vector<std::optional<registry::IntentRow>> found;  // by key, one per item
+  size_t lookups = 0;
+  Status failure;
+  std::vector<QueuedIntent> answer;
+  std::vector<IntentId> shared;  // found by key, of a call whose commit was still under way
+};
+
+void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
+                   UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done) {
+  if (draining_ || scheduler_ == nullptr) {
+    return done(
+        Unavailable("the daemon is {}; try again soon", draining_ ? "shutting down" : "starting"));
+  }
+  if (const Status status = CheckQuota(caller, items.size()); !status.ok()) return done(status);
+  auto pending = std::make_shared<PendingQueue>();
+  pending->caller = caller;
+  pending->items = std::move(items);
+  pending->done = std::move(done);
+  pending->found.resize(pending->items.size());
+  pending->lookups = 1;
+  for (size_t i = 0; i < pending->items.size(); ++i) {
+    const std::string& key = pending->items[i].idempotency_key;
+    if (key.empty()) continue;
+    ++pending->lookups;
+    deps_.registry.FindIntentByKey(
+        caller.uid, key, [this, pending, i](StatusOr<std::optional<registry::IntentRow>> row) {
+          if (row.ok()) {
+            pending->found[i] = *std::move(row);
+          } else {
+            pending->failure = row.status();
+          }
+          if (--pending->lookups == 0) Admit(pending);
+        });
+  }
+  if (--pending->lookups == 0) Admit(pending);
+}
+
+Status Engine::CheckQuota(const Caller& caller, size_t more) const {
+  const auto it = intents_of_uid_.find(caller.uid);
+  const size_t now = it == intents_of_uid_.end() ? 0 : it->second;
+  if (caller.is_admin() || now + more <= options_.intents_per_uid) return OkStatus();
+  return ResourceExhausted("uid {} has {} unfinished intents; the limit is {}", caller.uid, now,
+                           options_.intents_per_uid);
+}
+
+void Engine::Refuse(PendingQueue& pending, const Status& status) {
+  pending.done(Annotate(status, "the registry could not be written"));
+}
+
+void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
+  if (!pending->failure.ok()) return pending->done(pending->failure);
+  if (draining_) return pending->done(Unavailable("the daemon is shutting down; try again soon"));
+  // The quota again: others may have been admitted while this call waited.
+  Status checked = CheckQuota(pending->caller, pending->items.size());
+  if (checked.ok()) checked = MatchKeys(*pending);
+  if (!checked.ok()) return pending->done(checked);
+  const auto first = intent_ids_.Take(pending->items.size());
+  if (!first) {
+    waiting_for_ids_.push_back(std::move(pending));
+    return;
+  }
+  AdmitNow(*pending, *first);
+  std::vector<registry::Change> changes;
+  for (const QueuedIntent& queued : pending->answer) {
+    if (!queued.existed) changes.push_back(registry::PutIntent{live_.at(queued.intent).row});
+  }
+  // The rows of intents go first, then what the same step learnt about providers; all in one
+  // transaction.
+  std::move(changes_.begin(), changes_.end(), std::back_inserter(changes));
+  changes_.clear();
+  deps_.registry.Commit(std::move(changes), [this, pending](const Status& status) {
+    OnQueueCommitted(*pending, status);
+  });
+  delivering_ = false;
+  std::deque<schedule::Event> events = std::exchange(events_, {});
+  for (schedule::Event& event : events) Deliver(std::move(event));
+}
+
+// A key used before must name the same content; checked for all items before anything is made.
+Status Engine::MatchKeys(PendingQueue& pending) const {
+  std::unordered_set<std::string_view> seen;
+  pending.shared.clear();
+  for (size_t i = 0; i < pending.items.size(); ++i) {
+    const QueueItem& item = pending.items[i];
+    if (item.idempotency_key.empty()) continue;
+    if (!seen.insert(item.idempotency_key).second) {
+      return InvalidArgument("items[{}].idempotency_key: an earlier item has it too", i);
+    }
+    const auto live = keys_.find({pending.caller.uid, item.idempotency_key});
+    if (live != keys_.end()) {
+      const LiveIntent& intent = live_.at(live->second);
+      pending.found[i] = intent.row;
+      if (!intent.durable) pending.shared.push_back(live->second);
+    }
+    if (pending.found[i] && pending.found[i]->kind != item.kind) {
+      return AlreadyExists("idempotency key \"{}\" was used for {} by intent {}",
+                           item.idempotency_key, pending.found[i]->kind.hash.ToHex(),
+                           pending.found[i]->id.value);
+    }
+  }
+  return OkStatus();
+}
+
+// Makes the intents and steps the scheduler; effects that persist something are left in changes_.
+void Engine::AdmitNow(PendingQueue& pending, uint64_t first_id) {
+  const Instant now = deps_.timers.Now();
+  const WallTime wall_now = deps_.clock.WallNow();
+  BLOBD_CHECK(
+      !std::exchange(delivering_, true));  // events wait in events_ until the commit is on its way
+  uint64_t next_id = first_id;
+  for (size_t i = 0; i < pending.items.size(); ++i) {
+    QueueItem& item = pending.items[i];
+    if (pending.found[i]) {
+      pending.answer.push_back({pending.found[i]->id, true, {}});
+      continue;
+    }
+    schedule::Queue event;
+    event.id = IntentId{next_id++};
+    event.kind = item.kind;
+    event.providers = Learn(item.providers);
+    event.priority = item.priority;
+    event.patience = item.patience;
+    if (item.deadline.unix_ms != 0) event.deadline = now + (item.deadline - wall_now);
+    pending.answer.push_back({event.id, false, scheduler_->Banned(event.providers, now)});
+
+    registry::IntentRow row;
+    row.id = event.id;
+    row.kind = item.kind;
+    row.priority = static_cast<uint8_t>(item.priority);
+    row.owner_uid = pending.caller.uid;
+    row.label = std::move(item.label);
+    row.idempotency_key = std::move(item.idempotency_key);
+    row.created = wall_now;
+    row.deadline = item.deadline;
+    row.patience_ms = std::chrono::duration_cast<milliseconds>(item.patience).count();
+    AddLive(std::move(row), false);
+
+    effects_.clear();
+    scheduler_->Step(now, event, effects_);
+    for (const schedule::Effect& effect : effects_) Execute(effect);
+  }
+  ArmTimer();
+}
+
+void Engine::OnQueueCommitted(PendingQueue& pending, const Status& status) {
+  for (const QueuedIntent& queued : pending.answer) {
+    const auto it = live_.find(queued.intent);
+    if (queued.existed || it == live_.end()) continue;
+    if (status.ok()) {
+      it->second.durable = true;
+      if (it->second.finished) CommitFinish(queued.intent);
+      continue;
+    }
+    RemoveLive(queued.intent);
+    Deliver(schedule::Withdraw{queued.intent});
+  }
+  if (!status.ok()) return Refuse(pending, status);
+  // The call that made them was answered first; if its commit failed, they are gone.
+  for (const IntentId id : pending.shared) {
+    if (live_.count(id) != 0) continue;
+    return pending.done(Unavailable("the first use of an idempotency key failed; try again"));
+  }
+  pending.done(std::move(pending.answer));
+}
+
+// Keeps the addresses that came with providers; returns the providers alone.
+std::vector<ProviderId> Engine::Learn(const std::vector<NamedProvider>& providers) {
+  std::vector<ProviderId> ids;
+  ids.reserve(providers.size());
+  for (const NamedProvider& named : providers) {
+    ids.push_back(named.provider);
+    const auto* node = std::get_if<NodeId>(&named.provider);
+    if (node == nullptr || !scheduler_->Banned({*node}, deps_.timers.Now()).empty()) continue;
+    for (const SocketAddress& address : named.addresses) {
+      const path::AddressBook::Added added = addresses_.Add(*node, address, named.source);
+      if (added.is_new) {
+        changes_.push_back(registry::PutRemoteAddress{{*node, address, named.source, {}, 0}});
+      }
+      if (added.evicted) changes_.push_back(registry::DropRemoteAddress{*node, *added.evicted});
+    }
+  }
+  return ids;
+}
+
+StatusOr<NodesHaveAnswer> Engine::NodesHave(const Hash& hash,
+                                            const std::vector<NamedProvider>& providers) {
+  if (draining_ || scheduler_ == nullptr)
+    return Unavailable("the daemon is not running; try again soon");
+  NodesHaveAnswer answer;
+  const auto count = [&] {
+    std::vector<ProviderId> known;
+    for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
+      if (const auto view = scheduler_->ViewOfKind({hash, format})) {
+        answer.wanted = true;
+        if (view->providers.size() > known.size()) known = view->providers;
+      }
+    }
+    return known.size();
+  };
+  const size_t before = count();
+  if (!answer.wanted) return answer;
+  const std::vector<ProviderId> ids = Learn(providers);
+  answer.refused = scheduler_->Banned(ids, deps_.timers.Now());
+  Deliver(schedule::NodesHave{hash, ids});
+  const size_t after = count();
+  answer.added = static_cast<uint32_t>(after > before ? after - before : 0);
+  return answer;
+}
+
+}  // namespace blobd::engine
