@@ -135,8 +135,13 @@ StatusOr<IdBlock> RegistryDb::ReserveIds(IdSpace space, uint64_t count) {
     // out.
     sqlite::Statement& max_id = statements_[kMaxIntentId].Bind();
     BLOBD_ASSIGN_OR_RETURN(const bool has_max, max_id.Step());
-    if (has_max) first = std::max(first, sqlite::RowReader(max_id).Unsigned(kMaxId - 1) + 1);
-    max_id.Reset();
+    if (has_max) {
+      sqlite::RowReader row(max_id);
+      first = std::max(first, row.Unsigned(kMaxId - 1) + 1);
+      const Status status = row.Finish("intents");
+      max_id.Reset();
+      BLOBD_RETURN_IF_ERROR(status);
+    }
   }
   if (count > kMaxId - first) return ResourceExhausted("no {} ids are left", count);
   const IdBlock block{first, first + count};

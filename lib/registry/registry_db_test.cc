@@ -164,6 +164,11 @@ TEST_F(RegistryDbTest, IdsStartAboveEveryKnownIntent) {
   EXPECT_EQ(db_->ReserveIds(IdSpace::kTransfer, ~uint64_t{0}).status().code(),
             StatusCode::kResourceExhausted);
   EXPECT_EQ(db_->ReserveIds(IdSpace::kTransfer, 0).status().code(), StatusCode::kInvalidArgument);
+  // No id is left above this one; to begin again would give ids twice.
+  intent.id.value = 9223372036854775807u;
+  intent.idempotency_key = "another";
+  ASSERT_TRUE(Apply({PutIntent{intent}}).ok());
+  EXPECT_EQ(db_->ReserveIds(IdSpace::kIntent, 1).status().code(), StatusCode::kDataLoss);
 }
 
 }  // namespace

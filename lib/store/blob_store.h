@@ -11,6 +11,7 @@
 // Units:     sizes and offsets in bytes; groups are chunk groups of 16 KiB.
 // Errors:    kResourceExhausted: disk full, retry later. kDataLoss: what is on disk does not fit
 //            its hash.
+//            kUnavailable from a writer: a sync of the blob failed; open a new writer.
 #pragma once
 
 #include <array>

@@ -41,6 +41,17 @@ Status RemoveFiles(FileSystem& file_system, const FilePair& paths) {
   return OkStatus();
 }
 
+Status ClearTarget(FileSystem& file_system, const Layout& layout, const Hash& hash) {
+  const FilePair paths = layout.Complete(hash);
+  bool is_changed = false;
+  for (const std::string& path : {paths.data, paths.outboard}) {
+    const Status status = file_system.Unlink(path);
+    if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
+    is_changed = is_changed || status.ok();
+  }
+  return is_changed ? file_system.SyncDirectory(layout.DirectoryOf(hash)) : OkStatus();
+}
+
 Status SyncFiles(const DiskFiles& files) {
   BLOBD_RETURN_IF_ERROR(files.data->Sync());
   return files.outboard->Sync();

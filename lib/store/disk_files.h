@@ -26,6 +26,9 @@ StatusOr<SharedFiles> OpenMovingFiles(FileSystem& file_system, const FilePair& p
 // Unlinks both; that one is not there is no error.
 Status RemoveFiles(FileSystem& file_system, const FilePair& paths);
 
+// Unlinks both, durably: what is at the names of a complete blob and did not get there from here.
+Status ClearTarget(FileSystem& file_system, const Layout& layout, const Hash& hash);
+
 // Syncs both.
 Status SyncFiles(const DiskFiles& files);
 

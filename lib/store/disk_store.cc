@@ -7,6 +7,12 @@
 #include "store/post_to.h"
 
 namespace blobd::store {
+namespace {
+
+// What a small blob that waits takes up beside its bytes.
+constexpr uint64_t kWaitingCost = 1024;
+
+}  // namespace
 
 StatusOr<std::unique_ptr<DiskStore>> DiskStore::Open(const std::string& state_dir,
                                                      loop::WorkerPool& workers,
@@ -52,7 +58,7 @@ void DiskStore::PutSmall(const Hash& hash, Bytes content, Executor& answer_on,
   UniqueFunction<void(Status)> answer = PostTo(answer_on, std::move(done));
   if (content.size() > kGroupSize)
     return answer(InvalidArgument("{} bytes are no small blob", content.size()));
-  const uint64_t size = content.size();
+  const uint64_t size = content.size() + kWaitingCost;
   if (waiting_small_bytes_->fetch_add(size) + size > options_.waiting_small_bytes) {
     waiting_small_bytes_->fetch_sub(size);
     return answer(ResourceExhausted("too many small blobs wait for the disk"));

@@ -1,5 +1,7 @@
 // What is left after the process, the power or the disk failed at a bad moment.
 #include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <thread>
 
@@ -254,6 +256,114 @@ TEST_F(DiskStoreCrashTest, ALateWriterCannotHarmACompleteBlob) {
   EXPECT_TRUE(store_.Finish(*late).ok());
   store_.ExpectComplete(blob);
   store_.ExpectNoPartialFiles();
+}
+
+TEST_F(DiskStoreCrashTest, AStaleFileInBlobsDoesNotBecomeTheBlob) {
+  const TestBlob blob(20 * kGroupSize, 13);
+  for (const bool is_synced_first : {false, true}) {
+    SCOPED_TRACE(is_synced_first);
+    const TestDirectory directory;
+    StoreUnderTest store(directory.path());
+    const FilePair paths = store.layout().Complete(blob.hash);
+    std::filesystem::create_directory(store.layout().DirectoryOf(blob.hash));
+    std::ofstream(paths.data) << std::string(blob.size(), 'x');
+    std::ofstream(paths.outboard) << "stale";
+    store.Write(blob, RangeSet(Range{0, 20}));
+    if (is_synced_first) {
+      // All groups are recorded now, and the next life looks in blobs/ first.
+      ASSERT_TRUE(store.Flush().ok());
+      store.Reopen();
+    } else {
+      EXPECT_TRUE(store.Finish(*store.Writer(blob.hash)).ok());
+    }
+    store.ExpectComplete(blob);
+    store.ExpectNoPartialFiles();
+  }
+}
+
+TEST_F(DiskStoreCrashTest, AWriterAfterAFailedCompletionSeesTheWholeBlob) {
+  const TestBlob blob(20 * kGroupSize, 14);
+  for (int k = 1; k < 20; ++k) {
+    SCOPED_TRACE(k);
+    const TestDirectory directory;
+    StoreUnderTest store(directory.path());
+    store.Write(blob, RangeSet(Range{0, 20}));
+    store.files.Fail(Kind::kAny, k, 1 << 30, EIO);
+    const Status status = store.Finish(*store.Writer(blob.hash));
+    store.files.Heal();
+    if (status.ok()) break;
+    if (store.Lookup(blob.hash).groups != RangeSet(Range{0, 20})) continue;
+    store.Write(blob, RangeSet(Range{3, 4}));
+    const auto reader = store.Reader(blob.hash);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    Bytes content(blob.size());
+    ASSERT_TRUE((*reader)->ReadAt(0, content).ok());
+    EXPECT_TRUE(content == blob.content);
+    EXPECT_TRUE(store.Finish(*store.Writer(blob.hash)).ok());
+    store.ExpectComplete(blob);
+    store.ExpectNoPartialFiles();
+  }
+}
+
+TEST_F(DiskStoreCrashTest, WhatWasWrittenBeforeAFailedSyncIsNotBelieved) {
+  const TestBlob blob(20 * kGroupSize, 15);
+  const auto writer = store_.Writer(blob.hash);
+  ASSERT_TRUE(blob.WriteTo(*writer, 7).ok());  // published only later
+  store_.Write(blob, RangeSet(Range{0, 5}));
+  store_.files.Fail(Kind::kSync, 1, 1, EIO);
+  EXPECT_FALSE(store_.Flush().ok());
+  writer->Publish();
+  EXPECT_TRUE(store_.Lookup(blob.hash).groups.empty());
+  EXPECT_EQ(blob.WriteTo(*writer, 8).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(store_.Finish(*writer).code(), StatusCode::kInternal);  // what the sync said
+  store_.Write(blob, RangeSet(Range{0, 20}));
+  EXPECT_TRUE(store_.Finish(*store_.Writer(blob.hash)).ok());
+  store_.ExpectComplete(blob);
+}
+
+TEST_F(DiskStoreCrashTest, GroupsWaitForTheSizeUnderWhichTheyAreFound) {
+  const TestBlob blob(30 * kGroupSize + 99, 16);
+  store_.Write(blob, RangeSet(Range{16, 20}));
+  store_.Close();
+  // The claim had not reached the database, and the length of the file is not the blob's.
+  ASSERT_TRUE(StoreDb::Open(store_.layout().database(), "", true)->Remove(blob.hash).ok());
+  store_.Reopen();
+  EXPECT_TRUE(store_.Lookup(blob.hash).groups.empty());
+  {
+    const auto writer = store_.Writer(blob.hash);
+    writer->ClaimSize(17 * kGroupSize);  // a lie
+  }
+  store_.Reopen();
+  EXPECT_TRUE(store_.Lookup(blob.hash).groups.empty());
+  const auto writer = store_.Writer(blob.hash);
+  writer->ClaimSize(blob.size());
+  while (store_.Lookup(blob.hash).groups.empty()) std::this_thread::yield();
+  EXPECT_EQ(store_.Lookup(blob.hash).groups, RangeSet(Range{16, 20}));
+}
+
+TEST_F(DiskStoreCrashTest, FinishTellsWhyASmallBlobIsNotStored) {
+  const TestBlob blob(1000, 17);
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(store_.layout().database().c_str(), &other), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(other, "DROP TABLE small_blobs", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  const auto writer = store_.Writer(blob.hash);
+  ASSERT_TRUE(blob.WriteTo(*writer, 0).ok());
+  writer->ProveSize(blob.size());
+  writer->Publish();
+  EXPECT_FALSE(store_.Flush().ok());  // waits for the failure
+  const Status status = store_.Finish(*writer);
+  EXPECT_FALSE(status.ok());
+  EXPECT_NE(status.code(), StatusCode::kFailedPrecondition) << status;
+}
+
+TEST_F(DiskStoreCrashTest, OddNamesInPartialStopNobody) {
+  std::filesystem::create_directory(store_.layout().Partial(Hash{{1}}).data);
+  std::filesystem::create_symlink("/dev/zero", store_.layout().Partial(Hash{{2}}).data);
+  ASSERT_EQ(mkfifo(store_.layout().Partial(Hash{{3}}).data.c_str(), 0600), 0);
+  std::filesystem::create_directory(store_.layout().Import(5).data);
+  store_.Reopen();
+  EXPECT_EQ(store_.Lookup(Hash{{3}}).state, BlobState::kAbsent);
 }
 
 TEST_F(DiskStoreCrashTest, RefusesADatabaseThatIsNotItsOwn) {

@@ -50,7 +50,10 @@ Status CheckArguments(std::span<const VerifiedGroup> groups, std::span<const Out
 
 DiskWriter::DiskWriter(std::shared_ptr<Index> index, std::shared_ptr<LiveBlob> live,
                        SharedFiles files)
-    : index_(std::move(index)), live_(std::move(live)), files_(std::move(files)) {}
+    : index_(std::move(index)),
+      live_(std::move(live)),
+      generation_(live_->generation.load()),
+      files_(std::move(files)) {}
 
 DiskWriter::~DiskWriter() {
   index_->strand().Post([index = index_, live = live_] { index->Release(live); });
@@ -60,6 +63,9 @@ Status DiskWriter::Write(std::span<const VerifiedGroup> groups,
                          std::span<const OutboardPair> pairs) {
   BLOBD_RETURN_IF_ERROR(CheckArguments(groups, pairs));
   if (groups.empty() && pairs.empty()) return OkStatus();
+  // Nothing more would be believed. A writer opened now knows what is left.
+  if (live_->generation.load() != generation_)
+    return Unavailable("blob {} could not be synced", live_->hash.Short());
   if (files_ == nullptr && pairs.empty() && groups.size() == 1 && groups[0].index == 0) {
     held_.emplace(groups[0].data.begin(), groups[0].data.end());
     written_.Insert({0, 1});
@@ -92,7 +98,7 @@ void DiskWriter::ClaimSize(uint64_t size) {
   claimed_size_ = size;
   // At once, because after a crash groups are found again only with the help of a size.
   if (size > kGroupSize) {
-    index_->strand().Post([index = index_, live = live_, size] { index->Claim(*live, size); });
+    index_->strand().Post([index = index_, live = live_, size] { index->Claim(live, size); });
   }
 }
 
@@ -113,6 +119,7 @@ Status DiskWriter::TryPublish() {
   if (is_small) published.small = std::exchange(held_, std::nullopt);
   published.claimed_size = claimed_size_;
   published.proven_size = proven_size_;
+  published.generation = generation_;
   index_->strand().Post([index = index_, live = live_, published = std::move(published)]() mutable {
     index->Publish(live, std::move(published));
   });

@@ -13,7 +13,7 @@ namespace blobd::store {
 
 class DiskWriter final : public BlobWriter {
  public:
-  // `files` are those that are open already, or null.
+  // `files` are those that are open already, or null. On the index strand.
   DiskWriter(std::shared_ptr<Index> index, std::shared_ptr<LiveBlob> live, SharedFiles files);
   ~DiskWriter() override;
   DiskWriter(const DiskWriter&) = delete;
@@ -30,7 +30,8 @@ class DiskWriter final : public BlobWriter {
   Status TryPublish();
 
   const std::shared_ptr<Index> index_;
-  const std::shared_ptr<LiveBlob> live_;  // only its hash is ours to read
+  const std::shared_ptr<LiveBlob> live_;  // only its hash and generation are ours to read
+  const uint64_t generation_;
   SharedFiles files_;
   RangeSet written_;  // since the last Publish
   std::optional<Bytes>

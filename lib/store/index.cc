@@ -52,7 +52,8 @@ Status Index::TidyPartial() {
                          file_system_.List(layout_.partial()));
   for (const std::string& name : names) {
     if (IsImportName(name)) {
-      BLOBD_RETURN_IF_ERROR(file_system_.Unlink(layout_.partial() + "/" + name));
+      // What cannot be removed (somebody's directory) does no harm.
+      (void)file_system_.Unlink(layout_.partial() + "/" + name);
     } else if (const std::optional<Hash> hash = HashOfPartialName(name)) {
       BLOBD_RETURN_IF_ERROR(TidyPartialFile(*hash));
     }
@@ -65,13 +66,15 @@ Status Index::TidyPartialFile(const Hash& hash) {
   if (!row.ok()) return OkStatus();  // whoever asks for the blob gets the error
   const FilePair paths = layout_.Partial(hash);
   if (row->has_value()) {
-    return (*row)->complete() ? RemoveFiles(file_system_, paths) : OkStatus();
+    if ((*row)->complete()) (void)RemoveFiles(file_system_, paths);
+    return OkStatus();
   }
   // The process ended before the row was written. The length of the file is the best guess at the
   // blob's size; an outboard without data says nothing.
   auto file = file_system_.Open(paths.data, OpenMode::kRead);
-  if (file.status().code() == StatusCode::kNotFound) return RemoveFiles(file_system_, paths);
-  BLOBD_RETURN_IF_ERROR(file.status());
+  if (file.status().code() == StatusCode::kNotFound) (void)RemoveFiles(file_system_, paths);
+  // Neither a link nor a directory is ours; whoever writes the blob gets the error.
+  if (!file.ok()) return OkStatus();
   BLOBD_ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
   BlobRow guess;
   guess.hash = hash;
@@ -116,8 +119,9 @@ StatusOr<Index::Loaded> Index::LoadFiles(FileSystem& file_system, const Layout& 
                 : OpenFiles(file_system, partial, OpenMode::kReadWrite);
   if (files.status().code() == StatusCode::kNotFound) return Loaded();
   BLOBD_RETURN_IF_ERROR(files.status());
-  Loaded loaded{*files, row.groups, {}};
+  Loaded loaded{*files, row.groups, {}, is_moving};
   BLOBD_ASSIGN_OR_RETURN(const uint64_t file_size, loaded.files->data->Size());
+  loaded.has_data = file_size > 0;
   if (!row.groups.empty()) {
     uint64_t needed = row.groups.ranges().back().end * kGroupSize;
     if (row.size_proven) needed = std::min(needed, row.size);
@@ -145,7 +149,9 @@ void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
   const bool changed = live->row.groups != loaded->known || loaded->found.has_last;
   live->row.groups = loaded->known;
   live->row.size_proven = live->row.size_proven || loaded->found.has_last;
-  if (live->groups.empty()) {
+  live->may_be_moved = loaded->is_moving;
+  live->unrecovered = live->groups.empty() && loaded->has_data && !live->row.size_proven;
+  if (live->groups.empty() && !live->unrecovered) {
     Discard(*live);
     for (auto& then : waiters) then(Found());
     return;
@@ -192,7 +198,7 @@ void Index::Discard(LiveBlob& live) {
 void Index::MaybeIdle(const Live& live) {
   if (live->phase != LiveBlob::Phase::kOpen || live->writers > 0) return;
   if (!live->dirty.empty() || !live->syncing.empty()) return;
-  if (live->groups.empty()) return Discard(*live);
+  if (live->groups.empty() && !live->unrecovered) return Discard(*live);
   live->files = nullptr;
 }
 
@@ -208,19 +214,73 @@ void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWri
       });
       return;
     }
+    if (live->files == nullptr && live->may_be_moved && !live->groups.empty())
+      return ReopenForWriter(live, std::move(then));
     ++live->writers;
     then(std::shared_ptr<BlobWriter>(
         std::make_shared<DiskWriter>(shared_from_this(), live, live->files)));
   });
 }
 
-void Index::Claim(LiveBlob& live, uint64_t size) {
+// In partial/ the writer would make files anew, beside those that hold the groups.
+void Index::ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then) {
+  auto open = [&file_system = file_system_, partial = layout_.Partial(live->hash),
+               complete = layout_.Complete(live->hash)] {
+    return OpenMovingFiles(file_system, partial, complete);
+  };
+  RunJob(live.get(), std::move(open),
+         [this, live, then = std::move(then)](StatusOr<SharedFiles> files) mutable {
+           const bool is_open = live->phase == LiveBlob::Phase::kOpen && live->may_be_moved;
+           if (is_open && !files.ok()) return then(files.status());
+           if (is_open && live->files == nullptr) live->files = *std::move(files);
+           OpenWriter(live->hash, std::move(then));
+         });
+}
+
+void Index::Claim(const Live& live, uint64_t size) {
   // While nothing is verified any claim will do; later the one under which groups were verified is
   // kept.
-  if (live.phase != LiveBlob::Phase::kOpen || live.row.size_proven || live.row.size == size) return;
-  if (live.row.size != 0 && !live.groups.empty()) return;
-  live.row.size = size;
-  PutRow(live);
+  if (live->phase != LiveBlob::Phase::kOpen || live->row.size_proven || live->row.size == size)
+    return;
+  if (live->row.size != 0 && !live->groups.empty()) return;
+  live->row.size = size;
+  PutRow(*live);
+  if (live->unrecovered) Recover(live, size);
+}
+
+// Looks again, under another size, for groups that the last life wrote. Those that are found fit
+// the hash, so the claim need not be true.
+void Index::Recover(const Live& live, uint64_t size) {
+  const uint64_t generation = live->generation;
+  auto look = [&file_system = file_system_, files = live->files, hash = live->hash,
+               partial = layout_.Partial(live->hash), size]() mutable -> StatusOr<Loaded> {
+    if (files == nullptr) {
+      BLOBD_ASSIGN_OR_RETURN(files, OpenFiles(file_system, partial, OpenMode::kReadWrite));
+    }
+    Loaded loaded;
+    BLOBD_ASSIGN_OR_RETURN(loaded.found,
+                           RecoverGroups(hash, size, RangeSet(), *files->data, *files->outboard));
+    loaded.files = std::move(files);
+    return loaded;
+  };
+  RunJob(live.get(), std::move(look), [this, live, size, generation](StatusOr<Loaded> loaded) {
+    if (live->phase != LiveBlob::Phase::kOpen || HasAllGroups(*live)) return;
+    if (!loaded.ok() || live->generation != generation) return MaybeIdle(live);
+    RangeSet fresh = std::move(loaded->found.groups);
+    fresh.RemoveAll(live->groups);
+    if (fresh.empty()) return MaybeIdle(live);
+    live->unrecovered = false;
+    if (live->files == nullptr) live->files = std::move(loaded->files);
+    if (loaded->found.has_last) {
+      live->row.size = size;
+      live->row.size_proven = true;
+      PutRow(*live);
+    }
+    live->groups.InsertAll(fresh);
+    MarkDirty(live, fresh);
+    if (HasAllGroups(*live)) return StartFinish(live);
+    SyncWhatIsDue();
+  });
 }
 
 void Index::Publish(const Live& live, Published published) {
@@ -233,6 +293,9 @@ void Index::Publish(const Live& live, Published published) {
     return;
   }
   if (published.small) return StartSmall(live, std::move(*published.small));
+  // Nothing can be new; and where its files are, the writer may not know.
+  if (HasAllGroups(*live)) return;
+  if (published.generation != live->generation) published.groups = RangeSet();
   bool changed = !live->in_db && !published.groups.empty();
   if (published.proven_size && !live->row.size_proven) {
     live->row.size = *published.proven_size;
@@ -243,11 +306,12 @@ void Index::Publish(const Live& live, Published published) {
     live->row.size = *published.claimed_size;
     changed = true;
   }
-  if (live->files == nullptr) live->files = std::move(published.files);
+  if (live->files == nullptr && !published.groups.empty()) live->files = std::move(published.files);
   if (changed) PutRow(*live);
   RangeSet fresh = std::move(published.groups);
   fresh.RemoveAll(live->groups);
   live->groups.InsertAll(fresh);
+  if (!fresh.empty()) live->last_failure = OkStatus();
   MarkDirty(live, fresh);
   SyncWhatIsDue();
 }

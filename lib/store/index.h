@@ -39,6 +39,7 @@ struct Published {
   std::optional<Bytes> small;  // instead of files: all of a blob that is one short group
   std::optional<uint64_t> claimed_size;
   std::optional<uint64_t> proven_size;
+  uint64_t generation = 0;  // of the blob when the writer was opened
 };
 
 class Index : public std::enable_shared_from_this<Index> {
@@ -74,7 +75,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void AdoptSmall(const Hash& hash, Bytes content, Answer<StatusOr<bool>> then);
 
   // For DiskWriter.
-  void Claim(LiveBlob& live, uint64_t size);
+  void Claim(const std::shared_ptr<LiveBlob>& live, uint64_t size);
   void Publish(const std::shared_ptr<LiveBlob>& live, Published published);
   void Finish(const std::shared_ptr<LiveBlob>& live, Answer<Status> then);
   void Release(const std::shared_ptr<LiveBlob>& live);  // a writer is gone
@@ -89,6 +90,8 @@ class Index : public std::enable_shared_from_this<Index> {
     SharedFiles files;  // null: the blob has none, nothing of it is left
     RangeSet known;     // what the row claims and the files can hold
     RecoveredGroups found;
+    bool is_moving = false;  // see LiveBlob::may_be_moved
+    bool has_data = false;
   };
 
   Index(Layout layout, loop::WorkerPool& workers, FileSystem& file_system,
@@ -102,6 +105,8 @@ class Index : public std::enable_shared_from_this<Index> {
   static StatusOr<Loaded> LoadFiles(FileSystem& file_system, const Layout& layout,
                                     const BlobRow& row);
   void OnLoaded(const Live& live, StatusOr<Loaded> loaded);
+  void Recover(const Live& live, uint64_t size);
+  void ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then);
   Live AddLive(const Hash& hash);
   Live FindLive(const Hash& hash) const;
   void Discard(LiveBlob& live);
@@ -118,6 +123,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void SyncWhatIsDue();
   void StartSync(const Live& live);
   void OnSynced(const Live& live, const Status& status);
+  void TakeBackUnsynced(LiveBlob& live, const Status& status);
   void OnGroupsRecorded(const Live& live, const Status& status);
   void PutRow(LiveBlob& live);
   // Puts `apply` into the next durable transaction. `then` is called after it.

@@ -20,7 +20,8 @@ Status SyncWhole(const DiskFiles& files, uint64_t size) {
   return SyncFiles(files);
 }
 
-// What is in blobs/ got there whole and synced, before an earlier try failed or the process ended.
+// What was in blobs/ before all groups were recorded is removed (ClearTarget), so what is there now
+// got there whole and synced, before an earlier try failed or the process ended.
 // Then a file at `from` can only be one that a late writer made anew.
 Status MoveFile(FileSystem& file_system, const std::string& from, const std::string& to) {
   if (!file_system.Open(to, OpenMode::kRead).ok()) return file_system.Rename(from, to);
@@ -31,8 +32,9 @@ Status MoveFile(FileSystem& file_system, const std::string& from, const std::str
 Status MoveToBlobsAndSync(FileSystem& file_system, const Layout& layout, const Hash& hash) {
   const FilePair partial = layout.Partial(hash);
   const FilePair complete = layout.Complete(hash);
-  BLOBD_ASSIGN_OR_RETURN(const bool is_new, file_system.MakeDirectory(layout.DirectoryOf(hash)));
-  if (is_new) BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(layout.blobs()));
+  BLOBD_RETURN_IF_ERROR(file_system.MakeDirectory(layout.DirectoryOf(hash)).status());
+  // Also if it was there: whoever made it may not have come to this.
+  BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(layout.blobs()));
   BLOBD_RETURN_IF_ERROR(MoveFile(file_system, partial.outboard, complete.outboard));
   BLOBD_RETURN_IF_ERROR(MoveFile(file_system, partial.data, complete.data));
   BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(layout.DirectoryOf(hash)));
@@ -49,6 +51,7 @@ void Index::Finish(const Live& live, Answer<Status> then) {
   // A blob with a writer is gone only because it is complete.
   if (live->phase == LiveBlob::Phase::kGone) return then(OkStatus());
   if (live->phase == LiveBlob::Phase::kOpen && !HasAllGroups(*live)) {
+    if (!live->last_failure.ok()) return then(live->last_failure);
     return then(FailedPrecondition("groups of blob {} are missing", live->hash.Short()));
   }
   if (live->phase == LiveBlob::Phase::kOpen) StartFinish(live);
@@ -57,23 +60,32 @@ void Index::Finish(const Live& live, Answer<Status> then) {
 
 void Index::StartFinish(const Live& live) {
   live->phase = LiveBlob::Phase::kFinishing;
-  auto sync = [&file_system = file_system_, files = live->files,
-               partial = layout_.Partial(live->hash), complete = layout_.Complete(live->hash),
-               size = live->row.size]() mutable -> Status {
+  auto sync = [&file_system = file_system_, layout = layout_, hash = live->hash,
+               files = live->files, may_be_moved = live->may_be_moved,
+               names_synced = live->names_synced, size = live->row.size]() mutable -> Status {
+    if (!may_be_moved) BLOBD_RETURN_IF_ERROR(ClearTarget(file_system, layout, hash));
     if (files == nullptr) {
-      BLOBD_ASSIGN_OR_RETURN(files, OpenMovingFiles(file_system, partial, complete));
+      BLOBD_ASSIGN_OR_RETURN(
+          files, OpenMovingFiles(file_system, layout.Partial(hash), layout.Complete(hash)));
     }
+    if (!names_synced) BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(layout.partial()));
     return SyncWhole(*files, size);
   };
   RunJob(live.get(), std::move(sync), [this, live](const Status& status) {
     if (!status.ok()) {
       // Only what was synced before can still be relied on, and not even that if the files are too
       // short.
-      if (status.code() == StatusCode::kDataLoss) live->row.groups = RangeSet();
-      live->groups = live->row.groups;
+      if (status.code() == StatusCode::kDataLoss) {
+        live->row.groups = RangeSet();
+        live->files = nullptr;
+        live->may_be_moved = false;
+        live->names_synced = false;
+      }
+      TakeBackUnsynced(*live, status);
       FinishFailed(live, status);
       return;
     }
+    live->names_synced = true;
     // A sync before this one may have failed, and taken back what it was to sync.
     if (!HasAllGroups(*live))
       return FinishFailed(live, Unavailable("groups of the blob could not be written"));
@@ -92,6 +104,7 @@ void Index::RecordAllGroups(const Live& live) {
         if (!status.ok()) return FinishFailed(live, status);
         live->in_db = true;
         live->row.groups = live->groups;
+        live->may_be_moved = true;
         dirty_bytes_ -= live->dirty.Count() * kGroupSize;
         live->dirty = RangeSet();
         MoveToBlobs(live);
@@ -144,6 +157,7 @@ void Index::Complete(LiveBlob& live) {
 
 void Index::FinishFailed(const Live& live, const Status& status) {
   live->phase = LiveBlob::Phase::kOpen;
+  live->last_failure = status;
   if (live->small) {
     // It was only in memory, and the caller hears that it is not stored.
     live->small.reset();
@@ -219,11 +233,12 @@ void Index::MoveImport(const Live& live, uint64_t size, uint64_t import,
                        Answer<StatusOr<bool>> then) {
   live->phase = LiveBlob::Phase::kFinishing;
   auto move = [&file_system = file_system_, from = layout_.Import(import),
-               to = layout_.Partial(live->hash),
-               directory = layout_.partial()]() -> StatusOr<SharedFiles> {
-    Status status = file_system.Rename(from.outboard, to.outboard);
+               to = layout_.Partial(live->hash), layout = layout_, hash = live->hash,
+               may_be_moved = live->may_be_moved]() -> StatusOr<SharedFiles> {
+    Status status = may_be_moved ? OkStatus() : ClearTarget(file_system, layout, hash);
+    if (status.ok()) status = file_system.Rename(from.outboard, to.outboard);
     if (status.ok()) status = file_system.Rename(from.data, to.data);
-    if (status.ok()) status = file_system.SyncDirectory(directory);
+    if (status.ok()) status = file_system.SyncDirectory(layout.partial());
     if (status.ok()) return OpenFiles(file_system, to, OpenMode::kReadWrite);
     (void)RemoveFiles(file_system, from);
     return status;
@@ -237,6 +252,7 @@ void Index::MoveImport(const Live& live, uint64_t size, uint64_t import,
     live->row.size_proven = true;
     live->groups = RangeSet(Range{0, bao::GroupCount(size)});
     live->files = *std::move(files);
+    live->names_synced = true;
     live->finish_waiters.push_back([then = std::move(then)](const Status& finished) mutable {
       if (!finished.ok()) return then(finished);
       then(true);

@@ -1,4 +1,5 @@
 // Index: making published groups durable, and the transactions that record things.
+#include <iterator>
 #include <utility>
 
 #include "store/index.h"
@@ -21,6 +22,9 @@ class Barrier {
   size_t open_ = 0;
   Status first_error_;
 };
+
+// So that a flood of small blobs does not hold up everything else for one long transaction.
+constexpr size_t kCommitsTogether = 4096;
 
 }  // namespace
 
@@ -62,33 +66,56 @@ void Index::StartSync(const Live& live) {
   live->syncing = std::exchange(live->dirty, {});
   live->sync_waiters = std::exchange(live->next_sync_waiters, {});
   RunJob(
-      live.get(), [files = live->files] { return SyncFiles(*files); },
+      live.get(),
+      [&file_system = file_system_, layout = layout_, hash = live->hash, files = live->files,
+       may_be_moved = live->may_be_moved, names_synced = live->names_synced]() -> Status {
+        // This may be the sync after which all groups are recorded.
+        if (!names_synced) {
+          if (!may_be_moved) BLOBD_RETURN_IF_ERROR(ClearTarget(file_system, layout, hash));
+          BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(layout.partial()));
+        }
+        return SyncFiles(*files);
+      },
       [this, live](const Status& status) { OnSynced(live, status); });
 }
 
 void Index::OnSynced(const Live& live, const Status& status) {
   if (!status.ok()) {
-    // What the kernel could not write it may have dropped: a later sync would succeed without it.
-    live->groups.RemoveAll(live->syncing);
+    TakeBackUnsynced(*live, status);
     return OnGroupsRecorded(live, status);
   }
+  live->names_synced = true;
+  const uint64_t generation = live->generation;
   CommitDurably(
-      [this, live]() -> Status {
-        // Otherwise somebody else has just recorded more than this.
-        if (live->phase != LiveBlob::Phase::kOpen) return OkStatus();
+      [this, live, generation]() -> Status {
+        // Otherwise somebody else has just recorded more than this, or taken it back.
+        if (live->phase != LiveBlob::Phase::kOpen || live->generation != generation)
+          return OkStatus();
         BlobRow row = live->row;
         row.groups.InsertAll(live->syncing);
         return db_.Put(row);
       },
-      [this, live](const Status& recorded) {
-        if (live->phase == LiveBlob::Phase::kOpen && recorded.ok()) {
+      [this, live, generation](const Status& recorded) {
+        const bool is_wanted =
+            live->phase == LiveBlob::Phase::kOpen && live->generation == generation;
+        if (is_wanted && recorded.ok()) {
           live->in_db = true;
           live->row.groups.InsertAll(live->syncing);
-        } else if (live->phase == LiveBlob::Phase::kOpen) {
+        } else if (is_wanted) {
           MarkDirty(live, live->syncing);
         }
         OnGroupsRecorded(live, recorded);
       });
+}
+
+// What the kernel could not write it may have dropped: a later sync would succeed without it. That
+// goes for everything written before the failure came back, not only for what was to be synced.
+void Index::TakeBackUnsynced(LiveBlob& live, const Status& status) {
+  live.groups = live.row.groups;
+  dirty_bytes_ -= live.dirty.Count() * kGroupSize;
+  live.dirty = RangeSet();
+  ++live.generation;
+  live.last_failure = status;
 }
 
 void Index::OnGroupsRecorded(const Live& live, const Status& status) {
@@ -114,11 +141,22 @@ void Index::CommitDurably(UniqueFunction<Status()> apply, Answer<Status> then) {
 
 void Index::RunCommits() {
   std::vector<Commit> commits = std::exchange(commits_, {});
+  if (commits.size() > kCommitsTogether) {
+    const auto rest = commits.begin() + kCommitsTogether;
+    commits_.assign(std::make_move_iterator(rest), std::make_move_iterator(commits.end()));
+    commits.erase(rest, commits.end());
+    strand_->Post([self = shared_from_this()] { self->RunCommits(); });
+  }
+  std::vector<Status> results;
   const Status status = db_.Durably([&]() -> Status {
-    for (Commit& commit : commits) BLOBD_RETURN_IF_ERROR(commit.apply());
+    for (Commit& commit : commits) {
+      results.push_back(db_.Step(std::move(commit.apply)));
+      // Some failures end the transaction, and with it what the others did.
+      if (!db_.in_transaction()) return results.back();
+    }
     return OkStatus();
   });
-  for (Commit& commit : commits) commit.then(status);
+  for (size_t i = 0; i < commits.size(); ++i) commits[i].then(status.ok() ? results[i] : status);
 }
 
 void Index::Flush(Answer<Status> then) {

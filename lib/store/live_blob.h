@@ -6,9 +6,10 @@
 //   (row, first use) --> kLoading --> kOpen --all groups verified--> kFinishing --durable--> kGone
 //   (no row) ---------------------------^  `--nothing verified, no writer--> kGone
 //
-// Thread: the index strand only, but for `hash`.
+// Thread: the index strand only, but for `hash` and `generation`.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -45,7 +46,17 @@ struct LiveBlob {
   RangeSet syncing;  // of these, being synced or recorded
   Instant dirty_since;
   std::optional<Bytes> small;  // all of a blob that goes into a row
-  SharedFiles files;  // set while there are writers or groups to be synced; may be null if small
+  // Its files may be in blobs/ already, because all groups were recorded. Otherwise what is there
+  // under its name is not ours, and is removed before all groups are recorded.
+  bool may_be_moved = false;
+  bool names_synced = false;  // the names of its files in partial/ survive power loss
+  // Its files hold data of which nothing was found, under a size that may be wrong: they are kept
+  // for a claim of another size.
+  bool unrecovered = false;
+  // Counts what took groups back. What was written before may be lost and is no longer believed.
+  std::atomic<uint64_t> generation = 0;
+  Status last_failure;  // of syncing or finishing, until groups are verified anew
+  SharedFiles files;    // set while there are writers or groups to be synced; may be null if small
   size_t writers = 0;
   std::shared_ptr<Executor> strand;  // for what waits for the disk; made when first needed
 

@@ -104,7 +104,8 @@ class RealFile final : public File {
 }  // namespace
 
 StatusOr<std::unique_ptr<File>> RealFileSystem::Open(const std::string& path, OpenMode mode) {
-  int flags = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+  // Without O_NONBLOCK a pipe in the file's place would hold us up for ever.
+  int flags = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
   switch (mode) {
     case OpenMode::kRead:
       flags |= O_RDONLY;

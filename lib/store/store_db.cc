@@ -1,6 +1,8 @@
 #include "store/store_db.h"
 
+#include <algorithm>
 #include <array>
+#include <limits>
 
 #include "bao/tree.h"
 #include "sqlite/row.h"
@@ -59,18 +61,17 @@ StatusOr<BlobRow> ReadRow(sqlite::Statement& statement) {
   return blob;
 }
 
-StatusOr<std::vector<BlobRow>> ReadRows(sqlite::Statement& statement) {
+// At most `limit` rows; those that are damaged are left out.
+StatusOr<std::vector<BlobRow>> ReadGoodRows(sqlite::Statement& statement, size_t limit) {
   std::vector<BlobRow> rows;
-  for (;;) {
+  while (rows.size() < limit) {
     BLOBD_ASSIGN_OR_RETURN(const bool has_row, statement.Step());
     if (!has_row) return rows;
     StatusOr<BlobRow> row = ReadRow(statement);
-    if (!row.ok()) {
-      statement.Reset();
-      return row.status();
-    }
-    rows.push_back(std::move(*row));
+    if (row.ok()) rows.push_back(std::move(*row));
   }
+  statement.Reset();
+  return rows;
 }
 
 }  // namespace
@@ -93,7 +94,7 @@ Status StoreDb::PrepareAll() {
       "INSERT OR REPLACE INTO blobs VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
       "DELETE FROM blobs WHERE hash=?1",
       "UPDATE blobs SET last_use_unix_ms=?2 WHERE hash=?1",
-      fmt::format("{} WHERE hash>?1 ORDER BY hash LIMIT ?2", kColumns),
+      fmt::format("{} WHERE hash>?1 ORDER BY hash", kColumns),
       fmt::format("{} WHERE state=1", kColumns),
       "INSERT OR REPLACE INTO small_blobs VALUES(?1, ?2)",
       "SELECT content FROM small_blobs WHERE hash=?1",
@@ -116,9 +117,20 @@ Status StoreDb::Durably(UniqueFunction<Status()> work) {
   return status.ok() ? back : status;
 }
 
+Status StoreDb::Step(UniqueFunction<Status()> work) {
+  BLOBD_ASSIGN_OR_RETURN(sqlite::Savepoint savepoint, sqlite::Savepoint::Begin(database_));
+  BLOBD_RETURN_IF_ERROR(work());
+  return savepoint.Release();
+}
+
 StatusOr<std::optional<BlobRow>> StoreDb::Find(const Hash& hash) {
-  BLOBD_ASSIGN_OR_RETURN(std::vector<BlobRow> rows, ReadRows(statements_[kFind].Bind(hash.view())));
-  return rows.empty() ? std::nullopt : std::optional<BlobRow>(std::move(rows.front()));
+  sqlite::Statement& statement = statements_[kFind].Bind(hash.view());
+  BLOBD_ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+  if (!has_row) return std::optional<BlobRow>();
+  StatusOr<BlobRow> row = ReadRow(statement);
+  statement.Reset();
+  BLOBD_RETURN_IF_ERROR(row.status());
+  return std::optional<BlobRow>(std::move(*row));
 }
 
 Status StoreDb::Put(const BlobRow& row) {
@@ -139,21 +151,27 @@ Status StoreDb::SetLastUse(const Hash& hash, WallTime last_use) {
 StatusOr<std::vector<BlobRow>> StoreDb::List(const std::optional<Hash>& after, size_t limit) {
   const ByteView from =
       after ? after->view() : ByteView();  // the empty blob is less than every hash
-  return ReadRows(statements_[kList].Bind(from, static_cast<int64_t>(limit)));
+  return ReadGoodRows(statements_[kList].Bind(from), limit);
 }
 
 StatusOr<std::vector<BlobRow>> StoreDb::ListPartial() {
-  return ReadRows(statements_[kListPartial].Bind());
+  return ReadGoodRows(statements_[kListPartial].Bind(), std::numeric_limits<size_t>::max());
 }
 
 StatusOr<CompleteTotals> StoreDb::CountComplete() {
   BLOBD_ASSIGN_OR_RETURN(
       sqlite::Statement count,
-      database_.Prepare("SELECT count(*), coalesce(sum(size), 0) FROM blobs WHERE state>1"));
+      // In two halves, of which the sums cannot overflow: damaged rows may say any size.
+      database_.Prepare("SELECT count(*), coalesce(sum(size >> 32), 0), "
+                        "coalesce(sum(size & 4294967295), 0) FROM blobs "
+                        "WHERE state>1 AND size BETWEEN 0 AND 4611686018427387904"));
   BLOBD_ASSIGN_OR_RETURN(const bool has_row, count.Step());
   if (!has_row) return DataLoss("store.db cannot count its blobs");
   sqlite::RowReader row(count);
-  const CompleteTotals totals{row.Unsigned(), row.Unsigned()};
+  CompleteTotals totals;
+  totals.blobs = row.Unsigned();
+  const uint64_t high = std::min(row.Unsigned(), kMaxStoredSize >> 32);
+  totals.bytes = (high << 32) + std::min(row.Unsigned(), kMaxStoredSize);
   BLOBD_RETURN_IF_ERROR(row.Finish("blobs"));
   return totals;
 }

@@ -52,14 +52,20 @@ class StoreDb {
   // Runs `work` in one transaction that is synced. If anything fails, nothing of it happened.
   Status Durably(UniqueFunction<Status()> work);
 
+  // Within Durably: if `work` fails, nothing of it happened, and the others' work stays unless
+  // in_transaction() is false then.
+  Status Step(UniqueFunction<Status()> work);
+  bool in_transaction() const { return database_.in_transaction(); }
+
   StatusOr<std::optional<BlobRow>> Find(const Hash& hash);
   Status Put(const BlobRow& row);  // inserts or replaces
   Status Remove(const Hash& hash);
   Status SetLastUse(const Hash& hash, WallTime last_use);
-  // Rows with a hash greater than `after`, in order.
+  // Rows with a hash greater than `after`, in order. Both lists pass over damaged rows.
   StatusOr<std::vector<BlobRow>> List(const std::optional<Hash>& after, size_t limit);
   StatusOr<std::vector<BlobRow>> ListPartial();
-  StatusOr<CompleteTotals> CountComplete();  // reads the whole index
+  // Reads the whole index. Sizes no blob can have are not counted.
+  StatusOr<CompleteTotals> CountComplete();
 
   Status PutContent(const Hash& hash, ByteView content);
   // The bytes of a blob whose state is kInRow, as they are in the table: nobody checked them.

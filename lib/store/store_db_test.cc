@@ -79,8 +79,42 @@ TEST_F(StoreDbTest, DamagedRowsAreDataLoss) {
     ASSERT_TRUE(db_.Put(Row(1)).ok());
     Damage(sql);
     EXPECT_EQ(db_.Find(Row(1).hash).status().code(), StatusCode::kDataLoss);
-    EXPECT_EQ(db_.List(std::nullopt, 10).status().code(), StatusCode::kDataLoss);
+    // The lists have the others.
+    ASSERT_TRUE(db_.Put(Row(2)).ok());
+    const auto rows = db_.List(std::nullopt, 1);
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    ASSERT_EQ(rows->size(), 1u);
+    EXPECT_EQ(rows->front().hash, Row(2).hash);
+    EXPECT_EQ(db_.ListPartial()->size(), 1u);
+    EXPECT_TRUE(db_.CountComplete().ok());
+    ASSERT_TRUE(db_.Remove(Row(2).hash).ok());
   }
+}
+
+TEST_F(StoreDbTest, SumsOfDamagedSizesDoNotOverflow) {
+  for (uint8_t i = 1; i < 9; ++i) ASSERT_TRUE(db_.Put(Row(i, RowState::kInFiles)).ok());
+  EXPECT_EQ(db_.CountComplete()->bytes, 800000u);
+  Damage("UPDATE blobs SET size=4611686018427387904");
+  EXPECT_EQ(db_.CountComplete()->blobs, 8u);
+  Damage("UPDATE blobs SET size=9223372036854775807");
+  EXPECT_EQ(db_.CountComplete()->blobs, 0u);
+}
+
+TEST_F(StoreDbTest, AFailedStepLeavesTheOthers) {
+  const Status status = db_.Durably([&]() -> Status {
+    EXPECT_TRUE(db_.Step([&] { return db_.Put(Row(1)); }).ok());
+    EXPECT_FALSE(db_.Step([&]() -> Status {
+                      BLOBD_RETURN_IF_ERROR(db_.Put(Row(2)));
+                      return Unavailable("injected");
+                    })
+                     .ok());
+    EXPECT_TRUE(db_.in_transaction());
+    return db_.Step([&] { return db_.Put(Row(3)); });
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(db_.Find(Row(1).hash)->has_value());
+  EXPECT_FALSE(db_.Find(Row(2).hash)->has_value());
+  EXPECT_TRUE(db_.Find(Row(3).hash)->has_value());
 }
 
 TEST_F(StoreDbTest, ContentTooLongIsDataLoss) {
