@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -66,6 +68,34 @@ TEST(PeerTable, NumbersAreNotReusedSoon) {
     peers.Sweep();
   }
   for (size_t i = 1; i < numbers.size(); ++i) EXPECT_GT(numbers[i], numbers[i - 1]);
+}
+
+// As in the daemon: one thread admits and sweeps, others ask.
+TEST(PeerTable, IsAskedWhileConnectionsComeAndGo) {
+  PeerTable peers(PeerLimits{});
+  std::atomic<bool> stop = false;
+  std::atomic<int> newest = 0;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] {
+      while (!stop) {
+        const auto peer = peers.Find(Name(newest));
+        if (peer) {
+          EXPECT_EQ(peer->uid, geteuid());
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 300; ++i) {
+    const auto [ours, theirs] = Connect();
+    newest = *peers.Admit(ours);
+    close(newest);
+    close(theirs);
+    peers.Sweep();
+  }
+  stop = true;
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(peers.size(), 0u);
 }
 
 TEST(PeerTable, BoundsConnectionsPerUidAndInAll) {
