@@ -210,7 +210,7 @@ std::string DaemonClient::DefaultSocket() {
     return socket;
   if (const char* runtime = std::getenv("XDG_RUNTIME_DIR");
       runtime != nullptr && *runtime != '\0') {
-    const std::string own = std::string(runtime) + "/blobd/blobd.sock";
+    std::string own = std::string(runtime) + "/blobd/blobd.sock";
     if (TryConnect(own) == 0) return own;
   }
   return kSystemSocket;

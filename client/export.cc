@@ -153,8 +153,8 @@ Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOpt
   const Place place = PlaceOf(options.target);
   const Descriptor directory(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
-  const Status exists = AlreadyExists("{} exists; name another target, or replace it with --force",
-                                      EscapeForTerminal(options.target));
+  Status exists = AlreadyExists("{} exists; name another target, or replace it with --force",
+                                EscapeForTerminal(options.target));
   struct stat existing {};
   if (options.replace &&
       fstatat(directory.get(), place.name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -195,9 +195,8 @@ Status ExportCollection(DaemonClient& client, const std::string& hash, const Exp
   const Place place = PlaceOf(options.target);
   const Descriptor directory(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
-  const Status exists =
-      AlreadyExists("{} exists and is not an empty directory; name another target",
-                    EscapeForTerminal(options.target));
+  Status exists = AlreadyExists("{} exists and is not an empty directory; name another target",
+                                EscapeForTerminal(options.target));
   std::error_code error;
   if (std::filesystem::exists(options.target, error) &&
       !std::filesystem::is_empty(options.target, error))

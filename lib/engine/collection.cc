@@ -58,7 +58,7 @@ class SizeFinder : public std::enable_shared_from_this<SizeFinder> {
     while (asked_ < entries_.size() && asked_ - answered_ < kWindow) {
       const size_t index = asked_++;
       store_.Lookup(entries_[index].hash, *strand_,
-                    [self = shared_from_this(), index](StatusOr<BlobInfo> info) {
+                    [self = shared_from_this(), index](const StatusOr<BlobInfo>& info) {
                       self->OnInfo(index, info);
                     });
     }

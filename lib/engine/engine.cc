@@ -25,7 +25,7 @@ bool IsPassing(const Status& status) {
 
 Engine::Engine(Deps deps, EngineOptions options)
     : deps_(std::move(deps)),
-      options_(std::move(options)),
+      options_(options),
       intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock) {}
 
 Engine::~Engine() {

@@ -42,7 +42,7 @@ AddressBook::Added AddressBook::Add(const NodeId& node, const SocketAddress& add
   return added;
 }
 
-void AddressBook::Restore(const NodeId& node, KnownAddress known) {
+void AddressBook::Restore(const NodeId& node, const KnownAddress& known) {
   if (!Add(node, known.address, known.source).is_new) return;
   KnownAddress& added = nodes_[node].back();
   added.last_worked = known.last_worked;

@@ -41,7 +41,7 @@ class AddressBook {
   // (unspecified, multicast, port 0) are refused too.
   Added Add(const NodeId& node, const SocketAddress& address, std::string source);
   // As loaded from the registry.
-  void Restore(const NodeId& node, KnownAddress known);
+  void Restore(const NodeId& node, const KnownAddress& known);
   void SetOwnAddresses(std::vector<SocketAddress> own) { own_ = std::move(own); }
 
   // A connection was made over this address. Returns what is known of it now.
