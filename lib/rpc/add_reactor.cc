@@ -8,27 +8,28 @@ AddReactor::AddReactor(const ServiceContext& context, v1::AddResponse* response)
     : context_(context), response_(response), strand_(context.workers.MakeStrand()) {}
 
 void AddReactor::Begin(const Status& caller) {
-  if (!caller.ok()) return Finish(ToGrpc(caller));
+  if (!caller.ok()) return End(caller);
   context_.store.StartImport(*strand_, [this](StatusOr<std::unique_ptr<store::Import>> import) {
-    if (!import.ok()) return Finish(ToGrpc(import.status()));
+    if (!import.ok()) return End(import.status());
     import_ = *std::move(import);
-    StartRead(&message_);
+    Read(&message_);
   });
 }
 
 void AddReactor::OnReadDone(bool ok) {
+  TakeOver();
   strand_->Post([this, ok] {
     // Broken off, or ended without saying that this was all: nothing is kept.
     if (!ok)
-      return Finish({grpc::StatusCode::CANCELLED, "the stream ended before its last message"});
+      return EndWith({grpc::StatusCode::CANCELLED, "the stream ended before its last message"});
     if (message_.data().size() > kMaxMessage) {
-      return Finish(ToGrpc(InvalidArgument("data: {} bytes in one message; the limit is {}",
-                                           message_.data().size(), kMaxMessage)));
+      return End(InvalidArgument("data: {} bytes in one message; the limit is {}",
+                                 message_.data().size(), kMaxMessage));
     }
     if (const Status status = import_->Append(AsBytes(message_.data())); !status.ok())
-      return Finish(ToGrpc(status));
+      return End(status);
     if (message_.last()) return Complete();
-    StartRead(&message_);
+    Read(&message_);
   });
 }
 
@@ -39,7 +40,7 @@ void AddReactor::Complete() {
       response_->set_size(result->size);
       response_->set_existed(result->was_there);
     }
-    Finish(ToGrpc(result.status()));
+    End(result.status());
   });
 }
 

@@ -1,8 +1,7 @@
 // AddReactor: one Add call. Messages are appended to an import on a strand; the next one is read
 // when the last is written, so a fast caller waits for the disk.
 //
-// Thread: gRPC's threads start steps, the strand does the work; one step at a time. It deletes
-//         itself in OnDone.
+// Thread: gRPC's threads start steps, the strand does the work; one step at a time.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -14,13 +13,12 @@
 
 namespace blobd::rpc {
 
-class AddReactor final : public grpc::ServerReadReactor<v1::AddRequest> {
+class AddReactor final : public Reactor<grpc::ServerReadReactor<v1::AddRequest>> {
  public:
   AddReactor(const ServiceContext& context, v1::AddResponse* response);
   void Begin(const Status& caller);
 
   void OnReadDone(bool ok) override;
-  void OnDone() override { delete this; }
 
  private:
   static constexpr size_t kMaxMessage = 1 << 20;

@@ -7,11 +7,9 @@ namespace blobd::rpc {
 grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call,
                                                const v1::StatusRequest* /*request*/,
                                                v1::StatusResponse* response) {
-  auto* reactor = call->DefaultReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok()) {
-    reactor->Finish(ToGrpc(caller.status()));
-    return reactor;
-  }
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   response->set_version(identity_.version);
   response->set_node_id(identity_.node_id.ToHex());
   for (const std::string& address : identity_.listen_addresses)
@@ -36,7 +34,7 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
         out->set_partial_blobs(stats->partial_blobs);
         out->set_partial_bytes(stats->partial_bytes);
       }
-      reactor->Finish(ToGrpc(stats.status()));
+      reactor->End(stats.status());
     });
   });
   return reactor;
@@ -45,10 +43,12 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
 grpc::ServerUnaryReactor* AdminService::ParseTicket(grpc::CallbackServerContext* call,
                                                     const v1::ParseTicketRequest* request,
                                                     v1::ParseTicketResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
   auto parsed = rpc::ParseTicket(request->ticket());
   if (parsed.ok()) *response = *std::move(parsed);
-  reactor->Finish(ToGrpc(parsed.status()));
+  reactor->End(parsed.status());
   return reactor;
 }
 

@@ -13,11 +13,6 @@ namespace {
 constexpr int kMaxCollectionEntries = 100'000;
 constexpr uint32_t kMaxCollectionPage = 10'000;
 
-grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor, const Status& status) {
-  reactor->Finish(ToGrpc(status));
-  return reactor;
-}
-
 }  // namespace
 
 grpc::ServerReadReactor<v1::AddRequest>* BlobsService::Add(grpc::CallbackServerContext* call,
@@ -37,7 +32,7 @@ grpc::ServerWriteReactor<v1::ReadResponse>* BlobsService::Read(grpc::CallbackSer
 grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerContext* call,
                                                          const v1::CreateCollectionRequest* request,
                                                          v1::CreateCollectionResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   if (request->entries_size() > kMaxCollectionEntries) {
@@ -54,7 +49,7 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
   engine::CreateCollection(context_.store, context_.workers.MakeStrand(), std::move(entries),
                            [reactor, response](StatusOr<Hash> hash) {
                              if (hash.ok()) response->set_hash(hash->ToHex());
-                             reactor->Finish(ToGrpc(hash.status()));
+                             reactor->End(hash.status());
                            });
   return reactor;
 }
@@ -62,7 +57,7 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
 grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContext* call,
                                                       const v1::GetCollectionRequest* request,
                                                       v1::GetCollectionResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
@@ -81,14 +76,14 @@ grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContex
                                out->set_size(entry.size);
                              }
                            }
-                           reactor->Finish(ToGrpc(page.status()));
+                           reactor->End(page.status());
                          });
   return reactor;
 }
 
 grpc::ServerUnaryReactor* BlobsService::Stat(grpc::CallbackServerContext* call,
                                              const v1::StatRequest* request, v1::Blob* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
@@ -98,7 +93,7 @@ grpc::ServerUnaryReactor* BlobsService::Stat(grpc::CallbackServerContext* call,
   context_.store.Lookup(*hash, executor,
                         [strand, reactor, response](StatusOr<store::BlobInfo> info) {
                           if (info.ok()) Fill(*info, response);
-                          reactor->Finish(ToGrpc(info.status()));
+                          reactor->End(info.status());
                         });
   return reactor;
 }
@@ -106,7 +101,7 @@ grpc::ServerUnaryReactor* BlobsService::Stat(grpc::CallbackServerContext* call,
 grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
                                              const v1::ListBlobsRequest* request,
                                              v1::ListBlobsResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   std::optional<Hash> after;
@@ -127,7 +122,7 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
           for (const store::BlobInfo& info : *blobs) Fill(info, response->add_blobs());
           if (blobs->size() == limit) response->set_next_page_token(blobs->back().hash.ToHex());
         }
-        reactor->Finish(ToGrpc(blobs.status()));
+        reactor->End(blobs.status());
       });
   return reactor;
 }

@@ -12,7 +12,7 @@
 #include "loop/worker_pool.h"
 #include "rpc/commands.h"
 #include "rpc/peer.h"
-#include "rpc/status_code.h"
+#include "rpc/reactor.h"
 #include "store/blob_store.h"
 
 namespace blobd::rpc {
@@ -35,8 +35,7 @@ struct ServiceContext {
   template <typename Reactor, typename F>
   void OnControl(Reactor* reactor, F command) const {
     if (!commands.Post(std::move(command))) {
-      reactor->Finish(
-          ToGrpc(ResourceExhausted("the daemon has too many commands waiting; try again soon")));
+      reactor->End(ResourceExhausted("the daemon has too many commands waiting; try again soon"));
     }
   }
 };

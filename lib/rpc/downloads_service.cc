@@ -8,11 +8,6 @@
 namespace blobd::rpc {
 namespace {
 
-grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor, const Status& status) {
-  reactor->Finish(ToGrpc(status));
-  return reactor;
-}
-
 void FillRefused(const std::vector<ProviderId>& refused,
                  google::protobuf::RepeatedPtrField<std::string>* out) {
   for (const ProviderId& provider : refused) out->Add(ToString(provider));
@@ -26,7 +21,7 @@ constexpr char kTransferList = 't';
 grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* call,
                                                   const v1::QueueRequest* request,
                                                   v1::QueueResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   const auto caller = context_.CallerOf(*call);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto items = ToQueueItems(*request);
@@ -43,7 +38,7 @@ grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* c
                                 FillRefused(queued.refused, out->mutable_refused_providers());
                               }
                             }
-                            reactor->Finish(ToGrpc(answer.status()));
+                            reactor->End(answer.status());
                           });
   });
   return reactor;
@@ -52,7 +47,7 @@ grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* DownloadsService::Cancel(grpc::CallbackServerContext* call,
                                                    const v1::CancelRequest* request,
                                                    v1::CancelResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   const auto caller = context_.CallerOf(*call);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto ids = ToIntentIds(*request);
@@ -63,7 +58,7 @@ grpc::ServerUnaryReactor* DownloadsService::Cancel(grpc::CallbackServerContext* 
         for (const IntentId id : answer->cancelled) response->add_cancelled(id.value);
         for (const IntentId id : answer->already_ended) response->add_already_ended(id.value);
       }
-      reactor->Finish(ToGrpc(answer.status()));
+      reactor->End(answer.status());
     });
   });
   return reactor;
@@ -72,7 +67,7 @@ grpc::ServerUnaryReactor* DownloadsService::Cancel(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContext* call,
                                                       const v1::NodesHaveRequest* request,
                                                       v1::NodesHaveResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
@@ -95,7 +90,7 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
                          response->set_added(answer->added);
                          FillRefused(answer->refused, response->mutable_refused_providers());
                        }
-                       reactor->Finish(ToGrpc(answer.status()));
+                       reactor->End(answer.status());
                      });
   return reactor;
 }
@@ -103,13 +98,13 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContext* call,
                                                       const v1::GetIntentRequest* request,
                                                       v1::Intent* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   context_.OnControl(reactor, [this, reactor, response, id = IntentId{request->intent_id()}] {
     context_.engine.GetIntent(id, [reactor, response](StatusOr<engine::IntentView> view) {
       if (view.ok()) Fill(*view, response);
-      reactor->Finish(ToGrpc(view.status()));
+      reactor->End(view.status());
     });
   });
   return reactor;
@@ -118,7 +113,7 @@ grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerContext* call,
                                                         const v1::ListIntentsRequest* request,
                                                         v1::ListIntentsResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kIntentList);
@@ -144,7 +139,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
               response->set_next_page_token(PageTokenOfId(views->back().row.id.value, kIntentList));
             }
           }
-          reactor->Finish(ToGrpc(views.status()));
+          reactor->End(views.status());
         });
   });
   return reactor;
@@ -160,7 +155,7 @@ grpc::ServerWriteReactor<v1::WatchIntentResponse>* DownloadsService::WatchIntent
 grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerContext* call,
                                                           const v1::ListTransfersRequest* request,
                                                           v1::ListTransfersResponse* response) {
-  auto* reactor = call->DefaultReactor();
+  auto* reactor = new UnaryReactor();
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kTransferList);
@@ -178,7 +173,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
     for (const engine::TransferView& view : views) Fill(view, response->add_transfers());
     if (views.size() == limit)
       response->set_next_page_token(PageTokenOfId(views.back().id.value, kTransferList));
-    reactor->Finish(grpc::Status::OK);
+    reactor->End(OkStatus());
   });
   return reactor;
 }

@@ -11,51 +11,51 @@ ReadReactor::ReadReactor(const ServiceContext& context, const v1::ReadRequest& r
     : context_(context), request_(request), strand_(context.workers.MakeStrand()) {}
 
 void ReadReactor::Begin(const Status& caller) {
-  if (!caller.ok()) return Finish(ToGrpc(caller));
+  if (!caller.ok()) return End(caller);
   const auto hash = ToHash(request_.hash(), "hash");
-  if (!hash.ok()) return Finish(ToGrpc(hash.status()));
+  if (!hash.ok()) return End(hash.status());
   context_.store.OpenReader(
       *hash, *strand_,
       [this](StatusOr<std::shared_ptr<store::BlobReader>> reader) { OnReader(std::move(reader)); });
 }
 
 void ReadReactor::OnReader(StatusOr<std::shared_ptr<store::BlobReader>> reader) {
-  if (!reader.ok()) return Finish(ToGrpc(reader.status()));
+  if (!reader.ok()) return End(reader.status());
   reader_ = *std::move(reader);
   const store::BlobInfo& info = reader_->info();
   offset_ = request_.offset();
   if (request_.length() == 0) {
     if (!info.size_proven) {
-      return Finish(
-          ToGrpc(OutOfRange("the size of {} is not known yet; name a length", request_.hash())));
+      return End(OutOfRange("the size of {} is not known yet; name a length", request_.hash()));
     }
     end_ = info.size;
   } else if (request_.length() > UINT64_MAX - offset_) {
-    return Finish(ToGrpc(OutOfRange("offset and length together are past the end")));
+    return End(OutOfRange("offset and length together are past the end"));
   } else {
     end_ = offset_ + request_.length();
   }
   if (info.size_proven && (offset_ > info.size || end_ > info.size)) {
-    return Finish(ToGrpc(OutOfRange("{} has {} bytes; {} to {} is past its end", request_.hash(),
-                                    info.size, offset_, end_)));
+    return End(OutOfRange("{} has {} bytes; {} to {} is past its end", request_.hash(), info.size,
+                          offset_, end_));
   }
   SendNext();
 }
 
 void ReadReactor::SendNext() {
-  if (offset_ >= end_) return Finish(grpc::Status::OK);
+  if (offset_ >= end_) return End(OkStatus());
   const uint64_t size = std::min(kMessage, end_ - offset_);
   std::string& data = *message_.mutable_data();
   data.resize(size);
   const Status status =
       reader_->ReadAt(offset_, {reinterpret_cast<uint8_t*>(data.data()), data.size()});
-  if (!status.ok()) return Finish(ToGrpc(status));
+  if (!status.ok()) return End(status);
   offset_ += size;
-  StartWrite(&message_);
+  Write(&message_);
 }
 
 void ReadReactor::OnWriteDone(bool ok) {
-  if (!ok) return Finish(grpc::Status::CANCELLED);
+  TakeOver();
+  if (!ok) return EndWith(grpc::Status::CANCELLED);
   strand_->Post([this] { SendNext(); });
 }
 

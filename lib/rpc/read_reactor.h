@@ -2,8 +2,7 @@
 // caller, so memory is bounded by one message whatever the size of the blob and the speed of the
 // caller.
 //
-// Thread: gRPC's threads start steps, the strand does the work; one step at a time. It deletes
-//         itself in OnDone.
+// Thread: gRPC's threads start steps, the strand does the work; one step at a time.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -15,13 +14,12 @@
 
 namespace blobd::rpc {
 
-class ReadReactor final : public grpc::ServerWriteReactor<v1::ReadResponse> {
+class ReadReactor final : public Reactor<grpc::ServerWriteReactor<v1::ReadResponse>> {
  public:
   ReadReactor(const ServiceContext& context, const v1::ReadRequest& request);
   void Begin(const Status& caller);
 
   void OnWriteDone(bool ok) override;
-  void OnDone() override { delete this; }
 
  private:
   static constexpr uint64_t kMessage = 256 * 1024;

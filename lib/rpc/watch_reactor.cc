@@ -83,6 +83,7 @@ void WatchReactor::OnCancel() {
 }
 
 void WatchReactor::OnDone() {
+  { const MutexLock lock(mutex_); }  // see reactor.h
   watcher_->Detach();
   context_.commands.PostAlways([&engine = context_.engine, intent = intent_, watcher = watcher_] {
     engine.Unwatch(intent, watcher);

@@ -1,0 +1,62 @@
+// Reactor<Base>: a gRPC reactor whose operations start, and whose events arrive, under one lock.
+// gRPC hands a call from thread to thread by locks of its own that the thread sanitizer cannot see;
+// with this one it sees every hand-over, and races of ours stand out.
+//
+// Thread:    operations from any thread, events on gRPC's threads.
+// Ownership: deletes itself once gRPC has no use for it, so it is made by `new` and nothing may
+//            touch it after End, unless a derived class overrides Gone.
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include "base/mutex.h"
+#include "base/status.h"
+#include "rpc/status_code.h"
+
+namespace blobd::rpc {
+
+template <typename Base>
+class Reactor : public Base {
+ public:
+  // Ends the call. REQUIRES: called once
+  void End(const Status& status) { EndWith(ToGrpc(status)); }
+
+  void OnDone() final {
+    { const MutexLock lock(hand_over_); }
+    Gone();
+  }
+
+ protected:
+  void EndWith(const grpc::Status& status) {
+    const MutexLock lock(hand_over_);
+    Base::Finish(status);
+  }
+  template <typename Message>
+  void Write(const Message* message) {
+    const MutexLock lock(hand_over_);
+    Base::StartWrite(message);
+  }
+  template <typename Message>
+  void Read(Message* message) {
+    const MutexLock lock(hand_over_);
+    Base::StartRead(message);
+  }
+  // To be called first in every event of a derived class.
+  void TakeOver() { const MutexLock lock(hand_over_); }
+  // The last call: the call is over.
+  virtual void Gone() { delete this; }
+
+ private:
+  Mutex hand_over_;
+};
+
+// A call with one answer.
+using UnaryReactor = Reactor<grpc::ServerUnaryReactor>;
+
+// Ends a call before it has begun, for a handler to return.
+inline UnaryReactor* Refuse(UnaryReactor* reactor, const Status& status) {
+  reactor->End(status);
+  return reactor;
+}
+
+}  // namespace blobd::rpc
