@@ -81,6 +81,14 @@ std::vector<Target> TargetsOf(const json& request) {
   return targets;
 }
 
+// 0.35 answers nothing at all when a request has the shape of one for a hash sequence and the root
+// is none.
+bool IsForASequenceThatIsNone(const json& request) {
+  const bool for_one_blob = request["ranges"].size() == 1 && !request["last_repeats"].get<bool>();
+  const auto root = Blobs().find(vectors::HashOf(request["hash"]));
+  return !for_one_blob && root != Blobs().end() && root->second.size() % 32 != 0;
+}
+
 // A decoder of any number of blobs in sequence; nullopt at the first error or if something is
 // missing or left over.
 struct Decoded {
@@ -126,7 +134,7 @@ Decoded DecodeAll(const std::vector<Target>& targets, ByteView response, Rng& rn
 template <typename Check>
 void ForEachAnsweredCase(Check check) {
   for (const json& c : Index()["cases"]) {
-    if (!c["expected"]["decodes"].get<bool>() || c["name"] == "open-sequence-on-raw-blob") continue;
+    if (!c["expected"]["decodes"].get<bool>()) continue;
     SCOPED_TRACE(c["name"].get<std::string>());
     check(c, TargetsOf(c["request"]), ResponseOf(c));
   }
@@ -155,7 +163,7 @@ TEST(VectorsTest, ResponsesDecode) {
         EXPECT_EQ(decoded.taken, response.size());
         EXPECT_EQ(decoded.complete, !not_found);
       });
-  EXPECT_EQ(cases, 74u);
+  EXPECT_EQ(cases, 75u);
 }
 
 TEST(VectorsTest, SelectionsAgreeWithTheRequests) {
@@ -183,20 +191,25 @@ Bytes Encode(const Target& target, BlobSource& source, uint64_t size, Status* st
 }
 
 TEST(VectorsTest, ResponsesAreEncodedByteForByte) {
-  ForEachAnsweredCase([&](const json&, const std::vector<Target>& targets, const Bytes& response) {
-    Bytes all;
-    for (const Target& target : targets) {
-      const auto blob = Blobs().find(target.hash);
-      if (blob == Blobs().end()) break;
-      NaiveSource source(blob->second);
-      Status status;
-      const Bytes one = Encode(target, source, blob->second.size(), &status);
-      EXPECT_TRUE(status.ok()) << status;
-      EXPECT_EQ(one, blob->second.Response(target.wanted));
-      all.insert(all.end(), one.begin(), one.end());
-    }
-    EXPECT_TRUE(all == response);
-  });
+  ForEachAnsweredCase(
+      [&](const json& c, const std::vector<Target>& targets, const Bytes& response) {
+        if (IsForASequenceThatIsNone(c["request"])) {
+          EXPECT_TRUE(response.empty());
+          return;
+        }
+        Bytes all;
+        for (const Target& target : targets) {
+          const auto blob = Blobs().find(target.hash);
+          if (blob == Blobs().end()) break;
+          NaiveSource source(blob->second);
+          Status status;
+          const Bytes one = Encode(target, source, blob->second.size(), &status);
+          EXPECT_TRUE(status.ok()) << status;
+          EXPECT_EQ(one, blob->second.Response(target.wanted));
+          all.insert(all.end(), one.begin(), one.end());
+        }
+        EXPECT_TRUE(all == response);
+      });
 }
 
 // Every bit of small answers, some of large ones: decoding fails, or the bit is of a size on which

@@ -8,6 +8,15 @@ Hash HashOf(ByteView data) {
   return hasher.Finish();
 }
 
+Hash DeriveKey(const char* context, ByteView material) {
+  blake3_hasher hasher;
+  blake3_hasher_init_derive_key(&hasher, context);
+  if (!material.empty()) blake3_hasher_update(&hasher, material.data(), material.size());
+  Hash key;
+  blake3_hasher_finalize(&hasher, key.bytes.data(), key.bytes.size());
+  return key;
+}
+
 Hasher::Hasher() { blake3_hasher_init(&state_); }
 
 void Hasher::Update(ByteView data) {

@@ -15,6 +15,10 @@ namespace blobd::blake3 {
 // The name of the blob `data`.
 Hash HashOf(ByteView data);
 
+// BLAKE3's key derivation: 32 bytes of key from `material`, for the one use that `context` names.
+// REQUIRES: `context` ends with a NUL byte (a literal)
+Hash DeriveKey(const char* context, ByteView material);
+
 // Hashes a blob that arrives in pieces. Value type, about 2 KiB; its copy continues where the
 // original is.
 class Hasher {

@@ -7,17 +7,19 @@ namespace blobd::wire {
 namespace {
 
 struct Alphabet {
-  std::string_view digits;           // 32 of them, lower case
-  std::array<int8_t, 256> values{};  // -1: not a digit
+  static constexpr uint8_t kNoDigit = 0xff;
+
+  std::string_view digits;            // 32 of them, lower case
+  std::array<uint8_t, 256> values{};  // of each character
 
   explicit constexpr Alphabet(std::string_view text) : digits(text) {
-    for (int8_t& value : values) value = -1;
+    for (uint8_t& value : values) value = kNoDigit;
     for (size_t i = 0; i < digits.size(); ++i) {
       const char lower = digits[i];
       const char upper =
           'a' <= lower && lower <= 'z' ? static_cast<char>(lower - 'a' + 'A') : lower;
-      values[static_cast<uint8_t>(lower)] = static_cast<int8_t>(i);
-      values[static_cast<uint8_t>(upper)] = static_cast<int8_t>(i);
+      values[static_cast<uint8_t>(lower)] = static_cast<uint8_t>(i);
+      values[static_cast<uint8_t>(upper)] = static_cast<uint8_t>(i);
     }
   }
 };
@@ -54,9 +56,9 @@ std::optional<Bytes> Decode(const Alphabet& alphabet, std::string_view text) {
   uint32_t bits = 0;  // the lowest `count` bits are not taken yet
   int count = 0;
   for (const char c : text) {
-    const int value = alphabet.values[static_cast<uint8_t>(c)];
-    if (value < 0) return std::nullopt;
-    bits = bits << 5 | static_cast<uint32_t>(value);
+    const uint8_t value = alphabet.values[static_cast<uint8_t>(c)];
+    if (value == Alphabet::kNoDigit) return std::nullopt;
+    bits = bits << 5 | value;
     count += 5;
     if (count >= 8) {
       count -= 8;
