@@ -79,7 +79,7 @@ class Loop final : public Executor, public Timers {
   void RunTimers();
   bool RunPosted();
   void RunTurnEnd();
-  void Wake();
+  void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int epoll_fd_;
   const int event_fd_;  // becomes readable when something was posted to a loop that may sleep

@@ -22,6 +22,8 @@ ngtcp2_cid RandomCid(size_t size) {
 constexpr size_t kFirstDestinationSize = 16;
 constexpr uint64_t kActiveCids = 7;
 constexpr uint64_t kMaxReasonSize = 200;
+// Probe timeouts in a row without an answer, after which large datagrams are taken to be lost.
+constexpr size_t kLostPtos = 3;
 
 std::string ReasonText(const ngtcp2_connection_close_error& error) {
   const size_t size = std::min<size_t>(error.reasonlen, kMaxReasonSize);
@@ -56,7 +58,11 @@ StatusOr<std::unique_ptr<Connection>> Connection::Accept(
 
 Connection::Connection(const ConnectionOptions& options, const SocketAddress& local,
                        const SocketAddress& remote, ConnectionDelegate* delegate)
-    : options_(options), local_(local), remote_(remote), delegate_(delegate) {}
+    : options_(options),
+      local_(local),
+      addresses_(remote),
+      delegate_(delegate),
+      max_payload_(options.payload.size) {}
 
 Connection::~Connection() {
   if (conn_ != nullptr) ngtcp2_conn_del(conn_);
@@ -72,7 +78,7 @@ Status Connection::InitClient(const TlsContext& tls, const NodeId& node, Instant
   const ngtcp2_cid source = RandomCid(kOwnCidSize);
   sockaddr_storage local{};
   sockaddr_storage remote{};
-  const ngtcp2_path path = MakePath(&local, &remote, remote_);
+  const ngtcp2_path path = MakePath(&local, &remote, *addresses_.NameOf(addresses_.current()));
   if (ngtcp2_conn_client_new(&conn_, &destination, &source, &path, NGTCP2_PROTO_VER_V1, &callbacks,
                              &settings, &params, nullptr, this) != 0) {
     return Unavailable("no memory for a connection");
@@ -108,7 +114,7 @@ Status Connection::InitServer(const TlsContext& tls, const ngtcp2_pkt_hd& first,
   const ngtcp2_callbacks callbacks = MakeCallbacks(Role::kServer);
   sockaddr_storage local{};
   sockaddr_storage remote{};
-  const ngtcp2_path path = MakePath(&local, &remote, remote_);
+  const ngtcp2_path path = MakePath(&local, &remote, *addresses_.NameOf(addresses_.current()));
   if (ngtcp2_conn_server_new(&conn_, &first.scid, &source, &path, first.version, &callbacks,
                              &settings, &params, nullptr, this) != 0) {
     return Unavailable("no memory for a connection");
@@ -129,9 +135,9 @@ void Connection::FillSettings(ngtcp2_settings& settings, ngtcp2_transport_params
   // Cubic and Reno limit themselves on loopback and collapse at 0.1 % loss
   // (platform/quic-and-hash.md, section 4.2).
   settings.cc_algo = NGTCP2_CC_ALGO_BBR2;
-  settings.max_tx_udp_payload_size = options_.max_payload;
-  settings.no_tx_udp_payload_size_shaping = options_.probe_payload ? 0 : 1;
-  settings.no_pmtud = options_.probe_payload ? 0 : 1;
+  settings.max_tx_udp_payload_size = options_.payload.size;
+  settings.no_tx_udp_payload_size_shaping = options_.payload.probe ? 0 : 1;
+  settings.no_pmtud = options_.payload.probe ? 0 : 1;
   settings.max_window = 0;  // windows do not grow by themselves: credit is ours to give
   settings.max_stream_window = 0;
   if (options_.handshake_timeout > Duration::zero()) {
@@ -150,25 +156,36 @@ void Connection::FillSettings(ngtcp2_settings& settings, ngtcp2_transport_params
 }
 
 ngtcp2_path Connection::MakePath(sockaddr_storage* local, sockaddr_storage* remote,
-                                 const SocketAddress& from) const {
+                                 const SocketAddress& name) const {
   ngtcp2_path path{};
   path.local.addrlen = local_.ToSockaddr6(local);
   path.local.addr = reinterpret_cast<sockaddr*>(local);
-  path.remote.addrlen = from.ToSockaddr6(remote);
+  path.remote.addrlen = name.ToSockaddr6(remote);
   path.remote.addr = reinterpret_cast<sockaddr*>(remote);
   return path;
 }
 
 void Connection::Receive(const SocketAddress& from, ByteView datagram, Instant now) {
   if (state_ == State::kEnded) return;
+  NotePath();
+  const auto name = addresses_.NameOf(from);
+  if (!name) return;
   sockaddr_storage local{};
   sockaddr_storage remote{};
-  const ngtcp2_path path = MakePath(&local, &remote, from);
+  const ngtcp2_path path = MakePath(&local, &remote, *name);
   const ngtcp2_pkt_info info{};
   const int error =
       ngtcp2_conn_read_pkt(conn_, &path, &info, datagram.data(), datagram.size(), now.nanos());
+  NotePath();
   if (error != 0) return Fail(error, now);
   AnnounceReady();
+}
+
+// The library moves the connection when it reads, and back when a new address is not proven in
+// time.
+void Connection::NotePath() {
+  const auto name = SocketAddress::FromSockaddr(ngtcp2_conn_get_path(conn_)->remote.addr);
+  if (name) addresses_.SetCurrent(*name);
 }
 
 void Connection::AnnounceReady() {
@@ -181,7 +198,21 @@ void Connection::AnnounceReady() {
 void Connection::OnTimer(Instant now) {
   if (state_ == State::kEnded || NextDeadline() > now) return;
   const int error = ngtcp2_conn_handle_expiry(conn_, now.nanos());
-  if (error != 0) Fail(error, now);
+  if (error != 0) return Fail(error, now);
+  NotePath();
+  NoteLargeLost();
+}
+
+// A size above the usual was decided by what the kernel knows of its devices; a switch on the way
+// may know better, and drops such datagrams without a word (platform/quic-and-hash.md, 4.1).
+void Connection::NoteLargeLost() {
+  if (max_payload_ <= Payload::kUsual || !handshake_completed()) return;
+  if (acknowledged_ > sent_small_) return;
+  ngtcp2_conn_stat stat;
+  ngtcp2_conn_get_conn_stat(conn_, &stat);
+  if (stat.pto_count < kLostPtos || stat.bytes_in_flight == 0) return;
+  max_payload_ = Payload::kLeast;
+  large_lost_ = true;
 }
 
 Instant Connection::NextDeadline() const {
@@ -206,11 +237,13 @@ Duration Connection::pto() const {
   return Duration(static_cast<int64_t>(ngtcp2_conn_get_pto(conn_)));
 }
 
-void Connection::Close(uint64_t code, Instant now) {
+void Connection::Close(uint64_t code, std::string_view reason, Instant now) {
   if (state_ == State::kEnded) return;
+  const ByteView text = AsBytes(reason.substr(0, kMaxReason));
   ngtcp2_connection_close_error error;
   ngtcp2_connection_close_error_default(&error);
-  ngtcp2_connection_close_error_set_application_error(&error, code, nullptr, 0);
+  ngtcp2_connection_close_error_set_application_error(
+      &error, code, const_cast<uint8_t*>(text.data()), text.size());
   WriteFarewell(error, now);
   state_ = State::kEnded;
 }

@@ -17,7 +17,9 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -27,6 +29,8 @@
 #include "base/time.h"
 #include "quic/cid.h"
 #include "quic/close_reason.h"
+#include "quic/payload.h"
+#include "quic/peer_addresses.h"
 #include "quic/send_buffer.h"
 #include "quic/stream_id.h"
 #include "quic/tls.h"
@@ -40,11 +44,8 @@ struct ConnectionOptions {
   Duration idle_timeout = seconds(30);
   Duration keep_alive{0};         // 0: never
   Duration handshake_timeout{0};  // 0: the owner watches it
-  // Largest datagram we send. Where `probe_payload` is set we begin with 1200 bytes and find out
-  // how much of it the path carries; else the path is known to carry it (loopback), since a
-  // larger datagram than the path takes is lost every time.
-  size_t max_payload = 1452;
-  bool probe_payload = true;
+  // Of the datagrams we send; path_mtu.h decides it.
+  Payload payload = {};
   // From this secret come the stateless reset tokens of our connection ids.
   std::array<uint8_t, 32> reset_secret{};
 };
@@ -111,14 +112,17 @@ class Connection {
   bool handshake_completed() const;
   // Set once the connection has ended by anything but Close.
   const std::optional<CloseReason>& ended() const { return ended_; }
-  // Ends the connection with an application code.
+  // Ends the connection with an application code and a word for the peer, of which at most
+  // kMaxReason bytes are sent.
   // REQUIRES: not called from the delegate
-  void Close(uint64_t code, Instant now);
+  void Close(uint64_t code, std::string_view reason, Instant now);
+  static constexpr size_t kMaxReason = 100;
   // After the end: the datagram that tells the peer; empty if there is nothing to tell.
   const Bytes& farewell() const { return farewell_; }
 
   const std::optional<NodeId>& peer() const { return tls_->peer(); }
-  const SocketAddress& remote() const { return remote_; }
+  // Where the peer is now. A client may move; its new address is believed once it is proven.
+  const SocketAddress& remote() const { return addresses_.current(); }
   Duration rtt() const;
   Duration pto() const;
 
@@ -129,6 +133,11 @@ class Connection {
   // Gives credit for delivered bytes, at most for what was delivered and not yet consumed; also
   // for streams that have ended.
   void Consumed(StreamId stream, uint64_t bytes);
+  // Lets the peer send `bytes` more on all streams together.
+  void GrowWindow(uint64_t bytes);
+  // True once if datagrams larger than usual turned out to be lost on this path. The connection
+  // goes on with small ones.
+  bool TakeLargeLost() { return std::exchange(large_lost_, false); }
   // Stops both directions with `code` and gives credit for everything delivered.
   void StopStream(StreamId stream, uint64_t code);
 
@@ -150,8 +159,12 @@ class Connection {
   Status InitServer(const TlsContext& tls, const ngtcp2_pkt_hd& first,
                     const std::optional<Cid>& original, Instant now);
   void FillSettings(ngtcp2_settings& settings, ngtcp2_transport_params& params, Instant now) const;
+  // `name` is what `addresses_` calls the remote address.
   ngtcp2_path MakePath(sockaddr_storage* local, sockaddr_storage* remote,
-                       const SocketAddress& from) const;
+                       const SocketAddress& name) const;
+  void NotePath();
+  size_t DatagramLimit() const;
+  void NoteLargeLost();
   void AnnounceReady();
   // Ends the connection because ngtcp2 said so.
   void Fail(int error, Instant now);
@@ -165,7 +178,7 @@ class Connection {
 
   const ConnectionOptions options_;
   const SocketAddress local_;
-  const SocketAddress remote_;
+  PeerAddresses addresses_;
   ConnectionDelegate* const delegate_;
   std::unique_ptr<TlsSession> tls_;  // before conn_: outlives it
   ngtcp2_conn* conn_ = nullptr;
@@ -173,6 +186,12 @@ class Connection {
   bool stateless_reset_ = false;
   std::optional<CloseReason> ended_;
   Bytes farewell_;
+
+  // Large datagrams are known to arrive when more bytes were acknowledged than small ones carried.
+  size_t max_payload_;
+  uint64_t sent_small_ = 0;
+  uint64_t acknowledged_ = 0;
+  bool large_lost_ = false;
 
   std::unordered_map<StreamId, Stream> streams_;
   // Bytes delivered and not yet consumed of streams that have closed.

@@ -12,8 +12,10 @@ struct Connection::Callbacks {
   static Connection& Self(void* user_data) { return *static_cast<Connection*>(user_data); }
 
   static int HandshakeCompleted(ngtcp2_conn* conn, void* user_data) {
+    Connection& self = Self(user_data);
+    if (!self.tls_->peer()) return NGTCP2_ERR_CALLBACK_FAILURE;  // nobody without a name
     // A server hears of its peer before the first stream; a client waits for the stream limit.
-    if (ngtcp2_conn_is_server(conn) != 0) Self(user_data).AnnounceReady();
+    if (ngtcp2_conn_is_server(conn) != 0) self.AnnounceReady();
     return 0;
   }
 
@@ -56,6 +58,7 @@ struct Connection::Callbacks {
     const auto found = self.streams_.find(id);
     if (found == self.streams_.end()) return 0;
     found->second.send.Acknowledged(offset + size);
+    self.acknowledged_ += size;
     if (size > 0) self.delegate_->OnStreamAcknowledged(id, size);
     return 0;
   }

@@ -60,6 +60,10 @@ void Connection::Consumed(StreamId id, uint64_t bytes) {
   ngtcp2_conn_extend_max_offset(conn_, bytes);
 }
 
+void Connection::GrowWindow(uint64_t bytes) {
+  if (state_ != State::kEnded) ngtcp2_conn_extend_max_offset(conn_, bytes);
+}
+
 void Connection::StopStream(StreamId id, uint64_t code) {
   if (state_ == State::kEnded) return;
   if (const auto closed = unconsumed_of_closed_.find(id); closed != unconsumed_of_closed_.end()) {
@@ -183,31 +187,51 @@ struct Connection::Batch {
   }
 };
 
+// The most that a datagram to the peer may have now. The library keeps to the peer's limit by
+// itself but does not tell it; room for datagrams in a batch is reckoned from this.
+size_t Connection::DatagramLimit() const {
+  // Initial packets would be padded to all the room there is. And what is known of the path is
+  // known of the one to the first host.
+  size_t limit = max_payload_;
+  if (!handshake_completed() || (!options_.payload.probe && !addresses_.at_first_host())) {
+    limit = std::min(limit, Payload::kLeast);
+  }
+  const ngtcp2_transport_params* peer = ngtcp2_conn_get_remote_transport_params(conn_);
+  if (peer != nullptr && peer->max_udp_payload_size >= Payload::kLeast) {
+    limit = static_cast<size_t>(std::min<uint64_t>(limit, peer->max_udp_payload_size));
+  }
+  return limit;
+}
+
 bool Connection::Write(Instant now, MutableBytes scratch, DatagramSink& sink) {
   BLOBD_CHECK(scratch.size() >= kWriteSpace);
   if (state_ == State::kEnded) return false;
   RetryBlocked();
+  const size_t limit = DatagramLimit();
   const size_t quantum =
       std::min<size_t>(ngtcp2_conn_get_send_quantum(conn_), UdpSocket::kMaxBatch);
   Batch batch(scratch, sink);
   bool more = false;
   for (;;) {
-    if (batch.end > 0 && batch.end + options_.max_payload > quantum) {
+    if (batch.end > 0 && batch.end + limit > quantum) {
       more = true;
       break;
     }
     ngtcp2_path_storage path;
     ngtcp2_path_storage_zero(&path);
-    const ngtcp2_ssize size =
-        WriteDatagram(batch.room().first(options_.max_payload), &path, now.nanos());
+    const ngtcp2_ssize size = WriteDatagram(batch.room().first(limit), &path, now.nanos());
     if (size < 0) {
       batch.Flush();
       Fail(static_cast<int>(size), now);
       return false;
     }
     if (size == 0) break;
-    const auto to = SocketAddress::FromSockaddr(path.path.remote.addr);
-    batch.Add(static_cast<size_t>(size), to.value_or(remote_));
+    const auto written = static_cast<size_t>(size);
+    if (written <= Payload::kUsual) sent_small_ += written;
+    const auto name = SocketAddress::FromSockaddr(path.path.remote.addr);
+    const auto to = name ? addresses_.Resolve(*name) : std::nullopt;
+    if (!to) continue;  // a place long left: as good as lost
+    batch.Add(written, *to);
     if (!batch.accepting) {
       more = true;
       break;

@@ -218,7 +218,7 @@ TEST(ConnectionTest, StreamsAreLimitedByThePeer) {
 TEST(ConnectionTest, CloseReachesThePeer) {
   SimulatedLink link(1, {});
   ASSERT_TRUE(Connect(link));
-  link.server.connection->Close(42, link.now);
+  link.server.connection->Close(42, "enough", link.now);
   const Bytes farewell = link.server.connection->farewell();
   ASSERT_FALSE(farewell.empty());
   link.client.connection->Receive(link.server_address, farewell, link.now);

@@ -95,17 +95,6 @@ std::optional<DiscoMessage> DecodeDisco(ByteView plaintext) {
   return ping;
 }
 
-bool TokenBucket::Take(Instant now) {
-  if (last_ && now > *last_) {
-    const double elapsed = std::chrono::duration<double>(now - *last_).count();
-    tokens_ = std::min(burst_, tokens_ + elapsed * rate_);
-  }
-  last_ = now;
-  if (tokens_ < 1) return false;
-  tokens_ -= 1;
-  return true;
-}
-
 Disco::Disco(const Identity& identity) : node_id_(identity.node_id()), all_(kBurstAll, kRateAll) {
   std::array<uint8_t, crypto_sign_ed25519_SECRETKEYBYTES> secret{};
   std::array<uint8_t, crypto_sign_ed25519_PUBLICKEYBYTES> unused{};

@@ -22,6 +22,7 @@
 #include "base/socket_address.h"
 #include "base/time.h"
 #include "quic/identity.h"
+#include "quic/token_bucket.h"
 
 namespace blobd::quic {
 
@@ -41,19 +42,6 @@ bool IsDisco(ByteView datagram);
 // The plaintext of a message, and back; nullopt for anything but a well-formed ping or pong.
 Bytes EncodeDisco(const DiscoMessage& message);
 std::optional<DiscoMessage> DecodeDisco(ByteView plaintext);
-
-// Tokens that come back with time: `burst` at once, then `per_second`.
-class TokenBucket {
- public:
-  TokenBucket(double burst, double per_second) : burst_(burst), rate_(per_second), tokens_(burst) {}
-  bool Take(Instant now);
-
- private:
-  double burst_;
-  double rate_;
-  double tokens_;
-  std::optional<Instant> last_;
-};
 
 class Disco {
  public:

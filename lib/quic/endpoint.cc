@@ -36,8 +36,11 @@ EndpointImpl::EndpointImpl(loop::Loop& loop, const Identity& identity,
       options_(options),
       tls_(std::move(tls)),
       socket_(std::move(socket)),
-      disco_(identity) {
-  randombytes_buf(reset_secret_.data(), reset_secret_.size());
+      disco_(identity),
+      reset_secret_(identity.Secret("stateless reset")),
+      doorman_({options.incoming, options.incoming_per_address, options.half_open_before_retry},
+               reset_secret_),
+      budget_(options.receive_budget) {
   take_datagram_ = [this](const SocketAddress& from, ByteView datagram) {
     OnDatagram(from, datagram);
   };
@@ -52,8 +55,8 @@ EndpointImpl::~EndpointImpl() {
   loop_.Unwatch(socket_->fd());
   for (auto& [id, peer] : peers_) {
     if (peer->timer != 0) loop_.CancelTimer(peer->timer);
-    for (auto& attempt : peer->attempts) Retire(std::move(attempt), 0);
-    if (peer->link != nullptr) Retire(std::move(peer->link), 0);
+    for (auto& attempt : peer->attempts) Retire(std::move(attempt), Goodbye());
+    if (peer->link != nullptr) Retire(std::move(peer->link), Goodbye());
   }
   retired_.clear();
   sodium_memzero(reset_secret_.data(), reset_secret_.size());
@@ -62,7 +65,7 @@ EndpointImpl::~EndpointImpl() {
 // A connection that its owner gave up is no longer there for anybody.
 EndpointImpl::Peer* EndpointImpl::Find(ConnectionId id) {
   const auto found = peers_.find(id);
-  if (found == peers_.end() || found->second->close_code) return nullptr;
+  if (found == peers_.end() || found->second->goodbye) return nullptr;
   return found->second.get();
 }
 
@@ -88,12 +91,13 @@ void EndpointImpl::AddAddresses(ConnectionId id, std::vector<SocketAddress> addr
   Mark(*peer);
 }
 
-void EndpointImpl::CloseConnection(ConnectionId id, uint64_t code) {
+void EndpointImpl::CloseConnection(ConnectionId id, uint64_t code, std::string_view reason) {
   Peer* peer = Find(id);
   if (peer == nullptr) return;
-  peer->close_code = code;
+  peer->goodbye = Goodbye{code, std::string(reason)};
   peer->observer = nullptr;
   peer->readers.clear();
+  peer->served.clear();
   Mark(*peer);
 }
 
@@ -115,7 +119,13 @@ StatusOr<StreamId> EndpointImpl::OpenRequest(ConnectionId id, Bytes request, Str
 void EndpointImpl::Consumed(ConnectionId id, StreamId stream, uint64_t bytes) {
   Peer* peer = Find(id);
   if (peer == nullptr || peer->link == nullptr) return;
-  peer->link->connection->Consumed(stream, bytes);
+  Connection& connection = *peer->link->connection;
+  connection.Consumed(stream, bytes);
+  if (!peer->visit) {
+    const uint64_t more = budget_.Grow(peer->window, options_.connection_window);
+    peer->window += more;
+    if (more > 0) connection.GrowWindow(more);
+  }
   MarkDirty(*peer->link);
 }
 
@@ -123,15 +133,14 @@ void EndpointImpl::StopStream(ConnectionId id, StreamId stream, uint64_t code) {
   Peer* peer = Find(id);
   if (peer == nullptr) return;
   peer->readers.erase(stream);
+  peer->served.erase(stream);
   if (peer->link == nullptr) return;
   peer->link->connection->StopStream(stream, code);
   MarkDirty(*peer->link);
 }
 
 EndpointStats EndpointImpl::stats() const {
-  const UdpStats& udp = socket_->stats();
-  return {udp.datagrams_received, udp.datagrams_sent, udp.bytes_received,
-          udp.bytes_sent,         udp.receive_calls,  udp.send_calls};
+  return {socket_->stats(), doorman_.stats(), doorman_.inside(), doorman_.half_open()};
 }
 
 void EndpointImpl::Mark(Peer& peer) {
@@ -165,36 +174,58 @@ void EndpointImpl::Settle(ConnectionId id) {
   if (found == peers_.end()) return;
   Peer& peer = *found->second;
   peer.marked = false;
-  if (peer.close_code) {
-    if (peer.timer != 0) loop_.CancelTimer(peer.timer);
-    for (auto& attempt : peer.attempts) Retire(std::move(attempt), *peer.close_code);
-    if (peer.link != nullptr) Retire(std::move(peer.link), *peer.close_code);
-    peers_.erase(found);
+  if (peer.goodbye) {
+    const std::unique_ptr<Peer> gone = Remove(id);
+    for (auto& attempt : gone->attempts) Retire(std::move(attempt), gone->goodbye);
+    if (gone->link != nullptr) Retire(std::move(gone->link), gone->goodbye);
     return;
   }
   if (peer.race) return SettleDial(peer);
-  if (peer.link != nullptr && peer.link->connection->ended()) {
-    const CloseReason why = *peer.link->connection->ended();
+  if (peer.link == nullptr) return;
+  if (const auto& ended = peer.link->connection->ended()) {
+    const CloseReason why = *ended;
     End(id, why);
+  } else if (peer.link->dark(loop_.Now())) {
+    End(id, {CloseReason::Kind::kLost, 0, "the peer cannot be reached any more"});
   }
 }
 
-// Tells readers, then the observer. Each call may take others away, or the connection as a whole.
+// Tells the streams, then who opened or took the connection. Each call may take others away, or the
+// connection as a whole.
 void EndpointImpl::End(ConnectionId id, const CloseReason& why) {
   if (Peer* peer = Find(id); peer->link != nullptr) Retire(std::move(peer->link), std::nullopt);
-  for (;;) {
-    Peer* peer = Find(id);
-    if (peer == nullptr) return;  // closed by a callback; settled as that
-    if (peer->readers.empty()) break;
-    StreamReader* reader = peer->readers.begin()->second;
-    peer->readers.erase(peer->readers.begin());
-    reader->OnLost(why);
+  while (LoseStream(id, why)) {
   }
-  const auto found = peers_.find(id);
-  const std::unique_ptr<Peer> peer = std::move(found->second);
-  peers_.erase(found);
+  if (Find(id) == nullptr) return;  // closed by a callback; settled as that
+  const std::unique_ptr<Peer> peer = Remove(id);
+  if (!peer->visit) return peer->observer->OnClosed(id, why);
+  if (peer->visit->accepted) acceptor_->OnClosed(id, why);
+}
+
+// Takes one stream that is left, and tells it; false if there is none.
+bool EndpointImpl::LoseStream(ConnectionId id, const CloseReason& why) {
+  Peer* peer = Find(id);
+  if (peer == nullptr) return false;
+  StreamReader* reader = nullptr;
+  if (!peer->readers.empty()) {
+    reader = peer->readers.begin()->second;
+    peer->readers.erase(peer->readers.begin());
+  } else if (!peer->served.empty()) {
+    reader = peer->served.begin()->second.handler;
+    peer->served.erase(peer->served.begin());
+  } else {
+    return false;
+  }
+  reader->OnLost(why);
+  return true;
+}
+
+std::unique_ptr<EndpointImpl::Peer> EndpointImpl::Remove(ConnectionId id) {
+  std::unique_ptr<Peer> peer = std::move(peers_.extract(id).mapped());
   if (peer->timer != 0) loop_.CancelTimer(peer->timer);
-  peer->observer->OnClosed(id, why);
+  if (peer->visit) doorman_.Left(peer->visit->from, peer->visit->half_open);
+  budget_.Release(peer->window);
+  return peer;
 }
 
 }  // namespace blobd::quic

@@ -2,13 +2,15 @@
 // public keys, with the ALPN of iroh-blobs (protocol/transport.md, sections 0 to 3 and 6;
 // platform/quic-and-hash.md).
 //
-// Endpoint is one dual-stack UDP socket with all its connections. It dials nodes, opens request
-// streams and hands up what arrives; it knows nothing of blobs.
+// Endpoint is one dual-stack UDP socket with all its connections. It dials nodes and opens request
+// streams, takes the connections of others and sends answers, and hands up what arrives; it knows
+// nothing of blobs.
 //
 // Thread:    everything on the network loop's thread, callbacks too. A callback may call back into
 //            the endpoint, but not destroy it.
-// Ownership: the caller owns observers and readers; they outlive the connection or stream, or are
-//            detached by CloseConnection / StopStream, after which they are not called again.
+// Ownership: the caller owns observers, acceptor, readers and handlers; they outlive the connection
+//            or stream, or are detached by CloseConnection / StopStream / SetAcceptor, after which
+//            they are not called again. Bytes to be sent belong to the endpoint.
 // Credit:    bytes handed to a reader stay counted against the flow-control windows until
 //            Consumed() gives them back; a reader that does not consume stops its own sender and
 //            nobody else.
@@ -16,7 +18,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -28,6 +32,7 @@
 #include "loop/loop.h"
 #include "quic/close_reason.h"
 #include "quic/identity.h"
+#include "quic/stats.h"
 #include "quic/stream_id.h"
 
 namespace blobd::quic {
@@ -59,6 +64,35 @@ class StreamReader {
   virtual void OnLost(const CloseReason& why) = 0;  // the connection ended
 };
 
+// Receives one stream that a peer opened, and hears how its answer goes. Reading ends by OnFin or
+// OnReset; after that the answer may go on. OnClosed or OnLost is the last call, always one of
+// them, unless StopStream or CloseConnection detached the handler.
+class StreamHandler : public StreamReader {
+ public:
+  // The peer has received `bytes` more of what was sent, in order.
+  virtual void OnAcknowledged(uint64_t bytes) = 0;
+  // Both directions have ended; `code` is set if one of them ended by a reset.
+  virtual void OnClosed(std::optional<uint64_t> code) = 0;
+};
+
+// Why a connection is refused or ended: an application code, and a word for the peer.
+struct Refusal {
+  uint64_t code = 0;
+  std::string_view reason;  // static text
+};
+
+// Decides about connections that peers open, and takes their streams.
+class Acceptor {
+ public:
+  virtual ~Acceptor() = default;
+  // The peer's identity is proven. A refused connection is closed and heard of no more.
+  virtual std::optional<Refusal> OnAccepted(ConnectionId id, const ConnectionInfo& info) = 0;
+  // Never null. The handler lives until its last call, or until it is detached.
+  virtual StreamHandler* OnStreamOpened(ConnectionId id, StreamId stream) = 0;
+  // The last call for this connection; its streams' handlers heard OnLost before.
+  virtual void OnClosed(ConnectionId id, const CloseReason& why) = 0;
+};
+
 struct EndpointOptions {
   SocketAddress listen;  // [::]:0 by default: any port on all addresses
   Duration dial_timeout = seconds(10);
@@ -68,15 +102,14 @@ struct EndpointOptions {
   uint64_t connection_window = 16 << 20;
   Duration idle_timeout = seconds(30);
   Duration keep_alive = seconds(5);
-};
-
-struct EndpointStats {
-  uint64_t datagrams_received = 0;
-  uint64_t datagrams_sent = 0;
-  uint64_t bytes_received = 0;
-  uint64_t bytes_sent = 0;
-  uint64_t receive_calls = 0;
-  uint64_t send_calls = 0;
+  // The connection windows of all that were dialled, together (receive_budget.h).
+  uint64_t receive_budget = 128 << 20;
+  // Connections that peers open.
+  size_t incoming = 1024;
+  size_t incoming_per_address = 64;  // an IPv4 address, or an IPv6 /64
+  size_t half_open_before_retry = 128;
+  uint64_t peer_streams = 256;  // open at once on one connection
+  Duration handshake_timeout = seconds(10);
 };
 
 class Endpoint {
@@ -95,9 +128,18 @@ class Endpoint {
                             ConnectionObserver* observer) = 0;
   // More addresses for a dial that is still running; otherwise nothing happens.
   virtual void AddAddresses(ConnectionId id, std::vector<SocketAddress> addresses) = 0;
-  // Closes with an application code, or gives a running dial up. The observer is not called again;
-  // readers of open streams are not either.
-  virtual void CloseConnection(ConnectionId id, uint64_t code) = 0;
+  // Closes with an application code and a word for the peer (ASCII; 100 bytes of it are sent), or
+  // gives a running dial up. Observer and acceptor are not called again about it; readers and
+  // handlers of open streams are not either.
+  virtual void CloseConnection(ConnectionId id, uint64_t code, std::string_view reason = {}) = 0;
+
+  // From now on connections of peers are taken; before, and with null, nobody is answered. What an
+  // earlier acceptor has taken is closed with code 0, without a call to it or its handlers.
+  virtual void SetAcceptor(Acceptor* acceptor) = 0;
+  // Queues bytes of the answer on a stream that a peer opened; they are kept until acknowledged.
+  // `fin` ends the answer. kNotFound if that direction has ended, also because the peer wants no
+  // more of it, or if the connection is gone.
+  virtual Status Send(ConnectionId id, StreamId stream, Bytes bytes, bool fin) = 0;
 
   // Opens a stream, sends `request` and FIN. Returns kResourceExhausted if the peer allows no
   // further stream now, kNotFound if the connection is gone.

@@ -25,7 +25,7 @@ bool EndpointImpl::Win(Peer& peer) {
   if (winner == peer.attempts.end()) return false;
   peer.link = std::move(*winner);
   peer.attempts.erase(winner);
-  for (auto& loser : peer.attempts) Retire(std::move(loser), 0);
+  for (auto& loser : peer.attempts) Retire(std::move(loser), Goodbye());
   peer.attempts.clear();
   peer.race.reset();
   if (peer.timer != 0) loop_.CancelTimer(std::exchange(peer.timer, 0));
@@ -38,7 +38,7 @@ bool EndpointImpl::Win(Peer& peer) {
 void EndpointImpl::CollectAttempts(Peer& peer) {
   const auto ended = [&](std::unique_ptr<Link>& attempt) {
     const auto& why = attempt->connection->ended();
-    if (!why && !attempt->unreachable) return false;
+    if (!why && !attempt->dark_since) return false;
     peer.race->Failed(attempt->remote());
     // An impostor is what the caller must hear of, whatever else went wrong.
     if (!peer.last_failure || peer.last_failure->kind != CloseReason::Kind::kWrongIdentity) {
@@ -59,15 +59,15 @@ void EndpointImpl::RunRace(Peer& peer) {
         peer.attempts.begin(), peer.attempts.end(),
         [&](const std::unique_ptr<Link>& attempt) { return attempt->remote() == address; });
     if (dropped == peer.attempts.end()) continue;
-    Retire(std::move(*dropped), 0);
+    Retire(std::move(*dropped), Goodbye());
     peer.attempts.erase(dropped);
   }
   for (const SocketAddress& address : step.start) StartAttempt(peer, address);
 }
 
 void EndpointImpl::StartAttempt(Peer& peer, const SocketAddress& address) {
-  auto link = std::make_unique<Link>(*this, peer.id, address);
-  auto connection = Connection::Dial(*tls_, peer.node, OptionsFor(address),
+  auto link = std::make_unique<Link>(*this, peer.id, Link::Side::kDialled, address);
+  auto connection = Connection::Dial(*tls_, peer.node, DialOptionsFor(peer, address),
                                      socket_->local_address(), address, loop_.Now(), link.get());
   if (!connection.ok()) {
     peer.race->Failed(address);
@@ -81,15 +81,16 @@ void EndpointImpl::StartAttempt(Peer& peer, const SocketAddress& address) {
   peer.attempts.push_back(std::move(link));
 }
 
-ConnectionOptions EndpointImpl::OptionsFor(const SocketAddress& remote) const {
+// The attempts of one dial share a window, since one of them will use it.
+ConnectionOptions EndpointImpl::DialOptionsFor(Peer& peer, const SocketAddress& remote) {
+  if (peer.window == 0) peer.window = budget_.Lease(options_.connection_window);
   ConnectionOptions options;
   options.stream_window = options_.stream_window;
-  options.connection_window = options_.connection_window;
+  options.connection_window = peer.window;
   options.idle_timeout = options_.idle_timeout;
   options.keep_alive = options_.keep_alive;
+  options.payload = path_mtu_.For(socket_->local_address(), remote, loop_.Now());
   options.reset_secret = reset_secret_;
-  // Elsewhere a tunnel may be in the way, and the path has to be asked.
-  options.probe_payload = !remote.is_loopback();
   return options;
 }
 
@@ -112,7 +113,7 @@ CloseReason EndpointImpl::DialFailure(const Peer& peer) const {
 
 void EndpointImpl::LoseDial(Peer& peer) {
   const CloseReason why = DialFailure(peer);
-  for (auto& attempt : peer.attempts) Retire(std::move(attempt), 0);
+  for (auto& attempt : peer.attempts) Retire(std::move(attempt), Goodbye());
   peer.attempts.clear();
   End(peer.id, why);
 }

@@ -2,7 +2,7 @@
 //
 // During a turn of the loop datagrams are read, timers run and callers ask for things; that only
 // changes connections, and marks them. At the end of the turn Flush settles what the marked ones
-// have become (dials won or lost, connections ended) and writes each once. Connections are
+// have become (dials won or lost, connections ended) and writes each in turn. Connections are
 // destroyed nowhere else, so that no callback can pull the ground from under its caller.
 #pragma once
 
@@ -19,8 +19,11 @@
 #include "quic/connection.h"
 #include "quic/dial_race.h"
 #include "quic/disco.h"
+#include "quic/doorman.h"
 #include "quic/endpoint.h"
 #include "quic/farewells.h"
+#include "quic/path_mtu.h"
+#include "quic/receive_budget.h"
 #include "quic/udp_socket.h"
 
 namespace blobd::quic {
@@ -37,7 +40,9 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   ConnectionId Dial(const NodeId& node, std::vector<SocketAddress> addresses,
                     ConnectionObserver* observer) override;
   void AddAddresses(ConnectionId id, std::vector<SocketAddress> addresses) override;
-  void CloseConnection(ConnectionId id, uint64_t code) override;
+  void CloseConnection(ConnectionId id, uint64_t code, std::string_view reason) override;
+  void SetAcceptor(Acceptor* acceptor) override;
+  Status Send(ConnectionId id, StreamId stream, Bytes bytes, bool fin) override;
   StatusOr<StreamId> OpenRequest(ConnectionId id, Bytes request, StreamReader* reader) override;
   void Consumed(ConnectionId id, StreamId stream, uint64_t bytes) override;
   void StopStream(ConnectionId id, StreamId stream, uint64_t code) override;
@@ -46,17 +51,37 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
  private:
   class Link;
 
-  // What a ConnectionId names: first a dial with its attempts, then the connection that won.
+  // What the peer is told at the end.
+  struct Goodbye {
+    uint64_t code = 0;
+    std::string reason = {};
+  };
+  // A connection that the peer opened.
+  struct Visit {
+    SocketAddress from;     // where it was first
+    bool half_open = true;  // its handshake is not complete
+    bool accepted = false;  // the acceptor knows of it
+  };
+  // A stream that the peer opened.
+  struct Served {
+    StreamHandler* handler = nullptr;  // null only while the acceptor is being asked
+    bool reading = true;               // until OnFin or OnReset
+  };
+  // What a ConnectionId names: a dial with its attempts and then the connection that won, or a
+  // visit.
   struct Peer {
     ConnectionId id;
-    NodeId node;
-    ConnectionObserver* observer = nullptr;
-    std::optional<DialRace> race;  // while dialling
-    std::vector<std::unique_ptr<Link>> attempts;
-    std::optional<CloseReason> last_failure;
-    std::unique_ptr<Link> link;  // when up
-    std::map<StreamId, StreamReader*> readers;
-    std::optional<uint64_t> close_code;  // the caller gave it up; it only waits for Flush
+    NodeId node = {};
+    ConnectionObserver* observer = nullptr;  // of a dialled one
+    std::optional<DialRace> race = {};       // while dialling
+    std::vector<std::unique_ptr<Link>> attempts = {};
+    std::optional<CloseReason> last_failure = {};
+    std::optional<Visit> visit = {};
+    std::unique_ptr<Link> link = {};  // when up; of a visit, from the start
+    std::map<StreamId, StreamReader*> readers = {};
+    std::map<StreamId, Served> served = {};
+    uint64_t window = 0;                  // leased from budget_
+    std::optional<Goodbye> goodbye = {};  // the caller gave it up; it only waits for Flush
     loop::TimerId timer = 0;
     bool marked = false;
   };
@@ -67,6 +92,9 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   void Schedule();
   void Flush();
   void Settle(ConnectionId id);
+  void End(ConnectionId id, const CloseReason& why);
+  bool LoseStream(ConnectionId id, const CloseReason& why);
+  std::unique_ptr<Peer> Remove(ConnectionId id);
 
   // endpoint_dial.cc
   void SettleDial(Peer& peer);
@@ -77,21 +105,28 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   void LoseDial(Peer& peer);
   void ArmRace(Peer& peer);
   CloseReason DialFailure(const Peer& peer) const;
-  ConnectionOptions OptionsFor(const SocketAddress& remote) const;
-  void End(ConnectionId id, const CloseReason& why);
+  ConnectionOptions DialOptionsFor(Peer& peer, const SocketAddress& remote);
+
+  // endpoint_accept.cc
+  void OnStranger(const SocketAddress& from, ByteView datagram);
+  bool ShowToDialled(const SocketAddress& from, ByteView datagram);
+  void Admit(const SocketAddress& from, ByteView datagram, const Doorman::Newcomer& newcomer);
+  ConnectionOptions VisitOptionsFor(const SocketAddress& from);
+  void Announce(Peer& peer);
+  void OpenServed(Peer& peer, StreamId stream);
 
   // endpoint_io.cc
   void OnSocket(uint32_t events);
   void OnDatagram(const SocketAddress& from, ByteView datagram);
   Link* FindLink(const Cid& cid);
-  void OnStranger(const SocketAddress& from, ByteView datagram);
   bool Send(const SocketAddress& to, ByteView bytes, size_t segment) override;
   void SendAside(const SocketAddress& to, ByteView datagram);
   void SendBlocked();
   void MarkDirty(Link& link);
   void WriteDirty();
+  bool Write(Link& link);
   void Arm(Link& link);
-  void Retire(std::unique_ptr<Link> link, std::optional<uint64_t> code);
+  void Retire(std::unique_ptr<Link> link, const std::optional<Goodbye>& goodbye);
 
   loop::Loop& loop_;
   const NodeId node_id_;
@@ -99,14 +134,18 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   const std::unique_ptr<TlsContext> tls_;
   const std::unique_ptr<UdpSocket> socket_;
   Disco disco_;
-  std::array<uint8_t, 32> reset_secret_{};
+  std::array<uint8_t, 32> reset_secret_;
+  Doorman doorman_;
+  PathMtu path_mtu_{ProbeRoute};
+  ReceiveBudget budget_;
+  Acceptor* acceptor_ = nullptr;
   UdpSocket::Take take_datagram_;
   Bytes scratch_ = Bytes(Connection::kWriteSpace);
 
   uint64_t next_id_ = 1;
   std::map<ConnectionId, std::unique_ptr<Peer>> peers_;
   std::unordered_map<Cid, Link*, CidHash> by_cid_;
-  std::unordered_multimap<SocketAddress, Link*> by_address_;
+  std::unordered_multimap<SocketAddress, Link*> by_address_;  // dialled ones
   Farewells farewells_;
 
   std::vector<ConnectionId> marked_;
@@ -115,7 +154,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   bool scheduled_ = false;
   Link* writing_ = nullptr;
 
-  // What the socket did not take. While it is not empty nothing is written.
+  // What the socket did not take, at most one batch. While there is some, nothing is written.
   struct Blocked {
     SocketAddress to;
     Bytes bytes;

@@ -8,11 +8,10 @@
 namespace blobd::quic {
 namespace {
 
-// Connections to one address that a datagram without a known id is shown to: it may be the
-// stateless reset of any.
-constexpr size_t kResetCandidates = 4;
 // How long an ended connection is remembered, in probe timeouts (RFC 9000, section 10.2).
 constexpr int kFarewellPtos = 3;
+// While the socket takes nothing, timers of connections need no more precision than that.
+constexpr Duration kBlockedTimer = milliseconds(1);
 
 }  // namespace
 
@@ -27,11 +26,12 @@ void EndpointImpl::OnDatagram(const SocketAddress& from, ByteView datagram) {
     if (const auto pong = disco_.Answer(datagram, from, loop_.Now())) SendAside(from, *pong);
     return;
   }
+  if (datagram.empty()) return;
   ngtcp2_version_cid header{};
-  if (ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(), kOwnCidSize) != 0 ||
-      header.dcidlen > NGTCP2_MAX_CIDLEN) {
-    return;
-  }
+  const int error =
+      ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(), kOwnCidSize);
+  if (error == NGTCP2_ERR_VERSION_NEGOTIATION) return OnStranger(from, datagram);
+  if (error != 0 || header.dcidlen > NGTCP2_MAX_CIDLEN) return;
   const Cid cid = Cid::From(ByteView(header.dcid, header.dcidlen));
   Link* link = FindLink(cid);
   if (link == nullptr) {
@@ -41,9 +41,11 @@ void EndpointImpl::OnDatagram(const SocketAddress& from, ByteView datagram) {
     }
     return OnStranger(from, datagram);
   }
-  // A node we dialled stays where it is; else anybody who saw an id could try to move it.
-  if (from != link->remote()) return;
+  // A node we dialled stays where it is. One that dialled us may move: the connection validates its
+  // new address before much is sent there.
+  if (!link->visiting() && from != link->remote()) return;
   link->heard = true;
+  link->dark_since.reset();
   link->connection->Receive(from, datagram, loop_.Now());
   MarkDirty(*link);
 }
@@ -53,48 +55,50 @@ EndpointImpl::Link* EndpointImpl::FindLink(const Cid& cid) {
   return found == by_cid_.end() ? nullptr : found->second;
 }
 
-void EndpointImpl::OnStranger(const SocketAddress& from, ByteView datagram) {
-  constexpr uint8_t kLongHeader = 0x80;
-  if (datagram.empty() || (datagram[0] & kLongHeader) != 0) return;
-  const auto [begin, end] = by_address_.equal_range(from);
-  size_t shown = 0;
-  for (auto it = begin; it != end && shown < kResetCandidates; ++it, ++shown) {
-    it->second->connection->Receive(from, datagram, loop_.Now());
-    MarkDirty(*it->second);
-  }
-}
-
 void EndpointImpl::MarkDirty(Link& link) {
   if (!std::exchange(link.dirty, true)) dirty_.push_back(&link);
   Schedule();
 }
 
+// One batch of each, in the order they asked. Those with more to say queue up behind all others,
+// also behind those that a full socket gave no turn.
 void EndpointImpl::WriteDirty() {
   std::vector<Link*> links;
   links.swap(dirty_);
   for (Link* link : links) link->dirty = false;
-  for (Link* each : links) {
-    Link& link = *each;
-    if (!blocked_.empty()) {  // its timer waits too: it could do nothing but ask to be written
-      MarkDirty(link);
-      continue;
+  std::vector<Link*> again;
+  for (Link* link : links) {
+    if (!blocked_.empty()) {
+      MarkDirty(*link);
+    } else if (Write(*link)) {
+      again.push_back(link);
     }
-    writing_ = &link;
-    link.pinged = false;
-    if (link.connection->Write(loop_.Now(), scratch_, *this)) MarkDirty(link);
-    writing_ = nullptr;
-    Arm(link);
+    Arm(*link);
     // Handshake, end and failure to send are for Settle to see.
-    Peer* peer = Find(link.owner());
+    Peer* peer = Find(link->owner());
     if (peer == nullptr) continue;
-    if (link.connection->ended() || link.unreachable || peer->race) Mark(*peer);
+    if (link->connection->ended() || peer->race || link->dark(loop_.Now())) Mark(*peer);
   }
+  for (Link* link : again) MarkDirty(*link);
+}
+
+// True if the connection could have written more at once.
+bool EndpointImpl::Write(Link& link) {
+  writing_ = &link;
+  link.pinged = false;
+  const bool more = link.connection->Write(loop_.Now(), scratch_, *this);
+  writing_ = nullptr;
+  if (link.connection->TakeLargeLost()) {
+    path_mtu_.MarkSmall(link.connection->remote(), loop_.Now());
+  }
+  return more;
 }
 
 bool EndpointImpl::Send(const SocketAddress& to, ByteView bytes, size_t segment) {
   Link& link = *writing_;
   constexpr uint8_t kLongHeader = 0x80;
-  if (!link.pinged && !link.connection->handshake_completed() && (bytes[0] & kLongHeader) != 0) {
+  if (!link.visiting() && !link.pinged && !link.connection->handshake_completed() &&
+      (bytes[0] & kLongHeader) != 0) {
     // A node up to 0.95 hears QUIC only from addresses that have pinged it.
     link.pinged = true;
     const Peer* peer = Find(link.owner());
@@ -104,10 +108,12 @@ bool EndpointImpl::Send(const SocketAddress& to, ByteView bytes, size_t segment)
   }
   switch (socket_->Send(to, bytes, segment)) {
     case SendOutcome::kSent:
+      link.dark_since.reset();
+      return true;
     case SendOutcome::kTooLarge:
       return true;
     case SendOutcome::kUnreachable:
-      link.unreachable = true;
+      if (!link.dark_since) link.dark_since = loop_.Now();
       return true;
     case SendOutcome::kBlocked:
       break;
@@ -136,7 +142,8 @@ void EndpointImpl::SendBlocked() {
 }
 
 void EndpointImpl::Arm(Link& link) {
-  const Instant at = link.connection->NextDeadline();
+  Instant at = link.connection->NextDeadline();
+  if (!blocked_.empty()) at = std::max(at, loop_.Now() + kBlockedTimer);
   if (at == link.timer_at && (link.timer != 0 || at == Instant::Max())) return;
   if (link.timer != 0) loop_.CancelTimer(std::exchange(link.timer, 0));
   link.timer_at = at;
@@ -148,13 +155,14 @@ void EndpointImpl::Arm(Link& link) {
   });
 }
 
-// Takes the link off the tables; it is destroyed at the end of the turn. With `code` it is closed
-// first, if the peer can know of it.
-void EndpointImpl::Retire(std::unique_ptr<Link> link, std::optional<uint64_t> code) {
+// Takes the link off the tables; it is destroyed at the end of the turn. With a goodbye it is
+// closed first, if the peer can know of it.
+void EndpointImpl::Retire(std::unique_ptr<Link> link, const std::optional<Goodbye>& goodbye) {
   Connection& connection = *link->connection;
   const Instant now = loop_.Now();
-  if (code && link->heard) connection.Close(*code, now);
-  if (!connection.farewell().empty()) SendAside(link->remote(), connection.farewell());
+  if (goodbye && link->heard) connection.Close(goodbye->code, goodbye->reason, now);
+  const SocketAddress to = connection.remote();
+  if (!connection.farewell().empty()) SendAside(to, connection.farewell());
   const auto [begin, end] = by_address_.equal_range(link->remote());
   for (auto it = begin; it != end; ++it) {
     if (it->second != link.get()) continue;
@@ -164,8 +172,9 @@ void EndpointImpl::Retire(std::unique_ptr<Link> link, std::optional<uint64_t> co
   for (const Cid& cid : link->cids) by_cid_.erase(cid);
   if (link->timer != 0) loop_.CancelTimer(std::exchange(link->timer, 0));
   dirty_.erase(std::remove(dirty_.begin(), dirty_.end(), link.get()), dirty_.end());
-  if (link->heard) {
-    farewells_.Add(std::move(link->cids), link->remote(), connection.farewell(),
+  // Strangers whose first packet was nothing leave no trace.
+  if (link->heard && (!link->visiting() || !connection.farewell().empty())) {
+    farewells_.Add(std::move(link->cids), to, connection.farewell(),
                    now + connection.pto() * kFarewellPtos);
   }
   link->cids.clear();

@@ -1,152 +1,22 @@
-// The endpoint against a server over real loopback sockets: short time limits, no sleeping.
+// The endpoint as the side that dials.
 #include "quic/endpoint.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <set>
 
-#include "quic/loopback_server_for_test.h"
+#include "quic/disco.h"
+#include "quic/endpoint_fixture_for_test.h"
+#include "quic/udp_relay_for_test.h"
 
 namespace blobd::quic {
 namespace {
 
 using Kind = CloseReason::Kind;
 
-class Observer final : public ConnectionObserver {
- public:
-  void OnConnected(ConnectionId id, const ConnectionInfo& info) override {
-    connected[id] = info;
-    if (on_connected) on_connected(id);
-  }
-  void OnClosed(ConnectionId id, const CloseReason& why) override {
-    EXPECT_FALSE(closed.contains(id));
-    closed[id] = why;
-  }
-  std::map<ConnectionId, ConnectionInfo> connected;
-  std::map<ConnectionId, CloseReason> closed;
-  UniqueFunction<void(ConnectionId)> on_connected;
-};
-
-class Reader final : public StreamReader {
- public:
-  void OnData(ByteView bytes) override {
-    EXPECT_EQ(ends, 0);
-    size += bytes.size();
-    for (const uint8_t byte : bytes) sum = sum * 31 + byte;
-    if (on_data) on_data(bytes.size());
-  }
-  void OnFin() override {
-    ++ends;
-    fin = true;
-    if (on_fin) on_fin();
-  }
-  void OnReset(uint64_t code) override {
-    ++ends;
-    reset = code;
-  }
-  void OnLost(const CloseReason& why) override {
-    ++ends;
-    lost = why;
-    if (on_lost) on_lost();
-  }
-  uint64_t size = 0;
-  uint64_t sum = 0;
-  int ends = 0;
-  bool fin = false;
-  std::optional<uint64_t> reset;
-  std::optional<CloseReason> lost;
-  UniqueFunction<void(size_t)> on_data;
-  UniqueFunction<void()> on_fin;
-  UniqueFunction<void()> on_lost;
-};
-
-Bytes Pattern(size_t size) {
-  Bytes bytes(size);
-  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(i * 7 + i / 251);
-  return bytes;
-}
-
-uint64_t SumOf(const Bytes& bytes) {
-  uint64_t sum = 0;
-  for (const uint8_t byte : bytes) sum = sum * 31 + byte;
-  return sum;
-}
-
-class EndpointTest : public testing::Test {
- protected:
-  void SetUp() override {
-    loop_ = std::move(*loop::Loop::Create());
-    options_.listen = SocketAddress::V4({127, 0, 0, 1}, 0);
-    options_.dial_timeout = milliseconds(500);
-    options_.race_delay = milliseconds(5);
-    server_ = std::make_unique<LoopbackServer>(
-        *loop_, [this](Connection& connection, StreamId id, const Bytes& request) {
-          requests_.push_back(request);
-          if (request == AsVector("reset")) return connection.StopStream(id, 3);
-          if (request == AsVector("silence")) return;
-          EXPECT_TRUE(connection.Send(id, answer_, true).ok());
-        });
-  }
-  void Open() {
-    auto endpoint = Endpoint::Open(*loop_, Identity::Generate(), options_);
-    ASSERT_TRUE(endpoint.ok()) << endpoint.status();
-    endpoint_ = std::move(*endpoint);
-  }
-  static Bytes AsVector(std::string_view text) {
-    const ByteView view = AsBytes(text);
-    return {view.begin(), view.end()};
-  }
-  // Turns the loop until `done`, asked once per turn and at least once per millisecond; false after
-  // 20 s.
-  template <typename Done>
-  bool RunUntil(Done done) {
-    bool late = false;
-    const loop::TimerId timer = loop_->AddTimer(loop_->Now() + seconds(20), [&] {
-      late = true;
-      loop_->Stop();
-    });
-    loop::TimerId tick = 0;
-    loop_->SetTurnEnd([&] {
-      if (done()) loop_->Stop();
-      loop_->CancelTimer(tick);
-      tick = loop_->AddTimer(loop_->Now() + milliseconds(1), [] {});
-    });
-    loop_->Post([] {});
-    loop_->Run();
-    loop_->SetTurnEnd([] {});
-    loop_->CancelTimer(timer);
-    loop_->CancelTimer(tick);
-    return !late;
-  }
-  ConnectionId Dial(std::vector<SocketAddress> addresses) {
-    return endpoint_->Dial(server_->identity().node_id(), std::move(addresses), &observer_);
-  }
-  ConnectionId Connect() {
-    const ConnectionId id = Dial({server_->address()});
-    EXPECT_TRUE(RunUntil([&] { return observer_.connected.contains(id); }));
-    return id;
-  }
-  // A reader that gives all credit back at once.
-  void ConsumeAll(Reader& reader, ConnectionId id, const StreamId& stream) {
-    reader.on_data = [this, id, &stream](size_t size) { endpoint_->Consumed(id, stream, size); };
-  }
-  // An address where nobody answers: a bound socket that nobody reads.
-  SocketAddress DeadAddress() {
-    dead_.push_back(std::move(*UdpSocket::Open(SocketAddress::V4({127, 0, 0, 1}, 0))));
-    return dead_.back()->local_address();
-  }
-
-  std::unique_ptr<loop::Loop> loop_;
-  EndpointOptions options_;
-  std::unique_ptr<LoopbackServer> server_;
-  Observer observer_;
-  std::unique_ptr<Endpoint> endpoint_;
-  Bytes answer_ = Pattern(100000);
-  std::vector<Bytes> requests_;
-  std::vector<std::unique_ptr<UdpSocket>> dead_;
-};
+class EndpointTest : public EndpointFixture {};
 
 TEST_F(EndpointTest, DialsAndDownloads) {
   Open();
@@ -156,7 +26,7 @@ TEST_F(EndpointTest, DialsAndDownloads) {
   EXPECT_EQ(endpoint_->OpenRequest(id, {}, nullptr).status().code(),
             StatusCode::kResourceExhausted);
   ASSERT_TRUE(RunUntil([&] { return observer_.connected.contains(id); }));
-  EXPECT_EQ(observer_.connected[id].peer, server_->identity().node_id());
+  EXPECT_EQ(observer_.connected[id].peer, server_->identity.node_id());
   EXPECT_EQ(observer_.connected[id].address, server_->address());
   Reader reader;
   const StreamId stream = *endpoint_->OpenRequest(id, AsVector("get"), &reader);
@@ -166,8 +36,8 @@ TEST_F(EndpointTest, DialsAndDownloads) {
   EXPECT_EQ(reader.sum, SumOf(answer_));
   EXPECT_EQ(requests_, std::vector<Bytes>{AsVector("get")});
   const EndpointStats stats = endpoint_->stats();
-  EXPECT_GT(stats.bytes_received, answer_.size());
-  EXPECT_GT(stats.datagrams_received, stats.receive_calls);
+  EXPECT_GT(stats.udp.bytes_received, answer_.size());
+  EXPECT_GT(stats.udp.datagrams_received, stats.udp.receive_calls);
 }
 
 TEST_F(EndpointTest, ManyStreamsAtOnce) {
@@ -187,7 +57,7 @@ TEST_F(EndpointTest, ManyStreamsAtOnce) {
 }
 
 TEST_F(EndpointTest, NoFurtherStreamThanThePeerAllows) {
-  server_->options.peer_streams = 1;
+  server_options_.peer_streams = 1;
   Open();
   const ConnectionId id = Connect();
   Reader reader;
@@ -231,9 +101,9 @@ TEST_F(EndpointTest, FirstAddressDeadSecondAlive) {
 }
 
 TEST_F(EndpointTest, ImpostorAtOneAddressDoesNotSpoilTheOther) {
-  LoopbackServer impostor(*loop_, [](Connection&, StreamId, const Bytes&) {});
   Open();
-  const ConnectionId id = Dial({impostor.address(), server_->address()});
+  const auto impostor = Serve();
+  const ConnectionId id = Dial({impostor->address(), server_->address()});
   ASSERT_TRUE(RunUntil([&] { return observer_.connected.contains(id); }));
   EXPECT_TRUE(observer_.closed.empty());
 }
@@ -252,32 +122,42 @@ TEST_F(EndpointTest, AddressesThatComeLaterJoinTheDial) {
 TEST_F(EndpointTest, LosersOfARaceAreClosed) {
   const std::array<uint8_t, 16> loopback6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   if (!UdpSocket::Open(SocketAddress::V6(loopback6, 0)).ok()) GTEST_SKIP() << "no IPv6 here";
-  LoopbackServer both(
-      *loop_, [](Connection&, StreamId, const Bytes&) {}, SocketAddress());
-  const uint16_t port = both.address().port();
-  options_.listen = SocketAddress();
+  server_options_.listen = options_.listen = SocketAddress();
   options_.race_delay = Duration(0);
   Open();
-  const ConnectionId id = endpoint_->Dial(
-      both.identity().node_id(),
-      {SocketAddress::V6(loopback6, port), SocketAddress::V4({127, 0, 0, 1}, port)}, &observer_);
+  const uint16_t port = server_->address().port();
+  const ConnectionId id =
+      Dial({SocketAddress::V6(loopback6, port), SocketAddress::V4({127, 0, 0, 1}, port)});
   ASSERT_TRUE(RunUntil([&] { return observer_.connected.contains(id); }));
-  ASSERT_TRUE(RunUntil([&] { return both.accepted() == 2 && both.live() == 1; }));
+  // The loser may not have come as far as the server's acceptor.
+  ASSERT_TRUE(RunUntil([&] {
+    return server_->endpoint->stats().strangers.newcomers == 2 &&
+           server_->endpoint->stats().incoming == 1;
+  }));
+  EXPECT_EQ(server_->live(), 1U);
   EXPECT_TRUE(observer_.closed.empty());
 }
 
 TEST_F(EndpointTest, PingsBeforeItDials) {
-  server_->wants_disco = true;
   Open();
-  Connect();
-  EXPECT_EQ(server_->accepted(), 1U);
+  // What iroh 0.35 does: it drops QUIC from addresses that have sent no disco ping.
+  UdpRelay relay(*loop_, server_->address());
+  bool pinged = false;
+  relay.pass = [&](UdpRelay::Way way, ByteView datagram) {
+    pinged = pinged || (way == UdpRelay::Way::kToServer && IsDisco(datagram));
+    return pinged;
+  };
+  ConnectTo(relay.address());
+  EXPECT_TRUE(pinged);
+  EXPECT_EQ(server_->accepted.size(), 1U);
 }
 
 TEST_F(EndpointTest, FollowsARetry) {
-  server_->wants_retry = true;
+  server_options_.half_open_before_retry = 0;
   Open();
   Connect();
-  EXPECT_EQ(server_->accepted(), 1U);
+  EXPECT_EQ(server_->accepted.size(), 1U);
+  EXPECT_EQ(server_->endpoint->stats().strangers.retries, 1U);
 }
 
 TEST_F(EndpointTest, AnswersDiscoPings) {
@@ -328,10 +208,10 @@ TEST_F(EndpointTest, StopStreamMidWay) {
     reader.on_data = [&](size_t) {
       if (reader.size > 100000) endpoint_->StopStream(id, stream, 9);
     };
-    ASSERT_TRUE(RunUntil([&] { return server_->stream_codes().size() == size_t(i) + 1; }));
-    EXPECT_EQ(server_->stream_codes().back(), 9U);
+    ASSERT_TRUE(RunUntil([&] { return server_->stream_codes.size() == size_t(i) + 1; }));
+    EXPECT_EQ(server_->stream_codes.back(), 9U);
     EXPECT_EQ(reader.ends, 0);
-    EXPECT_LT(reader.size, 110000U);
+    EXPECT_LE(reader.size, 100000U + 65000U);
     endpoint_->Consumed(id, stream, reader.size);  // late
   }
 }
@@ -363,17 +243,6 @@ TEST_F(EndpointTest, PeerClosesInOrder) {
   EXPECT_EQ(endpoint_->OpenRequest(id, {}, &reader).status().code(), StatusCode::kNotFound);
 }
 
-TEST_F(EndpointTest, PeerThatForgotTheConnectionResetsIt) {
-  Open();
-  const ConnectionId id = Connect();
-  server_->Forget();
-  Reader reader;
-  ASSERT_TRUE(endpoint_->OpenRequest(id, Bytes(200, 'x'), &reader).ok());
-  ASSERT_TRUE(RunUntil([&] { return observer_.closed.contains(id); }));
-  EXPECT_EQ(observer_.closed[id].kind, Kind::kLost);
-  EXPECT_TRUE(reader.lost.has_value());
-}
-
 TEST_F(EndpointTest, CloseConnectionInCallbacks) {
   Open();
   answer_ = Pattern(1 << 20);
@@ -381,8 +250,8 @@ TEST_F(EndpointTest, CloseConnectionInCallbacks) {
   observer_.on_connected = [&](ConnectionId id) { endpoint_->CloseConnection(id, 5); };
   const ConnectionId first = Connect();
   ASSERT_TRUE(RunUntil([&] { return server_->live() == 0; }));
-  EXPECT_EQ(server_->last_close()->code, 5U);
-  EXPECT_EQ(server_->last_close()->kind, Kind::kPeerClosed);
+  EXPECT_EQ(server_->last_close->code, 5U);
+  EXPECT_EQ(server_->last_close->kind, Kind::kPeerClosed);
   EXPECT_EQ(endpoint_->OpenRequest(first, {}, nullptr).status().code(), StatusCode::kNotFound);
   observer_.on_connected = nullptr;
   // In OnData, with another stream open.
@@ -395,7 +264,7 @@ TEST_F(EndpointTest, CloseConnectionInCallbacks) {
     each->on_data = [&](size_t) { endpoint_->CloseConnection(second, 6); };
   }
   ASSERT_TRUE(RunUntil([&] { return server_->live() == 0; }));
-  EXPECT_EQ(server_->last_close()->code, 6U);
+  EXPECT_EQ(server_->last_close->code, 6U);
   EXPECT_EQ(reader.ends + other.ends, 0);
   // In OnLost: neither the other reader nor the observer is called.
   const ConnectionId third = Connect();
@@ -474,7 +343,7 @@ TEST_F(EndpointTest, GoesAwayWithEverythingOpen) {
   endpoint_.reset();
   EXPECT_EQ(reader.ends, 0);
   ASSERT_TRUE(RunUntil([&] { return server_->live() == 0; }));
-  EXPECT_EQ(server_->last_close()->kind, Kind::kPeerClosed);
+  EXPECT_EQ(server_->last_close->kind, Kind::kPeerClosed);
 }
 
 }  // namespace

@@ -134,6 +134,14 @@ StatusOr<Identity> Identity::LoadOrCreate(const std::string& path) {
   return identity;
 }
 
+std::array<uint8_t, 32> Identity::Secret(std::string_view purpose) const {
+  std::array<uint8_t, 32> secret{};
+  const ByteView text = AsBytes(purpose);
+  BLOBD_CHECK(crypto_generichash(secret.data(), secret.size(), text.data(), text.size(),
+                                 seed_.data(), seed_.size()) == 0);
+  return secret;
+}
+
 Identity::~Identity() { sodium_memzero(seed_.data(), seed_.size()); }
 
 }  // namespace blobd::quic

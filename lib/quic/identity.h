@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/node_id.h"
@@ -27,6 +28,9 @@ class Identity {
 
   const NodeId& node_id() const { return node_id_; }
   const std::array<uint8_t, 32>& seed() const { return seed_; }
+  // A secret of this node for one purpose, the same in every run. Neither the seed nor the secret
+  // for another purpose follows from it.
+  std::array<uint8_t, 32> Secret(std::string_view purpose) const;
 
  private:
   Identity() = default;

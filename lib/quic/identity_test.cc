@@ -95,5 +95,13 @@ TEST_F(IdentityTest, RefusesLinksAndDirectories) {
   EXPECT_FALSE(Identity::LoadOrCreate(directory_).ok());
 }
 
+TEST_F(IdentityTest, SecretsAreTheSameInEveryRunAndOnePerPurpose) {
+  const Identity identity = Identity::FromSeed(Bytes(32, 1));
+  EXPECT_EQ(identity.Secret("a"), Identity::FromSeed(Bytes(32, 1)).Secret("a"));
+  EXPECT_NE(identity.Secret("a"), identity.Secret("b"));
+  EXPECT_NE(identity.Secret("a"), Identity::FromSeed(Bytes(32, 2)).Secret("a"));
+  EXPECT_NE(identity.Secret(""), identity.seed());
+}
+
 }  // namespace
 }  // namespace blobd::quic

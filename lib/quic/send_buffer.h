@@ -63,6 +63,11 @@ class SendBuffer {
   }
   // Nothing more will be sent; what was sent must stay until the stream is closed.
   void GiveUp() {
+    uint64_t end = end_;
+    while (!chunks_.empty() && end - chunks_.back().size() >= sent_) {
+      end -= chunks_.back().size();
+      chunks_.pop_back();
+    }
     end_ = sent_;
     fin_ = fin_sent_ = true;
   }

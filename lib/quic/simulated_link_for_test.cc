@@ -10,10 +10,11 @@ class SimulatedLink::Side final : public DatagramSink {
  public:
   Side(SimulatedLink& link, bool to_server) : link_(link), to_server_(to_server) {}
   bool Send(const SocketAddress& to, ByteView bytes, size_t segment) override {
-    BLOBD_CHECK(to == (to_server_ ? link_.server_address : link_.client_address));
+    if (to_server_) BLOBD_CHECK(to == link_.server_address);
+    const SocketAddress& client = to_server_ ? link_.client_address : to;
     while (!bytes.empty()) {
       const ByteView one = bytes.first(std::min(segment, bytes.size()));
-      link_.Put(to_server_, one);
+      link_.Put(to_server_, client, one);
       bytes = bytes.subspan(one.size());
     }
     return true;
@@ -48,37 +49,53 @@ void SimulatedLink::Flush(Peer& peer) {
   while (connection.Write(now, scratch_, side)) {
   }
   if (!connection.farewell().empty() && connection.ended()) {
-    Put(&peer == &client, connection.farewell());
+    const bool to_server = &peer == &client;
+    Put(to_server, to_server ? client_address : connection.remote(), connection.farewell());
   }
 }
 
-void SimulatedLink::Put(bool to_server, ByteView datagram) {
+void SimulatedLink::Put(bool to_server, const SocketAddress& client_at, ByteView bytes) {
   ++datagrams_sent;
+  Traffic& there = traffic[client_at];
+  (to_server ? there.to_server : there.to_client) += bytes.size();
   const int copies = rng_.Chance(options.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
-    if (rng_.Chance(options.loss)) continue;
+    if (rng_.Chance(options.loss) || bytes.size() > options.mtu) continue;
     const Duration jitter = options.jitter > Duration::zero()
                                 ? rng_.Between(Duration::zero(), options.jitter)
                                 : Duration::zero();
-    in_flight_.emplace(now + options.delay + jitter,
-                       std::pair(to_server, Bytes(datagram.begin(), datagram.end())));
+    Datagram datagram{to_server, client_at, Bytes(bytes.begin(), bytes.end())};
+    if (rng_.Chance(options.damage)) {
+      const uint64_t bit = rng_.Below(bytes.size() * 8);
+      datagram.bytes[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+    }
+    in_flight_.emplace(now + options.delay + jitter, std::move(datagram));
   }
 }
 
-void SimulatedLink::MaybeAccept(ByteView datagram) {
+void SimulatedLink::MaybeAccept(const Datagram& datagram) {
   ngtcp2_pkt_hd first{};
-  if (ngtcp2_accept(&first, datagram.data(), datagram.size()) != 0) return;
+  if (ngtcp2_accept(&first, datagram.bytes.data(), datagram.bytes.size()) != 0 ||
+      first.version != NGTCP2_PROTO_VER_V1) {
+    return;
+  }
   auto connection = Connection::Accept(*server_tls_, first, std::nullopt, server_options,
-                                       server_address, client_address, now, &server);
+                                       server_address, datagram.client, now, &server);
   BLOBD_CHECK(connection.ok());
   server.connection = std::move(*connection);
 }
 
-void SimulatedLink::Deliver(bool to_server, ByteView datagram) {
-  Peer& peer = to_server ? server : client;
-  if (to_server && peer.connection == nullptr) MaybeAccept(datagram);
+void SimulatedLink::Deliver(const Datagram& datagram) {
+  if (!datagram.to_server && datagram.client != client_address) return;
+  Peer& peer = datagram.to_server ? server : client;
+  // What ended before it was ready was no connection: the client's next datagram begins another.
+  if (datagram.to_server &&
+      (peer.connection == nullptr || (peer.connection->ended() && server.ready == 0))) {
+    MaybeAccept(datagram);
+  }
   if (peer.connection == nullptr || peer.connection->ended()) return;
-  peer.connection->Receive(to_server ? client_address : server_address, datagram, now);
+  peer.connection->Receive(datagram.to_server ? datagram.client : server_address, datagram.bytes,
+                           now);
   Flush(peer);
 }
 
@@ -92,7 +109,7 @@ bool SimulatedLink::Step() {
   now = std::max(now, next);
   if (!in_flight_.empty() && in_flight_.begin()->first <= now) {
     const auto node = in_flight_.extract(in_flight_.begin());
-    Deliver(node.mapped().first, node.mapped().second);
+    Deliver(node.mapped());
     return true;
   }
   for (Peer* peer : {&client, &server}) {

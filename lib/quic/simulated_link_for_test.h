@@ -1,5 +1,5 @@
-// Two Connections and a link between them that loses, delays, reorders and doubles datagrams by a
-// seed. Time jumps from event to event. Test code only.
+// Two Connections and a link between them that loses, delays, reorders, doubles and damages
+// datagrams by a seed. Time jumps from event to event. Test code only.
 #pragma once
 
 #include <map>
@@ -20,6 +20,8 @@ struct LinkOptions {
   double duplicate = 0;
   Duration delay = milliseconds(5);
   Duration jitter{0};  // more than the gap between datagrams: they arrive in another order
+  double damage = 0;   // of one bit
+  size_t mtu = 65535;  // larger datagrams are lost
 };
 
 // Records what a connection reports. A test sets what shall happen in a callback.
@@ -93,7 +95,8 @@ class SimulatedLink {
 
   const Identity client_identity;
   const Identity server_identity;
-  const SocketAddress client_address = SocketAddress::V4({192, 0, 2, 1}, 1000);
+  // Where the client is; a test may move it. What is sent to where it was is lost.
+  SocketAddress client_address = SocketAddress::V4({192, 0, 2, 1}, 1000);
   const SocketAddress server_address = SocketAddress::V4({192, 0, 2, 2}, 2000);
   LinkOptions options;
   ConnectionOptions client_options;
@@ -102,18 +105,29 @@ class SimulatedLink {
   Peer client;
   Peer server;
   uint64_t datagrams_sent = 0;
+  // What went on the link, by where the client was.
+  struct Traffic {
+    uint64_t to_server = 0;
+    uint64_t to_client = 0;
+  };
+  std::map<SocketAddress, Traffic> traffic;
 
  private:
   class Side;
   void Flush(Peer& peer);
-  void Put(bool to_server, ByteView datagram);
-  void Deliver(bool to_server, ByteView datagram);
-  void MaybeAccept(ByteView datagram);
+  struct Datagram {
+    bool to_server;
+    SocketAddress client;  // sender or receiver
+    Bytes bytes;
+  };
+  void Put(bool to_server, const SocketAddress& client, ByteView bytes);
+  void Deliver(const Datagram& datagram);
+  void MaybeAccept(const Datagram& datagram);
 
   Rng rng_;
   std::unique_ptr<TlsContext> client_tls_;
   std::unique_ptr<TlsContext> server_tls_;
-  std::multimap<Instant, std::pair<bool, Bytes>> in_flight_;
+  std::multimap<Instant, Datagram> in_flight_;
   Bytes scratch_ = Bytes(Connection::kWriteSpace);
 };
 

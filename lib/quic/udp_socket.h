@@ -18,6 +18,8 @@
 #include "base/socket_address.h"
 #include "base/status.h"
 #include "base/task.h"
+#include "quic/payload.h"
+#include "quic/stats.h"
 
 namespace blobd::quic {
 
@@ -28,19 +30,10 @@ enum class SendOutcome {
   kUnreachable,  // no route, not permitted, bad address; lost
 };
 
-struct UdpStats {
-  uint64_t datagrams_received = 0;
-  uint64_t datagrams_sent = 0;
-  uint64_t bytes_received = 0;
-  uint64_t bytes_sent = 0;
-  uint64_t receive_calls = 0;
-  uint64_t send_calls = 0;
-};
-
 class UdpSocket {
  public:
   // Most bytes that one Send takes.
-  static constexpr size_t kMaxBatch = 65000;
+  static constexpr size_t kMaxBatch = Payload::kLargest;
   static constexpr size_t kMaxSegments = 64;
 
   // Binds to `listen`. An IPv6 wildcard takes IPv4 too; where the kernel has no IPv6 at all, it

@@ -45,6 +45,16 @@ TEST(UdpSocketTest, BatchIsSplitIntoItsDatagrams) {
   EXPECT_EQ(b->stats().bytes_received, bytes.size());
 }
 
+TEST(UdpSocketTest, LargestDatagramsArriveWhole) {
+  const auto a = OpenOn(kLoopback);
+  const auto b = OpenOn(kLoopback);
+  const Bytes bytes(Payload::kLargest, 7);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(a->Send(b->local_address(), bytes, bytes.size()), SendOutcome::kSent);
+    EXPECT_EQ(ReceiveAll(*b, 1), std::vector<Bytes>{bytes});
+  }
+}
+
 TEST(UdpSocketTest, WildcardHearsIPv4AndTellsItAsSuch) {
   const auto any = OpenOn(SocketAddress());
   const auto other = OpenOn(kLoopback);
