@@ -2,6 +2,8 @@
 // in memory, and a network whose answers the test gives.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -75,6 +77,7 @@ class FakeRegistry final : public registry::Registry {
     }
     for (const auto& [hash, provider] : providers) snapshot.providers.push_back({hash, provider});
     snapshot.addresses = addresses;
+    snapshot.bans = bans;
     Answer(std::move(done), StatusOr<registry::Snapshot>(std::move(snapshot)));
   }
   void Commit(std::vector<registry::Change> changes, UniqueFunction<void(Status)> done) override {
@@ -130,6 +133,7 @@ class FakeRegistry final : public registry::Registry {
   std::map<IntentId, registry::IntentRow> intents;
   std::set<std::pair<Hash, ProviderId>> providers;
   std::vector<registry::RemoteAddressRow> addresses;
+  std::vector<registry::BanRow> bans;
   uint64_t next_ids[3] = {1, 1, 1};
   Status commit_status;
   bool hold_commits = false;
@@ -148,14 +152,25 @@ class FakeRegistry final : public registry::Registry {
       providers.insert({put->row.hash, put->row.provider});
     if (auto* drop = std::get_if<registry::DropProvider>(&change))
       providers.erase({drop->row.hash, drop->row.provider});
-    if (auto* put = std::get_if<registry::PutRemoteAddress>(&change)) addresses.push_back(put->row);
+    if (auto* put = std::get_if<registry::PutBan>(&change)) bans.push_back(put->ban);
+    if (auto* put = std::get_if<registry::PutRemoteAddress>(&change)) {
+      Drop(put->row.node, put->row.address);
+      addresses.push_back(put->row);
+    }
+    if (auto* drop = std::get_if<registry::DropRemoteAddress>(&change))
+      Drop(drop->node, drop->address);
+  }
+  void Drop(const NodeId& node, const SocketAddress& address) {
+    std::erase_if(addresses, [&](const registry::RemoteAddressRow& row) {
+      return row.node == node && row.address == address;
+    });
   }
 
   Executor& answer_on_;
   std::vector<std::function<void()>> held_;
 };
 
-// Knows which blobs are there; nothing can be written or read.
+// Knows which blobs are there; nothing can be written, and only what PutContent gave can be read.
 class FakeStore final : public store::BlobStore {
  public:
   void Lookup(const Hash& hash, Executor& answer_on,
@@ -178,9 +193,16 @@ class FakeStore final : public store::BlobStore {
     Refuse<StatusOr<std::shared_ptr<store::BlobWriter>>>(answer_on, std::move(done));
   }
   void OpenReader(
-      const Hash&, Executor& answer_on,
+      const Hash& hash, Executor& answer_on,
       UniqueFunction<void(StatusOr<std::shared_ptr<store::BlobReader>>)> done) override {
-    Refuse<StatusOr<std::shared_ptr<store::BlobReader>>>(answer_on, std::move(done));
+    const auto it = contents.find(hash);
+    if (it == contents.end()) {
+      return Refuse<StatusOr<std::shared_ptr<store::BlobReader>>>(answer_on, std::move(done));
+    }
+    auto reader = std::make_shared<Reader>(blobs.at(hash), it->second);
+    answer_on.Post([done = std::move(done), reader = std::move(reader)]() mutable {
+      done(std::shared_ptr<store::BlobReader>(std::move(reader)));
+    });
   }
   void PutSmall(const Hash&, Bytes, Executor& answer_on,
                 UniqueFunction<void(Status)> done) override {
@@ -197,6 +219,25 @@ class FakeStore final : public store::BlobStore {
   void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<store::StoreStats>)> done) override {
     Refuse<StatusOr<store::StoreStats>>(answer_on, std::move(done));
   }
+  void Withdraw(const Hash&, const RangeSet&, Executor& answer_on,
+                UniqueFunction<void(Status)> done) override {
+    Refuse<Status>(answer_on, std::move(done));
+  }
+  std::unique_ptr<store::BlobWatch> Watch(const Hash&, Executor&,
+                                          UniqueFunction<void(const store::BlobInfo&)>) override {
+    return nullptr;
+  }
+  void SetPrivate(const Hash& hash, bool is_private, Executor& answer_on,
+                  UniqueFunction<void(Status)> done) override {
+    Status answer = status;
+    const auto it = blobs.find(hash);
+    if (it == blobs.end()) {
+      answer = NotFound("not here");
+    } else if (status.ok()) {
+      it->second.is_private = is_private;
+    }
+    answer_on.Post([done = std::move(done), answer]() mutable { done(answer); });
+  }
   void Flush(Executor& answer_on, UniqueFunction<void(Status)> done) override {
     ++flushes;
     answer_on.Post([done = std::move(done)]() mutable { done(OkStatus()); });
@@ -211,11 +252,34 @@ class FakeStore final : public store::BlobStore {
     blobs[hash] = info;
   }
 
+  void PutContent(const Hash& hash, Bytes content) {
+    PutComplete(hash, content.size());
+    contents[hash] = std::move(content);
+  }
+
   std::map<Hash, store::BlobInfo> blobs;
+  std::map<Hash, Bytes> contents;
   Status status;
   int flushes = 0;
 
  private:
+  class Reader final : public store::BlobReader {
+   public:
+    Reader(store::BlobInfo info, Bytes content)
+        : info_(std::move(info)), content_(std::move(content)) {}
+    const store::BlobInfo& info() const override { return info_; }
+    Status ReadAt(uint64_t offset, MutableBytes out) override {
+      if (offset + out.size() > content_.size()) return OutOfRange("past the end");
+      std::copy_n(content_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
+      return OkStatus();
+    }
+    Status ReadPair(uint64_t, std::array<uint8_t, 64>*) override { return OutOfRange("no pair"); }
+
+   private:
+    const store::BlobInfo info_;
+    const Bytes content_;
+  };
+
   template <typename Answer, typename Done>
   void Refuse(Executor& answer_on, Done done) {
     answer_on.Post(
@@ -251,6 +315,14 @@ class FakeNetwork final : public transfer::NodeNetwork {
   std::vector<NodeId> disconnects;
   std::map<TransferId, Get> gets;  // running
   std::vector<TransferId> stops;
+};
+
+class RecordingLog final : public EventLog {
+ public:
+  void Write(LogLevel level, const LogFields&, std::string_view text) override {
+    if (level == LogLevel::kWarning || level == LogLevel::kError) worries.emplace_back(text);
+  }
+  std::vector<std::string> worries;
 };
 
 class SilentLog final : public EventLog {

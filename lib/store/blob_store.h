@@ -11,7 +11,8 @@
 // Units:     sizes and offsets in bytes; groups are chunk groups of 16 KiB.
 // Errors:    kResourceExhausted: disk full, retry later. kDataLoss: what is on disk does not fit
 //            its hash.
-//            kUnavailable from a writer: a sync of the blob failed; open a new writer.
+//            kUnavailable from a writer: a sync of the blob failed, or its files are gone; open a
+//            new writer.
 #pragma once
 
 #include <array>
@@ -43,6 +44,7 @@ struct BlobInfo {
   bool size_proven = false;  // the group that holds the last byte has verified
   RangeSet groups;           // verified chunk groups; for a complete blob all of them
   uint64_t verified_bytes = 0;
+  bool is_private = false;  // never to be told or served to other nodes
   WallTime last_use;
 };
 
@@ -88,6 +90,17 @@ class BlobReader {
   virtual const BlobInfo& info() const = 0;  // as it was when the reader was opened
   // Fills `out` from `offset`. kOutOfRange if the range is not verified or past the end.
   virtual Status ReadAt(uint64_t offset, MutableBytes out) = 0;
+  // Pair `index` of the outboard, as it is on the disk: whoever hands it on checks it.
+  // kOutOfRange if it is past the end of the outboard. A pair with nothing verified beneath it
+  // may read as anything.
+  virtual Status ReadPair(uint64_t index, std::array<uint8_t, 64>* out) = 0;
+};
+
+// Attention to one blob; it ends when this is destroyed, on any thread. One call may be on its way
+// then.
+class BlobWatch {
+ public:
+  virtual ~BlobWatch() = default;
 };
 
 // Takes in content whose hash is not known yet.
@@ -99,6 +112,8 @@ class Import {
     bool was_there = false;  // the store had the complete blob already
   };
   virtual ~Import() = default;  // without Finish: nothing remains
+  // The blob will be private from its first moment on.
+  virtual void MakePrivate() = 0;
   virtual Status Append(ByteView bytes) = 0;
   // Makes the blob durable and readable.
   virtual void Finish(Executor& answer_on, UniqueFunction<void(StatusOr<Result>)> done) = 0;
@@ -135,6 +150,27 @@ class BlobStore {
   virtual void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
                     UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) = 0;
   virtual void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) = 0;
+  // What somebody read of these groups did not fit the hash: they are no longer claimed, durably,
+  // and what is left of the blob is partial, or absent. Only groups that really do not fit are
+  // taken back: they are read and checked again first, with the pairs above them; beneath a pair
+  // that does not fit no group does. What is written of them later repairs them, pairs included.
+  // If the files of the blob are missing, all of it is taken back. Readers opened before keep their
+  // view; a writer opened before cannot bring these groups back. Harmless for groups that are not
+  // verified. After an error (the disk's) nothing was taken back.
+  virtual void Withdraw(const Hash& hash, const RangeSet& groups, Executor& answer_on,
+                        UniqueFunction<void(Status)> done) = 0;
+  // Calls `changed` on `answer_on` with the blob's state, first as it is now, then after groups
+  // came or went. Calls are coalesced: one that has not run yet is not followed by another, and
+  // each gets the newest state there is when it runs. No call comes after the watch was destroyed
+  // on `answer_on` itself. `changed` is destroyed on any thread, soon after the watch.
+  // REQUIRES: `answer_on` outlives the store, or `changed` keeps it alive.
+  virtual std::unique_ptr<BlobWatch> Watch(const Hash& hash, Executor& answer_on,
+                                           UniqueFunction<void(const BlobInfo&)> changed) = 0;
+  // Makes a blob private, or no longer; durable when it is answered. kNotFound if nothing of it is
+  // here. Importing, getting or putting it again changes nothing about it, also after all of it
+  // was withdrawn.
+  virtual void SetPrivate(const Hash& hash, bool is_private, Executor& answer_on,
+                          UniqueFunction<void(Status)> done) = 0;
   // Syncs and records everything published so far.
   virtual void Flush(Executor& answer_on, UniqueFunction<void(Status)> done) = 0;
 };

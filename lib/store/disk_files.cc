@@ -33,6 +33,21 @@ StatusOr<SharedFiles> OpenMovingFiles(FileSystem& file_system, const FilePair& p
   return Share(std::move(data), std::move(outboard));
 }
 
+StatusOr<SharedFiles> OpenLiveFiles(FileSystem& file_system, const Layout& layout, const Hash& hash,
+                                    bool may_be_moved) {
+  const FilePair partial = layout.Partial(hash);
+  return may_be_moved ? OpenMovingFiles(file_system, partial, layout.Complete(hash))
+                      : OpenFiles(file_system, partial, OpenMode::kReadWrite);
+}
+
+StatusOr<SharedFiles> OpenCompleteFiles(FileSystem& file_system, const FilePair& paths) {
+  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<File> data, file_system.Open(paths.data, OpenMode::kRead));
+  StatusOr<std::unique_ptr<File>> outboard = file_system.Open(paths.outboard, OpenMode::kRead);
+  if (outboard.status().code() == StatusCode::kNotFound) return Share(std::move(data), nullptr);
+  BLOBD_RETURN_IF_ERROR(outboard.status());
+  return Share(std::move(data), *std::move(outboard));
+}
+
 Status RemoveFiles(FileSystem& file_system, const FilePair& paths) {
   const Status data = file_system.Unlink(paths.data);
   const Status outboard = file_system.Unlink(paths.outboard);

@@ -69,18 +69,18 @@ void DiskImport::Finish(Executor& answer_on, UniqueFunction<void(StatusOr<Result
     answer(Result{hash, size, !*is_new});
   };
   if (files_ == nullptr) {
-    index_->strand().Post(
-        [index = index_, hash, content = std::move(small_), reply = std::move(reply)]() mutable {
-          index->AdoptSmall(hash, std::move(content), std::move(reply));
-        });
+    index_->strand().Post([index = index_, hash, content = std::move(small_),
+                           make_private = make_private_, reply = std::move(reply)]() mutable {
+      index->AdoptSmall(hash, std::move(content), make_private, std::move(reply));
+    });
     return;
   }
   has_names_ = false;
   files_ = nullptr;
-  index_->strand().Post(
-      [index = index_, hash, size, number = number_, reply = std::move(reply)]() mutable {
-        index->Adopt(hash, size, number, std::move(reply));
-      });
+  index_->strand().Post([index = index_, hash, size, number = number_, make_private = make_private_,
+                         reply = std::move(reply)]() mutable {
+    index->Adopt(hash, size, number, make_private, std::move(reply));
+  });
 }
 
 }  // namespace blobd::store

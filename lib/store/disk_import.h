@@ -18,6 +18,7 @@ class DiskImport final : public Import {
   DiskImport(const DiskImport&) = delete;
   DiskImport& operator=(const DiskImport&) = delete;
 
+  void MakePrivate() override { make_private_ = true; }
   Status Append(ByteView bytes) override;
   void Finish(Executor& answer_on, UniqueFunction<void(StatusOr<Result>)> done) override;
 
@@ -33,6 +34,7 @@ class DiskImport final : public Import {
   SharedFiles files_;       // from then on
   bool has_names_ = false;  // there may be files to be removed, since they were not handed over
   Status status_;           // the first error; what follows it is refused
+  bool make_private_ = false;
   bool finished_ = false;
 };
 

@@ -12,6 +12,26 @@ namespace {
 // What a small blob that waits takes up beside its bytes.
 constexpr uint64_t kWaitingCost = 1024;
 
+// The index may end before it, and does not live on for its sake.
+class Attention final : public BlobWatch {
+ public:
+  Attention(const std::shared_ptr<Index>& index, std::shared_ptr<Watcher> watcher)
+      : index_(index), strand_(index->shared_strand()), watcher_(std::move(watcher)) {}
+  ~Attention() override {
+    watcher_->End();
+    strand_->Post([weak = index_, watcher = std::move(watcher_)] {
+      if (const std::shared_ptr<Index> index = weak.lock()) index->RemoveWatch(watcher);
+    });
+  }
+  Attention(const Attention&) = delete;
+  Attention& operator=(const Attention&) = delete;
+
+ private:
+  const std::weak_ptr<Index> index_;
+  const std::shared_ptr<Executor> strand_;
+  std::shared_ptr<Watcher> watcher_;
+};
+
 }  // namespace
 
 StatusOr<std::unique_ptr<DiskStore>> DiskStore::Open(const std::string& state_dir,
@@ -97,6 +117,29 @@ void DiskStore::Flush(Executor& answer_on, UniqueFunction<void(Status)> done) {
   index_->strand().Post([index = index_, answer = PostTo(answer_on, std::move(done))]() mutable {
     index->Flush(std::move(answer));
   });
+}
+
+void DiskStore::Withdraw(const Hash& hash, const RangeSet& groups, Executor& answer_on,
+                         UniqueFunction<void(Status)> done) {
+  index_->strand().Post(
+      [index = index_, hash, groups, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->Withdraw(hash, groups, std::move(answer));
+      });
+}
+
+std::unique_ptr<BlobWatch> DiskStore::Watch(const Hash& hash, Executor& answer_on,
+                                            UniqueFunction<void(const BlobInfo&)> changed) {
+  auto watcher = std::make_shared<Watcher>(hash, answer_on, std::move(changed));
+  index_->strand().Post([index = index_, watcher] { index->AddWatch(watcher); });
+  return std::make_unique<Attention>(index_, std::move(watcher));
+}
+
+void DiskStore::SetPrivate(const Hash& hash, bool is_private, Executor& answer_on,
+                           UniqueFunction<void(Status)> done) {
+  index_->strand().Post(
+      [index = index_, hash, is_private, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->SetPrivate(hash, is_private, std::move(answer));
+      });
 }
 
 }  // namespace blobd::store

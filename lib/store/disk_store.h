@@ -55,6 +55,12 @@ class DiskStore final : public BlobStore {
   void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
             UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) override;
   void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) override;
+  void Withdraw(const Hash& hash, const RangeSet& groups, Executor& answer_on,
+                UniqueFunction<void(Status)> done) override;
+  std::unique_ptr<BlobWatch> Watch(const Hash& hash, Executor& answer_on,
+                                   UniqueFunction<void(const BlobInfo&)> changed) override;
+  void SetPrivate(const Hash& hash, bool is_private, Executor& answer_on,
+                  UniqueFunction<void(Status)> done) override;
   void Flush(Executor& answer_on, UniqueFunction<void(Status)> done) override;
 
  private:

@@ -24,9 +24,11 @@ class ManualClock final : public Clock {
 
 class StoreUnderTest {
  public:
-  explicit StoreUnderTest(std::string state_dir)
+  // `vfs` is that of store.db.
+  explicit StoreUnderTest(std::string state_dir, std::string vfs = {})
       : state_dir_(std::move(state_dir)), layout_(state_dir_) {
     options_.clock = &clock;
+    options_.vfs = std::move(vfs);
     Reopen();
   }
   ~StoreUnderTest() { Close(); }
@@ -84,6 +86,14 @@ class StoreUnderTest {
   Status Flush() {
     return inbox_.Await<Status>([&](auto done) { store_->Flush(inbox_, std::move(done)); });
   }
+  Status Withdraw(const Hash& hash, const RangeSet& groups) {
+    return inbox_.Await<Status>(
+        [&](auto done) { store_->Withdraw(hash, groups, inbox_, std::move(done)); });
+  }
+  Status SetPrivate(const Hash& hash, bool is_private) {
+    return inbox_.Await<Status>(
+        [&](auto done) { store_->SetPrivate(hash, is_private, inbox_, std::move(done)); });
+  }
   StoreStats Stats() {
     auto stats = inbox_.Await<StatusOr<StoreStats>>(
         [&](auto done) { store_->Stats(inbox_, std::move(done)); });
@@ -106,6 +116,28 @@ class StoreUnderTest {
         [&](auto done) { import.Finish(inbox_, std::move(done)); });
   }
 
+  // All of the blob, in files or a row.
+  void Put(const TestBlob& blob) {
+    const auto import = StartImport();
+    ASSERT_TRUE(import->Append(blob.content).ok());
+    const auto result = Finish(*import);
+    ASSERT_TRUE(result.ok()) << result.status();
+  }
+  // Gets what is missing of a blob, as a download would.
+  void Repair(const TestBlob& blob) {
+    Write(blob, Lookup(blob.hash).groups.Missing({0, blob.group_count()}));
+    const auto writer = TryWriter(blob.hash);
+    if (writer.ok()) {
+      (*writer)->ProveSize(blob.size());
+      const Status status = Finish(**writer);
+      EXPECT_TRUE(status.ok()) << status;
+    } else {
+      // With the right size the store has found what an earlier life wrote.
+      EXPECT_EQ(writer.status().code(), StatusCode::kAlreadyExists) << writer.status();
+    }
+    ExpectComplete(blob);
+    ExpectNoPartialFiles();
+  }
   // Writes the groups one by one and publishes them together.
   void Write(const TestBlob& blob, const RangeSet& groups) {
     const auto writer = Writer(blob.hash);
@@ -135,6 +167,25 @@ class StoreUnderTest {
     const std::string outboard{std::istreambuf_iterator<char>(file), {}};
     EXPECT_TRUE(outboard == AsText(blob.outboard));
     EXPECT_EQ(std::filesystem::file_size(layout_.Complete(blob.hash).data), blob.size());
+  }
+  // Every group that is claimed reads right, with the pairs above it.
+  void ExpectClaimsHold(const TestBlob& blob) {
+    const auto reader = Reader(blob.hash);
+    if (reader.status().code() == StatusCode::kNotFound) return;
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    for (const Range& range : (*reader)->info().groups.ranges()) {
+      for (uint64_t group = range.begin; group < range.end; ++group) {
+        const ByteView expected = blob.Group(group).data;
+        Bytes bytes(expected.size());
+        ASSERT_TRUE((*reader)->ReadAt(group * kGroupSize, bytes).ok());
+        EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), expected.begin())) << "group " << group;
+        for (const OutboardPair& expected_pair : blob.Path(group)) {
+          std::array<uint8_t, 64> pair{};
+          ASSERT_TRUE((*reader)->ReadPair(expected_pair.index, &pair).ok());
+          EXPECT_EQ(pair, expected_pair.hashes) << "pair " << expected_pair.index;
+        }
+      }
+    }
   }
   void ExpectNoPartialFiles() const { EXPECT_TRUE(std::filesystem::is_empty(layout_.partial())); }
   const Layout& layout() const { return layout_; }

@@ -53,6 +53,7 @@ DiskWriter::DiskWriter(std::shared_ptr<Index> index, std::shared_ptr<LiveBlob> l
     : index_(std::move(index)),
       live_(std::move(live)),
       generation_(live_->generation.load()),
+      withdrawals_(live_->withdrawals),
       files_(std::move(files)) {}
 
 DiskWriter::~DiskWriter() {
@@ -120,6 +121,7 @@ Status DiskWriter::TryPublish() {
   published.claimed_size = claimed_size_;
   published.proven_size = proven_size_;
   published.generation = generation_;
+  published.withdrawals = withdrawals_;
   index_->strand().Post([index = index_, live = live_, published = std::move(published)]() mutable {
     index->Publish(live, std::move(published));
   });

@@ -32,6 +32,7 @@ class DiskWriter final : public BlobWriter {
   const std::shared_ptr<Index> index_;
   const std::shared_ptr<LiveBlob> live_;  // only its hash and generation are ours to read
   const uint64_t generation_;
+  const uint64_t withdrawals_;
   SharedFiles files_;
   RangeSet written_;  // since the last Publish
   std::optional<Bytes>

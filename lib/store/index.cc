@@ -1,9 +1,7 @@
 #include "store/index.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "bao/tree.h"
 #include "store/disk_writer.h"
 
 namespace blobd::store {
@@ -46,133 +44,9 @@ Index::Index(Layout layout, loop::WorkerPool& workers, FileSystem& file_system,
       db_(std::move(db)),
       totals_(totals) {}
 
-// Removes what interrupted imports left, and makes files and rows of partial blobs fit each other.
-Status Index::TidyPartial() {
-  BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                         file_system_.List(layout_.partial()));
-  for (const std::string& name : names) {
-    if (IsImportName(name)) {
-      // What cannot be removed (somebody's directory) does no harm.
-      (void)file_system_.Unlink(layout_.partial() + "/" + name);
-    } else if (const std::optional<Hash> hash = HashOfPartialName(name)) {
-      BLOBD_RETURN_IF_ERROR(TidyPartialFile(*hash));
-    }
-  }
-  return OkStatus();
-}
-
-Status Index::TidyPartialFile(const Hash& hash) {
-  const StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
-  if (!row.ok()) return OkStatus();  // whoever asks for the blob gets the error
-  const FilePair paths = layout_.Partial(hash);
-  if (row->has_value()) {
-    if ((*row)->complete()) (void)RemoveFiles(file_system_, paths);
-    return OkStatus();
-  }
-  // The process ended before the row was written. The length of the file is the best guess at the
-  // blob's size; an outboard without data says nothing.
-  auto file = file_system_.Open(paths.data, OpenMode::kRead);
-  if (file.status().code() == StatusCode::kNotFound) (void)RemoveFiles(file_system_, paths);
-  // Neither a link nor a directory is ours; whoever writes the blob gets the error.
-  if (!file.ok()) return OkStatus();
-  BLOBD_ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
-  BlobRow guess;
-  guess.hash = hash;
-  guess.size = std::min(size, kMaxStoredSize);
-  guess.last_use = options_.clock->WallNow();
-  return db_.Put(guess);
-}
-
-void Index::Look(const Hash& hash, Answer<StatusOr<Found>> then) {
-  if (Live live = FindLive(hash); live != nullptr) {
-    if (live->phase != LiveBlob::Phase::kLoading) return then(Found{std::nullopt, std::move(live)});
-    live->load_waiters.push_back(std::move(then));
-    return;
-  }
-  StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
-  if (!row.ok()) return then(row.status());
-  if (!row->has_value()) return then(Found());
-  if ((*row)->complete()) return then(Found{std::move(*row), nullptr});
-  Load(std::move(**row), std::move(then));
-}
-
-void Index::Load(BlobRow row, Answer<StatusOr<Found>> then) {
-  const Live live = AddLive(row.hash);
-  live->phase = LiveBlob::Phase::kLoading;
-  live->row = std::move(row);
-  live->in_db = true;
-  live->load_waiters.push_back(std::move(then));
-  RunJob(
-      live.get(),
-      [&file_system = file_system_, layout = layout_, claimed = live->row] {
-        return LoadFiles(file_system, layout, claimed);
-      },
-      [this, live](StatusOr<Loaded> loaded) { OnLoaded(live, std::move(loaded)); });
-}
-
-StatusOr<Index::Loaded> Index::LoadFiles(FileSystem& file_system, const Layout& layout,
-                                         const BlobRow& row) {
-  const FilePair partial = layout.Partial(row.hash);
-  const bool is_moving = row.size_proven && row.groups.ContainsAll({0, bao::GroupCount(row.size)});
-  StatusOr<SharedFiles> files =
-      is_moving ? OpenMovingFiles(file_system, partial, layout.Complete(row.hash))
-                : OpenFiles(file_system, partial, OpenMode::kReadWrite);
-  if (files.status().code() == StatusCode::kNotFound) return Loaded();
-  BLOBD_RETURN_IF_ERROR(files.status());
-  Loaded loaded{*files, row.groups, {}, is_moving};
-  BLOBD_ASSIGN_OR_RETURN(const uint64_t file_size, loaded.files->data->Size());
-  loaded.has_data = file_size > 0;
-  if (!row.groups.empty()) {
-    uint64_t needed = row.groups.ranges().back().end * kGroupSize;
-    if (row.size_proven) needed = std::min(needed, row.size);
-    // Somebody cut the file: nothing the row claims is believed without looking.
-    if (file_size < needed) loaded.known = RangeSet();
-  }
-  if (row.size == 0) return loaded;
-  BLOBD_ASSIGN_OR_RETURN(loaded.found, RecoverGroups(row.hash, row.size, loaded.known,
-                                                     *loaded.files->data, *loaded.files->outboard));
-  return loaded;
-}
-
-void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
-  std::vector<Answer<StatusOr<Found>>> waiters = std::exchange(live->load_waiters, {});
-  live->phase = LiveBlob::Phase::kOpen;
-  if (!loaded.ok()) {
-    live->phase = LiveBlob::Phase::kGone;
-    live_.erase(live->hash);
-    for (auto& then : waiters) then(loaded.status());
-    return;
-  }
-  live->files = loaded->files;
-  live->groups = loaded->known;
-  live->groups.InsertAll(loaded->found.groups);
-  const bool changed = live->row.groups != loaded->known || loaded->found.has_last;
-  live->row.groups = loaded->known;
-  live->row.size_proven = live->row.size_proven || loaded->found.has_last;
-  live->may_be_moved = loaded->is_moving;
-  live->unrecovered = live->groups.empty() && loaded->has_data && !live->row.size_proven;
-  if (live->groups.empty() && !live->unrecovered) {
-    Discard(*live);
-    for (auto& then : waiters) then(Found());
-    return;
-  }
-  if (changed) PutRow(*live);
-  MarkDirty(live, loaded->found.groups);
-  auto answer = [live, waiters = std::move(waiters), this](const Status&) mutable {
-    for (auto& then : waiters) Look(live->hash, std::move(then));
-  };
-  if (HasAllGroups(*live)) {
-    StartFinish(live);
-    live->finish_waiters.push_back(std::move(answer));
-  } else {
-    StartSync(live);
-    answer(OkStatus());
-    MaybeIdle(live);
-  }
-}
-
-Index::Live Index::AddLive(const Hash& hash) {
+Index::Live Index::AddLive(const Hash& hash, bool is_private) {
   auto live = std::make_shared<LiveBlob>(hash);
+  live->row.is_private = is_private;
   live->row.last_use = options_.clock->WallNow();
   BLOBD_CHECK(live_.emplace(hash, live).second);
   return live;
@@ -191,7 +65,20 @@ void Index::Discard(LiveBlob& live) {
   live_.erase(live.hash);
   // What cannot be removed is tidied up at the next opening.
   (void)RemoveFiles(file_system_, layout_.Partial(live.hash));
-  if (live.in_db) (void)db_.Remove(live.hash);
+  if (live.may_be_moved) (void)RemoveFiles(file_system_, layout_.Complete(live.hash));
+  if (live.in_db) (void)Forget(live.row);
+}
+
+// Nothing is left of the blob. That it is private is kept: otherwise getting it again would make it
+// known.
+Status Index::Forget(const BlobRow& row) {
+  if (!row.is_private) return db_.Remove(row.hash);
+  if (row.state == RowState::kPartial && row.size == 0 && row.groups.empty()) return OkStatus();
+  BlobRow rest;
+  rest.hash = row.hash;
+  rest.last_use = row.last_use;
+  rest.is_private = true;
+  return db_.Put(rest);
 }
 
 // Lets go of files nobody writes, and of a blob nobody has anything of.
@@ -202,11 +89,21 @@ void Index::MaybeIdle(const Live& live) {
   live->files = nullptr;
 }
 
+// The open files, or else opens them once what was started before has been done to them.
+void Index::WithFiles(const Live& live, Answer<StatusOr<SharedFiles>> then) {
+  if (live->files != nullptr) return then(live->files);
+  auto open = [&file_system = file_system_, layout = layout_, hash = live->hash,
+               may_be_moved = live->may_be_moved] {
+    return OpenLiveFiles(file_system, layout, hash, may_be_moved);
+  };
+  RunJob(live.get(), std::move(open), std::move(then));
+}
+
 void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then) {
   Look(hash, [this, hash, then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
     if (found->complete) return then(AlreadyExists("blob {} is complete", hash.Short()));
-    const Live live = found->live != nullptr ? found->live : AddLive(hash);
+    const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
     if (live->phase == LiveBlob::Phase::kFinishing) {
       // Either it is complete then, or there is something to be written again.
       live->finish_waiters.push_back([this, hash, then = std::move(then)](const Status&) mutable {
@@ -214,8 +111,7 @@ void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWri
       });
       return;
     }
-    if (live->files == nullptr && live->may_be_moved && !live->groups.empty())
-      return ReopenForWriter(live, std::move(then));
+    if (live->files == nullptr && live->may_be_moved) return ReopenForWriter(live, std::move(then));
     ++live->writers;
     then(std::shared_ptr<BlobWriter>(
         std::make_shared<DiskWriter>(shared_from_this(), live, live->files)));
@@ -224,17 +120,12 @@ void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWri
 
 // In partial/ the writer would make files anew, beside those that hold the groups.
 void Index::ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then) {
-  auto open = [&file_system = file_system_, partial = layout_.Partial(live->hash),
-               complete = layout_.Complete(live->hash)] {
-    return OpenMovingFiles(file_system, partial, complete);
-  };
-  RunJob(live.get(), std::move(open),
-         [this, live, then = std::move(then)](StatusOr<SharedFiles> files) mutable {
-           const bool is_open = live->phase == LiveBlob::Phase::kOpen && live->may_be_moved;
-           if (is_open && !files.ok()) return then(files.status());
-           if (is_open && live->files == nullptr) live->files = *std::move(files);
-           OpenWriter(live->hash, std::move(then));
-         });
+  WithFiles(live, [this, live, then = std::move(then)](StatusOr<SharedFiles> files) mutable {
+    const bool is_open = live->phase == LiveBlob::Phase::kOpen && live->may_be_moved;
+    if (is_open && !files.ok()) return then(files.status());
+    if (is_open && live->files == nullptr) live->files = *std::move(files);
+    OpenWriter(live->hash, std::move(then));
+  });
 }
 
 void Index::Claim(const Live& live, uint64_t size) {
@@ -246,41 +137,6 @@ void Index::Claim(const Live& live, uint64_t size) {
   live->row.size = size;
   PutRow(*live);
   if (live->unrecovered) Recover(live, size);
-}
-
-// Looks again, under another size, for groups that the last life wrote. Those that are found fit
-// the hash, so the claim need not be true.
-void Index::Recover(const Live& live, uint64_t size) {
-  const uint64_t generation = live->generation;
-  auto look = [&file_system = file_system_, files = live->files, hash = live->hash,
-               partial = layout_.Partial(live->hash), size]() mutable -> StatusOr<Loaded> {
-    if (files == nullptr) {
-      BLOBD_ASSIGN_OR_RETURN(files, OpenFiles(file_system, partial, OpenMode::kReadWrite));
-    }
-    Loaded loaded;
-    BLOBD_ASSIGN_OR_RETURN(loaded.found,
-                           RecoverGroups(hash, size, RangeSet(), *files->data, *files->outboard));
-    loaded.files = std::move(files);
-    return loaded;
-  };
-  RunJob(live.get(), std::move(look), [this, live, size, generation](StatusOr<Loaded> loaded) {
-    if (live->phase != LiveBlob::Phase::kOpen || HasAllGroups(*live)) return;
-    if (!loaded.ok() || live->generation != generation) return MaybeIdle(live);
-    RangeSet fresh = std::move(loaded->found.groups);
-    fresh.RemoveAll(live->groups);
-    if (fresh.empty()) return MaybeIdle(live);
-    live->unrecovered = false;
-    if (live->files == nullptr) live->files = std::move(loaded->files);
-    if (loaded->found.has_last) {
-      live->row.size = size;
-      live->row.size_proven = true;
-      PutRow(*live);
-    }
-    live->groups.InsertAll(fresh);
-    MarkDirty(live, fresh);
-    if (HasAllGroups(*live)) return StartFinish(live);
-    SyncWhatIsDue();
-  });
 }
 
 void Index::Publish(const Live& live, Published published) {
@@ -296,6 +152,7 @@ void Index::Publish(const Live& live, Published published) {
   // Nothing can be new; and where its files are, the writer may not know.
   if (HasAllGroups(*live)) return;
   if (published.generation != live->generation) published.groups = RangeSet();
+  if (published.withdrawals != live->withdrawals) published.groups.RemoveAll(live->withdrawn);
   bool changed = !live->in_db && !published.groups.empty();
   if (published.proven_size && !live->row.size_proven) {
     live->row.size = *published.proven_size;
@@ -313,14 +170,41 @@ void Index::Publish(const Live& live, Published published) {
   live->groups.InsertAll(fresh);
   if (!fresh.empty()) live->last_failure = OkStatus();
   MarkDirty(live, fresh);
+  if (changed || !fresh.empty()) Tell(*live);
   SyncWhatIsDue();
 }
 
 void Index::Release(const Live& live) {
   if (live->phase == LiveBlob::Phase::kGone) return;
   BLOBD_CHECK(live->writers > 0);
-  --live->writers;
+  if (--live->writers == 0) live->withdrawn = RangeSet();
   MaybeIdle(live);
+}
+
+void Index::SetPrivate(const Hash& hash, bool is_private, Answer<Status> then) {
+  Look(hash, [this, hash, is_private, then = std::move(then)](StatusOr<Found> found) mutable {
+    if (!found.ok()) return then(found.status());
+    if (!found->complete && (found->live == nullptr || found->live->groups.empty()))
+      return then(NotFound("nothing of blob {} is here", hash.Short()));
+    // The row in memory changes in the same step, so that whoever writes it next agrees.
+    auto apply = [this, hash, is_private]() -> Status {
+      const Live live = FindLive(hash);
+      if (live != nullptr) live->row.is_private = is_private;
+      BLOBD_ASSIGN_OR_RETURN(const bool has_row, db_.SetPrivate(hash, is_private));
+      const bool has_none_yet =
+          !has_row && live != nullptr && live->phase == LiveBlob::Phase::kOpen;
+      return has_none_yet ? db_.Put(live->row) : OkStatus();
+    };
+    auto applied = [this, hash, then = std::move(then)](const Status& status) mutable {
+      const Live live = status.ok() ? nullptr : FindLive(hash);
+      if (live != nullptr) {
+        const StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
+        if (row.ok() && row->has_value()) live->row.is_private = (*row)->is_private;
+      }
+      then(status);
+    };
+    CommitDurably(std::move(apply), std::move(applied));
+  });
 }
 
 }  // namespace blobd::store

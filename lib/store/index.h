@@ -11,6 +11,11 @@
 // (durable); move its files to blobs/ and sync the directories; record it as complete (durable).
 // Loading a row that claims all groups takes up these steps again.
 //
+// When groups of a complete blob are withdrawn, its files stay where they are: the row alone says
+// that the blob is partial again, and which groups are left (RowState::kReopened). So there is no
+// step between to be stopped at. Writers mend the files in place; completing it takes the steps
+// above, with nothing left to move.
+//
 // Thread:    everything but the constants (strand, file_system, layout, NextImport) on the index
 //            strand only.
 // Ownership: kept alive by its own tasks. Pool and file system outlive the last of them: the pool
@@ -29,6 +34,7 @@
 #include "store/disk_store.h"
 #include "store/live_blob.h"
 #include "store/recovery.h"
+#include "store/watches.h"
 
 namespace blobd::store {
 
@@ -39,7 +45,8 @@ struct Published {
   std::optional<Bytes> small;  // instead of files: all of a blob that is one short group
   std::optional<uint64_t> claimed_size;
   std::optional<uint64_t> proven_size;
-  uint64_t generation = 0;  // of the blob when the writer was opened
+  uint64_t generation = 0;   // of the blob when the writer was opened
+  uint64_t withdrawals = 0;  // the same
 };
 
 class Index : public std::enable_shared_from_this<Index> {
@@ -53,6 +60,7 @@ class Index : public std::enable_shared_from_this<Index> {
                                                const DiskStore::Options& options);
 
   Executor& strand() { return *strand_; }
+  const std::shared_ptr<Executor>& shared_strand() const { return strand_; }
   FileSystem& file_system() { return file_system_; }
   const Layout& layout() const { return layout_; }
   uint64_t NextImport() { return next_import_.fetch_add(1); }
@@ -65,14 +73,19 @@ class Index : public std::enable_shared_from_this<Index> {
   void List(const std::optional<Hash>& after, size_t limit,
             Answer<StatusOr<std::vector<BlobInfo>>> then);
   void Stats(Answer<StatusOr<StoreStats>> then);
+  void Withdraw(const Hash& hash, const RangeSet& groups, Answer<Status> then);
+  void SetPrivate(const Hash& hash, bool is_private, Answer<Status> then);
+  void AddWatch(std::shared_ptr<Watcher> watcher);
+  void RemoveWatch(const std::shared_ptr<Watcher>& watcher) { watches_.Remove(watcher); }
   void Flush(Answer<Status> then);
 
   // Takes over the synced files of an import as the complete blob `hash`. False: it was there
   // already.
-  void Adopt(const Hash& hash, uint64_t size, uint64_t import, Answer<StatusOr<bool>> then);
+  void Adopt(const Hash& hash, uint64_t size, uint64_t import, bool make_private,
+             Answer<StatusOr<bool>> then);
 
   // The same for an import that is a small blob.
-  void AdoptSmall(const Hash& hash, Bytes content, Answer<StatusOr<bool>> then);
+  void AdoptSmall(const Hash& hash, Bytes content, bool make_private, Answer<StatusOr<bool>> then);
 
   // For DiskWriter.
   void Claim(const std::shared_ptr<LiveBlob>& live, uint64_t size);
@@ -93,30 +106,44 @@ class Index : public std::enable_shared_from_this<Index> {
     bool is_moving = false;  // see LiveBlob::may_be_moved
     bool has_data = false;
   };
+  struct Withdrawal {
+    RangeSet groups;
+    std::vector<Answer<Status>> waiters;
+  };
+  struct Rot {
+    RangeSet groups;  // that do not fit
+    bool files_missing = false;
+  };
 
   Index(Layout layout, loop::WorkerPool& workers, FileSystem& file_system,
         const DiskStore::Options& options, StoreDb db, CompleteTotals totals);
+
+  // What the last life left (index_load.cc).
   Status TidyPartial();
   Status TidyPartialFile(const Hash& hash);
-
-  // Looking and loading (index.cc).
   void Look(const Hash& hash, Answer<StatusOr<Found>> then);
   void Load(BlobRow row, Answer<StatusOr<Found>> then);
   static StatusOr<Loaded> LoadFiles(FileSystem& file_system, const Layout& layout,
                                     const BlobRow& row);
   void OnLoaded(const Live& live, StatusOr<Loaded> loaded);
   void Recover(const Live& live, uint64_t size);
-  void ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then);
-  Live AddLive(const Hash& hash);
+
+  // Live blobs and their writers (index.cc).
+  Live AddLive(const Hash& hash, bool is_private);
   Live FindLive(const Hash& hash) const;
   void Discard(LiveBlob& live);
+  Status Forget(const BlobRow& row);
   void MaybeIdle(const Live& live);
+  void WithFiles(const Live& live, Answer<StatusOr<SharedFiles>> then);
+  void ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then);
 
-  // Reading (index_read.cc).
+  // Reading and telling (index_read.cc).
   void ReadComplete(const BlobRow& row, Answer<StatusOr<std::shared_ptr<BlobReader>>> then);
   void ReadLive(const Live& live, Answer<StatusOr<std::shared_ptr<BlobReader>>> then);
   BlobInfo InfoOf(const BlobRow& row) const;
   BlobInfo InfoOf(const LiveBlob& live) const;
+  StatusOr<Bytes> SmallContent(const BlobRow& row);
+  void Tell(const LiveBlob& live);
 
   // Making groups durable (index_sync.cc).
   void MarkDirty(const Live& live, const RangeSet& groups);
@@ -125,6 +152,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void OnSynced(const Live& live, const Status& status);
   void TakeBackUnsynced(LiveBlob& live, const Status& status);
   void OnGroupsRecorded(const Live& live, const Status& status);
+  void Settle(const Live& live);
   void PutRow(LiveBlob& live);
   // Puts `apply` into the next durable transaction. `then` is called after it.
   void CommitDurably(UniqueFunction<Status()> apply, Answer<Status> then);
@@ -140,6 +168,19 @@ class Index : public std::enable_shared_from_this<Index> {
   void FinishFailed(const Live& live, const Status& status);
   void StartSmall(const Live& live, Bytes content);
   void MoveImport(const Live& live, uint64_t size, uint64_t import, Answer<StatusOr<bool>> then);
+  void AdoptComplete(const Hash& hash, bool make_private, Answer<StatusOr<bool>> then);
+
+  // Withdrawing (index_withdraw.cc).
+  void NextWithdrawal(const Hash& hash);
+  void WithdrawNow(const Hash& hash, RangeSet groups, Answer<Status> then);
+  Status WithdrawSmall(const BlobRow& row, const RangeSet& groups);
+  void WithdrawComplete(const BlobRow& row, RangeSet groups, Answer<Status> then);
+  Status Reopen(const Hash& hash, const Rot& rot);
+  void WithdrawPartial(const Live& live, RangeSet groups, Answer<Status> then);
+  void TakeBack(const Live& live, Rot rot, RangeSet groups, Answer<Status> then);
+  Status TakeBackNow(const Live& live, const Rot& rot);
+  static StatusOr<Rot> FindRot(const StatusOr<SharedFiles>& files, const Hash& hash, uint64_t size,
+                               RangeSet groups);
 
   // Runs `work` on a strand of the blob, or of its own if `live` is null; then calls `then(result)`
   // here.
@@ -171,6 +212,9 @@ class Index : public std::enable_shared_from_this<Index> {
   // By dirty_since; may name blobs that were synced since.
   std::deque<std::weak_ptr<LiveBlob>> dirty_order_;
   std::vector<Commit> commits_;  // for the next transaction, which is posted if there are any
+  // Of blobs of which a withdrawal runs: what is to be withdrawn after it, if there are waiters.
+  std::unordered_map<Hash, Withdrawal> withdrawals_;
+  Watches watches_;
 };
 
 }  // namespace blobd::store

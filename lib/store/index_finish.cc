@@ -41,6 +41,23 @@ Status MoveToBlobsAndSync(FileSystem& file_system, const Layout& layout, const H
   return file_system.SyncDirectory(layout.partial());
 }
 
+// Where the blob's files may be in blobs/ already, those there are the ones to be replaced: they
+// would be preferred, and may be short of groups.
+StatusOr<SharedFiles> PlaceImport(FileSystem& file_system, const Layout& layout,
+                                  const FilePair& from, const Hash& hash, bool may_be_moved) {
+  const FilePair to = may_be_moved ? layout.Complete(hash) : layout.Partial(hash);
+  if (may_be_moved) {
+    BLOBD_RETURN_IF_ERROR(file_system.MakeDirectory(layout.DirectoryOf(hash)).status());
+  } else {
+    BLOBD_RETURN_IF_ERROR(ClearTarget(file_system, layout, hash));
+  }
+  BLOBD_RETURN_IF_ERROR(file_system.Rename(from.outboard, to.outboard));
+  BLOBD_RETURN_IF_ERROR(file_system.Rename(from.data, to.data));
+  BLOBD_RETURN_IF_ERROR(
+      file_system.SyncDirectory(may_be_moved ? layout.DirectoryOf(hash) : layout.partial()));
+  return OpenFiles(file_system, to, OpenMode::kReadWrite);
+}
+
 }  // namespace
 
 bool Index::HasAllGroups(const LiveBlob& live) const {
@@ -65,24 +82,19 @@ void Index::StartFinish(const Live& live) {
                names_synced = live->names_synced, size = live->row.size]() mutable -> Status {
     if (!may_be_moved) BLOBD_RETURN_IF_ERROR(ClearTarget(file_system, layout, hash));
     if (files == nullptr) {
-      BLOBD_ASSIGN_OR_RETURN(
-          files, OpenMovingFiles(file_system, layout.Partial(hash), layout.Complete(hash)));
+      BLOBD_ASSIGN_OR_RETURN(files, OpenLiveFiles(file_system, layout, hash, may_be_moved));
     }
     if (!names_synced) BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(layout.partial()));
     return SyncWhole(*files, size);
   };
   RunJob(live.get(), std::move(sync), [this, live](const Status& status) {
     if (!status.ok()) {
-      // Only what was synced before can still be relied on, and not even that if the files are too
-      // short.
-      if (status.code() == StatusCode::kDataLoss) {
-        live->row.groups = RangeSet();
-        live->files = nullptr;
-        live->may_be_moved = false;
-        live->names_synced = false;
-      }
-      TakeBackUnsynced(*live, status);
+      // Files that are too short were not synced, but what they lack is looked for. Otherwise only
+      // what was synced before can still be relied on.
+      const bool is_too_short = status.code() == StatusCode::kDataLoss;
+      if (!is_too_short) TakeBackUnsynced(*live, status);
       FinishFailed(live, status);
+      if (is_too_short) Withdraw(live->hash, RangeSet::All(), [](const Status&) {});
       return;
     }
     live->names_synced = true;
@@ -134,8 +146,10 @@ void Index::RecordComplete(const Live& live, RowState state) {
           BLOBD_RETURN_IF_ERROR(db_.PutContent(live->hash, *live->small));
         return db_.Put(row);
       },
-      [this, live](const Status& status) {
+      [this, live, state](const Status& status) {
         if (!status.ok()) return FinishFailed(live, status);
+        live->row.state = state;
+        live->row.groups = RangeSet();
         Complete(*live);
       });
 }
@@ -151,6 +165,7 @@ void Index::Complete(LiveBlob& live) {
   if (live.small && live.in_db) (void)RemoveFiles(file_system_, layout_.Partial(live.hash));
   live.files = nullptr;
   live.small.reset();
+  if (watches_.IsWatched(live.hash)) watches_.Tell(InfoOf(live.row));
   for (auto& then : std::exchange(live.next_sync_waiters, {})) then(OkStatus());
   for (auto& then : std::exchange(live.finish_waiters, {})) then(OkStatus());
 }
@@ -171,11 +186,10 @@ void Index::FinishFailed(const Live& live, const Status& status) {
   dirty.RemoveAll(live->row.groups);
   dirty.RemoveAll(live->syncing);
   MarkDirty(live, dirty);
+  Tell(*live);
   if (live->in_db) PutRow(*live);
   for (auto& then : std::exchange(live->finish_waiters, {})) then(status);
-  if (live->phase != LiveBlob::Phase::kOpen) return;
-  if (!live->next_sync_waiters.empty()) StartSync(live);
-  MaybeIdle(live);
+  Settle(live);
 }
 
 void Index::StartSmall(const Live& live, Bytes content) {
@@ -192,16 +206,21 @@ void Index::PutSmall(const Hash& hash, Bytes content, Answer<Status> then) {
               then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
     if (found->complete) return then(OkStatus());
-    const Live live = found->live != nullptr ? found->live : AddLive(hash);
+    const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
     if (live->phase == LiveBlob::Phase::kOpen) StartSmall(live, std::move(content));
     live->finish_waiters.push_back(std::move(then));
   });
 }
 
-void Index::AdoptSmall(const Hash& hash, Bytes content, Answer<StatusOr<bool>> then) {
-  Look(hash, [this, hash, content = std::move(content),
+void Index::AdoptSmall(const Hash& hash, Bytes content, bool make_private,
+                       Answer<StatusOr<bool>> then) {
+  Look(hash, [this, hash, content = std::move(content), make_private,
               then = std::move(then)](StatusOr<Found> found) mutable {
-    if (found.ok() && found->complete) return then(false);
+    if (!found.ok()) return then(found.status());
+    if (found->complete) return AdoptComplete(hash, make_private, std::move(then));
+    const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
+    // Whichever row is written when it is complete says so too.
+    live->row.is_private = live->row.is_private || make_private;
     PutSmall(hash, std::move(content), [then = std::move(then)](const Status& status) mutable {
       if (!status.ok()) return then(status);
       then(true);
@@ -209,20 +228,31 @@ void Index::AdoptSmall(const Hash& hash, Bytes content, Answer<StatusOr<bool>> t
   });
 }
 
-void Index::Adopt(const Hash& hash, uint64_t size, uint64_t import, Answer<StatusOr<bool>> then) {
-  Look(hash, [this, hash, size, import, then = std::move(then)](StatusOr<Found> found) mutable {
+void Index::AdoptComplete(const Hash& hash, bool make_private, Answer<StatusOr<bool>> then) {
+  if (!make_private) return then(false);
+  SetPrivate(hash, true, [then = std::move(then)](const Status& status) mutable {
+    if (!status.ok()) return then(status);
+    then(false);
+  });
+}
+
+void Index::Adopt(const Hash& hash, uint64_t size, uint64_t import, bool make_private,
+                  Answer<StatusOr<bool>> then) {
+  Look(hash, [this, hash, size, import, make_private,
+              then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok() || found->complete) {
       (void)RemoveFiles(file_system_, layout_.Import(import));
       if (!found.ok()) return then(found.status());
-      return then(false);
+      return AdoptComplete(hash, make_private, std::move(then));
     }
-    const Live live = found->live != nullptr ? found->live : AddLive(hash);
+    const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
+    live->row.is_private = live->row.is_private || make_private;
     if (live->phase == LiveBlob::Phase::kOpen)
       return MoveImport(live, size, import, std::move(then));
     // Somebody else is about to complete it; if that fails, it is our turn.
     live->finish_waiters.push_back(
-        [this, hash, size, import, then = std::move(then)](const Status&) mutable {
-          Adopt(hash, size, import, std::move(then));
+        [this, hash, size, import, make_private, then = std::move(then)](const Status&) mutable {
+          Adopt(hash, size, import, make_private, std::move(then));
         });
   });
 }
@@ -232,16 +262,11 @@ void Index::Adopt(const Hash& hash, uint64_t size, uint64_t import, Answer<Statu
 void Index::MoveImport(const Live& live, uint64_t size, uint64_t import,
                        Answer<StatusOr<bool>> then) {
   live->phase = LiveBlob::Phase::kFinishing;
-  auto move = [&file_system = file_system_, from = layout_.Import(import),
-               to = layout_.Partial(live->hash), layout = layout_, hash = live->hash,
-               may_be_moved = live->may_be_moved]() -> StatusOr<SharedFiles> {
-    Status status = may_be_moved ? OkStatus() : ClearTarget(file_system, layout, hash);
-    if (status.ok()) status = file_system.Rename(from.outboard, to.outboard);
-    if (status.ok()) status = file_system.Rename(from.data, to.data);
-    if (status.ok()) status = file_system.SyncDirectory(layout.partial());
-    if (status.ok()) return OpenFiles(file_system, to, OpenMode::kReadWrite);
-    (void)RemoveFiles(file_system, from);
-    return status;
+  auto move = [&file_system = file_system_, from = layout_.Import(import), layout = layout_,
+               hash = live->hash, may_be_moved = live->may_be_moved]() {
+    StatusOr<SharedFiles> files = PlaceImport(file_system, layout, from, hash, may_be_moved);
+    if (!files.ok()) (void)RemoveFiles(file_system, from);
+    return files;
   };
   auto moved = [this, live, size, then = std::move(then)](StatusOr<SharedFiles> files) mutable {
     if (!files.ok()) {

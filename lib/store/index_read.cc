@@ -1,4 +1,4 @@
-// Index: answering questions and opening readers.
+// Index: answering questions, opening readers, telling watchers.
 #include <utility>
 
 #include "bao/tree.h"
@@ -13,7 +13,13 @@ namespace {
 // Use is noted no finer than this, so that reading does not turn into writing.
 constexpr Duration kLastUseGrain = minutes(1);
 
-std::shared_ptr<File> DataOf(const SharedFiles& files) { return {files, files->data.get()}; }
+StatusOr<std::shared_ptr<BlobReader>> MakeReader(StatusOr<SharedFiles> files, BlobInfo info) {
+  if (files.status().code() == StatusCode::kNotFound)
+    return DataLoss("the files of blob {} are missing", info.hash.Short());
+  BLOBD_RETURN_IF_ERROR(files.status());
+  return std::shared_ptr<BlobReader>(
+      std::make_shared<FileReader>(*std::move(files), std::move(info)));
+}
 
 }  // namespace
 
@@ -22,6 +28,7 @@ BlobInfo Index::InfoOf(const BlobRow& row) const {
   info.hash = row.hash;
   info.size_proven = row.size_proven;
   info.last_use = row.last_use;
+  info.is_private = row.is_private;
   if (row.complete()) {
     info.state = BlobState::kComplete;
     info.size = row.size;
@@ -50,6 +57,7 @@ void Index::Lookup(const Hash& hash, Answer<StatusOr<BlobInfo>> then) {
     if (found->live == nullptr) {
       BlobInfo absent;
       absent.hash = hash;
+      absent.is_private = found->is_private;
       return then(std::move(absent));
     }
     if (found->live->phase == LiveBlob::Phase::kFinishing) {
@@ -80,23 +88,24 @@ void Index::ReadComplete(const BlobRow& row, Answer<StatusOr<std::shared_ptr<Blo
   if (now - row.last_use >= kLastUseGrain) (void)db_.SetLastUse(row.hash, now);
   BlobInfo info = InfoOf(row);
   if (row.state == RowState::kInRow) {
-    StatusOr<std::optional<Bytes>> content = db_.Content(row.hash);
+    StatusOr<Bytes> content = SmallContent(row);
     if (!content.ok()) return then(content.status());
-    if (!content->has_value() || (*content)->size() != row.size ||
-        blake3::HashOf(**content) != row.hash) {
-      return then(DataLoss("the bytes of blob {} in store.db are damaged", row.hash.Short()));
-    }
     return then(std::shared_ptr<BlobReader>(
-        std::make_shared<MemoryReader>(std::move(**content), std::move(info))));
+        std::make_shared<MemoryReader>(*std::move(content), std::move(info))));
   }
-  auto open = [&file_system = file_system_, path = layout_.Complete(row.hash).data,
-               info = std::move(info)]() -> StatusOr<std::shared_ptr<BlobReader>> {
-    StatusOr<std::unique_ptr<File>> file = file_system.Open(path, OpenMode::kRead);
-    if (file.status().code() == StatusCode::kNotFound) return DataLoss("{} is missing", path);
-    BLOBD_RETURN_IF_ERROR(file.status());
-    return std::shared_ptr<BlobReader>(std::make_shared<FileReader>(*std::move(file), info));
+  auto open = [&file_system = file_system_, paths = layout_.Complete(row.hash),
+               info = std::move(info)]() mutable {
+    return MakeReader(OpenCompleteFiles(file_system, paths), std::move(info));
   };
   RunJob(nullptr, std::move(open), std::move(then));
+}
+
+// The bytes of a small blob, checked.
+StatusOr<Bytes> Index::SmallContent(const BlobRow& row) {
+  BLOBD_ASSIGN_OR_RETURN(std::optional<Bytes> content, db_.Content(row.hash));
+  if (!content || content->size() != row.size || blake3::HashOf(*content) != row.hash)
+    return DataLoss("the bytes of blob {} in store.db are damaged", row.hash.Short());
+  return *std::move(content);
 }
 
 void Index::ReadLive(const Live& live, Answer<StatusOr<std::shared_ptr<BlobReader>>> then) {
@@ -105,18 +114,28 @@ void Index::ReadLive(const Live& live, Answer<StatusOr<std::shared_ptr<BlobReade
     return then(
         std::shared_ptr<BlobReader>(std::make_shared<MemoryReader>(*live->small, std::move(info))));
   }
-  if (live->files != nullptr) {
-    return then(std::shared_ptr<BlobReader>(
-        std::make_shared<FileReader>(DataOf(live->files), std::move(info))));
-  }
-  auto open = [&file_system = file_system_, partial = layout_.Partial(live->hash),
-               complete = layout_.Complete(live->hash),
-               info = std::move(info)]() -> StatusOr<std::shared_ptr<BlobReader>> {
-    BLOBD_ASSIGN_OR_RETURN(const SharedFiles files,
-                           OpenMovingFiles(file_system, partial, complete));
-    return std::shared_ptr<BlobReader>(std::make_shared<FileReader>(DataOf(files), info));
+  auto opened = [info = std::move(info),
+                 then = std::move(then)](StatusOr<SharedFiles> files) mutable {
+    then(MakeReader(std::move(files), std::move(info)));
   };
-  RunJob(live.get(), std::move(open), std::move(then));
+  WithFiles(live, std::move(opened));
+}
+
+void Index::AddWatch(std::shared_ptr<Watcher> watcher) {
+  if (watcher->ended()) return;
+  const Hash hash = watcher->hash();
+  watches_.Add(watcher);
+  Lookup(hash, [hash, watcher = std::move(watcher)](StatusOr<BlobInfo> info) {
+    BlobInfo absent;
+    absent.hash = hash;
+    // What cannot be looked up can be neither read nor served.
+    watcher->Tell(std::make_shared<const BlobInfo>(info.ok() ? *std::move(info) : absent));
+  });
+}
+
+// Something about the blob's groups has changed.
+void Index::Tell(const LiveBlob& live) {
+  if (watches_.IsWatched(live.hash)) watches_.Tell(InfoOf(live));
 }
 
 void Index::List(const std::optional<Hash>& after, size_t limit,

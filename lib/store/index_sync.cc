@@ -116,11 +116,18 @@ void Index::TakeBackUnsynced(LiveBlob& live, const Status& status) {
   live.dirty = RangeSet();
   ++live.generation;
   live.last_failure = status;
+  Tell(live);
 }
 
 void Index::OnGroupsRecorded(const Live& live, const Status& status) {
   live->syncing = RangeSet();
   for (auto& then : std::exchange(live->sync_waiters, {})) then(status);
+  Settle(live);
+}
+
+// Something that was done to the blob has ended: starts the sync that somebody waits for, and lets
+// go of what nobody needs.
+void Index::Settle(const Live& live) {
   if (live->phase != LiveBlob::Phase::kOpen) return;
   if (!live->next_sync_waiters.empty()) StartSync(live);
   MaybeIdle(live);

@@ -2,7 +2,8 @@
 // never from what a database row or a peer says.
 //
 //   store.db                      index, small blobs, maps of partial blobs
-//   blobs/HH/HASH.data .obao4     complete blobs; HH is the first byte of the hash
+//   blobs/HH/HASH.data .obao4     complete blobs, and those that were until groups were withdrawn;
+//                                 HH is the first byte of the hash
 //   partial/HASH.data .obao4      blobs on their way in, sparse
 //   partial/import-N.data .obao4  imports, without a hash yet; removed at opening
 //

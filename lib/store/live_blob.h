@@ -5,6 +5,7 @@
 //                                          v                           |
 //   (row, first use) --> kLoading --> kOpen --all groups verified--> kFinishing --durable--> kGone
 //   (no row) ---------------------------^  `--nothing verified, no writer--> kGone
+//   (complete, groups withdrawn) -------'
 //
 // Thread: the index strand only, but for `hash` and `generation`.
 #pragma once
@@ -26,10 +27,11 @@ namespace blobd::store {
 
 struct LiveBlob;
 
-// What is known of a hash: at most one of both. Neither: the blob is absent.
+// What is known of a hash: at most one of the two. Neither: the blob is absent.
 struct Found {
   std::optional<BlobRow> complete;
   std::shared_ptr<LiveBlob> live;
+  bool is_private = false;  // of an absent blob: it was, and is again when it comes back
 };
 
 struct LiveBlob {
@@ -46,8 +48,8 @@ struct LiveBlob {
   RangeSet syncing;  // of these, being synced or recorded
   Instant dirty_since;
   std::optional<Bytes> small;  // all of a blob that goes into a row
-  // Its files may be in blobs/ already, because all groups were recorded. Otherwise what is there
-  // under its name is not ours, and is removed before all groups are recorded.
+  // Its files may be in blobs/ already, because all groups were recorded once. Otherwise what is
+  // there under its name is not ours, and is removed before all groups are recorded.
   bool may_be_moved = false;
   bool names_synced = false;  // the names of its files in partial/ survive power loss
   // Its files hold data of which nothing was found, under a size that may be wrong: they are kept
@@ -55,6 +57,10 @@ struct LiveBlob {
   bool unrecovered = false;
   // Counts what took groups back. What was written before may be lost and is no longer believed.
   std::atomic<uint64_t> generation = 0;
+  // Counts withdrawals of groups, and which groups those were. A writer opened before one of them
+  // may have written such a group before it went bad, and cannot publish it any more.
+  uint64_t withdrawals = 0;
+  RangeSet withdrawn;
   Status last_failure;  // of syncing or finishing, until groups are verified anew
   SharedFiles files;    // set while there are writers or groups to be synced; may be null if small
   size_t writers = 0;

@@ -96,13 +96,18 @@ class Walk {
 
 }  // namespace
 
+StatusOr<RangeSet> FittingGroups(const Hash& hash, uint64_t size, RangeSet groups, File& data,
+                                 File& outboard) {
+  return Walk(hash, size, std::move(groups), data, outboard).Run();
+}
+
 StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const RangeSet& known,
                                         File& data, File& outboard) {
   BLOBD_ASSIGN_OR_RETURN(RangeSet doubtful, GroupsWithData(data, size));
   doubtful.RemoveAll(known);
   if (doubtful.empty()) return RecoveredGroups();
-  Walk walk(hash, size, std::move(doubtful), data, outboard);
-  BLOBD_ASSIGN_OR_RETURN(RangeSet groups, walk.Run());
+  BLOBD_ASSIGN_OR_RETURN(RangeSet groups,
+                         FittingGroups(hash, size, std::move(doubtful), data, outboard));
   const bool has_last = groups.Contains(bao::GroupCount(size) - 1);
   return RecoveredGroups{std::move(groups), has_last};
 }

@@ -1,5 +1,5 @@
-// Finding the verified groups of a partial blob that its map does not name: what was written and
-// not yet recorded when the process ended.
+// Reading groups and their pairs back from the disk, to see which of them fit the hash: groups that
+// were written and not yet recorded when the process ended, and groups that somebody doubts.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,21 @@ struct RecoveredGroups {
   bool has_last = false;  // the last group is among them, which proves the size
 };
 
-// Hashes every group of `data` that holds bytes and is not in `known`, and gives those that fit. A
-// group fits if its value is what the pairs on its path say, and a pair is believed only if its own
-// value is what the pair above it, and in the end `hash`, says. So no wrong byte in either file,
-// and no wrong `size`, makes a group appear that is not the blob's: at worst some are not found.
-//
-// Thread: any; blocks on the disk.
-// Memory: one group, and one number pair per extent of the file.
-// Cost:   reads and hashes the groups in doubt, and the pairs above them.
+// Both functions:
+// Thread: any; block on the disk.
+// Memory: one group, and one number pair per range of groups or extent of the file.
+// Cost:   they read and hash the groups in doubt, and the pairs above them.
+// Errors: the disk's. A file that is too short is none: what it lacks does not fit.
 // REQUIRES: 0 < size <= kMaxStoredSize
+
+// Those of `groups` that fit. A group fits if its value is what the pairs on its path say, and a
+// pair is believed only if its own value is what the pair above it, and in the end `hash`, says. So
+// no wrong byte in either file, and no wrong `size`, makes a group fit that is not the blob's: at
+// worst some are missed, as everything beneath a wrong pair is.
+StatusOr<RangeSet> FittingGroups(const Hash& hash, uint64_t size, RangeSet groups, File& data,
+                                 File& outboard);
+
+// The groups of `data` that hold bytes, are not in `known`, and fit.
 StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const RangeSet& known,
                                         File& data, File& outboard);
 

@@ -109,6 +109,28 @@ TEST_F(RecoveryTest, AWrongSizeClaimsNothingFalse) {
   EXPECT_TRUE(Recover(blob_.size() + kGroupSize).ContainsAll({0, 64}));
 }
 
+TEST_F(RecoveryTest, FittingGroupsAreOfThoseNamed) {
+  for (uint64_t group = 0; group <= 100; ++group) Write(group);
+  FlipByte(directory_.path() + "/data", 20 * kGroupSize + 77);
+  RangeSet named(Range{19, 22});
+  named.Insert({100, 105});
+  const auto fitting = FittingGroups(blob_.hash, blob_.size(), named, data_, outboard_);
+  ASSERT_TRUE(fitting.ok()) << fitting.status();
+  EXPECT_EQ(*fitting, Set({19, 21, 100}));
+  EXPECT_LE(data_.read(), 4 * kGroupSize);
+}
+
+TEST_F(RecoveryTest, AHoleFitsWhereTheBlobIsZero) {
+  const TestBlob zeros(Bytes(3 * kGroupSize));
+  const ByteView outboard = zeros.outboard;
+  ASSERT_TRUE(outboard_.WriteAt(0, {&outboard, 1}).ok());
+  ASSERT_TRUE(data_.Truncate(zeros.size()).ok());
+  const auto fitting =
+      FittingGroups(zeros.hash, zeros.size(), RangeSet(Range{0, 3}), data_, outboard_);
+  ASSERT_TRUE(fitting.ok()) << fitting.status();
+  EXPECT_EQ(*fitting, RangeSet(Range{0, 3}));
+}
+
 TEST_F(RecoveryTest, EmptyFilesHoldNothing) {
   EXPECT_TRUE(Recover(blob_.size()).empty());
   ASSERT_TRUE(data_.Truncate(blob_.size()).ok());

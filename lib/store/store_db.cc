@@ -27,7 +27,13 @@ CREATE TABLE small_blobs(
   content BLOB NOT NULL
 ) STRICT;
 )sql";
-constexpr std::array<std::string_view, 1> kMigrations = {kVersionOne};
+// Private blobs; state 4, a kind of partial blob.
+constexpr std::string_view kVersionTwo = R"sql(
+ALTER TABLE blobs ADD COLUMN is_private INTEGER NOT NULL DEFAULT 0;
+DROP INDEX blobs_partial;
+CREATE INDEX blobs_partial ON blobs(hash) WHERE state IN (1, 4);
+)sql";
+constexpr std::array<std::string_view, 2> kMigrations = {kVersionOne, kVersionTwo};
 constexpr sqlite::Schema kSchema{
     .what = "a blob index of blobd",
     .application_id = 0x626c6f53,  // "bloS"
@@ -42,7 +48,7 @@ StatusOr<BlobRow> ReadRow(sqlite::Statement& statement) {
   sqlite::RowReader row(statement);
   BlobRow blob;
   row.FixedBlob(blob.hash.bytes);
-  blob.state = static_cast<RowState>(row.Integer(1, 3));
+  blob.state = static_cast<RowState>(row.Integer(1, 4));
   blob.size = row.Unsigned(kMaxStoredSize);
   blob.size_proven = row.Boolean();
   const uint64_t limit = blob.size_proven ? bao::GroupCount(blob.size) : kGroupLimit;
@@ -53,8 +59,11 @@ StatusOr<BlobRow> ReadRow(sqlite::Statement& statement) {
     blob.groups = std::move(*groups);
   }
   blob.last_use.unix_ms = row.Integer();
+  blob.is_private = row.Boolean();
   if (blob.complete() && (!blob.size_proven || !blob.groups.empty()))
     row.Refuse("belongs to an impossible blob");
+  if (blob.state == RowState::kReopened && !blob.size_proven)
+    row.Refuse("belongs to a blob that cannot have been complete");
   if (blob.state == RowState::kInRow && blob.size > bao::kGroupSize)
     row.Refuse("belongs to a blob too large here");
   BLOBD_RETURN_IF_ERROR(row.Finish("blobs"));
@@ -88,15 +97,18 @@ StatusOr<StoreDb> StoreDb::Open(const std::string& path, const std::string& vfs,
 
 Status StoreDb::PrepareAll() {
   constexpr std::string_view kColumns =
-      "SELECT hash, state, size, size_proven, groups, last_use_unix_ms FROM blobs ";
+      "SELECT hash, state, size, size_proven, groups, last_use_unix_ms, is_private "
+      "FROM blobs ";
   const std::string queries[kQueries] = {
       fmt::format("{} WHERE hash=?1", kColumns),
-      "INSERT OR REPLACE INTO blobs VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+      "INSERT OR REPLACE INTO blobs VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
       "DELETE FROM blobs WHERE hash=?1",
       "UPDATE blobs SET last_use_unix_ms=?2 WHERE hash=?1",
+      "UPDATE blobs SET is_private=?2 WHERE hash=?1",
       fmt::format("{} WHERE hash>?1 ORDER BY hash", kColumns),
-      fmt::format("{} WHERE state=1", kColumns),
+      fmt::format("{} WHERE state IN (1, 4)", kColumns),
       "INSERT OR REPLACE INTO small_blobs VALUES(?1, ?2)",
+      "DELETE FROM small_blobs WHERE hash=?1",
       "SELECT content FROM small_blobs WHERE hash=?1",
   };
   for (const std::string& sql : queries) {
@@ -138,7 +150,7 @@ Status StoreDb::Put(const BlobRow& row) {
   return statements_[kPut]
       .Bind(row.hash.view(), int64_t{static_cast<uint8_t>(row.state)},
             static_cast<int64_t>(row.size), int64_t{row.size_proven}, ByteView(groups),
-            row.last_use.unix_ms)
+            row.last_use.unix_ms, int64_t{row.is_private})
       .Run();
 }
 
@@ -146,6 +158,11 @@ Status StoreDb::Remove(const Hash& hash) { return statements_[kRemove].Bind(hash
 
 Status StoreDb::SetLastUse(const Hash& hash, WallTime last_use) {
   return statements_[kSetLastUse].Bind(hash.view(), last_use.unix_ms).Run();
+}
+
+StatusOr<bool> StoreDb::SetPrivate(const Hash& hash, bool is_private) {
+  BLOBD_RETURN_IF_ERROR(statements_[kSetPrivate].Bind(hash.view(), int64_t{is_private}).Run());
+  return database_.changed_rows() > 0;
 }
 
 StatusOr<std::vector<BlobRow>> StoreDb::List(const std::optional<Hash>& after, size_t limit) {
@@ -164,7 +181,7 @@ StatusOr<CompleteTotals> StoreDb::CountComplete() {
       // In two halves, of which the sums cannot overflow: damaged rows may say any size.
       database_.Prepare("SELECT count(*), coalesce(sum(size >> 32), 0), "
                         "coalesce(sum(size & 4294967295), 0) FROM blobs "
-                        "WHERE state>1 AND size BETWEEN 0 AND 4611686018427387904"));
+                        "WHERE state IN (2, 3) AND size BETWEEN 0 AND 4611686018427387904"));
   BLOBD_ASSIGN_OR_RETURN(const bool has_row, count.Step());
   if (!has_row) return DataLoss("store.db cannot count its blobs");
   sqlite::RowReader row(count);
@@ -178,6 +195,10 @@ StatusOr<CompleteTotals> StoreDb::CountComplete() {
 
 Status StoreDb::PutContent(const Hash& hash, ByteView content) {
   return statements_[kPutContent].Bind(hash.view(), content).Run();
+}
+
+Status StoreDb::RemoveContent(const Hash& hash) {
+  return statements_[kRemoveContent].Bind(hash.view()).Run();
 }
 
 StatusOr<std::optional<Bytes>> StoreDb::Content(const Hash& hash) {

@@ -27,6 +27,9 @@ enum class RowState : uint8_t {
   kPartial = 1,
   kInFiles = 2,  // complete
   kInRow = 3,    // complete; its bytes are in the table small_blobs
+  // Partial once more: it was complete, or about to be, and groups were withdrawn. Its files are in
+  // blobs/, or in partial/ if they had not been moved yet.
+  kReopened = 4,
 };
 
 struct BlobRow {
@@ -36,8 +39,9 @@ struct BlobRow {
   bool size_proven = false;
   RangeSet groups;  // of a partial blob: what is verified and synced. Empty for a complete one.
   WallTime last_use;
+  bool is_private = false;
 
-  bool complete() const { return state != RowState::kPartial; }
+  bool complete() const { return state == RowState::kInFiles || state == RowState::kInRow; }
 };
 
 struct CompleteTotals {
@@ -61,6 +65,7 @@ class StoreDb {
   Status Put(const BlobRow& row);  // inserts or replaces
   Status Remove(const Hash& hash);
   Status SetLastUse(const Hash& hash, WallTime last_use);
+  StatusOr<bool> SetPrivate(const Hash& hash, bool is_private);  // false: there is no such row
   // Rows with a hash greater than `after`, in order. Both lists pass over damaged rows.
   StatusOr<std::vector<BlobRow>> List(const std::optional<Hash>& after, size_t limit);
   StatusOr<std::vector<BlobRow>> ListPartial();
@@ -68,6 +73,7 @@ class StoreDb {
   StatusOr<CompleteTotals> CountComplete();
 
   Status PutContent(const Hash& hash, ByteView content);
+  Status RemoveContent(const Hash& hash);
   // The bytes of a blob whose state is kInRow, as they are in the table: nobody checked them.
   StatusOr<std::optional<Bytes>> Content(const Hash& hash);
 
@@ -77,9 +83,11 @@ class StoreDb {
     kPut,
     kRemove,
     kSetLastUse,
+    kSetPrivate,
     kList,
     kListPartial,
     kPutContent,
+    kRemoveContent,
     kContent,
     kQueries
   };

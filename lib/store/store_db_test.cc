@@ -51,6 +51,76 @@ TEST_F(StoreDbTest, RowsComeBack) {
   EXPECT_FALSE(db_.Find(row.hash)->has_value());
 }
 
+TEST_F(StoreDbTest, AReopenedBlobIsPartial) {
+  ASSERT_TRUE(db_.Put(Row(1, RowState::kInFiles)).ok());
+  BlobRow row = Row(1, RowState::kReopened);
+  row.groups.Insert({0, 3});
+  ASSERT_TRUE(db_.Put(row).ok());
+  const auto found = db_.Find(row.hash);
+  ASSERT_TRUE(found.ok() && found->has_value()) << found.status();
+  EXPECT_FALSE((*found)->complete());
+  EXPECT_EQ((*found)->groups, row.groups);
+  EXPECT_EQ(db_.ListPartial()->size(), 1u);
+  EXPECT_EQ(db_.CountComplete()->blobs, 0u);
+}
+
+TEST_F(StoreDbTest, PrivacyIsSetAlone) {
+  BlobRow row = Row(1);
+  row.groups.Insert({2, 5});
+  ASSERT_TRUE(db_.Put(row).ok());
+  EXPECT_FALSE((*db_.Find(row.hash))->is_private);
+  EXPECT_TRUE(*db_.SetPrivate(row.hash, true));
+  EXPECT_TRUE((*db_.Find(row.hash))->is_private);
+  EXPECT_EQ((*db_.Find(row.hash))->groups, row.groups);
+  EXPECT_TRUE(*db_.SetPrivate(row.hash, false));
+  EXPECT_FALSE((*db_.Find(row.hash))->is_private);
+  EXPECT_FALSE(*db_.SetPrivate(Row(2).hash, true));
+  EXPECT_FALSE(db_.Find(Row(2).hash)->has_value());
+}
+
+// What the first version made, with a complete and a partial blob.
+TEST_F(StoreDbTest, MigratesFromVersionOne) {
+  const std::string old_path = directory_.path() + "/old.db";
+  sqlite3* old = nullptr;
+  ASSERT_EQ(sqlite3_open(old_path.c_str(), &old), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(old, R"sql(
+      PRAGMA journal_mode=WAL;
+      PRAGMA application_id=1651273555;
+      CREATE TABLE blobs(
+        hash BLOB PRIMARY KEY CHECK(length(hash) = 32),
+        state INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        size_proven INTEGER NOT NULL,
+        groups BLOB NOT NULL,
+        last_use_unix_ms INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX blobs_partial ON blobs(hash) WHERE state = 1;
+      CREATE TABLE small_blobs(
+        hash BLOB PRIMARY KEY CHECK(length(hash) = 32),
+        content BLOB NOT NULL
+      ) STRICT;
+      PRAGMA user_version=1;
+      INSERT INTO blobs VALUES(CAST(x'01' || zeroblob(31) AS BLOB), 2, 100000, 1, x'', 5);
+      INSERT INTO blobs VALUES(CAST(x'02' || zeroblob(31) AS BLOB), 1, 100000, 0, x'0203', 6);
+      )sql",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK)
+      << sqlite3_errmsg(old);
+  sqlite3_close(old);
+  for (int opening = 0; opening < 2; ++opening) {
+    auto db = StoreDb::Open(old_path, "", true);
+    ASSERT_TRUE(db.ok()) << db.status();
+    const auto rows = db->List(std::nullopt, 10);
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    ASSERT_EQ(rows->size(), 2u);
+    EXPECT_TRUE(rows->front().complete());
+    EXPECT_FALSE(rows->front().is_private);
+    EXPECT_EQ(rows->back().groups, RangeSet(Range{2, 5}));
+    EXPECT_FALSE(rows->back().is_private);
+    EXPECT_EQ(db->ListPartial()->size(), 1u);
+  }
+}
+
 TEST_F(StoreDbTest, AFailureUndoesAllOfADurableTransaction) {
   const Status status = db_.Durably([&]() -> Status {
     BLOBD_RETURN_IF_ERROR(db_.Put(Row(1)));
@@ -65,7 +135,9 @@ TEST_F(StoreDbTest, AFailureUndoesAllOfADurableTransaction) {
 TEST_F(StoreDbTest, DamagedRowsAreDataLoss) {
   const std::vector<std::string> cases = {
       "UPDATE blobs SET state=0",
-      "UPDATE blobs SET state=4",
+      "UPDATE blobs SET state=4",  // without a proven size
+      "UPDATE blobs SET state=5",
+      "UPDATE blobs SET is_private=2",
       "UPDATE blobs SET size=-1",
       "UPDATE blobs SET size=9223372036854775807",
       "UPDATE blobs SET size_proven=2",
@@ -124,6 +196,8 @@ TEST_F(StoreDbTest, ContentTooLongIsDataLoss) {
   Damage("UPDATE small_blobs SET content=zeroblob(16385)");
   EXPECT_EQ(db_.Content(hash).status().code(), StatusCode::kDataLoss);
   EXPECT_FALSE(db_.Content(Row(2).hash)->has_value());
+  ASSERT_TRUE(db_.RemoveContent(hash).ok());
+  EXPECT_FALSE(db_.Content(hash)->has_value());
 }
 
 }  // namespace

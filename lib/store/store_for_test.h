@@ -25,12 +25,17 @@ namespace blobd::store {
 
 // A blob with its tree.
 struct TestBlob {
-  TestBlob(size_t size, uint64_t seed) : content(size) {
-    Rng rng(seed);
-    for (uint8_t& byte : content) byte = static_cast<uint8_t>(rng.Next());
+  TestBlob(size_t size, uint64_t seed) : TestBlob(RandomBytes(size, seed)) {}
+  explicit TestBlob(Bytes bytes) : content(std::move(bytes)) {
     bao::OutboardBuilder builder;
     builder.Append(content);
     hash = builder.Finish(&outboard).root;
+  }
+  static Bytes RandomBytes(size_t size, uint64_t seed) {
+    Bytes bytes(size);
+    Rng rng(seed);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(rng.Next());
+    return bytes;
   }
   uint64_t size() const { return content.size(); }
   uint64_t group_count() const { return bao::GroupCount(content.size()); }
@@ -102,8 +107,7 @@ class Inbox final : public Executor {
     while (!outcome) RunOne();
     return std::move(*outcome);
   }
-
- private:
+  // Waits for a task.
   void RunOne() {
     std::unique_lock lock(mutex_);
     while (tasks_.empty()) arrived_.wait(lock);
@@ -112,6 +116,12 @@ class Inbox final : public Executor {
     lock.unlock();
     task();
   }
+  size_t waiting() {
+    const std::lock_guard lock(mutex_);
+    return tasks_.size();
+  }
+
+ private:
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Task> tasks_;
@@ -121,7 +131,7 @@ class Inbox final : public Executor {
 // fault is set.
 class FaultyFileSystem final : public FileSystem {
  public:
-  enum class Kind { kNone, kWrite, kSync, kAny };
+  enum class Kind { kNone, kRead, kWrite, kSync, kAny };  // kAny: of those that change something
 
   // From now on the calls numbered `first` up to `last`, counted from 1, fail with the errno
   // `error`.
@@ -134,6 +144,11 @@ class FaultyFileSystem final : public FileSystem {
     kind_ = kind;
   }
   void Heal() { kind_ = Kind::kNone; }
+  // Called before everything that changes or syncs something, on the thread that does it.
+  void BeforeEachChange(std::function<void(Kind)> hook) {
+    const std::lock_guard lock(hook_mutex_);
+    hook_ = hook ? std::make_shared<std::function<void(Kind)>>(std::move(hook)) : nullptr;
+  }
   int calls() const { return calls_; }
 
   StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
@@ -146,7 +161,10 @@ class FaultyFileSystem final : public FileSystem {
     BLOBD_RETURN_IF_ERROR(Count(Kind::kAny));
     return real_.Rename(from, to);
   }
-  Status Unlink(const std::string& path) override { return real_.Unlink(path); }
+  Status Unlink(const std::string& path) override {
+    RunHook(Kind::kAny);
+    return real_.Unlink(path);
+  }
   StatusOr<bool> MakeDirectory(const std::string& path) override {
     BLOBD_RETURN_IF_ERROR(Count(Kind::kAny));
     return real_.MakeDirectory(path);
@@ -165,6 +183,7 @@ class FaultyFileSystem final : public FileSystem {
     FaultyFile(FaultyFileSystem& faults, std::unique_ptr<File> real)
         : faults_(faults), real_(std::move(real)) {}
     StatusOr<size_t> ReadAt(uint64_t offset, MutableBytes out) override {
+      BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kRead));
       return real_->ReadAt(offset, out);
     }
     Status WriteAt(uint64_t offset, std::span<const ByteView> parts) override {
@@ -194,15 +213,27 @@ class FaultyFileSystem final : public FileSystem {
     std::unique_ptr<File> real_;
   };
 
+  void RunHook(Kind kind) {
+    std::shared_ptr<std::function<void(Kind)>> hook;
+    {
+      const std::lock_guard lock(hook_mutex_);
+      hook = hook_;
+    }
+    if (hook != nullptr) (*hook)(kind);
+  }
   Status Count(Kind kind) {
+    if (kind != Kind::kRead) RunHook(kind);
     const Kind wanted = kind_;
-    if (wanted == Kind::kNone || (wanted != Kind::kAny && wanted != kind)) return OkStatus();
+    const bool is_meant = wanted == kind || (wanted == Kind::kAny && kind != Kind::kRead);
+    if (wanted == Kind::kNone || !is_meant) return OkStatus();
     const int call = ++calls_;
     if (call < first_ || call > last_) return OkStatus();
     return ErrnoStatus(error_, "injected");
   }
 
   RealFileSystem real_;
+  std::mutex hook_mutex_;
+  std::shared_ptr<std::function<void(Kind)>> hook_;
   std::atomic<Kind> kind_ = Kind::kNone;
   std::atomic<int> calls_ = 0;
   std::atomic<int> first_ = 0;

@@ -1,0 +1,173 @@
+// Index: what the last life left: tidying up at opening, and loading the blobs that are not
+// complete.
+#include <algorithm>
+#include <utility>
+
+#include "bao/tree.h"
+#include "store/index.h"
+
+namespace blobd::store {
+
+// Removes what interrupted imports left, and makes files and rows of partial blobs fit each other.
+Status Index::TidyPartial() {
+  BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                         file_system_.List(layout_.partial()));
+  for (const std::string& name : names) {
+    if (IsImportName(name)) {
+      // What cannot be removed (somebody's directory) does no harm.
+      (void)file_system_.Unlink(layout_.partial() + "/" + name);
+    } else if (const std::optional<Hash> hash = HashOfPartialName(name)) {
+      BLOBD_RETURN_IF_ERROR(TidyPartialFile(*hash));
+    }
+  }
+  return OkStatus();
+}
+
+Status Index::TidyPartialFile(const Hash& hash) {
+  const StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
+  if (!row.ok()) return OkStatus();  // whoever asks for the blob gets the error
+  const FilePair paths = layout_.Partial(hash);
+  if (row->has_value()) {
+    if ((*row)->complete()) (void)RemoveFiles(file_system_, paths);
+    return OkStatus();
+  }
+  // The process ended before the row was written. The length of the file is the best guess at the
+  // blob's size; an outboard without data says nothing.
+  auto file = file_system_.Open(paths.data, OpenMode::kRead);
+  if (file.status().code() == StatusCode::kNotFound) (void)RemoveFiles(file_system_, paths);
+  // Neither a link nor a directory is ours; whoever writes the blob gets the error.
+  if (!file.ok()) return OkStatus();
+  BLOBD_ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
+  BlobRow guess;
+  guess.hash = hash;
+  guess.size = std::min(size, kMaxStoredSize);
+  guess.last_use = options_.clock->WallNow();
+  return db_.Put(guess);
+}
+
+void Index::Look(const Hash& hash, Answer<StatusOr<Found>> then) {
+  if (Live live = FindLive(hash); live != nullptr) {
+    if (live->phase != LiveBlob::Phase::kLoading) return then(Found{std::nullopt, std::move(live)});
+    live->load_waiters.push_back(std::move(then));
+    return;
+  }
+  StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
+  if (!row.ok()) return then(row.status());
+  if (!row->has_value()) return then(Found());
+  if ((*row)->complete()) return then(Found{std::move(*row), nullptr});
+  Load(std::move(**row), std::move(then));
+}
+
+void Index::Load(BlobRow row, Answer<StatusOr<Found>> then) {
+  const Live live = AddLive(row.hash, row.is_private);
+  live->phase = LiveBlob::Phase::kLoading;
+  live->row = std::move(row);
+  live->in_db = true;
+  live->load_waiters.push_back(std::move(then));
+  RunJob(
+      live.get(),
+      [&file_system = file_system_, layout = layout_, claimed = live->row] {
+        return LoadFiles(file_system, layout, claimed);
+      },
+      [this, live](StatusOr<Loaded> loaded) { OnLoaded(live, std::move(loaded)); });
+}
+
+StatusOr<Index::Loaded> Index::LoadFiles(FileSystem& file_system, const Layout& layout,
+                                         const BlobRow& row) {
+  const bool has_all = row.size_proven && row.groups.ContainsAll({0, bao::GroupCount(row.size)});
+  Loaded loaded;
+  loaded.is_moving = has_all || row.state == RowState::kReopened;
+  StatusOr<SharedFiles> files = OpenLiveFiles(file_system, layout, row.hash, loaded.is_moving);
+  if (files.status().code() == StatusCode::kNotFound) return loaded;
+  BLOBD_RETURN_IF_ERROR(files.status());
+  loaded.files = *std::move(files);
+  loaded.known = row.groups;
+  BLOBD_ASSIGN_OR_RETURN(const uint64_t file_size, loaded.files->data->Size());
+  loaded.has_data = file_size > 0;
+  if (!row.groups.empty()) {
+    uint64_t needed = row.groups.ranges().back().end * kGroupSize;
+    if (row.size_proven) needed = std::min(needed, row.size);
+    // Somebody cut the file: nothing the row claims is believed without looking.
+    if (file_size < needed) loaded.known = RangeSet();
+  }
+  if (row.size == 0) return loaded;
+  BLOBD_ASSIGN_OR_RETURN(loaded.found, RecoverGroups(row.hash, row.size, loaded.known,
+                                                     *loaded.files->data, *loaded.files->outboard));
+  return loaded;
+}
+
+void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
+  std::vector<Answer<StatusOr<Found>>> waiters = std::exchange(live->load_waiters, {});
+  live->phase = LiveBlob::Phase::kOpen;
+  if (!loaded.ok()) {
+    live->phase = LiveBlob::Phase::kGone;
+    live_.erase(live->hash);
+    for (auto& then : waiters) then(loaded.status());
+    return;
+  }
+  live->files = loaded->files;
+  live->groups = loaded->known;
+  live->groups.InsertAll(loaded->found.groups);
+  const bool changed = live->row.groups != loaded->known || loaded->found.has_last;
+  live->row.groups = loaded->known;
+  live->row.size_proven = live->row.size_proven || loaded->found.has_last;
+  live->may_be_moved = loaded->is_moving;
+  live->unrecovered = live->groups.empty() && loaded->has_data && !live->row.size_proven;
+  if (live->groups.empty() && !live->unrecovered) {
+    Discard(*live);
+    for (auto& then : waiters) then(Found{std::nullopt, nullptr, live->row.is_private});
+    return;
+  }
+  if (changed) PutRow(*live);
+  MarkDirty(live, loaded->found.groups);
+  Tell(*live);
+  auto answer = [live, waiters = std::move(waiters), this](const Status&) mutable {
+    for (auto& then : waiters) Look(live->hash, std::move(then));
+  };
+  if (HasAllGroups(*live)) {
+    StartFinish(live);
+    live->finish_waiters.push_back(std::move(answer));
+  } else {
+    StartSync(live);
+    answer(OkStatus());
+    MaybeIdle(live);
+  }
+}
+
+// Looks again, under another size, for groups that the last life wrote. Those that are found fit
+// the hash, so the claim need not be true.
+void Index::Recover(const Live& live, uint64_t size) {
+  const uint64_t generation = live->generation;
+  auto look = [&file_system = file_system_, files = live->files, hash = live->hash,
+               partial = layout_.Partial(live->hash), size]() mutable -> StatusOr<Loaded> {
+    if (files == nullptr) {
+      BLOBD_ASSIGN_OR_RETURN(files, OpenFiles(file_system, partial, OpenMode::kReadWrite));
+    }
+    Loaded loaded;
+    BLOBD_ASSIGN_OR_RETURN(loaded.found,
+                           RecoverGroups(hash, size, RangeSet(), *files->data, *files->outboard));
+    loaded.files = std::move(files);
+    return loaded;
+  };
+  RunJob(live.get(), std::move(look), [this, live, size, generation](StatusOr<Loaded> loaded) {
+    if (live->phase != LiveBlob::Phase::kOpen || HasAllGroups(*live)) return;
+    if (!loaded.ok() || live->generation != generation) return MaybeIdle(live);
+    RangeSet fresh = std::move(loaded->found.groups);
+    fresh.RemoveAll(live->groups);
+    if (fresh.empty()) return MaybeIdle(live);
+    live->unrecovered = false;
+    if (live->files == nullptr) live->files = std::move(loaded->files);
+    if (loaded->found.has_last) {
+      live->row.size = size;
+      live->row.size_proven = true;
+      PutRow(*live);
+    }
+    live->groups.InsertAll(fresh);
+    MarkDirty(live, fresh);
+    Tell(*live);
+    if (HasAllGroups(*live)) return StartFinish(live);
+    SyncWhatIsDue();
+  });
+}
+
+}  // namespace blobd::store
