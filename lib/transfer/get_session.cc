@@ -1,9 +1,11 @@
+// Looking, lanes and writing; how it ends is in get_session_end.cc.
 #include "transfer/get_session.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "transfer/get_end.h"
 
 namespace blobd::transfer {
 namespace {
@@ -11,41 +13,34 @@ namespace {
 using schedule::Outcome;
 using store::kGroupSize;
 
-constexpr size_t kSizeHeaderBytes = 8;
-constexpr size_t kSmallPiece = 64 * 1024;
 // Blobs given to the store and not answered for: more wait undecoded, which holds back credit.
 constexpr size_t kMostStoring = 256;
-constexpr Duration kReportInterval = milliseconds(100);
-
-// Reset codes of the blobs protocol (protocol/blobs.md, section 7).
-constexpr uint64_t kResetPermission = 1;
-constexpr uint64_t kResetLimit = 2;
-constexpr uint64_t kResetInternal = 3;
+// Writers open at once for blobs that only need to be finished.
+constexpr size_t kMostFinishing = 64;
 
 }  // namespace
 
-GetSession::GetSession(Deps deps, TransferId id, const Kind& kind)
-    : deps_(std::move(deps)), id_(id), kind_(kind) {}
+GetSession::GetSession(Deps deps, TransferId id, const Kind& kind, const GetOptions& options)
+    : deps_(std::move(deps)), id_(id), kind_(kind), options_(options), lane_limit_(options.lanes) {
+  BLOBD_CHECK(options.lanes > 0);
+}
 
 GetSession::~GetSession() = default;
 
 void GetSession::Start() { Look(); }
 
-void GetSession::Stop() {
-  if (phase_ == Phase::kEnded || std::exchange(stopped_, true)) return;
-  Settle({Outcome::kStopped, "stopped", {}});
-}
-
-// ---- Looking: what is missing, and the request for it ----
+// ---- Looking: what is missing ----
 
 void GetSession::Look() {
   phase_ = Phase::kLooking;
   ++storing_;
-  TakeInventory(deps_.store, deps_.strand, kind_,
-                [self = shared_from_this()](StatusOr<Inventory> inventory) {
-                  --self->storing_;
-                  self->OnInventory(std::move(inventory));
-                });
+  TakeInventory(
+      deps_.store, deps_.strand, kind_,
+      [self = shared_from_this()](StatusOr<Inventory> inventory) {
+        --self->storing_;
+        self->OnInventory(std::move(inventory));
+      },
+      options_.limits);
 }
 
 void GetSession::OnInventory(StatusOr<Inventory> inventory) {
@@ -64,221 +59,256 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
   held_before_ = held;
   progress_.total_blobs = inventory->total_blobs();
   progress_.complete_blobs = inventory->complete_blobs();
-  sizes_known_ = sizes_unknown_ = sizes_unproven_ = 0;
-  const auto count = [&](const store::BlobInfo& blob) {
-    sizes_known_ += blob.size;
-    if (!blob.size_proven) ++sizes_unproven_;
-    if (!blob.size_proven && blob.size == 0) ++sizes_unknown_;
-  };
-  count(inventory->root);
-  for (const Inventory::Child& child : inventory->children) count(child.blob);
-  if (kind_.format == BlobFormat::kHashSeq && !inventory->children_known)
-    ++sizes_unknown_, ++sizes_unproven_;
+  const bool complete = inventory->complete();
+  to_finish_ = BlobsToFinish(*inventory);
+  work_.emplace(*std::move(inventory), options_);
+  if (by_hash_) work_->AskByHash();
+  if (!to_finish_.empty()) {
+    phase_ = Phase::kSettling;
+    return FinishHeld();
+  }
+  if (complete) return Settle({Outcome::kDone, "", {}});
+  phase_ = Phase::kReceiving;
+  progress_.state = GetState::kRequesting;
+  OpenLanes();
+  BLOBD_CHECK(!lanes_.empty());
+  ReportProgress(true);
+}
 
-  // Every group is there, only the end was missed: finish such blobs first, then look again.
-  const std::vector<Hash> unfinished = BlobsToFinish(*inventory);
-  for (const Hash& hash : unfinished) {
+// Every group is there, only the end was missed: such blobs are finished first, then it looks
+// again.
+void GetSession::FinishHeld() {
+  while (!end_ && !to_finish_.empty() && storing_ < kMostFinishing) {
+    const Hash hash = to_finish_.back();
+    to_finish_.pop_back();
     ++storing_;
     deps_.store.OpenWriter(
         hash, *deps_.strand,
         [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobWriter>> writer) {
           --self->storing_;
           const bool was_there = writer.status().code() == StatusCode::kAlreadyExists;
-          if (!writer.ok() && !was_there) {
+          if (!writer.ok() && !was_there)
             return self->Settle({Outcome::kLocalFault, Message(writer.status()), {}});
-          }
-          if (writer.ok()) self->FinishBlob(*writer);
+          if (writer.ok() && !self->end_) self->FinishBlob(*writer);
           self->SettleOrEnd();
         });
   }
-  if (!unfinished.empty()) {
-    phase_ = Phase::kSettling;
-    return;
-  }
-  auto plan = NextGetPlan(*inventory);
-  if (!plan) {
-    BLOBD_CHECK(inventory->complete());
-    return Settle({Outcome::kDone, "", {}});
-  }
-  Ask(*std::move(plan));
 }
 
-void GetSession::Ask(GetPlan plan) {
-  plan_ = std::move(plan);
-  target_ = 0;
-  input_.clear();
-  input_used_ = 0;
-  stream_end_.reset();
-  stream_open_ = true;
-  phase_ = Phase::kReceiving;
-  progress_.state = GetState::kRequesting;
-  deps_.port->Open(++stream_, std::move(plan_.request));
-  ReportProgress(true);
-  BeginTarget();
+// ---- Lanes ----
+
+size_t GetSession::LanesAllowed() const {
+  if (given_up_ || !unanswered_.empty()) return 0;
+  // Whether it answers such questions at all is found out with one.
+  if (by_hash_ && !answered_) return 1;
+  return lane_limit_;
 }
 
-void GetSession::BeginTarget() {
-  const GetTarget& target = plan_.targets[target_];
-  decoder_.emplace(target.hash, target.wanted, kMaxBlobSize);
-  header_bytes_ = 0;
-  small_ = false;
-  small_content_.clear();
-  writer_.reset();
-}
-
-// ---- Receiving ----
-
-void GetSession::OnBytes(uint64_t stream, Bytes bytes) {
-  progress_.received_bytes += bytes.size();
-  if (stream != stream_ || phase_ != Phase::kReceiving) {
-    deps_.port->Consumed(stream, bytes.size());
-    return;
+void GetSession::OpenLanes() {
+  while (lanes_.size() < LanesAllowed()) {
+    auto part = work_->Next();
+    if (!part) return;
+    OpenLane(*std::move(part));
   }
-  progress_.state = GetState::kReceiving;
-  // Small pieces that wait behind another are joined, so that a trickle costs no more than its
-  // bytes.
-  if (input_.size() > 1 && input_.back().size() < kSmallPiece) {
-    input_.back().insert(input_.back().end(), bytes.begin(), bytes.end());
-  } else {
-    input_.push_back(std::move(bytes));
-  }
-  Decode();
 }
 
-void GetSession::OnStreamEnd(uint64_t stream, StreamEnd end) {
-  if (stream != stream_ || !stream_open_) return;
-  stream_open_ = false;
+void GetSession::OpenLane(GetPart part) {
+  const uint64_t stream = ++last_stream_;
+  Bytes request = work_->RequestFor(part);
+  // A stream that takes the place of another will be allowed as soon as the provider has noticed
+  // that end; only beyond that it is a question whether it allows more.
+  const bool patient = lanes_.size() < lanes_answering_;
+  lanes_.try_emplace(stream, stream, std::move(part), options_.limits.max_blob_size, patient);
+  deps_.port->Open(stream, std::move(request), patient);
+}
+
+// What it has not decoded is not wanted.
+void GetSession::CloseLane(const GetLane& lane) {
+  const auto it = lanes_.find(lane.stream());
+  const uint64_t stream = it->first;
+  const uint64_t bytes = it->second.Discard();
+  lanes_.erase(it);
+  if (bytes > 0) deps_.port->Consumed(stream, bytes);
+  deps_.port->Stop(stream);
+}
+
+// A lane has ended: another takes what is next, or all has come that will.
+void GetSession::GoOn() {
   if (phase_ != Phase::kReceiving) return;
-  stream_end_ = std::move(end);
-  // A reset may overtake data that is still here: what has verified is kept, so decode first.
-  Decode();
-}
-
-void GetSession::Decode() {
-  while (phase_ == Phase::kReceiving && !opening_ && storing_ < kMostStoring && !input_.empty()) {
-    const ByteView bytes = ByteView(input_.front()).subspan(input_used_);
-    size_t used = 0;
-    if (!DecodeSome(bytes, &used)) return;
-    input_used_ += used;
-    if (input_used_ == input_.front().size()) {
-      deps_.port->Consumed(stream_, input_.front().size());
-      input_.pop_front();
-      input_used_ = 0;
-    }
-    if (phase_ == Phase::kReceiving && !opening_ && decoder_->done()) FinishTarget();
-  }
-  // A blob whose answer is a bare header (the empty one) is done without further bytes.
-  if (phase_ != Phase::kReceiving || opening_) return;
-  ReportProgress(false);
-  if (stream_end_ && input_.empty()) StreamEndedEarly(*stream_end_);
-}
-
-// Feeds one piece; false when that ended the transfer.
-bool GetSession::DecodeSome(ByteView bytes, size_t* used) {
-  // The header goes in alone: the size decides where the content goes.
-  feeding_ = header_bytes_ < kSizeHeaderBytes
-                 ? bytes.first(std::min(bytes.size(), kSizeHeaderBytes - header_bytes_))
-                 : bytes;
-  const bool in_header = header_bytes_ < kSizeHeaderBytes;
-  *used = decoder_->Feed(feeding_, *this);
-  if (in_header) header_bytes_ += *used;
-  FlushWrites();
-  if (writer_ != nullptr) {
-    // Before the last group can be read its size must be known.
-    if (decoder_->size_proven()) writer_->ProveSize(*decoder_->claimed_size());
-    writer_->Publish();
-  }
-  if (!write_status_.ok()) {
-    Settle({Outcome::kLocalFault, Message(write_status_), {}});
-    return false;
-  }
-  if (decoder_->error() != bao::DecodeError::kNone) {
-    FailDecoding();
-    return false;
-  }
-  return true;
-}
-
-void GetSession::OnSize(uint64_t claimed) {
-  const GetTarget& target = plan_.targets[target_];
-  if (target.known_size == 0) {
-    if (target.claimed_size == 0 && sizes_unknown_ > 0) --sizes_unknown_;
-    sizes_known_ += claimed - target.claimed_size;
-  }
-  small_ = target.whole && claimed <= kGroupSize;
-  if (!small_) OpenWriter();
-}
-
-void GetSession::OpenWriter() {
-  opening_ = true;
-  ++storing_;
-  deps_.store.OpenWriter(
-      plan_.targets[target_].hash, *deps_.strand,
-      [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobWriter>> writer) {
-        --self->storing_;
-        self->opening_ = false;
-        if (self->end_) return self->SettleOrEnd();
-        // Complete already: somebody else was faster. What still comes is checked and let go.
-        const bool was_there = writer.status().code() == StatusCode::kAlreadyExists;
-        if (!writer.ok() && !was_there) {
-          return self->Settle({Outcome::kLocalFault, Message(writer.status()), {}});
-        }
-        if (writer.ok()) {
-          self->writer_ = *std::move(writer);
-          self->writer_->ClaimSize(*self->decoder_->claimed_size());
-        }
-        if (self->decoder_->done()) self->FinishTarget();
-        self->Decode();
-      });
-}
-
-void GetSession::OnLeaf(const bao::Leaf& leaf) {
-  progress_.verified_bytes += leaf.data.size();
-  if (small_) {
-    small_content_.insert(small_content_.end(), leaf.data.begin(), leaf.data.end());
-    return;
-  }
-  if (writer_ == nullptr) return;
-  for (const bao::PathPair& pair : leaf.pairs) pairs_.push_back({pair.index, pair.hashes});
-  if (!leaf.whole_group) return;  // the proof of a size; its group comes with its own request
-  groups_.push_back({leaf.offset / kGroupSize, leaf.data});
-  // Data outside of what is being fed lies in the decoder's buffer and does not outlive this call.
-  const bool lasting = leaf.data.data() >= feeding_.data() &&
-                       leaf.data.data() + leaf.data.size() <= feeding_.data() + feeding_.size();
-  if (!lasting) FlushWrites();
-}
-
-void GetSession::FlushWrites() {
-  if (groups_.empty() && pairs_.empty()) return;
-  if (write_status_.ok()) write_status_ = writer_->Write(groups_, pairs_);
-  groups_.clear();
-  pairs_.clear();
-}
-
-void GetSession::FinishTarget() {
-  const GetTarget& target = plan_.targets[target_];
-  if (decoder_->size_proven() && target.known_size == 0 && sizes_unproven_ > 0) --sizes_unproven_;
-  if (small_) {
-    ++storing_;
-    deps_.store.PutSmall(
-        target.hash, std::move(small_content_), *deps_.strand,
-        [self = shared_from_this()](const Status& status) { self->OnBlobStored(status); });
-    small_content_ = Bytes();
-  } else if (writer_ != nullptr) {
-    FinishBlob(writer_);
-  }
-  writer_.reset();
-  ++target_;
-  if (target_ < plan_.targets.size()) return BeginTarget();
-  // A complete answer: what may come behind it is not wanted, and FIN need not be waited for.
-  for (const Bytes& rest : input_) deps_.port->Consumed(stream_, rest.size());
-  input_.clear();
-  input_used_ = 0;
-  deps_.port->Stop(stream_);
+  if (lanes_.empty() && !unanswered_.empty()) AskByHash();
+  OpenLanes();
+  if (!lanes_.empty()) return;
+  if (not_here_) return Settle(*not_here_);
   phase_ = Phase::kSettling;
   progress_.state = GetState::kVerifying;
   ReportProgress(true);
   SettleOrEnd();
+}
+
+void GetSession::OnBytes(uint64_t stream, Bytes bytes) {
+  progress_.received_bytes += bytes.size();
+  const auto it = lanes_.find(stream);
+  if (it == lanes_.end()) return deps_.port->Consumed(stream, bytes.size());
+  progress_.state = GetState::kReceiving;
+  it->second.Add(std::move(bytes));
+  if (!answered_) OnFirstByte();
+  const auto answering = std::count_if(lanes_.begin(), lanes_.end(),
+                                       [](const auto& lane) { return lane.second.received(); });
+  lanes_answering_ = std::max(lanes_answering_, static_cast<size_t>(answering));
+  Drive(it->second);
+}
+
+void GetSession::OnStreamEnd(uint64_t stream, StreamEnd end) {
+  const auto it = lanes_.find(stream);
+  if (it == lanes_.end() || it->second.end()) return;
+  it->second.End(std::move(end));
+  Drive(it->second);
+}
+
+// Decodes what the lane has, as far as the store keeps pace. The lane may be closed by it.
+void GetSession::Drive(GetLane& lane) {
+  while (!lane.waiting()) {
+    if (storing_ >= kMostStoring) {
+      paused_ = true;
+      return;
+    }
+    const GetLane::Step step = lane.Advance();
+    SettleAccounts(lane);
+    if (!CheckProof(lane)) return;
+    switch (step) {
+      case GetLane::Step::kStarved:
+        if (lane.end()) OnLaneEnded(lane);
+        return;
+      case GetLane::Step::kDecoded:
+        ReportProgress(false);
+        break;
+      case GetLane::Step::kSized:
+        if (!Admit(lane)) return;
+        break;
+      case GetLane::Step::kAnswered:
+        if (!OnAnswered(lane)) return;
+        break;
+      case GetLane::Step::kFailed:
+        if (!lane.write_status().ok())
+          return Settle({Outcome::kLocalFault, Message(lane.write_status()), {}});
+        return Settle(
+            WrongAnswer(kind_, lane.target(), lane.error(), lane.claimed_size(), options_.limits));
+    }
+  }
+}
+
+void GetSession::DriveAll() {
+  std::vector<uint64_t> streams;
+  for (const auto& [stream, lane] : lanes_) streams.push_back(stream);
+  for (const uint64_t stream : streams) {
+    // Driving one lane may have closed others.
+    if (const auto it = lanes_.find(stream); it != lanes_.end()) Drive(it->second);
+  }
+}
+
+void GetSession::SettleAccounts(GetLane& lane) {
+  progress_.verified_bytes += lane.TakeVerified();
+  if (const uint64_t bytes = lane.TakeConsumed(); bytes > 0)
+    deps_.port->Consumed(lane.stream(), bytes);
+}
+
+// False if the size that is proven now ends the transfer.
+bool GetSession::CheckProof(GetLane& lane) {
+  if (!lane.TakeProof()) return true;
+  const GetTarget& target = lane.target();
+  work_->Proven(target);
+  if (target.blob_index != 0 || kind_.format != BlobFormat::kHashSeq) return true;
+  const Status status = CheckHashSeqSize(kind_.hash, lane.claimed_size(), options_.limits);
+  if (!status.ok()) Settle({Outcome::kImpossible, Message(status), {}});
+  return status.ok();
+}
+
+// Decides where a blob goes, now that its size is claimed. False if the claim ends the transfer.
+bool GetSession::Admit(GetLane& lane) {
+  const GetTarget& target = lane.target();
+  const uint64_t size = lane.claimed_size();
+  if (target.size && *target.size != size) {
+    Settle(WrongSize(kind_, target, size));
+    return false;
+  }
+  work_->Sized(target, size);
+  if (target.untouched && size <= kGroupSize) {
+    lane.Collect();
+    return true;
+  }
+  // One writer per blob is shared by all lanes.
+  bool opening = false;
+  for (const auto& [stream, other] : lanes_) {
+    if (&other == &lane || other.target().hash != target.hash) continue;
+    if (other.writer() != nullptr) {
+      lane.WriteTo(other.writer());
+      break;
+    }
+    opening = opening || other.waiting();
+  }
+  if (lane.waiting() && !opening) OpenWriter(target.hash);
+  OpenLanes();
+  return true;
+}
+
+// False if it was the lane's last target.
+bool GetSession::OnAnswered(GetLane& lane) {
+  const GetTarget& target = lane.target();
+  const bool all_has_come = work_->Answered(target);
+  fruitless_ = 0;
+  if (lane.collecting()) {
+    ++storing_;
+    deps_.store.PutSmall(
+        target.hash, lane.TakeSmall(), *deps_.strand,
+        [self = shared_from_this()](const Status& status) { self->OnBlobStored(status); });
+  } else if (lane.writer() != nullptr && all_has_come) {
+    FinishBlob(lane.writer());
+  }
+  if (lane.NextTarget()) return true;
+  // A complete answer: what may come behind it is not wanted, and FIN need not be waited for.
+  const uint64_t behind = lane.undecoded();
+  if (behind > 0 && note_.empty())
+    note_ = fmt::format("it sent {} bytes or more behind a complete answer", behind);
+  CloseLane(lane);
+  GoOn();
+  return false;
+}
+
+// ---- Writing ----
+
+void GetSession::OpenWriter(const Hash& hash) {
+  ++storing_;
+  deps_.store.OpenWriter(
+      hash, *deps_.strand,
+      [self = shared_from_this(), hash](StatusOr<std::shared_ptr<store::BlobWriter>> writer) {
+        self->OnWriter(hash, std::move(writer));
+      });
+}
+
+void GetSession::OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::BlobWriter>> writer) {
+  --storing_;
+  if (end_) return SettleOrEnd();
+  const bool was_there = writer.status().code() == StatusCode::kAlreadyExists;
+  if (!writer.ok() && !was_there)
+    return Settle({Outcome::kLocalFault, Message(writer.status()), {}});
+  bool claimed = false;
+  for (auto it = lanes_.begin(); it != lanes_.end();) {
+    GetLane& lane = (it++)->second;
+    if (!lane.waiting() || lane.target().hash != hash) continue;
+    if (writer.ok()) {
+      if (!std::exchange(claimed, true)) (*writer)->ClaimSize(lane.claimed_size());
+      lane.WriteTo(*writer);
+      continue;
+    }
+    // Complete already: somebody else was faster. What still comes of it in the middle of a run is
+    // checked and let go.
+    work_->Drop(lane.target());
+    lane.WriteTo(nullptr);
+    if (lane.Tail().targets.empty()) CloseLane(lane);
+  }
+  if (was_there) GoOn();
+  paused_ = false;
+  DriveAll();
 }
 
 void GetSession::FinishBlob(const std::shared_ptr<store::BlobWriter>& writer) {
@@ -293,108 +323,15 @@ void GetSession::OnBlobStored(const Status& status) {
   if (status.ok()) {
     ++progress_.complete_blobs;
     ReportProgress(false);
-    if (phase_ == Phase::kReceiving && storing_ == kMostStoring / 2) return Decode();
   } else if (status.code() != StatusCode::kFailedPrecondition && !end_) {
     // kFailedPrecondition: groups are missing still; the next look finds them.
     return Settle({Outcome::kLocalFault, Message(status), {}});
   }
+  if (paused_ && storing_ <= kMostStoring / 2) {
+    paused_ = false;
+    DriveAll();
+  }
   SettleOrEnd();
-}
-
-// ---- Ending ----
-
-std::string GetSession::TargetName() const {
-  const Hash& hash = plan_.targets[target_].hash;
-  if (hash == kind_.hash) return fmt::format("blob {}", hash.Short());
-  return fmt::format("child {} of {}", hash.Short(), kind_.hash.Short());
-}
-
-void GetSession::FailDecoding() {
-  const bao::DecodeError error = decoder_->error();
-  std::string reason;
-  switch (error) {
-    case bao::DecodeError::kNone:
-      BLOBD_CHECK(false);
-      break;
-    case bao::DecodeError::kWrongSize:
-      reason = fmt::format("declared an impossible size ({} bytes) for {}",
-                           decoder_->claimed_size().value_or(0), TargetName());
-      break;
-    case bao::DecodeError::kWrongPair:
-      reason = fmt::format("sent a hash pair that does not fit {} of claimed size {}", TargetName(),
-                           decoder_->claimed_size().value_or(0));
-      break;
-    case bao::DecodeError::kWrongLeaf:
-      reason = fmt::format("sent data that does not fit {}", TargetName());
-      break;
-  }
-  Settle({Outcome::kDropProvider, std::move(reason), {}});
-}
-
-void GetSession::StreamEndedEarly(const StreamEnd& end) {
-  const auto not_here = [&] {
-    const bool root_missing = plan_.targets[target_].hash == kind_.hash && !decoder_->started();
-    return GetEnd{Outcome::kNotHere,
-                  decoder_->started()
-                      ? fmt::format("not here: it holds only a part of {}", TargetName())
-                  : root_missing ? fmt::format("not here: it does not have {}", TargetName())
-                                 : fmt::format("not here: it lacks {}", TargetName()),
-                  {}};
-  };
-  switch (end.kind) {
-    case StreamEnd::Kind::kFinished:
-      return Settle(not_here());
-    case StreamEnd::Kind::kReset:
-      if (end.code == kResetInternal) return Settle(not_here());
-      if (end.code == kResetPermission)
-        return Settle({Outcome::kAbortRequest, "it refuses: no permission", {}});
-      if (end.code == kResetLimit) return Settle({Outcome::kBusy, "it is at its limit", {}});
-      return Settle(
-          {Outcome::kRetryLater, fmt::format("it reset the stream with code {}", end.code), {}});
-    case StreamEnd::Kind::kLost:
-    case StreamEnd::Kind::kRefused:
-    case StreamEnd::Kind::kStalled:
-      return Settle({Outcome::kRetryLater, end.reason, {}});
-    case StreamEnd::Kind::kStopped:
-      return Settle({Outcome::kStopped, end.reason, {}});
-  }
-}
-
-// Decides how it ends; the first decision stands.
-void GetSession::Settle(GetEnd end) {
-  if (!end_) end_ = std::move(end);
-  if (phase_ == Phase::kReceiving) {
-    for (const Bytes& rest : input_) deps_.port->Consumed(stream_, rest.size());
-    input_.clear();
-    input_used_ = 0;
-    deps_.port->Stop(stream_);
-    writer_.reset();
-  }
-  phase_ = Phase::kSettling;
-  SettleOrEnd();
-}
-
-void GetSession::SettleOrEnd() {
-  if (phase_ != Phase::kSettling || storing_ > 0) return;
-  if (!end_) return Look();  // all of the last request is stored; is there more?
-  phase_ = Phase::kEnded;
-  progress_.state = GetState::kVerifying;
-  UpdateTotals();
-  deps_.observer->OnEnded(id_, progress_, *end_);
-}
-
-void GetSession::ReportProgress(bool force) {
-  const Instant now = deps_.clock.Now();
-  if (!force && now - last_report_ < kReportInterval) return;
-  last_report_ = now;
-  UpdateTotals();
-  deps_.observer->OnProgress(id_, progress_);
-}
-
-void GetSession::UpdateTotals() {
-  progress_.claimed_bytes = sizes_unknown_ == 0 ? sizes_known_ : 0;
-  progress_.total_bytes.reset();
-  if (sizes_unproven_ == 0) progress_.total_bytes = sizes_known_;
 }
 
 }  // namespace blobd::transfer

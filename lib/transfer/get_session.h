@@ -1,74 +1,55 @@
 // GetSession: one transfer from a node, seen from the disk's side: it looks what is missing, asks
-// for it, decodes and verifies what comes, and gives it to the store. The network's side is a
-// GetStream (get_stream.h).
+// for it on several streams, has what comes verified and written, and decides how it ends. What is
+// asked for is cut by GetWork, each stream is read by a GetLane, and the network's side is
+// GetStreams (get_streams.h).
 //
-//   kLooking --plan--> kReceiving --all decoded--> kSettling --more is missing--> kLooking
+//   kLooking --work--> kReceiving --all answered--> kSettling --more is missing--> kLooking
 //      |                   |                           `------nothing is missing--> kEnded (done)
 //      `-------------------+--- error, end, stop --> kSettling -------------> kEnded (outcome)
 //
-// In kSettling it waits for what it gave to the store, so that a transfer has ended only when
-// nothing of it is under way any more.
+// The first decision how it ends stands; all streams are stopped with it. In kSettling it waits
+// for what it gave to the store, so that a transfer has ended only when nothing of it is under way
+// any more.
+//
+// "Not here" is said of one part: the others go on, what can be had is taken, and then the transfer
+// ends with it. If nothing ever came of a hash sequence whose root we hold, the provider may lack
+// only that root, and the children are asked for once by their own hashes.
 //
 // Thread:    its strand only (one worker at a time). The port and the observer are called from
 //            there.
 // Ownership: shared; callbacks from the store keep it alive. Bytes are moved in.
-// Memory:    what it holds unprocessed is bounded by the stream's receive window: credit is given
-//            back only when bytes were verified and handed to the store.
+// Memory:    what it holds unprocessed is bounded by the streams' receive windows: credit is given
+//            back only when bytes were verified and handed to the store. Lanes, and GetWork.
 #pragma once
 
-#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "bao/decoder.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/task.h"
 #include "base/time.h"
 #include "store/blob_store.h"
-#include "transfer/get_plan.h"
+#include "transfer/get_lane.h"
+#include "transfer/get_port.h"
+#include "transfer/get_work.h"
 #include "transfer/node_network.h"
 
 namespace blobd::transfer {
-
-// How the stream that answers a request ended. Every end but kFinished and kStopped is the
-// provider's or the path's.
-struct StreamEnd {
-  enum class Kind {
-    kFinished,  // FIN
-    kReset,     // RESET_STREAM with `code`
-    kLost,      // the connection is gone
-    kRefused,   // the stream could not be opened
-    kStalled,   // no byte for too long while we were ready to read
-    kStopped,   // we closed the connection
-  };
-  Kind kind = Kind::kFinished;
-  uint64_t code = 0;
-  std::string reason;
-};
-
-// What the session asks of the network's side. Any thread; never blocks.
-class GetPort {
- public:
-  virtual ~GetPort() = default;
-  // Opens stream number `stream` (counted by the session) and sends the request. Bytes and end come
-  // back through OnBytes and OnStreamEnd with the same number.
-  virtual void Open(uint64_t stream, Bytes request) = 0;
-  virtual void Consumed(uint64_t stream, uint64_t bytes) = 0;
-  // No more bytes of it are wanted.
-  virtual void Stop(uint64_t stream) = 0;
-};
 
 class GetObserver {
  public:
   virtual ~GetObserver() = default;
   virtual void OnProgress(TransferId id, const GetProgress& progress) = 0;
+  // The last call, once.
   virtual void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) = 0;
 };
 
-class GetSession : public std::enable_shared_from_this<GetSession>, private bao::DecodeSink {
+class GetSession final : public GetReceiver, public std::enable_shared_from_this<GetSession> {
  public:
   struct Deps {
     store::BlobStore& store;
@@ -78,77 +59,89 @@ class GetSession : public std::enable_shared_from_this<GetSession>, private bao:
     const Clock& clock;
   };
 
-  GetSession(Deps deps, TransferId id, const Kind& kind);
+  // REQUIRES: options.lanes > 0
+  GetSession(Deps deps, TransferId id, const Kind& kind, const GetOptions& options);
   ~GetSession() override;
 
   // Each of these on the strand. Start once, first.
   void Start();
-  void OnBytes(uint64_t stream, Bytes bytes);
-  void OnStreamEnd(uint64_t stream, StreamEnd end);
-  void Stop();
+  // GetReceiver
+  void OnBytes(uint64_t stream, Bytes bytes) override;
+  void OnStreamEnd(uint64_t stream, StreamEnd end) override;
+  void Stop() override;
 
  private:
   enum class Phase { kLooking, kReceiving, kSettling, kEnded };
 
-  // bao::DecodeSink
-  void OnSize(uint64_t claimed) override;
-  void OnLeaf(const bao::Leaf& leaf) override;
-
+  // Looking.
   void Look();
   void OnInventory(StatusOr<Inventory> inventory);
-  void Ask(GetPlan plan);
-  void BeginTarget();
-  void Decode();
-  bool DecodeSome(ByteView bytes, size_t* used);
-  void OpenWriter();
-  void FlushWrites();
-  void FinishTarget();
+  void FinishHeld();
+
+  // Lanes.
+  size_t LanesAllowed() const;
+  void OpenLanes();
+  void OpenLane(GetPart part);
+  void CloseLane(const GetLane& lane);
+  void GoOn();
+  void Drive(GetLane& lane);
+  void DriveAll();
+  void SettleAccounts(GetLane& lane);
+  bool CheckProof(GetLane& lane);
+  bool Admit(GetLane& lane);
+  bool OnAnswered(GetLane& lane);
+
+  // Writing.
+  void OpenWriter(const Hash& hash);
+  void OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::BlobWriter>> writer);
   void FinishBlob(const std::shared_ptr<store::BlobWriter>& writer);
   void OnBlobStored(const Status& status);
-  void FailDecoding();
-  void StreamEndedEarly(const StreamEnd& end);
+
+  // Ending.
+  void OnLaneEnded(GetLane& lane);
+  void OnRefused(GetLane& lane);
+  void OnNotHere(GetLane& lane);
+  void TakeAsNotHere(GetEnd end, GetPart tail, bool fruitful);
+  void AskByHash();
+  void OnFirstByte();
   void Settle(GetEnd end);
   void SettleOrEnd();
   void ReportProgress(bool force);
   void UpdateTotals();
-  std::string TargetName() const;
 
   const Deps deps_;
   const TransferId id_;
   const Kind kind_;
+  const GetOptions options_;
   Phase phase_ = Phase::kLooking;
-  bool stopped_ = false;
   std::optional<GetEnd> end_;  // set when it is decided how it ends
-  size_t storing_ = 0;         // answers the store owes
+  std::string note_;
+  size_t storing_ = 0;   // answers the store owes
+  bool paused_ = false;  // lanes wait until it owes fewer
   // Verified bytes and complete blobs at the last look.
   std::optional<std::pair<uint64_t, uint64_t>> held_before_;
+  std::vector<Hash> to_finish_;  // held completely, but not finished
 
-  // The current request.
-  GetPlan plan_;
-  size_t target_ = 0;  // index of the blob being decoded
-  std::optional<bao::Decoder> decoder_;
-  size_t header_bytes_ = 0;  // of its size header, fed so far
-  uint64_t stream_ = 0;      // number of the current stream; 0: none yet
-  bool stream_open_ = false;
-  std::optional<StreamEnd> stream_end_;  // arrived behind bytes that wait
-  std::deque<Bytes> input_;
-  size_t input_used_ = 0;  // of input_.front()
+  std::optional<GetWork> work_;        // since the last look
+  std::map<uint64_t, GetLane> lanes_;  // by stream; only in kReceiving
+  uint64_t last_stream_ = 0;
+  size_t lane_limit_;           // what the provider seems to allow
+  size_t lanes_answering_ = 1;  // so many at once have been answered
 
-  // The current blob: either it is small and collected, or it has a writer.
-  bool opening_ = false;  // the writer is on its way; decoding pauses
-  bool small_ = false;
-  Bytes small_content_;
-  std::shared_ptr<store::BlobWriter>
-      writer_;        // null for a small blob, and when somebody else completed it
-  ByteView feeding_;  // what Feed was called with
-  std::vector<store::VerifiedGroup> groups_;  // point into feeding_
-  std::vector<store::OutboardPair> pairs_;
-  Status write_status_;
+  bool answered_ = false;  // a byte came, in answer to the way of asking that is used now
+  bool by_hash_ = false;   // children are asked for by their hashes
+  // Not answered with any byte, while nothing else was either: the root may be missing there.
+  struct Unanswered {
+    GetPart part;
+    GetEnd end;
+    GetPart tail;
+  };
+  std::vector<Unanswered> unanswered_;
+  std::optional<GetEnd> not_here_;  // the first such end, for when everything else has been had
+  size_t fruitless_ = 0;            // such ends in a row that brought nothing
+  bool given_up_ = false;           // nothing more is asked for
 
   GetProgress progress_;
-  uint64_t sizes_known_ = 0;     // sum of the sizes of all blobs whose size is proven or claimed
-  uint64_t sizes_unknown_ = 0;   // blobs whose size nobody said yet
-  uint64_t sizes_unproven_ = 0;  // blobs whose size is not proven
   Instant last_report_;
 };
 

@@ -16,52 +16,51 @@ constexpr uint64_t kStopCode = 0;
 
 }  // namespace
 
-GetStream::GetStream(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand,
-                     std::shared_ptr<GetSession> session)
-    : endpoint_(endpoint), strand_(std::move(strand)), session_(std::move(session)) {}
+GetStream::GetStream(GetStreamShared& shared, uint64_t number,
+                     std::optional<quic::ConnectionId> connection, Bytes request, bool patient)
+    : shared_(shared),
+      number_(number),
+      connection_(connection),
+      request_(std::move(request)),
+      last_byte_(shared.now()) {
+  TryOpen(!patient);
+}
 
 GetStream::~GetStream() { Release(); }
 
-// Ends the stream if it has not ended, and gives back the credit of what nobody will consume: the
+// Stops the stream if it has not ended, and gives back the credit of what nobody will consume: the
 // connection's window outlives the stream.
 void GetStream::Release() {
-  if (connection_ && stream_ >= 0) endpoint_.StopStream(*connection_, stream_, kStopCode);
-  stream_ = -1;
+  if (const auto stream = std::exchange(stream_, std::nullopt))
+    shared_.endpoint.StopStream(*connection_, *stream, kStopCode);
 }
 
-void GetStream::Open(std::optional<quic::ConnectionId> connection, uint64_t number, Bytes request) {
-  Release();
-  number_ = number;
-  connection_ = connection;
-  unconsumed_ = 0;
-  last_byte_ = hooks_.now();
-  if (!connection) {
-    open_ = true;
-    return End({StreamEnd::Kind::kLost, 0, "the connection was lost"});
-  }
-  auto stream = endpoint_.OpenRequest(*connection, std::move(request), this);
-  open_ = true;
-  if (!stream.ok()) {
-    const auto kind = stream.status().code() == StatusCode::kNotFound ? StreamEnd::Kind::kLost
-                                                                      : StreamEnd::Kind::kRefused;
-    return End({kind, 0, Message(stream.status())});
-  }
-  stream_ = *stream;
+void GetStream::TryAgain() {
+  if (waiting()) TryOpen(false);
 }
 
-void GetStream::Consumed(uint64_t number, uint64_t bytes) {
-  if (number != number_ || !connection_ || stream_ < 0) return;
+void GetStream::TryOpen(bool last_try) {
+  if (!connection_) return End({StreamEnd::Kind::kLost, 0, "the connection was lost"});
+  auto stream = shared_.endpoint.OpenRequest(*connection_, request_, this);
+  if (stream.ok()) {
+    stream_ = *stream;
+    state_ = State::kOpen;
+    last_byte_ = shared_.now();
+    request_ = Bytes();
+    return;
+  }
+  const StatusCode code = stream.status().code();
+  if (code == StatusCode::kResourceExhausted && !last_try) return;
+  End({code == StatusCode::kResourceExhausted ? StreamEnd::Kind::kRefused : StreamEnd::Kind::kLost,
+       0, Message(stream.status())});
+}
+
+void GetStream::Consumed(uint64_t bytes) {
+  if (!stream_) return;
   unconsumed_ -= std::min(unconsumed_, bytes);
   if (unconsumed_ == 0)
-    last_byte_ = hooks_.now();  // from now on it is the provider who is waited for
-  endpoint_.Consumed(*connection_, stream_, bytes);
-}
-
-void GetStream::Stop(uint64_t number) {
-  if (number != number_) return;
-  open_ = false;
-  gathered_.clear();
-  Release();
+    last_byte_ = shared_.now();  // from now on it is the provider who is waited for
+  shared_.endpoint.Consumed(*connection_, *stream_, bytes);
 }
 
 void GetStream::Flush() {
@@ -69,40 +68,38 @@ void GetStream::Flush() {
   // Credit counts bytes, not what was reserved for more: a trickle must not hold a quarter of a MiB
   // per byte.
   if (gathered_.capacity() > 2 * gathered_.size()) gathered_.shrink_to_fit();
-  strand_->Post(
-      [session = session_, number = number_, bytes = std::exchange(gathered_, Bytes())]() mutable {
-        session->OnBytes(number, std::move(bytes));
-      });
+  shared_.strand->Post([receiver = shared_.receiver, number = number_,
+                        bytes = std::exchange(gathered_, Bytes())]() mutable {
+    receiver->OnBytes(number, std::move(bytes));
+  });
 }
 
 void GetStream::CheckStall(Instant now, Duration limit) {
-  if (!open_ || unconsumed_ > 0 || now - last_byte_ < limit) return;
+  if (state_ == State::kEnded || unconsumed_ > 0 || now - last_byte_ < limit) return;
+  if (waiting()) return TryOpen(true);
   Release();
   End({StreamEnd::Kind::kStalled, 0,
        fmt::format("no byte came for {} s", std::chrono::duration_cast<seconds>(limit).count())});
 }
 
 void GetStream::ConnectionClosed(quic::ConnectionId connection) {
-  if (!open_ || connection_ != connection) return;
+  if (connection_ != connection) return;
+  stream_.reset();
   End({StreamEnd::Kind::kStopped, 0, "its connection was closed"});
 }
 
-void GetStream::StopSession() {
-  strand_->Post([session = session_] { session->Stop(); });
-}
-
 void GetStream::OnData(ByteView bytes) {
-  last_byte_ = hooks_.now();
+  last_byte_ = shared_.now();
   unconsumed_ += bytes.size();
   if (gathered_.empty()) {
     gathered_.reserve(kPieceBytes + bytes.size());
-    hooks_.wants_flush();
+    shared_.wants_flush();
   }
   gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
   if (gathered_.size() >= kPieceBytes) Flush();
 }
 
-void GetStream::OnFin() { End({StreamEnd::Kind::kFinished, 0, ""}); }
+void GetStream::OnFin() { End({}); }
 
 void GetStream::OnReset(uint64_t code) { End({StreamEnd::Kind::kReset, code, ""}); }
 
@@ -113,11 +110,12 @@ void GetStream::OnLost(const quic::CloseReason& why) {
 }
 
 void GetStream::End(StreamEnd end) {
-  if (!std::exchange(open_, false)) return;
+  if (std::exchange(state_, State::kEnded) == State::kEnded) return;
   Flush();
-  strand_->Post([session = session_, number = number_, end = std::move(end)]() mutable {
-    session->OnStreamEnd(number, std::move(end));
-  });
+  shared_.strand->Post(
+      [receiver = shared_.receiver, number = number_, end = std::move(end)]() mutable {
+        receiver->OnStreamEnd(number, std::move(end));
+      });
 }
 
 }  // namespace blobd::transfer

@@ -1,38 +1,57 @@
-// GetStream: one transfer from a node, seen from the network's side: it opens the streams that its
-// session asks for, gathers what arrives into few large pieces, and gives credit back.
+// GetStream: one stream of a transfer on the network's side: it gathers what arrives into few large
+// pieces for the session, and gives credit back.
 //
-// Thread:    the network loop only. The session is posted to, on its strand.
-// Ownership: owned by QuicNetwork until the session has ended.
+//   kWaiting --allowed--> kOpen --FIN, reset, lost, stalled--> kEnded
+//      `---------- refused, lost --------------------------------^
+//
+// Thread:    the network loop only. The receiver is posted to, on its strand.
+// Ownership: owned by GetStreams until the session is done with it. Destroying it stops it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
-#include "base/ids.h"
+#include "base/task.h"
+#include "base/time.h"
 #include "quic/endpoint.h"
-#include "transfer/get_session.h"
+#include "transfer/get_port.h"
 
 namespace blobd::transfer {
 
+// What the streams of one transfer share.
+struct GetStreamShared {
+  quic::Endpoint& endpoint;
+  std::shared_ptr<Executor> strand;
+  std::shared_ptr<GetReceiver> receiver;
+  UniqueFunction<void()> wants_flush;  // something was gathered that waits for Flush
+  UniqueFunction<Instant()> now;       // the loop's time
+};
+
 class GetStream final : public quic::StreamReader {
  public:
-  GetStream(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand,
-            std::shared_ptr<GetSession> session);
+  // Opens it on `connection`; without one it ends as lost. `shared` outlives it.
+  GetStream(GetStreamShared& shared, uint64_t number, std::optional<quic::ConnectionId> connection,
+            Bytes request, bool patient);
   ~GetStream() override;
+  GetStream(const GetStream&) = delete;
+  GetStream& operator=(const GetStream&) = delete;
 
-  // The session's wishes. `connection` is the node's at this moment; without one the stream ends as
-  // lost.
-  void Open(std::optional<quic::ConnectionId> connection, uint64_t number, Bytes request);
-  void Consumed(uint64_t number, uint64_t bytes);
-  void Stop(uint64_t number);
+  // The provider allowed no further stream when it was tried last.
+  bool waiting() const { return state_ == State::kWaiting; }
+  void TryAgain();
 
+  void Consumed(uint64_t bytes);
   // Hands what was gathered to the session. Called once per batch of datagrams.
   void Flush();
-  bool has_gathered() const { return !gathered_.empty(); }
-  // Ends the stream as stalled if nothing came for `limit` although there was credit.
+  // Arrived, and not consumed by the session.
+  uint64_t unconsumed() const { return unconsumed_; }
+  // Ends it if nothing came for `limit` although there was credit, or no stream was allowed.
   void CheckStall(Instant now, Duration limit);
-  // The connection was closed by us: its streams' readers are not called any more.
+  // The silence until now was our own doing.
+  void ForgiveSilence(Instant now) { last_byte_ = now; }
+  // The connection was closed by us: its readers are not called any more.
   void ConnectionClosed(quic::ConnectionId connection);
-  void StopSession();
 
   // quic::StreamReader
   void OnData(ByteView bytes) override;
@@ -40,29 +59,22 @@ class GetStream final : public quic::StreamReader {
   void OnReset(uint64_t code) override;
   void OnLost(const quic::CloseReason& why) override;
 
-  // Set by the owner: called when something was gathered that waits for Flush, and to read the
-  // loop's time.
-  struct Hooks {
-    UniqueFunction<void()> wants_flush;
-    UniqueFunction<Instant()> now;
-  };
-  void SetHooks(Hooks hooks) { hooks_ = std::move(hooks); }
-
  private:
+  enum class State { kWaiting, kOpen, kEnded };
+
+  void TryOpen(bool last_try);
   void End(StreamEnd end);
   void Release();
 
-  quic::Endpoint& endpoint_;
-  const std::shared_ptr<Executor> strand_;
-  const std::shared_ptr<GetSession> session_;
-  Hooks hooks_;
-  uint64_t number_ = 0;  // the session's number of the current stream
-  std::optional<quic::ConnectionId> connection_;
-  quic::StreamId stream_ = -1;
-  bool open_ = false;  // no end was told yet
+  GetStreamShared& shared_;
+  const uint64_t number_;  // the session's
+  const std::optional<quic::ConnectionId> connection_;
+  Bytes request_;  // until it is open
+  State state_ = State::kWaiting;
+  std::optional<quic::StreamId> stream_;
   Bytes gathered_;
-  uint64_t unconsumed_ = 0;  // handed over, credit not given back yet
-  Instant last_byte_;
+  uint64_t unconsumed_ = 0;
+  Instant last_byte_;  // or when it was opened
 };
 
 }  // namespace blobd::transfer

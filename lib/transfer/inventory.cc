@@ -17,8 +17,8 @@ constexpr size_t kLookupsAtOnce = 1024;
 class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
  public:
   InventoryTaker(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
-                 UniqueFunction<void(StatusOr<Inventory>)> done)
-      : store_(store), strand_(std::move(strand)), done_(std::move(done)) {
+                 UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits)
+      : store_(store), strand_(std::move(strand)), limits_(limits), done_(std::move(done)) {
     inventory_.kind = kind;
   }
 
@@ -32,19 +32,13 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
   void OnRoot(StatusOr<BlobInfo> info) {
     if (!info.ok()) return done_(info.status());
     inventory_.root = *std::move(info);
-    if (inventory_.kind.format == BlobFormat::kRaw ||
-        inventory_.root.state != BlobState::kComplete) {
+    const BlobInfo& root = inventory_.root;
+    Status status = CheckBlobSize(root);
+    if (status.ok() && inventory_.kind.format == BlobFormat::kHashSeq && root.size_proven)
+      status = CheckHashSeqSize(root.hash, root.size, limits_);
+    if (!status.ok()) return done_(std::move(status));
+    if (inventory_.kind.format == BlobFormat::kRaw || root.state != BlobState::kComplete)
       return done_(std::move(inventory_));
-    }
-    const uint64_t size = inventory_.root.size;
-    if (size % 32 != 0) {
-      return done_(FailedPrecondition("{} is no hash sequence: its size {} is not a multiple of 32",
-                                      inventory_.kind.hash.Short(), size));
-    }
-    if (size / 32 > kMaxChildren) {
-      return done_(FailedPrecondition("{} has {} children; the limit is {}",
-                                      inventory_.kind.hash.Short(), size / 32, kMaxChildren));
-    }
     store_.OpenReader(
         inventory_.kind.hash, *strand_,
         [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobReader>> reader) {
@@ -83,17 +77,28 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
 
   void OnChild(size_t index, StatusOr<BlobInfo> info) {
     if (failed_) return;
-    if (!info.ok()) {
+    if (const Status status = info.ok() ? CheckBlobSize(*info) : info.status(); !status.ok()) {
       failed_ = true;
-      return done_(info.status());
+      return done_(status);
     }
     inventory_.children[index].blob = *std::move(info);
     ++answered_;
     LookUpMore();
   }
 
+  // What is held completely is no matter of limits.
+  Status CheckBlobSize(const BlobInfo& blob) const {
+    if (blob.state == BlobState::kComplete || !blob.size_proven ||
+        blob.size <= limits_.max_blob_size) {
+      return OkStatus();
+    }
+    return FailedPrecondition("blob {} has {} bytes, which is proven; the maximum is {}",
+                              blob.hash.Short(), blob.size, limits_.max_blob_size);
+  }
+
   store::BlobStore& store_;
   const std::shared_ptr<Executor> strand_;
+  const SizeLimits limits_;
   UniqueFunction<void(StatusOr<Inventory>)> done_;
   Inventory inventory_;
   size_t asked_ = 0;
@@ -138,9 +143,22 @@ uint64_t Inventory::complete_blobs() const {
   return blobs;
 }
 
+Status CheckHashSeqSize(const Hash& root, uint64_t size, const SizeLimits& limits) {
+  if (size % 32 != 0) {
+    return FailedPrecondition("{} is no hash sequence: its size {} is not a multiple of 32",
+                              root.Short(), size);
+  }
+  if (size / 32 > limits.max_children) {
+    return FailedPrecondition("{} has {} children; the maximum is {}", root.Short(), size / 32,
+                              limits.max_children);
+  }
+  return OkStatus();
+}
+
 void TakeInventory(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
-                   UniqueFunction<void(StatusOr<Inventory>)> done) {
-  std::make_shared<InventoryTaker>(store, std::move(strand), kind, std::move(done))->Start();
+                   UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits) {
+  std::make_shared<InventoryTaker>(store, std::move(strand), kind, std::move(done), limits)
+      ->Start();
 }
 
 }  // namespace blobd::transfer

@@ -13,8 +13,11 @@
 
 namespace blobd::transfer {
 
-inline constexpr uint64_t kMaxBlobSize = uint64_t{1} << 44;  // 16 TiB
-inline constexpr uint64_t kMaxChildren = 10'000'000;
+// What is taken on at most (design/transfers.md, "Bounds").
+struct SizeLimits {
+  uint64_t max_blob_size = uint64_t{1} << 44;  // 16 TiB
+  uint64_t max_children = 10'000'000;          // of one hash sequence
+};
 
 struct Inventory {
   struct Child {
@@ -35,10 +38,14 @@ struct Inventory {
   uint64_t complete_blobs() const;
 };
 
+// kFailedPrecondition: a root of this size is no hash sequence, or has too many children.
+Status CheckHashSeqSize(const Hash& root, uint64_t size, const SizeLimits& limits);
+
 // Asks the store; `done` is called on `strand`. A root that is no hash sequence, or has too many
-// children, is kFailedPrecondition: nobody can ever satisfy that kind.
+// children, and a blob still to be got that is proven to be larger than the maximum, are
+// kFailedPrecondition: nobody can ever satisfy that kind.
 // Thread: any; blocks the strand only to read the root.
 void TakeInventory(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
-                   UniqueFunction<void(StatusOr<Inventory>)> done);
+                   UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits = {});
 
 }  // namespace blobd::transfer

@@ -40,6 +40,8 @@ struct GetEnd {
   schedule::Outcome outcome = schedule::Outcome::kDone;
   std::string reason;  // for people; empty when done
   std::optional<Duration> wait;
+  // What the provider did wrong without harm, for the log; mostly empty. It may be set when done.
+  std::string note = {};
 };
 
 class NodeNetworkSink {

@@ -4,12 +4,16 @@
 #include <unordered_map>
 #include <utility>
 
-#include "transfer/get_stream.h"
+#include "transfer/get_session.h"
+#include "transfer/get_streams.h"
 
 namespace blobd::transfer {
 namespace {
 
 constexpr Duration kStallCheckInterval = seconds(1);
+// How often a stream that the provider did not allow is tried again: about a round trip, which it
+// takes at least.
+constexpr Duration kTryAgainInterval = milliseconds(50);
 constexpr uint64_t kCloseCode = 0;  // an orderly end (protocol/blobs.md, section 7)
 
 }  // namespace
@@ -18,7 +22,7 @@ constexpr uint64_t kCloseCode = 0;  // an orderly end (protocol/blobs.md, sectio
 class QuicNetwork::Core final : public quic::ConnectionObserver,
                                 public std::enable_shared_from_this<Core> {
  public:
-  Core(Deps deps, std::unique_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options)
+  Core(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options)
       : deps_(deps), options_(options), endpoint_(std::move(endpoint)) {}
 
   void SetSink(NodeNetworkSink* sink) { sink_ = sink; }
@@ -37,24 +41,24 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     const quic::ConnectionId id = it->second;
     Forget(id);
     endpoint_->CloseConnection(id, kCloseCode);
-    for (auto& [transfer, get] : gets_) get->stream.ConnectionClosed(id);
+    for (auto& [transfer, get] : gets_) get->ConnectionClosed(id);
   }
 
   void StartGet(TransferId id, const NodeId& node, const Kind& kind) {
     auto strand = deps_.workers.MakeStrand();
     auto end = std::make_shared<End>(weak_from_this(), node, id);
     auto session = std::make_shared<GetSession>(
-        GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, kind);
-    auto get = std::make_unique<Get>(*endpoint_, strand, session);
-    get->stream.SetHooks({[this] { WantFlush(); }, [this] { return deps_.network_loop.Now(); }});
-    gets_[id] = std::move(get);
+        GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, kind, options_.get);
+    gets_[id] = std::make_unique<GetStreams>(
+        GetStreamShared{*endpoint_, strand, session, [this] { WantFlush(); },
+                        [this] { return deps_.network_loop.Now(); }});
     if (stall_timer_ == 0) ArmStallTimer();
     strand->Post([session] { session->Start(); });
   }
 
   void StopGet(TransferId id) {
     const auto it = gets_.find(id);
-    if (it != gets_.end()) it->second->stream.StopSession();
+    if (it != gets_.end()) it->second->StopAll();
   }
 
   // quic::ConnectionObserver
@@ -85,6 +89,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   void Shutdown() {
     gets_.clear();
     if (stall_timer_ != 0) deps_.network_loop.CancelTimer(stall_timer_);
+    if (try_timer_ != 0) deps_.network_loop.CancelTimer(try_timer_);
     endpoint_.reset();
   }
 
@@ -92,12 +97,6 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   struct Node {
     NodeId id;
     bool connected = false;
-  };
-  struct Get {
-    Get(quic::Endpoint& endpoint, std::shared_ptr<Executor> strand,
-        std::shared_ptr<GetSession> session)
-        : stream(endpoint, std::move(strand), std::move(session)) {}
-    GetStream stream;
   };
 
   // What a session sees of us, from its strand: every call is posted to the network loop, ends to
@@ -107,21 +106,23 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     End(std::weak_ptr<Core> core, const NodeId& node, TransferId id)
         : core_(std::move(core)), node_(node), id_(id), loop_(core_.lock()->deps_.network_loop) {}
 
-    void Open(uint64_t stream, Bytes request) override {
-      Post([this_node = node_, id = id_, stream, request = std::move(request)](Core& core) mutable {
-        core.WithGet(id, [&](GetStream& get) {
-          get.Open(core.ConnectionOf(this_node), stream, std::move(request));
+    void Open(uint64_t stream, Bytes request, bool patient) override {
+      Post([node = node_, id = id_, stream, request = std::move(request),
+            patient](Core& core) mutable {
+        core.WithGet(id, [&](GetStreams& get) {
+          get.Open(core.ConnectionOf(node), stream, std::move(request), patient);
+          if (get.waiting()) core.ArmTryTimer();
         });
       });
     }
     void Consumed(uint64_t stream, uint64_t bytes) override {
       Post([id = id_, stream, bytes](Core& core) {
-        core.WithGet(id, [&](GetStream& get) { get.Consumed(stream, bytes); });
+        core.WithGet(id, [&](GetStreams& get) { get.Consumed(stream, bytes); });
       });
     }
     void Stop(uint64_t stream) override {
       Post([id = id_, stream](Core& core) {
-        core.WithGet(id, [&](GetStream& get) { get.Stop(stream); });
+        core.WithGet(id, [&](GetStreams& get) { get.Stop(stream); });
       });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
@@ -153,7 +154,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   template <typename F>
   void WithGet(TransferId id, F f) {
     const auto it = gets_.find(id);
-    if (it != gets_.end()) f(it->second->stream);
+    if (it != gets_.end()) f(*it->second);
   }
 
   template <typename F>
@@ -180,7 +181,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       const auto core = weak.lock();
       if (core == nullptr) return;
       core->flush_posted_ = false;
-      for (auto& [id, get] : core->gets_) get->stream.Flush();
+      for (auto& [id, get] : core->gets_) get->Flush();
     });
   }
 
@@ -189,23 +190,37 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
         deps_.network_loop.AddTimer(deps_.network_loop.Now() + kStallCheckInterval, [this] {
           stall_timer_ = 0;
           for (auto& [id, get] : gets_)
-            get->stream.CheckStall(deps_.network_loop.Now(), options_.stall_timeout);
+            get->CheckStalls(deps_.network_loop.Now(), options_.stall_timeout);
           if (!gets_.empty()) ArmStallTimer();
         });
   }
 
+  void ArmTryTimer() {
+    if (try_timer_ != 0) return;
+    try_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kTryAgainInterval, [this] {
+      try_timer_ = 0;
+      bool waiting = false;
+      for (auto& [id, get] : gets_) {
+        get->TryAgain();
+        waiting = waiting || get->waiting();
+      }
+      if (waiting) ArmTryTimer();
+    });
+  }
+
   const Deps deps_;
   const QuicNetworkOptions options_;
-  std::unique_ptr<quic::Endpoint> endpoint_;
+  std::shared_ptr<quic::Endpoint> endpoint_;
   NodeNetworkSink* sink_ = nullptr;
   std::unordered_map<NodeId, quic::ConnectionId> connections_;  // dialling or connected
   std::unordered_map<quic::ConnectionId, Node> nodes_;          // the same, by connection
-  std::map<TransferId, std::unique_ptr<Get>> gets_;
+  std::map<TransferId, std::unique_ptr<GetStreams>> gets_;
   bool flush_posted_ = false;
   loop::TimerId stall_timer_ = 0;
+  loop::TimerId try_timer_ = 0;
 };
 
-QuicNetwork::QuicNetwork(Deps deps, std::unique_ptr<quic::Endpoint> endpoint,
+QuicNetwork::QuicNetwork(Deps deps, std::shared_ptr<quic::Endpoint> endpoint,
                          QuicNetworkOptions options)
     : network_loop_(deps.network_loop),
       core_(std::make_shared<Core>(deps, std::move(endpoint), options)) {}

@@ -2,7 +2,7 @@
 //
 // Thread:    made and destroyed on any thread while neither loop turns, or by the owner of both;
 //            its NodeNetwork calls come from the control loop and are posted to the network loop.
-// Ownership: owns the endpoint. The loops, the store, the pool and the clock outlive it.
+// Ownership: shares the endpoint. The loops, the store, the pool and the clock outlive it.
 #pragma once
 
 #include <memory>
@@ -12,12 +12,14 @@
 #include "loop/worker_pool.h"
 #include "quic/endpoint.h"
 #include "store/blob_store.h"
+#include "transfer/get_work.h"
 #include "transfer/node_network.h"
 
 namespace blobd::transfer {
 
 struct QuicNetworkOptions {
   Duration stall_timeout = seconds(10);  // no byte for so long while we were ready to read
+  GetOptions get = {};
 };
 
 class QuicNetwork final : public NodeNetwork {
@@ -30,7 +32,7 @@ class QuicNetwork final : public NodeNetwork {
     const Clock& clock;
   };
 
-  QuicNetwork(Deps deps, std::unique_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options);
+  QuicNetwork(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options);
   ~QuicNetwork() override;
 
   void SetSink(NodeNetworkSink* sink) override;

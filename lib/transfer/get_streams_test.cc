@@ -1,0 +1,225 @@
+#include "transfer/get_streams.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace blobd::transfer {
+namespace {
+
+using quic::ConnectionId;
+using quic::StreamId;
+
+constexpr ConnectionId kConnection{7};
+
+// Runs at once what is posted to it: there is one thread here.
+class Inline final : public Executor {
+ public:
+  void Post(Task task) override { task(); }
+};
+
+class FakeEndpoint final : public quic::Endpoint {
+ public:
+  StatusOr<StreamId> OpenRequest(ConnectionId id, Bytes request,
+                                 quic::StreamReader* reader) override {
+    if (gone || id != kConnection) return NotFound("the connection is gone");
+    if (readers.size() >= allowed) return ResourceExhausted("the peer allows no further stream");
+    requests.push_back(std::move(request));
+    readers[next_] = reader;
+    return std::exchange(next_, next_ + 4);
+  }
+  void Consumed(ConnectionId, StreamId stream, uint64_t bytes) override {
+    consumed[stream] += bytes;
+  }
+  void StopStream(ConnectionId, StreamId stream, uint64_t) override {
+    EXPECT_TRUE(stopped.insert(stream).second);
+    readers.erase(stream);
+  }
+
+  NodeId node_id() const override { return {}; }
+  SocketAddress local_address() const override { return {}; }
+  ConnectionId Dial(const NodeId&, std::vector<SocketAddress>, quic::ConnectionObserver*) override {
+    return kConnection;
+  }
+  void AddAddresses(ConnectionId, std::vector<SocketAddress>) override {}
+  void CloseConnection(ConnectionId, uint64_t, std::string_view) override {}
+  void SetAcceptor(quic::Acceptor*) override {}
+  Status Send(ConnectionId, StreamId, Bytes, bool) override { return OkStatus(); }
+  quic::EndpointStats stats() const override { return {}; }
+
+  bool gone = false;
+  size_t allowed = 100;
+  std::vector<Bytes> requests;
+  std::map<StreamId, quic::StreamReader*> readers;
+  std::map<StreamId, uint64_t> consumed;
+  std::set<StreamId> stopped;
+
+ private:
+  StreamId next_ = 0;
+};
+
+class Recorder final : public GetReceiver {
+ public:
+  void OnBytes(uint64_t stream, Bytes bytes) override { received[stream] += bytes.size(); }
+  void OnStreamEnd(uint64_t stream, StreamEnd end) override {
+    EXPECT_TRUE(ends.emplace(stream, std::move(end)).second);
+  }
+  void Stop() override { ++stops; }
+
+  std::map<uint64_t, uint64_t> received;
+  std::map<uint64_t, StreamEnd> ends;
+  int stops = 0;
+};
+
+class GetStreamsTest : public testing::Test {
+ protected:
+  void Open(uint64_t number, bool patient = false) {
+    streams_.Open(kConnection, number, Bytes{1, 2, 3}, patient);
+  }
+  void Give(StreamId stream, size_t size) {
+    const Bytes bytes(size);
+    endpoint_.readers.at(stream)->OnData(bytes);
+  }
+  void Pass(Duration time) {
+    now_ = now_ + time;
+    streams_.CheckStalls(now_, seconds(10));
+  }
+
+  FakeEndpoint endpoint_;
+  std::shared_ptr<Recorder> receiver_ = std::make_shared<Recorder>();
+  Instant now_ = Instant::FromNanos(1'000'000'000);
+  int flushes_wanted_ = 0;
+  GetStreams streams_{GetStreamShared{endpoint_, std::make_shared<Inline>(), receiver_,
+                                      [this] { ++flushes_wanted_; }, [this] { return now_; }}};
+};
+
+TEST_F(GetStreamsTest, BytesAreGatheredAndComeBeforeTheEnd) {
+  Open(1);
+  Open(2);
+  Give(0, 100);
+  Give(4, 7);
+  Give(0, 50);
+  EXPECT_TRUE(receiver_->received.empty());
+  EXPECT_EQ(flushes_wanted_, 2);
+  streams_.Flush();
+  EXPECT_EQ(receiver_->received, (std::map<uint64_t, uint64_t>{{1, 150}, {2, 7}}));
+  Give(4, 3);
+  endpoint_.readers.at(4)->OnReset(3);
+  EXPECT_EQ(receiver_->received.at(2), 10u);
+  EXPECT_EQ(receiver_->ends.at(2).kind, StreamEnd::Kind::kReset);
+  EXPECT_EQ(receiver_->ends.at(2).code, 3u);
+  streams_.Consumed(1, 150);
+  streams_.Consumed(2, 10);  // also of a stream that has ended
+  EXPECT_EQ(endpoint_.consumed, (std::map<StreamId, uint64_t>{{0, 150}, {4, 10}}));
+}
+
+TEST_F(GetStreamsTest, StoppingStopsEveryStreamAtOnce) {
+  for (uint64_t number = 1; number <= 4; ++number) Open(number);
+  endpoint_.allowed = 4;
+  Open(5, true);
+  Give(4, 1000);
+  streams_.StopAll();
+  streams_.StopAll();
+  EXPECT_EQ(endpoint_.stopped, (std::set<StreamId>{0, 4, 8, 12}));
+  EXPECT_EQ(receiver_->stops, 1);
+  EXPECT_TRUE(receiver_->ends.empty());
+  // What the session says before it has heard.
+  Open(6);
+  streams_.Consumed(2, 1000);
+  streams_.Stop(1);
+  EXPECT_EQ(endpoint_.requests.size(), 4u);
+  EXPECT_FALSE(streams_.waiting());
+}
+
+TEST_F(GetStreamsTest, OneStreamIsStopped) {
+  Open(1);
+  Open(2);
+  streams_.Stop(1);
+  EXPECT_EQ(endpoint_.stopped, (std::set<StreamId>{0}));
+  endpoint_.readers.at(4)->OnFin();
+  EXPECT_EQ(receiver_->ends.size(), 1u);
+  streams_.Stop(2);  // gives back the credit of what was not consumed
+  EXPECT_EQ(endpoint_.stopped, (std::set<StreamId>{0, 4}));
+}
+
+TEST_F(GetStreamsTest, PatienceWaitsForAStream) {
+  endpoint_.allowed = 1;
+  Open(1);
+  Open(2, false);
+  EXPECT_EQ(receiver_->ends.at(2).kind, StreamEnd::Kind::kRefused);
+  Open(3, true);
+  EXPECT_TRUE(streams_.waiting());
+  streams_.TryAgain();
+  EXPECT_EQ(endpoint_.requests.size(), 1u);
+  streams_.Stop(1);
+  streams_.TryAgain();
+  EXPECT_FALSE(streams_.waiting());
+  EXPECT_EQ(endpoint_.requests.size(), 2u);
+  EXPECT_EQ(endpoint_.requests[1], (Bytes{1, 2, 3}));
+  // Not for ever.
+  Give(4, 1);
+  Open(4, true);
+  Pass(seconds(9));
+  EXPECT_TRUE(streams_.waiting());
+  Pass(seconds(1));
+  EXPECT_EQ(receiver_->ends.at(4).kind, StreamEnd::Kind::kRefused);
+}
+
+TEST_F(GetStreamsTest, ASilentStreamStalls) {
+  Open(1);
+  Open(2);
+  Open(3);
+  Pass(seconds(6));
+  Give(4, 10);  // number 2 moves
+  Give(8, 10);  // number 3 waits for us
+  streams_.Flush();
+  streams_.Consumed(2, 10);
+  Pass(seconds(6));
+  ASSERT_EQ(receiver_->ends.size(), 1u);
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kStalled);
+  EXPECT_EQ(receiver_->ends.at(1).reason, "no byte came for 10 s");
+  EXPECT_EQ(endpoint_.stopped, (std::set<StreamId>{0}));
+  Pass(seconds(4));
+  EXPECT_EQ(receiver_->ends.at(2).kind, StreamEnd::Kind::kStalled);
+  Pass(seconds(60));
+  EXPECT_EQ(receiver_->ends.count(3), 0u);
+  // The time runs from when the credit was given back.
+  streams_.Consumed(3, 10);
+  Pass(seconds(9));
+  EXPECT_EQ(receiver_->ends.count(3), 0u);
+  Pass(seconds(1));
+  EXPECT_EQ(receiver_->ends.count(3), 1u);
+}
+
+TEST_F(GetStreamsTest, OurOwnBacklogIsNobodysStall) {
+  Open(1);
+  Open(2);
+  Give(4, 2 << 20);
+  Pass(seconds(30));
+  EXPECT_TRUE(receiver_->ends.empty());
+  streams_.Consumed(2, 2 << 20);
+  Pass(seconds(9));
+  EXPECT_TRUE(receiver_->ends.empty());
+  Pass(seconds(1));
+  EXPECT_EQ(receiver_->ends.size(), 2u);
+}
+
+TEST_F(GetStreamsTest, EndsOfTheConnection) {
+  Open(1);
+  Open(2);
+  endpoint_.readers.at(0)->OnLost({});
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kLost);
+  streams_.ConnectionClosed(ConnectionId{8});
+  EXPECT_EQ(receiver_->ends.count(2), 0u);
+  streams_.ConnectionClosed(kConnection);
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kLost);
+  EXPECT_EQ(receiver_->ends.at(2).kind, StreamEnd::Kind::kStopped);
+  streams_.Open(std::nullopt, 3, {}, true);
+  EXPECT_EQ(receiver_->ends.at(3).kind, StreamEnd::Kind::kLost);
+  endpoint_.gone = true;
+  Open(4, true);
+  EXPECT_EQ(receiver_->ends.at(4).kind, StreamEnd::Kind::kLost);
+}
+
+}  // namespace
+}  // namespace blobd::transfer

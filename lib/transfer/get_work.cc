@@ -1,0 +1,273 @@
+#include "transfer/get_work.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "bao/tree.h"
+#include "base/check.h"
+#include "wire/request.h"
+
+namespace blobd::transfer {
+namespace {
+
+using bao::GroupCount;
+using bao::kGroupChunks;
+using store::BlobInfo;
+using store::BlobState;
+
+constexpr uint64_t kGroupsPerMiB = (1 << 20) / store::kGroupSize;
+// What the first request for a blob of unknown size asks for: large enough that most blobs come
+// whole, small enough that a false size is found out soon.
+constexpr uint64_t kHeadGroups = 8 * kGroupsPerMiB;
+// A segment is long enough that the round trip of its request does not matter, and there are
+// enough of them that all streams end at about the same time.
+constexpr uint64_t kSegmentsPerBlob = 16;
+constexpr uint64_t kLeastSegment = 4 * kGroupsPerMiB;
+constexpr uint64_t kMostSegment = 64 * kGroupsPerMiB;
+constexpr size_t kMostRanges = 1024;  // of one segment, when only holes are missing
+// Runs of children: enough of them for all streams, none so long that its targets take much memory.
+constexpr size_t kRunsPerTransfer = 16;
+constexpr size_t kShortestRun = 8;
+constexpr size_t kLongestRun = 4096;
+
+// An upper bound of the encoded bytes of one more run: index delta, two widths per range, a count.
+size_t EncodedSize(const wire::ChunkRanges& ranges) {
+  return 20 + 20 * (ranges.chunks().ranges().size() + 1);
+}
+
+// The groups that are missing of a blob, as far as its size is known. A claim counts only where
+// groups were verified under it.
+RangeSet MissingGroups(const BlobInfo& blob) {
+  if (blob.state == BlobState::kComplete) return {};
+  const bool ends = blob.size_proven || (blob.size > 0 && !blob.groups.empty());
+  return blob.groups.Missing({0, ends ? GroupCount(blob.size) : RangeSet::kOpenEnd});
+}
+
+// The first `most` groups of `left`, fewer if that ends at a better place: parts end where
+// subtrees do, so that their answers share few pairs. REQUIRES: most >= kGroupsPerMiB
+RangeSet FirstOf(const RangeSet& left, uint64_t most) {
+  RangeSet first;
+  uint64_t count = 0;
+  for (const Range& range : left.ranges()) {
+    Range taken = range;
+    if (range.size() > most - count) {
+      const uint64_t unit = count == 0 ? most : kGroupsPerMiB;
+      taken.end = (range.begin + (most - count)) / unit * unit;
+      if (taken.empty()) break;
+    }
+    first.Insert(taken);
+    count += taken.size();
+    if (taken.end < range.end || count == most || first.ranges().size() == kMostRanges) break;
+  }
+  return first;
+}
+
+// As chunks. Up to the end of the blob is said without a number: the shortest form, and the one
+// every provider knows.
+wire::ChunkRanges ToChunks(const RangeSet& groups, uint64_t end, bool last_chunk) {
+  RangeSet chunks;
+  for (const Range& range : groups.ranges()) {
+    chunks.Insert({range.begin * kGroupChunks,
+                   range.end == end ? RangeSet::kOpenEnd : range.end * kGroupChunks});
+  }
+  return {std::move(chunks), last_chunk};
+}
+
+}  // namespace
+
+GetWork::GetWork(Inventory inventory, const GetOptions& options)
+    : kind_(inventory.kind), options_(options) {
+  Count(inventory.root);
+  for (const Inventory::Child& child : inventory.children) Count(child.blob);
+  if (kind_.format == BlobFormat::kHashSeq && !inventory.children_known) {
+    ++sizes_unknown_;
+    ++sizes_unproven_;
+  }
+  // The root comes first and alone: only then is known which children are missing.
+  if (inventory.root.state != BlobState::kComplete) {
+    blobs_.push_back({0, std::move(inventory.root)});
+    return;
+  }
+  children_ = inventory.children_known;
+  blobs_ = std::move(inventory.children);
+  std::erase_if(blobs_, [](const Inventory::Child& child) {
+    return child.blob.state == BlobState::kComplete;
+  });
+  run_length_ = std::clamp(blobs_.size() / kRunsPerTransfer, kShortestRun, kLongestRun);
+}
+
+void GetWork::Count(const BlobInfo& blob) {
+  sizes_ += blob.size;
+  if (blob.size_proven) return;
+  ++sizes_unproven_;
+  if (blob.size == 0) ++sizes_unknown_;
+}
+
+std::optional<uint64_t> GetWork::total_bytes() const {
+  if (sizes_unproven_ > 0) return std::nullopt;
+  return sizes_;
+}
+
+std::optional<GetPart> GetWork::Next() {
+  if (!put_back_.empty()) {
+    GetPart part = std::move(put_back_.front());
+    put_back_.pop_front();
+    return part;
+  }
+  if (auto part = NextSegment()) return part;
+  if (auto part = NextRun()) return part;
+  return NextSegment();  // of blobs that did not fit into the run
+}
+
+void GetWork::PutBack(GetPart part) { put_back_.push_back(std::move(part)); }
+
+std::optional<GetPart> GetWork::NextSegment() {
+  if (to_cut_.empty()) return std::nullopt;
+  Rest& rest = rests_.at(to_cut_.front());
+  GetTarget target = TargetOf(to_cut_.front());
+  const RangeSet groups = FirstOf(rest.left, rest.segment);
+  target.wanted = ToChunks(groups, rest.end, false);
+  target.untouched = false;
+  target.size = rest.size;
+  target.size_proven = rest.proven;
+  rest.left.RemoveAll(groups);
+  ++rest.parts_given;
+  if (rest.left.empty()) to_cut_.pop_front();
+  return GetPart{{std::move(target)}};
+}
+
+std::optional<GetPart> GetWork::NextRun() {
+  GetPart part;
+  size_t range_bytes = 0;
+  for (; next_ < blobs_.size() && part.targets.size() < run_length_; ++next_) {
+    if (KeepForSegments(next_)) continue;
+    GetTarget target = TargetOf(next_);
+    const BlobInfo& blob = blobs_[next_].blob;
+    if (blob.size_proven) {
+      target.wanted = ToChunks(MissingGroups(blob), GroupCount(blob.size), false);
+    } else {
+      target.wanted = ToChunks(FirstOf(MissingGroups(blob), kHeadGroups), RangeSet::kOpenEnd, true);
+    }
+    const bool same_run = !part.targets.empty() &&
+                          part.targets.back().blob_index + 1 == target.blob_index &&
+                          part.targets.back().wanted == target.wanted;
+    if (!same_run) range_bytes += EncodedSize(target.wanted) + EncodedSize({});
+    if (range_bytes > kMaxRangeBytes && !part.targets.empty()) break;
+    part.targets.push_back(std::move(target));
+  }
+  if (part.targets.empty()) return std::nullopt;
+  return part;
+}
+
+// A large blob of proven size needs no opening.
+bool GetWork::KeepForSegments(size_t number) {
+  const BlobInfo& blob = blobs_[number].blob;
+  if (!blob.size_proven) return false;
+  RangeSet missing = MissingGroups(blob);
+  const uint64_t count = missing.Count();
+  if (count <= kHeadGroups) return false;
+  const uint64_t segment =
+      std::bit_floor(std::clamp(count / kSegmentsPerBlob, kLeastSegment, kMostSegment));
+  rests_[number] = {std::move(missing), GroupCount(blob.size), segment, blob.size, 0, true};
+  to_cut_.push_back(number);
+  return true;
+}
+
+GetTarget GetWork::TargetOf(size_t number) const {
+  const Inventory::Child& child = blobs_[number];
+  GetTarget target;
+  target.blob = number;
+  target.hash = child.blob.hash;
+  target.blob_index = child.blob_index;
+  target.untouched = child.blob.groups.empty();
+  if (child.blob.size_proven) target.size = child.blob.size;
+  target.size_proven = child.blob.size_proven;
+  return target;
+}
+
+bool GetWork::IsHashSeqRoot(const GetTarget& target) const {
+  return target.blob_index == 0 && kind_.format == BlobFormat::kHashSeq;
+}
+
+Bytes GetWork::RequestFor(const GetPart& part) const {
+  const GetTarget& first = part.targets.front();
+  if (first.blob_index == 0 || (by_hash_ && part.targets.size() == 1)) {
+    return wire::EncodeGet(first.hash, wire::RangeSpecSeq::OfRawBlob(first.wanted));
+  }
+  wire::GetManyRequest many;
+  wire::RangeSpecSeq seq;
+  uint64_t next_index = 0;
+  for (const GetTarget& target : part.targets) {
+    const uint64_t index = by_hash_ ? many.hashes.size() : target.blob_index;
+    if (by_hash_) many.hashes.push_back(target.hash);
+    if (index != next_index) seq.Append(next_index, {});
+    seq.Append(index, target.wanted);
+    next_index = index + 1;
+  }
+  seq.Append(next_index, {});
+  if (!by_hash_) return wire::EncodeGet(kind_.hash, seq);
+  many.ranges = std::move(seq);
+  auto request = wire::EncodeRequest(many);
+  BLOBD_CHECK(request.ok());  // kLongestRun and kMaxRangeBytes see to it
+  return *std::move(request);
+}
+
+void GetWork::Sized(const GetTarget& target, uint64_t size) {
+  if (target.size) return;
+  BlobInfo& blob = blobs_[target.blob].blob;
+  if (blob.size == 0) --sizes_unknown_;
+  sizes_ += size - blob.size;
+  blob.size = size;
+  // What cannot be a hash sequence is not worth more than the proof of its size.
+  if (IsHashSeqRoot(target) && !CheckHashSeqSize(kind_.hash, size, options_.limits).ok()) return;
+  const RangeSet& asked = target.wanted.chunks();
+  const uint64_t from = asked.empty() ? 0 : asked.ranges().back().end / kGroupChunks;
+  Rest rest;
+  rest.end = GroupCount(size);
+  if (from >= rest.end) return;
+  rest.left = blob.groups.Missing({from, rest.end});
+  if (rest.left.empty()) return;
+  rest.segment =
+      std::bit_floor(std::clamp(rest.left.Count() / kSegmentsPerBlob, kLeastSegment, kMostSegment));
+  rest.size = size;
+  rest.parts_given = 1;
+  rests_[target.blob] = std::move(rest);
+  to_cut_.push_back(target.blob);
+}
+
+void GetWork::Proven(const GetTarget& target) {
+  if (target.size_proven) return;
+  if (const auto it = rests_.find(target.blob); it != rests_.end()) {
+    if (std::exchange(it->second.proven, true)) return;
+  }
+  --sizes_unproven_;
+}
+
+bool GetWork::Answered(const GetTarget& target) {
+  const auto it = rests_.find(target.blob);
+  if (it == rests_.end()) return true;
+  if (--it->second.parts_given > 0 || !it->second.left.empty()) return false;
+  rests_.erase(it);
+  return true;
+}
+
+void GetWork::Drop(const GetTarget& target) {
+  const auto it = rests_.find(target.blob);
+  if (it == rests_.end()) return;
+  it->second.left = RangeSet();
+  std::erase(to_cut_, target.blob);
+}
+
+std::vector<Hash> BlobsToFinish(const Inventory& inventory) {
+  std::vector<Hash> hashes;
+  const auto look = [&](const BlobInfo& blob) {
+    if (blob.state == BlobState::kPartial && blob.size_proven && MissingGroups(blob).empty())
+      hashes.push_back(blob.hash);
+  };
+  look(inventory.root);
+  for (const Inventory::Child& child : inventory.children) look(child.blob);
+  return hashes;
+}
+
+}  // namespace blobd::transfer
