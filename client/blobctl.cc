@@ -32,6 +32,9 @@ struct Arguments {
   QueueOptions queue;
   ListOptions list;
   ExportArguments exported;
+  AddOptions add;
+  TicketOptions ticket;
+  bool publish = false;
   std::vector<uint64_t> ids;
   std::vector<std::string> paths;
   std::string hash;
@@ -132,8 +135,9 @@ void AddListCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command
 void AddBlobCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
   auto* add =
       app.add_subcommand("add", "Put files into the store; a directory becomes a collection");
-  add->add_option("PATH", args.paths, "Files or directories; - for standard input")->required();
-  commands[add] = [&args](Context& context) { return RunAdd(context, args.paths); };
+  add->add_option("PATH", args.add.paths, "Files or directories; - for standard input")->required();
+  add->add_flag("--private", args.add.is_private, "Never serve them to other nodes");
+  commands[add] = [&args](Context& context) { return RunAdd(context, args.add); };
 
   auto* cat = app.add_subcommand("cat", "Write a blob to standard output");
   cat->add_option("HASH", args.hash, "The hash")->required();
@@ -153,6 +157,51 @@ void AddBlobCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command
       ->required();
   exported->add_flag("--force", args.exported.force, "Replace an existing file");
   commands[exported] = [&args](Context& context) { return RunExport(context, args.exported); };
+}
+
+void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
+  auto* ticket =
+      app.add_subcommand("ticket", "Print a ticket with which others get a blob from here");
+  ticket->add_option("WANTED", args.ticket.wanted, "A hash, or s + hash for a collection")
+      ->required();
+  ticket->add_option("--format", args.ticket.format, "What it is, if the hash alone does not say")
+      ->check(CLI::IsMember({"raw", "collection"}))
+      ->type_name("FORMAT");
+  auto* addresses = ticket
+                        ->add_option("--address", args.ticket.addresses,
+                                     "An address of this machine; else those of its interfaces")
+                        ->type_name("IP:PORT")
+                        ->expected(1)
+                        ->take_all();
+  auto* none = ticket->add_flag("--no-addresses", args.ticket.no_addresses, "Name the node only")
+                   ->excludes(addresses);
+  ticket->add_flag("--loopback", args.ticket.loopback, "Also for nodes on this machine")
+      ->excludes(none);
+  commands[ticket] = [&args](Context& context) { return RunTicket(context, args.ticket); };
+
+  auto* hide = app.add_subcommand("private", "Serve a blob, or a collection, to nobody any more");
+  hide->add_option("WANTED", args.paths, "Hashes, or s + hash for collections")->required();
+  hide->add_flag("--off", args.publish, "Serve it again; for root only");
+  commands[hide] = [&args](Context& context) {
+    return RunPrivate(context, args.paths, !args.publish);
+  };
+
+  auto* remotes = app.add_subcommand("remotes", "List the nodes that are known");
+  remotes->require_subcommand(0, 1);
+  remotes->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
+  commands[remotes] = [&args](Context& context) { return RunRemotes(context, args.list); };
+  auto* add = remotes->add_subcommand("add", "Say where a node may be reached; for root only");
+  add->add_option("NODE_ID", args.hash, "The node")->required();
+  add->add_option("ADDRESS", args.paths, "IP:PORT or [IPV6]:PORT")->required();
+  commands[add] = [&args](Context& context) {
+    return RunAddRemote(context, args.hash, args.paths);
+  };
+}
+
+// The command given: with a command of its own, that one.
+CLI::App* ChosenOf(CLI::App* app) {
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
 }
 
 Style StyleOf(const Arguments& args, bool json_given) {
@@ -188,6 +237,7 @@ int Main(int argc, char** argv) {
   AddDownloadCommands(app, args, commands);
   AddListCommands(app, args, commands);
   AddBlobCommands(app, args, commands);
+  AddSharingCommands(app, args, commands);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -200,7 +250,7 @@ int Main(int argc, char** argv) {
   if (!daemon.ok()) return Fail(daemon.status());
   context.daemon = *std::move(daemon);
   interrupt.OnInterrupt([&context] { context.daemon->Interrupt(); });
-  const int code = commands.at(app.get_subcommands().front())(context);
+  const int code = commands.at(ChosenOf(&app))(context);
   interrupt.OnInterrupt(nullptr);
   return code;
 }

@@ -21,10 +21,10 @@ namespace {
 namespace fs = std::filesystem;
 
 StatusOr<v1::AddResponse> AddDescriptor(Context& context, int fd, uint64_t size,
-                                        const std::string& name) {
+                                        const std::string& name, bool is_private) {
   ProgressLine progress(!context.style.quiet && !context.style.is_json());
   uint64_t done = 0;
-  return context.daemon->Add([&](char* buffer, size_t capacity) -> StatusOr<size_t> {
+  return context.daemon->Add(is_private, [&](char* buffer, size_t capacity) -> StatusOr<size_t> {
     for (;;) {
       if (context.interrupt.happened()) return Cancelled("interrupted");
       const ssize_t count = read(fd, buffer, capacity);
@@ -37,19 +37,19 @@ StatusOr<v1::AddResponse> AddDescriptor(Context& context, int fd, uint64_t size,
   });
 }
 
-StatusOr<v1::AddResponse> AddFile(Context& context, const std::string& path) {
+StatusOr<v1::AddResponse> AddFile(Context& context, const std::string& path, bool is_private) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
   struct stat info {};
   fstat(fd, &info);
-  auto response = AddDescriptor(context, fd, static_cast<uint64_t>(info.st_size), path);
+  auto response = AddDescriptor(context, fd, static_cast<uint64_t>(info.st_size), path, is_private);
   close(fd);
   return response;
 }
 
 // Every regular file below `root` becomes an entry, in order of name. Symbolic links are left out,
 // and said so.
-StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root) {
+StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root, bool is_private) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::recursive_directory_iterator it(root, error), end; !error && it != end;
@@ -65,10 +65,11 @@ StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root
   if (error) return Internal("{}: {}", EscapeForTerminal(root), error.message());
   std::sort(names.begin(), names.end());
   v1::CreateCollectionRequest request;
+  request.set_is_private(is_private);
   v1::AddResponse total;
   for (const std::string& name : names) {
     BLOBD_ASSIGN_OR_RETURN(const v1::AddResponse added,
-                           AddFile(context, (fs::path(root) / name).string()));
+                           AddFile(context, (fs::path(root) / name).string(), is_private));
     v1::CollectionEntry* entry = request.add_entries();
     entry->set_name(name);
     entry->set_hash(added.hash());
@@ -82,22 +83,29 @@ StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root
 
 }  // namespace
 
-int RunAdd(Context& context, const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) {
+int RunAdd(Context& context, const AddOptions& options) {
+  const bool is_private = options.is_private;
+  std::string name;
+  for (const std::string& path : options.paths) {
     std::error_code error;
     const bool directory = path != "-" && fs::is_directory(path, error);
-    const auto added = path == "-" ? AddDescriptor(context, STDIN_FILENO, 0, "standard input")
-                       : directory ? AddDirectory(context, path)
-                                   : AddFile(context, path);
+    const auto added = path == "-"
+                           ? AddDescriptor(context, STDIN_FILENO, 0, "standard input", is_private)
+                       : directory ? AddDirectory(context, path, is_private)
+                                   : AddFile(context, path, is_private);
     if (!added.ok()) return Fail(added.status());
+    name = (directory ? "s" : "") + added->hash();
     if (context.style.is_json()) {
       PrintJson(context.style, *added);
     } else if (context.style.quiet) {
-      fmt::print("{}{}\n", directory ? "s" : "", added->hash());
+      fmt::print("{}\n", name);
     } else {
-      fmt::print("{}{} {} {}\n", directory ? "s" : "", added->hash(), FormatSize(added->size()),
-                 EscapeForTerminal(path));
+      fmt::print("{} {} {}\n", name, FormatSize(added->size()), EscapeForTerminal(path));
     }
+  }
+  const bool hint = !is_private && !context.style.quiet && !context.style.is_json();
+  if (hint && isatty(STDOUT_FILENO) == 1) {
+    fmt::print("Share it: blobctl ticket {}\n", options.paths.size() == 1 ? name : "HASH");
   }
   return kExitDone;
 }
@@ -147,6 +155,10 @@ int RunStatus(Context& context) {
   fmt::print("  State      {}\n", EscapeForTerminal(status->state_directory()));
   fmt::print("  Downloads  {} requests, {} transfers, {}\n", status->unfinished_requests(),
              status->running_transfers(), FormatRate(status->download_rate()));
+  const v1::UploadStatus& uploads = status->uploads();
+  fmt::print("  Serves     {}: {} nodes, {} requests, {}; {} sent since the start\n",
+             status->serve(), uploads.nodes(), uploads.streams(), FormatRate(uploads.rate()),
+             FormatSize(uploads.sent_bytes()));
   fmt::print("  Store      {} blobs, {}; {} partial, {}\n", status->store().complete_blobs(),
              FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
              FormatSize(status->store().partial_bytes()));

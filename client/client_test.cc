@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "base/time.h"
 #include "client/context.h"
 #include "client/exit_code.h"
+#include "client/pages.h"
 #include "client/progress_line.h"
 
 namespace blobd::client {
@@ -29,6 +32,45 @@ TEST(Naming, WantedThings) {
   options.deadline_ms = 60'000;
   EXPECT_GT(ItemOf(hash, options)->deadline_unix_ms(), SystemClock().WallNow().unix_ms + 50'000);
   EXPECT_FALSE(ItemOf(hash, options)->has_patience_ms());
+}
+
+TEST(Naming, KindsOfBlobsAndCollections) {
+  const std::string hash(64, 'a');
+  EXPECT_EQ(KindOf(hash).hash(), hash);
+  EXPECT_EQ(KindOf(hash).format(), v1::BLOB_FORMAT_RAW);
+  EXPECT_EQ(KindOf("s" + hash).hash(), hash);
+  EXPECT_EQ(KindOf("s" + hash).format(), v1::BLOB_FORMAT_HASH_SEQ);
+  EXPECT_EQ(KindOf("nonsense").hash(), "nonsense") << "the daemon says what is wrong with it";
+}
+
+TEST(Pages, AreCollectedUntilTheLastOrTheLimit) {
+  // A list of 2,500 rows; the token says where the next page begins.
+  int asked = 0;
+  const auto next =
+      [&](const v1::ListRemotesRequest& request) -> StatusOr<v1::ListRemotesResponse> {
+    ++asked;
+    v1::ListRemotesResponse page;
+    int at = request.page_token().empty() ? 0 : std::stoi(request.page_token());
+    for (uint32_t i = 0; i < request.page_size() && at < 2500; ++i)
+      page.add_remotes()->set_node_id(std::to_string(at++));
+    if (at < 2500) page.set_next_page_token(std::to_string(at));
+    return page;
+  };
+  const auto collect = [&](uint32_t limit) {
+    asked = 0;
+    v1::ListRemotesResponse all;
+    EXPECT_TRUE(CollectPages(
+                    v1::ListRemotesRequest(), limit, next,
+                    [](v1::ListRemotesResponse* r) { return r->mutable_remotes(); }, &all)
+                    .ok());
+    return all;
+  };
+  EXPECT_EQ(collect(0).remotes_size(), 2500);
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(collect(0).remotes(2499).node_id(), "2499");
+  EXPECT_EQ(collect(1200).remotes_size(), 1200);
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(collect(1200).next_page_token(), "1200");
 }
 
 TEST(ExitCode, OfEndedIntents) {

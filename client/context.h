@@ -60,7 +60,11 @@ int RunTransfers(Context& context, const ListOptions& options);
 int RunBlobs(Context& context, const ListOptions& options);
 int RunStatus(Context& context);
 
-int RunAdd(Context& context, const std::vector<std::string>& paths);
+struct AddOptions {
+  std::vector<std::string> paths;
+  bool is_private = false;
+};
+int RunAdd(Context& context, const AddOptions& options);
 int RunCat(Context& context, const std::string& hash, uint64_t offset, uint64_t length);
 struct ExportArguments {
   std::string wanted;
@@ -69,6 +73,23 @@ struct ExportArguments {
 };
 int RunExport(Context& context, const ExportArguments& arguments);
 
+struct TicketOptions {
+  std::string wanted;                  // a hash, or s + hash
+  std::string format;                  // "raw", "collection", or empty: what it turns out to be
+  std::vector<std::string> addresses;  // empty: the daemon's own
+  bool no_addresses = false;
+  bool loopback = false;
+};
+int RunTicket(Context& context, const TicketOptions& options);
+int RunPrivate(Context& context, const std::vector<std::string>& wanted, bool is_private);
+
+int RunRemotes(Context& context, const ListOptions& options);
+int RunAddRemote(Context& context, const std::string& node,
+                 const std::vector<std::string>& addresses);
+
+// A hash, or s + hash for a collection; anything else is taken for a hash, which the daemon
+// refuses.
+v1::Kind KindOf(const std::string& wanted);
 // The request for one thing that a person named.
 StatusOr<v1::QueueItem> ItemOf(const std::string& wanted, const QueueOptions& options);
 StatusOr<v1::Provider> ProviderOf(const std::string& text);

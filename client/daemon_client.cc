@@ -16,6 +16,7 @@
 #include "blobd/v1/admin.grpc.pb.h"
 #include "blobd/v1/blobs.grpc.pb.h"
 #include "blobd/v1/downloads.grpc.pb.h"
+#include "blobd/v1/remotes.grpc.pb.h"
 
 namespace blobd::client {
 namespace {
@@ -57,6 +58,7 @@ class GrpcDaemonClient final : public DaemonClient {
                                            Arguments())),
         downloads_(v1::Downloads::NewStub(channel_)),
         blobs_(v1::Blobs::NewStub(channel_)),
+        remotes_(v1::Remotes::NewStub(channel_)),
         admin_(v1::Admin::NewStub(channel_)) {}
 
   void Interrupt() override {
@@ -98,11 +100,12 @@ class GrpcDaemonClient final : public DaemonClient {
   }
 
   StatusOr<v1::AddResponse> Add(
-      const std::function<StatusOr<size_t>(char*, size_t)>& read) override {
+      bool is_private, const std::function<StatusOr<size_t>(char*, size_t)>& read) override {
     const Call call(*this);
     v1::AddResponse response;
     const auto stream = blobs_->Add(call.context(), &response);
     v1::AddRequest message;
+    message.set_is_private(is_private);
     Status read_status;
     for (;;) {
       message.mutable_data()->resize(kAddPiece);
@@ -115,6 +118,7 @@ class GrpcDaemonClient final : public DaemonClient {
       message.mutable_data()->resize(*size);
       message.set_last(*size == 0);
       if (!stream->Write(message) || message.last()) break;
+      message.clear_is_private();
     }
     stream->WritesDone();
     const grpc::Status status = stream->Finish();
@@ -150,6 +154,20 @@ class GrpcDaemonClient final : public DaemonClient {
     return Unary(*blobs_, &v1::Blobs::Stub::List, request);
   }
 
+  StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest& request) override {
+    return Unary(*blobs_, &v1::Blobs::Stub::SetPrivate, request);
+  }
+
+  StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) override {
+    return Unary(*remotes_, &v1::Remotes::Stub::List, request);
+  }
+  StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest& request) override {
+    return Unary(*remotes_, &v1::Remotes::Stub::AddAddresses, request);
+  }
+
+  StatusOr<v1::CreateTicketResponse> CreateTicket(const v1::CreateTicketRequest& request) override {
+    return Unary(*admin_, &v1::Admin::Stub::CreateTicket, request);
+  }
   StatusOr<v1::StatusResponse> DaemonStatus() override {
     return Unary(*admin_, &v1::Admin::Stub::Status, v1::StatusRequest());
   }
@@ -197,6 +215,7 @@ class GrpcDaemonClient final : public DaemonClient {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::Downloads::Stub> downloads_;
   const std::unique_ptr<v1::Blobs::Stub> blobs_;
+  const std::unique_ptr<v1::Remotes::Stub> remotes_;
   const std::unique_ptr<v1::Admin::Stub> admin_;
   Mutex mutex_;
   grpc::ClientContext* running_ ABSL_GUARDED_BY(mutex_) = nullptr;

@@ -16,6 +16,7 @@
 #include "blobd/v1/admin.pb.h"
 #include "blobd/v1/blobs.pb.h"
 #include "blobd/v1/downloads.pb.h"
+#include "blobd/v1/remotes.pb.h"
 
 namespace blobd::client {
 
@@ -44,7 +45,7 @@ class DaemonClient {
 
   // Sends what `read` puts into its buffer, until it says 0 bytes.
   virtual StatusOr<v1::AddResponse> Add(
-      const std::function<StatusOr<size_t>(char* buffer, size_t size)>& read) = 0;
+      bool is_private, const std::function<StatusOr<size_t>(char* buffer, size_t size)>& read) = 0;
   virtual StatusOr<v1::CreateCollectionResponse> CreateCollection(
       const v1::CreateCollectionRequest& request) = 0;
   virtual StatusOr<v1::GetCollectionResponse> GetCollection(
@@ -55,7 +56,15 @@ class DaemonClient {
   virtual StatusOr<v1::Blob> Stat(const std::string& hash) = 0;
   virtual StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest& request) = 0;
 
+  virtual StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest& request) = 0;
+
+  virtual StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) = 0;
+  virtual StatusOr<v1::AddAddressesResponse> AddAddresses(
+      const v1::AddAddressesRequest& request) = 0;
+
   virtual StatusOr<v1::StatusResponse> DaemonStatus() = 0;
+  virtual StatusOr<v1::CreateTicketResponse> CreateTicket(
+      const v1::CreateTicketRequest& request) = 0;
   virtual StatusOr<v1::ParseTicketResponse> ParseTicket(const std::string& ticket) = 0;
 };
 

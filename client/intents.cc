@@ -1,39 +1,30 @@
 // queue, cancel, nodes-have, intents, transfers: what is wanted and how it goes.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/pages.h"
 
 namespace blobd::client {
 namespace {
 
-constexpr uint32_t kLargestPage = 1000;
-
-// Calls `next` for page after page, until the last one or until `limit` rows are in `all`.
-template <typename Response, typename Request, typename Next, typename Rows>
-Status CollectPages(Request request, uint32_t limit, Next next, Rows rows, Response* all) {
-  for (;;) {
-    const auto left = limit == 0 ? kLargestPage : limit - static_cast<uint32_t>(rows(all)->size());
-    request.set_page_size(std::min(left, kLargestPage));
-    auto page = next(request);
-    if (!page.ok()) return page.status();
-    const std::string token = page->next_page_token();
-    rows(all)->MergeFrom(*rows(&*page));
-    if (limit != 0 && rows(all)->size() >= static_cast<int>(limit)) {
-      all->set_next_page_token(token);
-      return OkStatus();
-    }
-    if (token.empty()) return OkStatus();
-    request.set_page_token(token);
-  }
-}
-
 std::string Format(const v1::Kind& kind) {
   return kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "hash_seq" : "raw";
+}
+
+void PrintUploads(const Style& style, const v1::ListTransfersResponse& all) {
+  if (!style.no_legend) fmt::print("\nuploads\n");
+  Table table({"NODE", "ADDRESS", "STREAMS", "SENT", "RATE", "AGE"});
+  for (const v1::Upload& upload : all.uploads()) {
+    table.Add({ShownHash(style, upload.node_id()), upload.address(),
+               std::to_string(upload.streams()), FormatSize(upload.sent_bytes()),
+               upload.rate() > 0 ? FormatRate(upload.rate()) : "-",
+               ShownAge(upload.since_unix_ms())});
+  }
+  table.Print(style);
 }
 
 }  // namespace
@@ -149,7 +140,11 @@ int RunTransfers(Context& context, const ListOptions& options) {
   v1::ListTransfersResponse all;
   const Status status = CollectPages(
       request, options.limit,
-      [&](const v1::ListTransfersRequest& r) { return context.daemon->ListTransfers(r); },
+      [&](const v1::ListTransfersRequest& r) {
+        auto page = context.daemon->ListTransfers(r);
+        if (page.ok()) all.mutable_uploads()->MergeFrom(page->uploads());
+        return page;
+      },
       [](v1::ListTransfersResponse* r) { return r->mutable_transfers(); }, &all);
   if (!status.ok()) return Fail(status);
   if (context.style.is_json()) {
@@ -168,7 +163,9 @@ int RunTransfers(Context& context, const ListOptions& options) {
                transfer.rate() > 0 ? FormatRate(transfer.rate()) : "-",
                ShownAge(transfer.started_unix_ms()), transfer.reason()});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  if (context.style.quiet) return kExitDone;
+  table.Print(context.style);
+  if (!all.uploads().empty()) PrintUploads(context.style, all);
   return kExitDone;
 }
 
@@ -183,7 +180,7 @@ int RunBlobs(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"HASH", "STATE", "SIZE", "VERIFIED"});
+  Table table({"HASH", "STATE", "SIZE", "VERIFIED", "PRIVATE"});
   for (const v1::Blob& blob : all.blobs()) {
     if (context.style.quiet) {
       fmt::print("{}\n", blob.hash());
@@ -192,7 +189,7 @@ int RunBlobs(Context& context, const ListOptions& options) {
     table.Add({ShownHash(context.style, blob.hash()),
                blob.state() == v1::BLOB_STATE_COMPLETE ? "complete" : "partial",
                blob.size() == 0 && !blob.size_proven() ? "-" : FormatSize(blob.size()),
-               FormatSize(blob.verified_bytes())});
+               FormatSize(blob.verified_bytes()), blob.is_private() ? "yes" : "-"});
   }
   if (!context.style.quiet) table.Print(context.style);
   return kExitDone;

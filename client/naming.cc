@@ -10,6 +10,10 @@ namespace {
 constexpr size_t kHexHash = 64;
 constexpr size_t kBase32Hash = 52;
 
+bool IsCollection(const std::string& wanted) {
+  return wanted.size() == kHexHash + 1 && wanted.front() == 's';
+}
+
 }  // namespace
 
 StatusOr<v1::Provider> ProviderOf(const std::string& text) {
@@ -32,14 +36,18 @@ StatusOr<v1::Provider> ProviderOf(const std::string& text) {
   return provider;
 }
 
+v1::Kind KindOf(const std::string& wanted) {
+  v1::Kind kind;
+  const bool collection = IsCollection(wanted);
+  kind.set_hash(collection ? wanted.substr(1) : wanted);
+  kind.set_format(collection ? v1::BLOB_FORMAT_HASH_SEQ : v1::BLOB_FORMAT_RAW);
+  return kind;
+}
+
 StatusOr<v1::QueueItem> ItemOf(const std::string& wanted, const QueueOptions& options) {
   v1::QueueItem item;
-  if (wanted.size() == kHexHash || wanted.size() == kBase32Hash) {
-    item.mutable_kind()->set_hash(wanted);
-    item.mutable_kind()->set_format(v1::BLOB_FORMAT_RAW);
-  } else if (wanted.size() == kHexHash + 1 && wanted.front() == 's') {
-    item.mutable_kind()->set_hash(wanted.substr(1));
-    item.mutable_kind()->set_format(v1::BLOB_FORMAT_HASH_SEQ);
+  if (wanted.size() == kHexHash || wanted.size() == kBase32Hash || IsCollection(wanted)) {
+    *item.mutable_kind() = KindOf(wanted);
   } else {
     item.set_ticket(wanted);
   }

@@ -11,9 +11,15 @@
 #include <optional>
 #include <sstream>
 
+#include "base/units.h"
+#include "path/address_book.h"
+#include "wire/text.h"
+
 namespace blobd::daemon {
 namespace {
 
+constexpr size_t kMaxAdvertised = 32;  // a ticket has room for no more
+constexpr size_t kMaxListed = 10'000;
 constexpr std::string_view kLogLevels = "debug, info, notice, warning, error";
 
 std::string FromEnv(const char* name, const std::string& fallback) {
@@ -71,6 +77,53 @@ Status ApplyListen(const toml::node& node, Config* config) {
   return OkStatus();
 }
 
+// A list of texts, each put in place by `add`, which says whether it is one.
+template <typename Add>
+Status ApplyList(const toml::node& node, size_t limit, const std::string& expected, Add add) {
+  const toml::array* list = node.as_array();
+  if (list == nullptr || list->size() > limit) return Expected(expected);
+  for (const toml::node& each : *list) {
+    const auto text = each.value_exact<std::string>();
+    if (!text || !add(*text)) return Expected(expected);
+  }
+  return OkStatus();
+}
+
+Status ApplyAdvertise(const toml::node& node, Config* config) {
+  config->advertise.clear();
+  return ApplyList(node, kMaxAdvertised,
+                   fmt::format("a list of at most {} addresses that others can dial, as in "
+                               "[\"192.0.2.1:11205\", \"[2001:db8::1]:11205\"]",
+                               kMaxAdvertised),
+                   [config](const std::string& text) {
+                     const auto address = SocketAddress::Parse(text);
+                     if (!address || !path::AddressBook::CanBeDialled(*address)) return false;
+                     config->advertise.push_back(*address);
+                     return true;
+                   });
+}
+
+Status ApplyServeMode(const toml::node& node, Config* config) {
+  const auto value = node.value_exact<std::string>();
+  const auto mode = value ? ParseServeMode(*value) : std::nullopt;
+  if (!mode) return Expected("one of anyone, listed, nobody");
+  config->serve.mode = *mode;
+  return OkStatus();
+}
+
+Status ApplyServeNodes(const toml::node& node, Config* config) {
+  config->serve.listed.clear();
+  return ApplyList(node, kMaxListed,
+                   fmt::format("a list of at most {} node ids: 64 hex digits or 52 base32 "
+                               "characters each",
+                               kMaxListed),
+                   [config](const std::string& text) {
+                     const auto id = wire::ParseNodeId(text);
+                     if (id) config->serve.listed.push_back(*id);
+                     return id.has_value();
+                   });
+}
+
 Status ApplyLogLevel(const toml::node& node, Config* config) {
   const auto value = node.value_exact<std::string>();
   if (!value ||
@@ -87,7 +140,18 @@ const std::map<std::string, Apply>& Keys() {
       {"socket", Text(&Config::socket)},
       {"socket_group", Text(&Config::socket_group)},
       {"listen", ApplyListen},
+      {"advertise", ApplyAdvertise},
       {"log_level", ApplyLogLevel},
+      {"serve.mode", ApplyServeMode},
+      {"serve.nodes", ApplyServeNodes},
+      {"serve.streams_per_node",
+       Number(1, 65'535,
+              [](Config& c, int64_t v) { c.serve.streams_per_node = static_cast<size_t>(v); })},
+      {"serve.read_budget_mib",
+       Number(1, 65'536,
+              [](Config& c, int64_t v) { c.serve.read_budget = static_cast<uint64_t>(v) * kMiB; })},
+      {"serve.stall_timeout_seconds",
+       Number(1, 3600, [](Config& c, int64_t v) { c.serve.stall_timeout = seconds(v); })},
       {"workers",
        Number(0, 256, [](Config& c, int64_t v) { c.workers = static_cast<uint32_t>(v); })},
       {"drain_grace_ms",
@@ -148,6 +212,13 @@ Status ApplyTable(const toml::table& table, const std::string& prefix, const std
 }
 
 }  // namespace
+
+std::optional<transfer::ServeMode> ParseServeMode(std::string_view text) {
+  if (text == "anyone") return transfer::ServeMode::kAnyone;
+  if (text == "listed") return transfer::ServeMode::kListed;
+  if (text == "nobody") return transfer::ServeMode::kNobody;
+  return std::nullopt;
+}
 
 Config DefaultConfig() {
   Config config;

@@ -6,12 +6,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/socket_address.h"
 #include "base/status.h"
 #include "engine/engine.h"
+#include "transfer/upload_server.h"
 
 namespace blobd::daemon {
 
@@ -20,11 +23,17 @@ struct Config {
   std::string socket;
   std::string socket_group;  // empty: the group of the process
   SocketAddress listen;
+  // Where others may reach us, for tickets; empty: what the interfaces have.
+  std::vector<SocketAddress> advertise;
   std::string log_level = "info";
   uint32_t workers = 0;  // 0: one per core, at least 2
   engine::EngineOptions engine;
   Duration stall_timeout = seconds(10);
+  transfer::ServeOptions serve;
 };
+
+// "anyone", "listed" or "nobody"; nullopt for anything else.
+std::optional<transfer::ServeMode> ParseServeMode(std::string_view text);
 
 // The defaults for this user: the system's places for root, the user's own ones (XDG) for anybody
 // else.

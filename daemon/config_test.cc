@@ -10,6 +10,13 @@ TEST(Config, AppliesWhatTheFileSays) {
   const char* text = R"(
 listen = ["127.0.0.1:0"]
 log_level = "debug"
+advertise = ["192.0.2.1:11205", "[2001:db8::1]:80"]
+[serve]
+mode = "anyone"
+nodes = ["ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c"]
+streams_per_node = 3
+read_budget_mib = 2
+stall_timeout_seconds = 7
 [limits]
 requests = 7
 [retry]
@@ -18,8 +25,24 @@ initial_delay_ms = 20
   ASSERT_TRUE(ApplyToml(text, "a.toml", &config).ok());
   EXPECT_EQ(config.listen.ToString(), "127.0.0.1:0");
   EXPECT_EQ(config.log_level, "debug");
+  ASSERT_EQ(config.advertise.size(), 2u);
+  EXPECT_EQ(config.advertise[1].ToString(), "[2001:db8::1]:80");
+  EXPECT_EQ(config.serve.mode, transfer::ServeMode::kAnyone);
+  ASSERT_EQ(config.serve.listed.size(), 1u);
+  EXPECT_EQ(config.serve.listed[0].bytes[0], 0xea);
+  EXPECT_EQ(config.serve.streams_per_node, 3u);
+  EXPECT_EQ(config.serve.read_budget, 2u << 20);
+  EXPECT_EQ(config.serve.stall_timeout, seconds(7));
   EXPECT_EQ(config.engine.schedule.limits.requests, 7u);
   EXPECT_EQ(config.engine.schedule.node_retry.initial_delay, milliseconds(20));
+}
+
+TEST(Config, NobodyIsServedUnlessListed) {
+  const Config config = DefaultConfig();
+  EXPECT_EQ(config.listen.ToString(), "[::]:11205");
+  EXPECT_EQ(config.serve.mode, transfer::ServeMode::kListed);
+  EXPECT_TRUE(config.serve.listed.empty());
+  EXPECT_TRUE(config.advertise.empty());
 }
 
 TEST(Config, ErrorsNameFileLineAndRangeAndChangeNothing) {
@@ -35,6 +58,19 @@ TEST(Config, ErrorsNameFileLineAndRangeAndChangeNothing) {
       {"listen = [\"localhost:80\"]\n", "a.toml:1: listen: expected a list with one address"},
       {"listen = []\n", "a.toml:1: listen: expected a list with one address"},
       {"log_level = \"o\"\n", "a.toml:1: log_level: expected one of debug"},
+      {"advertise = [\"192.0.2.1:0\"]\n", "a.toml:1: advertise: expected a list of at most 32"},
+      {"advertise = [\"[::]:7\"]\n", "a.toml:1: advertise: expected a list of at most 32"},
+      {"advertise = \"192.0.2.1:7\"\n", "a.toml:1: advertise: expected a list of at most 32"},
+      {"[serve]\nmode = \"all\"\n", "a.toml:2: serve.mode: expected one of anyone, listed, nobody"},
+      {"[serve]\nnodes = [\"ea4a\"]\n", "a.toml:2: serve.nodes: expected a list of at most 10000"},
+      {"[serve]\nnodes = [7]\n", "a.toml:2: serve.nodes: expected a list of at most 10000"},
+      {"[serve]\nstreams_per_node = 0\n",
+       "a.toml:2: serve.streams_per_node: expected a whole number from 1 to 65535"},
+      {"[serve]\nread_budget_mib = 0\n",
+       "a.toml:2: serve.read_budget_mib: expected a whole number from 1 to 65536"},
+      {"[serve]\nstall_timeout_seconds = 3601\n",
+       "a.toml:2: serve.stall_timeout_seconds: expected a whole number from 1 to 3600"},
+      {"serve = \"anyone\"\n", "a.toml:1: unknown key serve"},
       {"[wrong]\na = 1\n", "a.toml:1: unknown key wrong"},
       {"state_dir = \n", "a.toml:1: "},
   };

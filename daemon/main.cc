@@ -27,6 +27,7 @@ struct Arguments {
   std::optional<std::string> state_dir;
   std::optional<std::string> socket;
   std::optional<std::string> listen;
+  std::optional<std::string> serve;
   std::optional<std::string> log_level;
   bool check_config = false;
 };
@@ -39,6 +40,7 @@ StatusOr<Config> MakeConfig(const Arguments& arguments) {
   if (!status.ok() && (named || status.code() != StatusCode::kNotFound)) return status;
   if (arguments.state_dir) config.state_dir = *arguments.state_dir;
   if (arguments.socket) config.socket = *arguments.socket;
+  if (arguments.serve) config.serve.mode = *ParseServeMode(*arguments.serve);
   if (arguments.log_level) config.log_level = *arguments.log_level;
   if (arguments.listen) {
     const auto address = SocketAddress::Parse(*arguments.listen);
@@ -85,6 +87,9 @@ int main(int argc, char** argv) {
   app.add_option("--socket", arguments.socket, "The Unix socket to serve on")->type_name("PATH");
   app.add_option("--listen", arguments.listen, "The UDP address for QUIC; port 0: any")
       ->type_name("IP:PORT");
+  app.add_option("--serve", arguments.serve, "Which other nodes may get what is here")
+      ->check(CLI::IsMember({"anyone", "listed", "nobody"}))
+      ->type_name("WHOM");
   app.add_option("--log-level", arguments.log_level, "Leave out what matters less than this")
       ->check(CLI::IsMember({"debug", "info", "notice", "warning", "error"}))
       ->type_name("LEVEL");

@@ -10,8 +10,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <iterator>
 #include <utility>
 
+#include "daemon/own_addresses.h"
 #include "daemon/version.h"
 #include "quic/endpoint.h"
 #include "quic/identity.h"
@@ -24,6 +26,7 @@ using engine::LogLevel;
 
 // How long calls may go on after everything else has been drained.
 constexpr Duration kRpcGrace = milliseconds(500);
+constexpr Duration kUploadGrace = seconds(30);
 
 // gRPC's descriptors take numbers of their own, transfers hold files open: take what the system
 // allows.
@@ -66,22 +69,29 @@ Status Node::OpenParts() {
   const store::DiskStore::Options store_options;
   BLOBD_ASSIGN_OR_RETURN(
       store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
+  identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
+  BLOBD_RETURN_IF_ERROR(OpenEndpoint());
+  return OpenSocket();
+}
 
+// The endpoint, and what shares it: getting from other nodes, and serving them.
+Status Node::OpenEndpoint() {
   BLOBD_ASSIGN_OR_RETURN(const quic::Identity identity,
                          quic::Identity::LoadOrCreate(state_dir_.File("node.key")));
   quic::EndpointOptions endpoint_options;
   endpoint_options.listen = config_.listen;
-  BLOBD_ASSIGN_OR_RETURN(auto endpoint,
+  BLOBD_ASSIGN_OR_RETURN(std::shared_ptr<quic::Endpoint> endpoint,
                          quic::Endpoint::Open(*network_loop_, identity, endpoint_options));
+  local_address_ = endpoint->local_address();
   identity_.version = kVersion;
   identity_.node_id = identity.node_id();
-  identity_.listen_addresses = {endpoint->local_address().ToString()};
+  identity_.listen_addresses = {local_address_.ToString()};
   identity_.started = SystemClock().WallNow();
   identity_.state_directory = state_dir_.path();
-  identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
+  identity_.serve = config_.serve.mode;
   network_ = std::make_unique<transfer::QuicNetwork>(
       transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
-      std::move(endpoint), transfer::QuicNetworkOptions{config_.stall_timeout});
+      endpoint, transfer::QuicNetworkOptions{config_.stall_timeout});
 
   engine::EngineOptions engine_options = config_.engine;
   engine_options.schedule.self = identity.node_id();
@@ -90,7 +100,25 @@ Status Node::OpenParts() {
       engine::Engine::Deps{*control_, *control_, SystemClock(), *registry_, *store_, *network_,
                            [this] { return workers_->MakeStrand(); }, log_},
       engine_options);
-  return OpenSocket();
+  upload_server_ = std::make_unique<transfer::UploadServer>(
+      transfer::UploadServer::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
+      std::move(endpoint), config_.serve, engine_.get());
+  uploads_ = std::make_unique<engine::UploadTable>(
+      *control_, [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
+        upload_server_->List(std::move(done));
+      });
+  return OkStatus();
+}
+
+std::vector<SocketAddress> Node::OwnAddresses(bool include_loopback) const {
+  std::vector<SocketAddress> own =
+      ReachableAddresses(local_address_, InterfaceAddresses(), include_loopback);
+  if (config_.advertise.empty()) return own;
+  // Of ours only the loopback ones then, which are there if they were asked for.
+  std::vector<SocketAddress> addresses = config_.advertise;
+  std::copy_if(own.begin(), own.end(), std::back_inserter(addresses),
+               [](const SocketAddress& address) { return address.is_loopback(); });
+  return addresses;
 }
 
 Status Node::OpenSocket() {
@@ -150,8 +178,10 @@ Status Node::Run() {
 
 void Node::Serve() {
   if (stopping_) return;
-  auto server = rpc::Server::Start({*engine_, *store_, *workers_, *control_}, identity_,
-                                   std::exchange(listening_, -1), rpc::PeerLimits{});
+  auto server =
+      rpc::Server::Start({*engine_, *uploads_, *store_, *workers_, *control_,
+                          [this](bool include_loopback) { return OwnAddresses(include_loopback); }},
+                         identity_, std::exchange(listening_, -1), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();
@@ -167,7 +197,15 @@ void Node::BeginShutdown() {
   stopping_ = true;
   log_.Write(LogLevel::kNotice, "shutting down: running transfers end or are cut, intents stay");
   sd_notify(0, "STOPPING=1\nSTATUS=Draining");
-  engine_->Drain([this] { StopServing(); });
+  draining_ = 2;
+  engine_->Drain([this] { OnPartDrained(); });
+  // Whom we serve gets no more time than what we get ourselves.
+  upload_server_->Drain(std::min(kUploadGrace, config_.engine.drain_grace),
+                        [this] { OnPartDrained(); });
+}
+
+void Node::OnPartDrained() {
+  if (--draining_ == 0) StopServing();
 }
 
 // gRPC's shutdown waits for its calls, and these need the control loop: so it happens on a thread
@@ -187,6 +225,8 @@ Node::~Node() {
   }
   workers_.reset();  // runs what was posted to it; what that answers is not heard any more
   server_.reset();
+  uploads_.reset();
+  upload_server_.reset();  // before the engine, which hears of rotten blobs
   engine_.reset();
   network_.reset();
   store_.reset();

@@ -7,18 +7,21 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/status.h"
 #include "daemon/config.h"
 #include "daemon/log_sink.h"
 #include "daemon/state_dir.h"
 #include "engine/engine.h"
+#include "engine/upload_table.h"
 #include "loop/loop.h"
 #include "loop/worker_pool.h"
 #include "registry/sqlite_registry.h"
 #include "rpc/server.h"
 #include "store/disk_store.h"
 #include "transfer/quic_network.h"
+#include "transfer/upload_server.h"
 
 namespace blobd::daemon {
 
@@ -34,11 +37,14 @@ class Node {
  private:
   Node(const Config& config, LogSink& log, StateDir state_dir);
   Status OpenParts();
+  Status OpenEndpoint();
+  std::vector<SocketAddress> OwnAddresses(bool include_loopback) const;
   Status OpenSocket();
   Status WatchSignals();
   void OnSignal();
   void Serve();
   void BeginShutdown();
+  void OnPartDrained();
   void StopServing();
 
   const Config config_;
@@ -46,6 +52,8 @@ class Node {
   StateDir state_dir_;
   Status result_;
   bool stopping_ = false;
+  int draining_ = 0;             // parts that have not drained yet
+  SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
   int listening_ = -1;
   bool socket_is_ours_ = false;
@@ -60,6 +68,8 @@ class Node {
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<transfer::QuicNetwork> network_;
   std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<transfer::UploadServer> upload_server_;
+  std::unique_ptr<engine::UploadTable> uploads_;
   std::unique_ptr<rpc::Server> server_;
   std::thread network_thread_;
   std::thread shutdown_thread_;

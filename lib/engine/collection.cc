@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/file_names.h"
+#include "engine/privacy.h"
 #include "wire/collection.h"
 
 namespace blobd::engine {
@@ -157,10 +158,12 @@ class CollectionReader : public std::enable_shared_from_this<CollectionReader> {
 class CollectionMaker : public std::enable_shared_from_this<CollectionMaker> {
  public:
   CollectionMaker(store::BlobStore& store, std::shared_ptr<Executor> strand,
-                  std::vector<CollectionEntry> entries, UniqueFunction<void(StatusOr<Hash>)> done)
+                  std::vector<CollectionEntry> entries, bool is_private,
+                  UniqueFunction<void(StatusOr<Hash>)> done)
       : store_(store),
         strand_(std::move(strand)),
         entries_(std::move(entries)),
+        is_private_(is_private),
         done_(std::move(done)) {}
 
   void Start() {
@@ -180,6 +183,7 @@ class CollectionMaker : public std::enable_shared_from_this<CollectionMaker> {
         *strand_, [self = shared_from_this(), content = std::move(content)](auto import) {
           if (!import.ok()) return self->done_(import.status());
           self->import_ = *std::move(import);
+          if (self->is_private_) self->import_->MakePrivate();
           if (const Status status = self->import_->Append(content); !status.ok())
             return self->done_(status);
           self->import_->Finish(*self->strand_,
@@ -189,8 +193,18 @@ class CollectionMaker : public std::enable_shared_from_this<CollectionMaker> {
 
   void OnStored(StatusOr<store::Import::Result> result) {
     if (!result.ok()) return done_(result.status());
-    if (std::exchange(metadata_stored_, true)) return done_(result->hash);
-    std::vector<Hash> hashes = {result->hash};
+    if (!is_private_) return Next(result->hash);
+    // It may have been here before, for all to see.
+    SetPrivate(store_, strand_, {result->hash, BlobFormat::kRaw}, true,
+               [self = shared_from_this(), hash = result->hash](const StatusOr<uint64_t>& changed) {
+                 if (!changed.ok()) return self->done_(changed.status());
+                 self->Next(hash);
+               });
+  }
+
+  void Next(const Hash& stored) {
+    if (std::exchange(metadata_stored_, true)) return done_(stored);
+    std::vector<Hash> hashes = {stored};
     for (const CollectionEntry& entry : entries_) hashes.push_back(entry.hash);
     Store(wire::EncodeHashSeq(hashes));
   }
@@ -198,6 +212,7 @@ class CollectionMaker : public std::enable_shared_from_this<CollectionMaker> {
   store::BlobStore& store_;
   const std::shared_ptr<Executor> strand_;
   const std::vector<CollectionEntry> entries_;
+  const bool is_private_;
   UniqueFunction<void(StatusOr<Hash>)> done_;
   std::vector<std::string> names_;
   std::unique_ptr<store::Import> import_;
@@ -214,12 +229,12 @@ void ReadCollection(store::BlobStore& store, std::shared_ptr<Executor> strand, c
 }
 
 void CreateCollection(store::BlobStore& store, std::shared_ptr<Executor> strand,
-                      std::vector<CollectionEntry> entries,
+                      std::vector<CollectionEntry> entries, bool is_private,
                       UniqueFunction<void(StatusOr<Hash>)> done) {
   Executor& executor = *strand;
   executor.Post(
       [maker = std::make_shared<CollectionMaker>(store, std::move(strand), std::move(entries),
-                                                 std::move(done))] { maker->Start(); });
+                                                 is_private, std::move(done))] { maker->Start(); });
 }
 
 }  // namespace blobd::engine

@@ -34,8 +34,9 @@ void ReadCollection(store::BlobStore& store, std::shared_ptr<Executor> strand, c
                     size_t offset, size_t limit,
                     UniqueFunction<void(StatusOr<CollectionPage>)> done);
 
+// `is_private`: the list of hashes and the names are private; the entries stay as they are.
 void CreateCollection(store::BlobStore& store, std::shared_ptr<Executor> strand,
-                      std::vector<CollectionEntry> entries,
+                      std::vector<CollectionEntry> entries, bool is_private,
                       UniqueFunction<void(StatusOr<Hash>)> done);
 
 }  // namespace blobd::engine

@@ -117,10 +117,14 @@ void Engine::Execute(const schedule::Effect& effect) {
   std::visit(Overloaded{
                  [&](const schedule::LookInStore& e) { ExecuteLook(e); },
                  [&](const schedule::Dial& e) { ExecuteDial(e.node); },
-                 [&](const schedule::GiveUpDial& e) { deps_.network.Disconnect(e.node); },
+                 [&](const schedule::GiveUpDial& e) {
+                   remotes_.Closed(e.node);
+                   deps_.network.Disconnect(e.node);
+                 },
                  [&](const schedule::Disconnect& e) {
                    deps_.log.Write(LogLevel::kDebug, {.provider = e.node},
                                    "closing the connection: " + e.reason);
+                   remotes_.Closed(e.node);
                    deps_.network.Disconnect(e.node);
                  },
                  [&](const schedule::StartTransfer& e) { ExecuteStart(e); },
@@ -183,8 +187,11 @@ void Engine::OnInventory(RequestId request, const Kind& kind,
 void Engine::ExecuteDial(const NodeId& node) {
   std::vector<SocketAddress> addresses = addresses_.ToDial(node);
   if (addresses.empty()) {
-    return Deliver(schedule::DialFailed{node, false, "no address of this node is known"});
+    const std::string reason = "no address of this node is known";
+    remotes_.Failed(node, reason, deps_.clock.WallNow());
+    return Deliver(schedule::DialFailed{node, false, reason});
   }
+  remotes_.Dialling(node);
   deps_.network.Dial(node, std::move(addresses));
 }
 
@@ -211,6 +218,9 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
 void Engine::ExecuteBan(const schedule::BanProvider& effect) {
   const WallTime until = deps_.clock.WallNow() + effect.length;
   changes_.push_back(registry::PutBan{{effect.provider, until, effect.times, effect.reason}});
+  if (const auto* node = std::get_if<NodeId>(&effect.provider)) {
+    remotes_.Banned(*node, until, effect.reason);
+  }
   deps_.log.Write(
       LogLevel::kWarning, {.provider = effect.provider},
       fmt::format("provider banned for {} s: {}",
@@ -252,6 +262,7 @@ void Engine::CommitChanges() {
 
 void Engine::OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) {
   const path::KnownAddress known = addresses_.Worked(node, address, deps_.clock.WallNow(), rtt);
+  remotes_.Connected(node, address, deps_.clock.WallNow());
   changes_.push_back(
       registry::PutRemoteAddress{{node, address, known.source, known.last_worked,
                                   std::chrono::duration_cast<microseconds>(known.rtt).count()}});
@@ -261,12 +272,18 @@ void Engine::OnConnected(const NodeId& node, const SocketAddress& address, Durat
 
 void Engine::OnDialFailed(const NodeId& node, bool local_fault, std::string reason) {
   deps_.log.Write(LogLevel::kInfo, {.provider = node}, "dial failed: " + reason);
+  remotes_.Failed(node, reason, deps_.clock.WallNow());
   Deliver(schedule::DialFailed{node, local_fault, std::move(reason)});
 }
 
 void Engine::OnDisconnected(const NodeId& node, bool in_order, std::string reason) {
   deps_.log.Write(in_order ? LogLevel::kDebug : LogLevel::kInfo, {.provider = node},
                   "disconnected: " + reason);
+  if (in_order) {
+    remotes_.Closed(node);
+  } else {
+    remotes_.Failed(node, reason, deps_.clock.WallNow());
+  }
   Deliver(schedule::Disconnected{node, in_order, std::move(reason)});
 }
 
@@ -310,6 +327,11 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
     deps_.log.Write(state == TransferState::kFailed ? LogLevel::kWarning : LogLevel::kInfo,
                     {.hash = view->kind.hash, .transfer = id, .provider = view->provider},
                     state == TransferState::kDone ? "transfer done" : "transfer ended: " + reason);
+    if (!end.note.empty()) {
+      deps_.log.Write(LogLevel::kWarning,
+                      {.hash = view->kind.hash, .transfer = id, .provider = view->provider},
+                      "the provider misbehaved without harm: " + end.note);
+    }
   }
   transfers_.End(id, state, state == TransferState::kDone ? "" : reason, deps_.clock.WallNow());
   kind_of_transfer_.erase(id);

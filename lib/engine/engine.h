@@ -24,11 +24,13 @@
 #include "engine/transfer_table.h"
 #include "engine/values.h"
 #include "path/address_book.h"
+#include "path/remote_table.h"
 #include "registry/registry.h"
 #include "schedule/scheduler.h"
 #include "store/blob_store.h"
 #include "transfer/inventory.h"
 #include "transfer/node_network.h"
+#include "transfer/upload_server.h"
 
 namespace blobd::engine {
 
@@ -52,7 +54,7 @@ struct Caller {
   bool is_admin() const { return uid == 0; }
 };
 
-class Engine final : private transfer::NodeNetworkSink {
+class Engine final : private transfer::NodeNetworkSink, public transfer::UploadSink {
  public:
   struct Deps {
     Executor& control;
@@ -92,6 +94,18 @@ class Engine final : private transfer::NodeNetworkSink {
   std::vector<TransferView> ListTransfers(TransferId after, size_t limit, bool running_only,
                                           const std::optional<Hash>& hash) const;
   StatusView Summary() const;
+
+  // Nodes greater than `after` (nullopt: from the first) of which something is known, in order, at
+  // most `limit`. Those of `known_elsewhere` are among them.
+  std::vector<RemoteView> ListRemotes(const std::optional<NodeId>& after, size_t limit,
+                                      const std::vector<NodeId>& known_elsewhere) const;
+  // Answered with how many were new, when they are durable. kInvalidArgument: our own id, or an
+  // address that cannot be dialled.
+  void AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
+                    UniqueFunction<void(StatusOr<uint32_t>)> done);
+
+  // transfer::UploadSink: the blob is wanted again, by an intent of uid 0 with the label "repair".
+  void OnRotten(const Hash& hash, const RangeSet& groups) override;
 
  private:
   struct LiveIntent {
@@ -141,6 +155,8 @@ class Engine final : private transfer::NodeNetworkSink {
   void OnQueueCommitted(PendingQueue& pending, const Status& status);
   void Refuse(PendingQueue& pending, const Status& status);
   std::vector<ProviderId> Learn(const std::vector<NamedProvider>& providers);
+  bool LearnAddress(const NodeId& node, const SocketAddress& address, const std::string& source);
+  std::vector<ProviderId> ProvidersSeen(const Hash& hash) const;
 
   // Intents (engine_intents.cc).
   void Restore(registry::Snapshot snapshot);
@@ -162,6 +178,7 @@ class Engine final : private transfer::NodeNetworkSink {
   const EngineOptions options_;
   std::unique_ptr<schedule::Scheduler> scheduler_;  // null before Start has loaded
   path::AddressBook addresses_;
+  path::RemoteTable remotes_;
   TransferTable transfers_;
   IdSource intent_ids_;
   uint64_t transfer_ids_end_ = 0;  // reserved up to here

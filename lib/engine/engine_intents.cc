@@ -75,6 +75,9 @@ void Engine::Restore(registry::Snapshot snapshot) {
   for (const registry::BanRow& ban : snapshot.bans) {
     if (ban.until <= wall_now) continue;
     scheduler_->RestoreBan(ban.provider, now + (ban.until - wall_now), ban.times, ban.reason);
+    if (const auto* node = std::get_if<NodeId>(&ban.provider)) {
+      remotes_.Banned(*node, ban.until, ban.reason);
+    }
   }
   std::unordered_map<Hash, std::vector<ProviderId>> providers;
   for (registry::ProviderRow& row : snapshot.providers)

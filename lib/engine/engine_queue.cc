@@ -189,15 +189,20 @@ std::vector<ProviderId> Engine::Learn(const std::vector<NamedProvider>& provider
     ids.push_back(named.provider);
     const auto* node = std::get_if<NodeId>(&named.provider);
     if (node == nullptr || !scheduler_->Banned({*node}, deps_.timers.Now()).empty()) continue;
-    for (const SocketAddress& address : named.addresses) {
-      const path::AddressBook::Added added = addresses_.Add(*node, address, named.source);
-      if (added.is_new) {
-        changes_.push_back(registry::PutRemoteAddress{{*node, address, named.source, {}, 0}});
-      }
-      if (added.evicted) changes_.push_back(registry::DropRemoteAddress{*node, *added.evicted});
-    }
+    for (const SocketAddress& address : named.addresses) LearnAddress(*node, address, named.source);
   }
   return ids;
+}
+
+// True if it is new; what follows for the registry is in changes_ then.
+bool Engine::LearnAddress(const NodeId& node, const SocketAddress& address,
+                          const std::string& source) {
+  const path::AddressBook::Added added = addresses_.Add(node, address, source);
+  if (added.is_new) {
+    changes_.push_back(registry::PutRemoteAddress{{node, address, source, {}, 0}});
+  }
+  if (added.evicted) changes_.push_back(registry::DropRemoteAddress{node, *added.evicted});
+  return added.is_new;
 }
 
 StatusOr<NodesHaveAnswer> Engine::NodesHave(const Hash& hash,

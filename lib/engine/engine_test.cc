@@ -2,100 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/fakes_for_test.h"
+#include "engine/engine_for_test.h"
 
 namespace blobd::engine {
 namespace {
 
 using schedule::Outcome;
-
-const NodeId kNode = {{7}};
-const Hash kHash = {{1}};
-const Kind kKind = {kHash, BlobFormat::kRaw};
-const Caller kAnn{1000};
-const Caller kJoe{1001};
-const Caller kRoot{0};
-
-class RecordingWatcher final : public IntentWatcher {
- public:
-  void OnIntent(const IntentView& view, bool last) override {
-    views.push_back(view);
-    ended |= last;
-  }
-  std::vector<IntentView> views;
-  bool ended = false;
-};
-
-class EngineTest : public testing::Test {
- protected:
-  EngineTest() { Restart(); }
-
-  // A new life over the same registry and store.
-  void Restart() {
-    engine_.reset();
-    network_ = std::make_unique<FakeNetwork>();
-    EngineOptions options;
-    options.intents_per_uid = 5;
-    engine_ = std::make_unique<Engine>(
-        Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
-                     [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_},
-        options);
-    Status started = Unavailable("no answer");
-    engine_->Start([&](const Status& status) { started = status; });
-    loop_.Settle();
-    EXPECT_TRUE(started.ok()) << started;
-  }
-
-  static QueueItem Item(const Kind& kind = kKind, bool with_address = true) {
-    QueueItem item;
-    item.kind = kind;
-    NamedProvider named;
-    named.provider = kNode;
-    if (with_address) named.addresses = {*SocketAddress::Parse("192.0.2.1:1")};
-    item.providers = {named};
-    return item;
-  }
-  StatusOr<std::vector<QueuedIntent>> Queue(const Caller& caller, std::vector<QueueItem> items) {
-    StatusOr<std::vector<QueuedIntent>> answer = Unavailable("no answer");
-    engine_->Queue(caller, std::move(items),
-                   [&](StatusOr<std::vector<QueuedIntent>> a) { answer = std::move(a); });
-    loop_.Settle();
-    return answer;
-  }
-  StatusOr<CancelAnswer> Cancel(const Caller& caller, std::vector<IntentId> ids) {
-    StatusOr<CancelAnswer> answer = Unavailable("no answer");
-    engine_->Cancel(caller, ids, [&](StatusOr<CancelAnswer> a) { answer = std::move(a); });
-    loop_.Settle();
-    return answer;
-  }
-  StatusOr<IntentView> Get(IntentId id) {
-    StatusOr<IntentView> answer = Unavailable("no answer");
-    engine_->GetIntent(id, [&](StatusOr<IntentView> a) { answer = std::move(a); });
-    loop_.Settle();
-    return answer;
-  }
-  std::shared_ptr<RecordingWatcher> Watch(IntentId id) {
-    auto watcher = std::make_shared<RecordingWatcher>();
-    engine_->Watch(id, watcher, [](const Status& status) { EXPECT_TRUE(status.ok()) << status; });
-    loop_.Settle();
-    return watcher;
-  }
-  void Connect() {
-    network_->sink->OnConnected(kNode, *SocketAddress::Parse("192.0.2.1:1"), milliseconds(2));
-    loop_.Settle();
-  }
-  TransferId OnlyGet() {
-    EXPECT_EQ(network_->gets.size(), 1u);
-    return network_->gets.begin()->first;
-  }
-
-  FakeLoop loop_;
-  FakeRegistry registry_{loop_};
-  FakeStore store_;
-  SilentLog log_;
-  std::unique_ptr<FakeNetwork> network_;
-  std::unique_ptr<Engine> engine_;
-};
 
 TEST_F(EngineTest, ADownloadFromQueueToDone) {
   const auto queued = Queue(kAnn, {Item()});

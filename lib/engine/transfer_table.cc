@@ -81,6 +81,28 @@ TransferView TransferTable::ViewOf(const Entry& entry) const {
   return view;
 }
 
+std::map<NodeId, TransferTable::Use> TransferTable::RunningPerNode() const {
+  std::map<NodeId, Use> uses;
+  for (const auto& [id, entry] : running_) {
+    const auto* node = std::get_if<NodeId>(&entry.view.provider);
+    if (node == nullptr) continue;
+    Use& use = uses[*node];
+    use.transfers.push_back(id);
+    use.rate += entry.meter.rate();
+  }
+  return uses;
+}
+
+std::set<ProviderId> TransferTable::ProvidersSeen(const Hash& hash) const {
+  std::set<ProviderId> providers;
+  const auto look = [&](const TransferView& view) {
+    if (view.kind.hash == hash && view.verified_bytes > 0) providers.insert(view.provider);
+  };
+  for (const auto& [id, entry] : running_) look(entry.view);
+  for (const auto& [id, view] : ended_) look(view);
+  return providers;
+}
+
 std::optional<TransferView> TransferTable::View(TransferId id) const {
   if (const auto it = running_.find(id); it != running_.end()) return ViewOf(it->second);
   if (const auto it = ended_.find(id); it != ended_.end()) return it->second;

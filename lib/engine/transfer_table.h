@@ -7,9 +7,11 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/hash.h"
+#include "base/provider.h"
 #include "base/time.h"
 #include "engine/rate_meter.h"
 #include "engine/values.h"
@@ -31,6 +33,15 @@ class TransferTable {
   // All running transfers of one kind together.
   double RateOf(const Kind& kind) const;
   double total_rate() const;
+
+  struct Use {
+    std::vector<TransferId> transfers;
+    double rate = 0;
+  };
+  // What runs, by node.
+  std::map<NodeId, Use> RunningPerNode() const;
+  // Who has given verified bytes of blobs with this hash, as far as it is remembered here.
+  std::set<ProviderId> ProvidersSeen(const Hash& hash) const;
 
   // nullopt if it is unknown, or forgotten. Intents are not filled in.
   std::optional<TransferView> View(TransferId id) const;

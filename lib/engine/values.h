@@ -13,6 +13,8 @@
 #include "base/socket_address.h"
 #include "base/status.h"
 #include "base/time.h"
+#include "path/address_book.h"
+#include "path/remote_table.h"
 #include "registry/registry.h"
 #include "schedule/effect.h"
 #include "schedule/event.h"
@@ -94,6 +96,15 @@ struct TransferView {
   WallTime started;
   WallTime finished;
   std::vector<IntentId> intents;
+};
+
+// A node of which something is known.
+struct RemoteView {
+  NodeId node;
+  path::RemoteInfo info;
+  std::vector<path::KnownAddress> addresses;  // best first
+  std::vector<TransferId> transfers;          // that run from it now
+  double download_rate = 0;                   // of these, bytes per second
 };
 
 struct StatusView {

@@ -7,16 +7,16 @@
 namespace blobd::path {
 namespace {
 
-bool CanBeDialled(const SocketAddress& address) {
-  return address.port() != 0 && !address.is_unspecified() && !address.is_multicast();
-}
-
 auto Find(std::vector<KnownAddress>& known, const SocketAddress& address) {
   return std::find_if(known.begin(), known.end(),
                       [&](const KnownAddress& each) { return each.address == address; });
 }
 
 }  // namespace
+
+bool AddressBook::CanBeDialled(const SocketAddress& address) {
+  return address.port() != 0 && !address.is_unspecified() && !address.is_multicast();
+}
 
 AddressBook::Added AddressBook::Add(const NodeId& node, const SocketAddress& address,
                                     std::string source) {
@@ -60,7 +60,7 @@ KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& addres
   return *it;
 }
 
-std::vector<SocketAddress> AddressBook::ToDial(const NodeId& node) const {
+std::vector<KnownAddress> AddressBook::BestFirst(const NodeId& node) const {
   std::vector<KnownAddress> known = Of(node);
   std::stable_sort(known.begin(), known.end(), [](const KnownAddress& a, const KnownAddress& b) {
     if (a.last_worked != b.last_worked) return a.last_worked > b.last_worked;
@@ -68,6 +68,11 @@ std::vector<SocketAddress> AddressBook::ToDial(const NodeId& node) const {
     if (a.address.is_v4() != b.address.is_v4()) return b.address.is_v4();
     return a.order < b.order;
   });
+  return known;
+}
+
+std::vector<SocketAddress> AddressBook::ToDial(const NodeId& node) const {
+  const std::vector<KnownAddress> known = BestFirst(node);
   std::vector<SocketAddress> addresses;
   addresses.reserve(known.size());
   for (const KnownAddress& each : known) addresses.push_back(each.address);
@@ -78,6 +83,14 @@ const std::vector<KnownAddress>& AddressBook::Of(const NodeId& node) const {
   static const std::vector<KnownAddress> kNone;
   const auto it = nodes_.find(node);
   return it == nodes_.end() ? kNone : it->second;
+}
+
+std::vector<NodeId> AddressBook::NodesAfter(const std::optional<NodeId>& after,
+                                            size_t limit) const {
+  std::vector<NodeId> nodes;
+  auto it = after ? nodes_.upper_bound(*after) : nodes_.begin();
+  for (; it != nodes_.end() && nodes.size() < limit; ++it) nodes.push_back(it->first);
+  return nodes;
 }
 
 }  // namespace blobd::path

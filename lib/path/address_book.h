@@ -1,5 +1,7 @@
 // path: everything known about reaching nodes. Pure: values in, values out (design/remotes.md).
 //
+// RemoteTable (remote_table.h) remembers how nodes stand to us.
+//
 // AddressBook remembers for each node its addresses with their source and how they did, and says in
 // which order to dial them. Bounded: at most 32 addresses per node, the oldest unproven one goes
 // first.
@@ -37,6 +39,9 @@ class AddressBook {
     std::optional<SocketAddress> evicted;  // made room for it
   };
 
+  // Somebody could be there: it has a port, and is neither unspecified nor multicast.
+  static bool CanBeDialled(const SocketAddress& address);
+
   // Our own addresses are never kept or dialled. A node's addresses that cannot be dialled
   // (unspecified, multicast, port 0) are refused too.
   Added Add(const NodeId& node, const SocketAddress& address, std::string source);
@@ -50,6 +55,10 @@ class AddressBook {
   // Best first: latest success, then lowest round-trip time, then IPv6, then the order learnt.
   std::vector<SocketAddress> ToDial(const NodeId& node) const;
   const std::vector<KnownAddress>& Of(const NodeId& node) const;
+  // The same order, with what is known of each.
+  std::vector<KnownAddress> BestFirst(const NodeId& node) const;
+  // At most `limit` nodes greater than `after` (nullopt: from the first), in order.
+  std::vector<NodeId> NodesAfter(const std::optional<NodeId>& after, size_t limit) const;
 
  private:
   std::map<NodeId, std::vector<KnownAddress>> nodes_;

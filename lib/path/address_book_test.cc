@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace blobd::path {
 namespace {
 
@@ -39,6 +41,15 @@ TEST(AddressBook, IsBoundedAndKeepsWhatWorked) {
   }
   EXPECT_EQ(book.Of(kNode).size(), AddressBook::kMaxPerNode);
   EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:1"));
+}
+
+TEST(AddressBook, PagesItsNodesInOrder) {
+  AddressBook book;
+  for (const uint8_t id : std::array<uint8_t, 3>{3, 1, 2})
+    book.Add({{id}}, At("192.0.2.1:1"), "api");
+  EXPECT_EQ(book.NodesAfter({}, 2), (std::vector<NodeId>{{{1}}, {{2}}}));
+  EXPECT_EQ(book.NodesAfter(NodeId{{2}}, 2), std::vector<NodeId>{NodeId{{3}}});
+  EXPECT_TRUE(book.NodesAfter(NodeId{{3}}, 2).empty());
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engine/privacy.h"
+
 namespace blobd::rpc {
 
 AddReactor::AddReactor(const ServiceContext& context, v1::AddResponse* response)
@@ -26,6 +28,13 @@ void AddReactor::OnReadDone(bool ok) {
       return End(InvalidArgument("data: {} bytes in one message; the limit is {}",
                                  message_.data().size(), kMaxMessage));
     }
+    if (!std::exchange(begun_, true)) {
+      is_private_ = message_.is_private();
+      if (is_private_) import_->MakePrivate();
+    } else if (message_.is_private() && !is_private_) {
+      // What came before may not have been taken for a secret.
+      return End(InvalidArgument("is_private: it can be set in the first message only"));
+    }
     if (const Status status = import_->Append(AsBytes(message_.data())); !status.ok())
       return End(status);
     if (message_.last()) return Complete();
@@ -35,12 +44,14 @@ void AddReactor::OnReadDone(bool ok) {
 
 void AddReactor::Complete() {
   import_->Finish(*strand_, [this](StatusOr<store::Import::Result> result) {
-    if (result.ok()) {
-      response_->set_hash(result->hash.ToHex());
-      response_->set_size(result->size);
-      response_->set_existed(result->was_there);
-    }
-    End(result.status());
+    if (!result.ok()) return End(result.status());
+    response_->set_hash(result->hash.ToHex());
+    response_->set_size(result->size);
+    response_->set_existed(result->was_there);
+    if (!is_private_) return End(OkStatus());
+    // It may have been here before, for all to see.
+    engine::SetPrivate(context_.store, strand_, {result->hash, BlobFormat::kRaw}, true,
+                       [this](const StatusOr<uint64_t>& changed) { End(changed.status()); });
   });
 }
 

@@ -29,6 +29,8 @@ class AddReactor final : public Reactor<grpc::ServerReadReactor<v1::AddRequest>>
   const std::shared_ptr<Executor> strand_;
   std::unique_ptr<store::Import> import_;
   v1::AddRequest message_;
+  bool begun_ = false;  // the first message has come
+  bool is_private_ = false;
 };
 
 }  // namespace blobd::rpc

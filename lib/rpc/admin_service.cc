@@ -1,8 +1,43 @@
 #include "rpc/admin_service.h"
 
 #include "rpc/convert.h"
+#include "rpc/create_ticket.h"
+#include "transfer/inventory.h"
 
 namespace blobd::rpc {
+namespace {
+
+std::string_view ServeModeName(transfer::ServeMode mode) {
+  switch (mode) {
+    case transfer::ServeMode::kAnyone:
+      return "anyone";
+    case transfer::ServeMode::kListed:
+      return "listed";
+    case transfer::ServeMode::kNobody:
+      return "nobody";
+  }
+  return "unknown";
+}
+
+void Fill(const engine::UploadsView& view, v1::UploadStatus* out) {
+  out->set_nodes(static_cast<uint32_t>(view.nodes.size()));
+  uint32_t streams = 0;
+  for (const engine::UploadView& upload : view.nodes) streams += upload.info.streams;
+  out->set_streams(streams);
+  out->set_rate(view.rate);
+  out->set_sent_bytes(view.totals.sent_bytes);
+  out->set_requests(view.totals.requests);
+  out->set_refused(view.totals.refused);
+}
+
+void Fill(const store::StoreStats& stats, v1::StoreStatus* out) {
+  out->set_complete_blobs(stats.complete_blobs);
+  out->set_complete_bytes(stats.complete_bytes);
+  out->set_partial_blobs(stats.partial_blobs);
+  out->set_partial_bytes(stats.partial_bytes);
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call,
                                                const v1::StatusRequest* /*request*/,
@@ -17,6 +52,7 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
   response->set_started_unix_ms(identity_.started.unix_ms);
   response->set_state_directory(identity_.state_directory);
   response->set_unsynced_bytes_bound(identity_.unsynced_bytes_bound);
+  response->set_serve(std::string(ServeModeName(identity_.serve)));
   context_.OnControl(reactor, [this, reactor, response] {
     const engine::StatusView view = context_.engine.Summary();
     response->set_state(view.draining ? "draining" : "running");
@@ -24,19 +60,38 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
     response->set_running_transfers(view.running_transfers);
     response->set_download_rate(view.download_rate);
     response->set_verified_bytes(view.verified_bytes);
-    auto strand = context_.workers.MakeStrand();
-    Executor& executor = *strand;
-    context_.store.Stats(executor, [strand, reactor, response](StatusOr<store::StoreStats> stats) {
-      if (stats.ok()) {
-        v1::StoreStatus* out = response->mutable_store();
-        out->set_complete_blobs(stats->complete_blobs);
-        out->set_complete_bytes(stats->complete_bytes);
-        out->set_partial_blobs(stats->partial_blobs);
-        out->set_partial_bytes(stats->partial_bytes);
-      }
-      reactor->End(stats.status());
+    context_.uploads.List([this, reactor, response](const engine::UploadsView& uploads) {
+      Fill(uploads, response->mutable_uploads());
+      auto strand = context_.workers.MakeStrand();
+      Executor& executor = *strand;
+      context_.store.Stats(executor,
+                           [strand, reactor, response](const StatusOr<store::StoreStats>& stats) {
+                             if (stats.ok()) Fill(*stats, response->mutable_store());
+                             reactor->End(stats.status());
+                           });
     });
   });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::CreateTicket(grpc::CallbackServerContext* call,
+                                                     const v1::CreateTicketRequest* request,
+                                                     v1::CreateTicketResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
+  auto wish = ToTicketWish(*request);
+  if (!wish.ok()) return Refuse(reactor, wish.status());
+  const Kind kind = wish->kind;
+  transfer::TakeInventory(context_.store, context_.workers.MakeStrand(), kind,
+                          [this, reactor, response, wish = *std::move(wish)](
+                              const StatusOr<transfer::Inventory>& inventory) {
+                            if (!inventory.ok()) return reactor->End(inventory.status());
+                            auto ticket = rpc::CreateTicket(identity_, wish, *inventory,
+                                                            own_addresses_(wish.include_loopback));
+                            if (ticket.ok()) *response = *std::move(ticket);
+                            reactor->End(ticket.status());
+                          });
   return reactor;
 }
 

@@ -1,7 +1,9 @@
 // Admin, see proto/blobd/v1/admin.proto.
 #pragma once
 
+#include <functional>
 #include <utility>
+#include <vector>
 
 #include "blobd/v1/admin.grpc.pb.h"
 #include "rpc/context.h"
@@ -11,12 +13,19 @@ namespace blobd::rpc {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
-  AdminService(const ServiceContext& context, DaemonIdentity identity)
-      : context_(context), identity_(std::move(identity)) {}
+  using OwnAddresses = std::function<std::vector<SocketAddress>(bool include_loopback)>;
+
+  AdminService(const ServiceContext& context, DaemonIdentity identity, OwnAddresses own_addresses)
+      : context_(context),
+        identity_(std::move(identity)),
+        own_addresses_(std::move(own_addresses)) {}
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* call,
                                    const v1::StatusRequest* request,
                                    v1::StatusResponse* response) override;
+  grpc::ServerUnaryReactor* CreateTicket(grpc::CallbackServerContext* call,
+                                         const v1::CreateTicketRequest* request,
+                                         v1::CreateTicketResponse* response) override;
   grpc::ServerUnaryReactor* ParseTicket(grpc::CallbackServerContext* call,
                                         const v1::ParseTicketRequest* request,
                                         v1::ParseTicketResponse* response) override;
@@ -24,6 +33,7 @@ class AdminService final : public v1::Admin::CallbackService {
  private:
   const ServiceContext& context_;
   const DaemonIdentity identity_;
+  const OwnAddresses own_addresses_;
 };
 
 }  // namespace blobd::rpc

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/collection.h"
+#include "engine/privacy.h"
 #include "rpc/add_reactor.h"
 #include "rpc/convert.h"
 #include "rpc/read_reactor.h"
@@ -47,7 +48,7 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
     entries.push_back({request->entries(i).name(), *hash, 0});
   }
   engine::CreateCollection(context_.store, context_.workers.MakeStrand(), std::move(entries),
-                           [reactor, response](StatusOr<Hash> hash) {
+                           request->is_private(), [reactor, response](StatusOr<Hash> hash) {
                              if (hash.ok()) response->set_hash(hash->ToHex());
                              reactor->End(hash.status());
                            });
@@ -124,6 +125,22 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
         }
         reactor->End(blobs.status());
       });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* BlobsService::SetPrivate(grpc::CallbackServerContext* call,
+                                                   const v1::SetPrivateRequest* request,
+                                                   v1::SetPrivateResponse* response) {
+  auto* reactor = new UnaryReactor();
+  const auto caller = request->is_private() ? context_.CallerOf(*call) : context_.AdminOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  const auto kind = ToKind(request->kind(), "kind");
+  if (!kind.ok()) return Refuse(reactor, kind.status());
+  engine::SetPrivate(context_.store, context_.workers.MakeStrand(), *kind, request->is_private(),
+                     [reactor, response](const StatusOr<uint64_t>& changed) {
+                       if (changed.ok()) response->set_changed(*changed);
+                       reactor->End(changed.status());
+                     });
   return reactor;
 }
 

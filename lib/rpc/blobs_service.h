@@ -26,6 +26,9 @@ class BlobsService final : public v1::Blobs::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* call,
                                  const v1::ListBlobsRequest* request,
                                  v1::ListBlobsResponse* response) override;
+  grpc::ServerUnaryReactor* SetPrivate(grpc::CallbackServerContext* call,
+                                       const v1::SetPrivateRequest* request,
+                                       v1::SetPrivateResponse* response) override;
 
  private:
   const ServiceContext& context_;

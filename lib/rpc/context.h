@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "engine/engine.h"
+#include "engine/upload_table.h"
 #include "loop/worker_pool.h"
 #include "rpc/commands.h"
 #include "rpc/peer.h"
@@ -18,7 +19,8 @@
 namespace blobd::rpc {
 
 struct ServiceContext {
-  engine::Engine& engine;  // touched on the control loop only
+  engine::Engine& engine;        // touched on the control loop only
+  engine::UploadTable& uploads;  // the same
   store::BlobStore& store;
   loop::WorkerPool& workers;
   Commands& commands;
@@ -29,6 +31,13 @@ struct ServiceContext {
     const auto peer = peers.Find(context.peer());
     if (!peer) return PermissionDenied("the connection is not known; connect again");
     return engine::Caller{peer->uid};
+  }
+
+  // The caller, if it is root.
+  StatusOr<engine::Caller> AdminOf(const grpc::ServerContextBase& context) const {
+    auto caller = CallerOf(context);
+    if (!caller.ok() || caller->is_admin()) return caller;
+    return PermissionDenied("only root may do this; you are uid {}", caller->uid);
   }
 
   // Runs `command` on the control loop, or finishes the call at once because too many wait.

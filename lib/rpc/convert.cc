@@ -16,7 +16,6 @@ namespace {
 constexpr Duration kDefaultPatience = hours(24);
 constexpr int64_t kMaxPatienceMs = 10LL * 365 * 24 * 3600 * 1000;
 constexpr int64_t kMaxDeadlineMs = 7'258'118'400'000;  // the year 2200
-constexpr size_t kMaxFailuresShown = 64;
 // Providers and addresses of one call: each is a row of its one transaction.
 constexpr size_t kMaxRowsPerCall = 50'000;
 
@@ -32,11 +31,6 @@ StatusOr<schedule::Priority> ToPriority(v1::Priority priority, std::string_view 
     default:
       return InvalidArgument("{}: unknown priority {}", field, static_cast<int>(priority));
   }
-}
-
-v1::Priority FromPriority(uint8_t priority) {
-  if (priority == 0) return v1::PRIORITY_BACKGROUND;
-  return priority == 2 ? v1::PRIORITY_URGENT : v1::PRIORITY_NORMAL;
 }
 
 StatusOr<engine::NamedProvider> FromAddr(const wire::NodeAddr& addr, std::string source) {
@@ -112,78 +106,6 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
   return result;
 }
 
-v1::IntentState FromState(const engine::IntentView& view) {
-  switch (view.state) {
-    case engine::IntentState::kQueued:
-      return v1::INTENT_STATE_QUEUED;
-    case engine::IntentState::kWaiting:
-      return v1::INTENT_STATE_WAITING;
-    case engine::IntentState::kParked:
-      return v1::INTENT_STATE_PARKED;
-    case engine::IntentState::kRunning:
-      return v1::INTENT_STATE_RUNNING;
-    case engine::IntentState::kEnded:
-      break;
-  }
-  switch (view.row.result) {
-    case registry::ResultCode::kDone:
-      return v1::INTENT_STATE_DONE;
-    case registry::ResultCode::kCancelled:
-      return v1::INTENT_STATE_CANCELLED;
-    case registry::ResultCode::kNoProviders:
-      return v1::INTENT_STATE_NO_PROVIDERS;
-    case registry::ResultCode::kDeadlineExceeded:
-      return v1::INTENT_STATE_DEADLINE_EXCEEDED;
-    case registry::ResultCode::kNone:
-    case registry::ResultCode::kFailed:
-      break;
-  }
-  return v1::INTENT_STATE_FAILED;
-}
-
-v1::FailureOutcome FromOutcome(schedule::Outcome outcome) {
-  switch (outcome) {
-    case schedule::Outcome::kNotHere:
-      return v1::FAILURE_OUTCOME_NOT_HERE;
-    case schedule::Outcome::kAbortRequest:
-      return v1::FAILURE_OUTCOME_ABORT_REQUEST;
-    case schedule::Outcome::kDropProvider:
-      return v1::FAILURE_OUTCOME_DROP_PROVIDER;
-    case schedule::Outcome::kRetryLater:
-      return v1::FAILURE_OUTCOME_RETRY_LATER;
-    case schedule::Outcome::kBusy:
-      return v1::FAILURE_OUTCOME_BUSY;
-    case schedule::Outcome::kDone:
-    case schedule::Outcome::kStopped:
-    case schedule::Outcome::kImpossible:
-    case schedule::Outcome::kLocalFault:
-      break;
-  }
-  return v1::FAILURE_OUTCOME_UNSPECIFIED;
-}
-
-v1::TransferState FromState(engine::TransferState state) {
-  switch (state) {
-    case engine::TransferState::kWaiting:
-      return v1::TRANSFER_STATE_WAITING;
-    case engine::TransferState::kConnecting:
-      return v1::TRANSFER_STATE_CONNECTING;
-    case engine::TransferState::kRequesting:
-      return v1::TRANSFER_STATE_REQUESTING;
-    case engine::TransferState::kReceiving:
-      return v1::TRANSFER_STATE_RECEIVING;
-    case engine::TransferState::kVerifying:
-      return v1::TRANSFER_STATE_VERIFYING;
-    case engine::TransferState::kDone:
-      return v1::TRANSFER_STATE_DONE;
-    case engine::TransferState::kFailed:
-      return v1::TRANSFER_STATE_FAILED;
-    case engine::TransferState::kCancelled:
-      return v1::TRANSFER_STATE_CANCELLED;
-  }
-  return v1::TRANSFER_STATE_UNSPECIFIED;
-}
-
 }  // namespace
 
 StatusOr<Hash> ToHash(std::string_view text, std::string_view field) {
@@ -206,29 +128,37 @@ StatusOr<Kind> ToKind(const v1::Kind& kind, std::string_view field) {
   }
 }
 
+StatusOr<NodeId> ToNodeId(std::string_view text, std::string_view field) {
+  if (const auto id = wire::ParseNodeId(text)) return *id;
+  return InvalidArgument("{}: \"{}\" is no node id: 64 hex digits or 52 base32 characters", field,
+                         text.substr(0, 80));
+}
+
+StatusOr<std::vector<SocketAddress>> ToAddresses(
+    const google::protobuf::RepeatedPtrField<std::string>& texts, std::string_view field) {
+  if (texts.size() > kMaxAddresses) {
+    return InvalidArgument("{}: {} of them; the limit is {}", field, texts.size(), kMaxAddresses);
+  }
+  std::vector<SocketAddress> addresses;
+  for (const std::string& text : texts) {
+    const auto address = SocketAddress::Parse(text);
+    if (!address) {
+      return InvalidArgument("{}: \"{}\" is no address: IP:PORT or [IPV6]:PORT", field,
+                             text.substr(0, 80));
+    }
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
 StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::string_view field) {
   switch (provider.provider_case()) {
     case v1::Provider::kNode: {
       engine::NamedProvider named;
-      const auto id = wire::ParseNodeId(provider.node().node_id());
-      if (!id) {
-        return InvalidArgument(
-            "{}.node.node_id: \"{}\" is no node id: 64 hex digits or 52 base32 characters", field,
-            provider.node().node_id().substr(0, 80));
-      }
-      named.provider = *id;
-      if (provider.node().addresses_size() > kMaxAddresses) {
-        return InvalidArgument("{}.node.addresses: {} of them; the limit is {}", field,
-                               provider.node().addresses_size(), kMaxAddresses);
-      }
-      for (const std::string& text : provider.node().addresses()) {
-        const auto address = SocketAddress::Parse(text);
-        if (!address) {
-          return InvalidArgument("{}.node.addresses: \"{}\" is no address: IP:PORT or [IPV6]:PORT",
-                                 field, text.substr(0, 80));
-        }
-        named.addresses.push_back(*address);
-      }
+      BLOBD_ASSIGN_OR_RETURN(named.provider, ToNodeId(provider.node().node_id(),
+                                                      fmt::format("{}.node.node_id", field)));
+      BLOBD_ASSIGN_OR_RETURN(named.addresses, ToAddresses(provider.node().addresses(),
+                                                          fmt::format("{}.node.addresses", field)));
       return named;
     }
     case v1::Provider::kMirrorUrl:
@@ -309,74 +239,6 @@ std::string PageTokenOfId(uint64_t id, char list) { return fmt::format("{}{:x}",
 
 uint32_t PageSize(uint32_t wanted) {
   return wanted == 0 ? kDefaultPage : std::min(wanted, kMaxPage);
-}
-
-void Fill(const Kind& kind, v1::Kind* out) {
-  out->set_hash(kind.hash.ToHex());
-  out->set_format(kind.format == BlobFormat::kRaw ? v1::BLOB_FORMAT_RAW : v1::BLOB_FORMAT_HASH_SEQ);
-}
-
-void Fill(const engine::IntentView& view, v1::Intent* out) {
-  const registry::IntentRow& row = view.row;
-  out->set_intent_id(row.id.value);
-  Fill(row.kind, out->mutable_kind());
-  out->set_state(FromState(view));
-  out->set_reason(row.reason);
-  out->set_waits_for(view.waits_for);
-  out->set_verified_bytes(view.verified_bytes);
-  out->set_total_bytes(view.total_bytes);
-  out->set_claimed_bytes(view.claimed_bytes);
-  out->set_total_blobs(view.total_blobs);
-  out->set_complete_blobs(view.complete_blobs);
-  out->set_rate(view.rate);
-  out->set_priority(FromPriority(row.priority));
-  out->set_label(row.label);
-  out->set_owner_uid(row.owner_uid);
-  out->set_created_unix_ms(row.created.unix_ms);
-  out->set_finished_unix_ms(row.finished.unix_ms);
-  out->set_deadline_unix_ms(row.deadline.unix_ms);
-  out->set_downloaded_bytes(row.downloaded_bytes);
-  for (const TransferId id : view.transfers) out->add_transfer_ids(id.value);
-  for (const schedule::ProviderFailure& failure : view.failures) {
-    if (static_cast<size_t>(out->failures_size()) == kMaxFailuresShown) break;
-    v1::ProviderFailure* each = out->add_failures();
-    each->set_provider(ToString(failure.provider));
-    each->set_reason(failure.reason);
-    each->set_outcome(FromOutcome(failure.outcome));
-  }
-}
-
-void Fill(const engine::TransferView& view, v1::Transfer* out) {
-  out->set_transfer_id(view.id.value);
-  out->set_provider(ToString(view.provider));
-  Fill(view.kind, out->mutable_kind());
-  out->set_state(FromState(view.state));
-  out->set_reason(view.reason);
-  out->set_received_bytes(view.received_bytes);
-  out->set_verified_bytes(view.verified_bytes);
-  out->set_total_bytes(view.total_bytes);
-  out->set_rate(view.rate);
-  out->set_started_unix_ms(view.started.unix_ms);
-  out->set_finished_unix_ms(view.finished.unix_ms);
-  for (const IntentId id : view.intents) out->add_intent_ids(id.value);
-}
-
-void Fill(const store::BlobInfo& info, v1::Blob* out) {
-  out->set_hash(info.hash.ToHex());
-  switch (info.state) {
-    case store::BlobState::kAbsent:
-      out->set_state(v1::BLOB_STATE_ABSENT);
-      break;
-    case store::BlobState::kPartial:
-      out->set_state(v1::BLOB_STATE_PARTIAL);
-      break;
-    case store::BlobState::kComplete:
-      out->set_state(v1::BLOB_STATE_COMPLETE);
-      break;
-  }
-  out->set_size(info.size);
-  out->set_size_proven(info.size_proven);
-  out->set_verified_bytes(info.verified_bytes);
 }
 
 }  // namespace blobd::rpc

@@ -11,6 +11,8 @@
 #include "blobd/v1/admin.pb.h"
 #include "blobd/v1/blobs.pb.h"
 #include "blobd/v1/downloads.pb.h"
+#include "blobd/v1/remotes.pb.h"
+#include "engine/upload_table.h"
 #include "engine/values.h"
 #include "store/blob_store.h"
 
@@ -27,6 +29,10 @@ inline constexpr uint32_t kDefaultPage = 100;
 
 StatusOr<Hash> ToHash(std::string_view text, std::string_view field);
 StatusOr<Kind> ToKind(const v1::Kind& kind, std::string_view field);
+StatusOr<NodeId> ToNodeId(std::string_view text, std::string_view field);
+// At most 32.
+StatusOr<std::vector<SocketAddress>> ToAddresses(
+    const google::protobuf::RepeatedPtrField<std::string>& texts, std::string_view field);
 StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::string_view field);
 StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& request);
 StatusOr<std::vector<IntentId>> ToIntentIds(const v1::CancelRequest& request);
@@ -41,6 +47,8 @@ uint32_t PageSize(uint32_t wanted);
 void Fill(const Kind& kind, v1::Kind* out);
 void Fill(const engine::IntentView& view, v1::Intent* out);
 void Fill(const engine::TransferView& view, v1::Transfer* out);
+void Fill(const engine::UploadView& view, v1::Upload* out);
+void Fill(const engine::RemoteView& view, v1::Remote* out);
 void Fill(const store::BlobInfo& info, v1::Blob* out);
 
 }  // namespace blobd::rpc

@@ -7,6 +7,7 @@
 
 #include "base/node_id.h"
 #include "base/time.h"
+#include "transfer/upload_server.h"
 
 namespace blobd::rpc {
 
@@ -17,6 +18,7 @@ struct DaemonIdentity {
   WallTime started;
   std::string state_directory;
   uint64_t unsynced_bytes_bound = 0;
+  transfer::ServeMode serve = transfer::ServeMode::kListed;
 };
 
 }  // namespace blobd::rpc

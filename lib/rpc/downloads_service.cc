@@ -173,7 +173,11 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
     for (const engine::TransferView& view : views) Fill(view, response->add_transfers());
     if (views.size() == limit)
       response->set_next_page_token(PageTokenOfId(views.back().id.value, kTransferList));
-    reactor->End(OkStatus());
+    if (after.value != 0 || wanted) return reactor->End(OkStatus());
+    context_.uploads.List([reactor, response](const engine::UploadsView& uploads) {
+      for (const engine::UploadView& upload : uploads.nodes) Fill(upload, response->add_uploads());
+      reactor->End(OkStatus());
+    });
   });
   return reactor;
 }

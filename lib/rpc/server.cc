@@ -13,6 +13,7 @@
 #include "rpc/commands.h"
 #include "rpc/downloads_service.h"
 #include "rpc/listener.h"
+#include "rpc/remotes_service.h"
 
 namespace blobd::rpc {
 namespace {
@@ -26,10 +27,11 @@ class GrpcServer final : public Server {
   GrpcServer(Deps deps, DaemonIdentity identity, PeerLimits limits)
       : peers_(limits),
         commands_(deps.control),
-        context_{deps.engine, deps.store, deps.workers, commands_, peers_},
+        context_{deps.engine, deps.uploads, deps.store, deps.workers, commands_, peers_},
         downloads_(context_),
         blobs_(context_),
-        admin_(context_, std::move(identity)) {}
+        remotes_(context_),
+        admin_(context_, std::move(identity), std::move(deps.own_addresses)) {}
 
   ~GrpcServer() override { Shutdown(Duration::zero()); }
 
@@ -43,6 +45,7 @@ class GrpcServer final : public Server {
     builder.SetResourceQuota(grpc::ResourceQuota("blobd").Resize(kMaxBufferedBytes));
     builder.RegisterService(&downloads_);
     builder.RegisterService(&blobs_);
+    builder.RegisterService(&remotes_);
     builder.RegisterService(&admin_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return Internal("gRPC could not be started");
@@ -65,6 +68,7 @@ class GrpcServer final : public Server {
   const ServiceContext context_;
   DownloadsService downloads_;
   BlobsService blobs_;
+  RemotesService remotes_;
   AdminService admin_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Listener> listener_;
@@ -74,7 +78,7 @@ class GrpcServer final : public Server {
 
 StatusOr<std::unique_ptr<Server>> Server::Start(Deps deps, DaemonIdentity identity, int listening,
                                                 PeerLimits limits) {
-  auto server = std::make_unique<GrpcServer>(deps, std::move(identity), limits);
+  auto server = std::make_unique<GrpcServer>(std::move(deps), std::move(identity), limits);
   BLOBD_RETURN_IF_ERROR(server->Begin(listening));
   return std::unique_ptr<Server>(std::move(server));
 }

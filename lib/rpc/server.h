@@ -8,11 +8,13 @@
 // Ownership: what Deps names outlives the server.
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "engine/engine.h"
+#include "engine/upload_table.h"
 #include "loop/worker_pool.h"
 #include "rpc/daemon_identity.h"
 #include "rpc/peer.h"
@@ -24,9 +26,12 @@ class Server {
  public:
   struct Deps {
     engine::Engine& engine;
+    engine::UploadTable& uploads;
     store::BlobStore& store;
     loop::WorkerPool& workers;
     Executor& control;
+    // Where other nodes may reach this daemon now, the likeliest first. Called on any thread.
+    std::function<std::vector<SocketAddress>(bool include_loopback)> own_addresses;
   };
 
   // `listening`: a bound socket (Listener::Bind, or inherited); the server owns it from now on.

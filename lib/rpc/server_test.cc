@@ -1,113 +1,15 @@
-// The real server on a real socket over the real engine, store and registry; only the network is a
-// fake.
+// Calls of the API over a real socket.
 #include "rpc/server.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <filesystem>
-#include <future>
 #include <thread>
 
-#include "blobd/v1/admin.grpc.pb.h"
-#include "blobd/v1/blobs.grpc.pb.h"
-#include "blobd/v1/downloads.grpc.pb.h"
-#include "engine/fakes_for_test.h"
-#include "registry/sqlite_registry.h"
-#include "rpc/listener.h"
-#include "store/disk_store.h"
+#include "rpc/server_for_test.h"
 
 namespace blobd::rpc {
 namespace {
-
-class ServerTest : public testing::Test {
- protected:
-  ServerTest() : directory_(testing::TempDir() + "server_test"), socket_(directory_ + "/s") {
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-    control_ = *loop::Loop::Create();
-    registry_ = *registry::SqliteRegistry::Open(directory_ + "/registry.db", *control_, {});
-    store_ = *store::DiskStore::Open(directory_, *workers_, files_, {});
-    engine_ = std::make_unique<engine::Engine>(
-        engine::Engine::Deps{*control_, *control_, SystemClock(), *registry_, *store_, network_,
-                             [this] { return workers_->MakeStrand(); }, log_},
-        engine::EngineOptions{});
-    thread_ = std::thread([this] { control_->Run(); });
-    std::promise<Status> started;
-    control_->Post([&] { engine_->Start([&](const Status& s) { started.set_value(s); }); });
-    EXPECT_TRUE(started.get_future().get().ok());
-    auto server = Server::Start({*engine_, *store_, *workers_, *control_}, DaemonIdentity{},
-                                *Listener::Bind(socket_, ""), PeerLimits{});
-    EXPECT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-  ~ServerTest() override {
-    server_->Shutdown(milliseconds(100));
-    control_->Stop();
-    thread_.join();
-    workers_.reset();
-    server_.reset();
-    engine_.reset();
-    store_.reset();
-    registry_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
-  std::shared_ptr<grpc::Channel> Channel() {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt("grpc.use_local_subchannel_pool", 1);  // a connection of its own
-    return grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(),
-                                     arguments);
-  }
-  static uint64_t Queue(v1::Downloads::Stub& stub, char digit) {
-    grpc::ClientContext context;
-    v1::QueueRequest request;
-    v1::QueueResponse response;
-    request.add_items()->mutable_kind()->set_hash(std::string(64, digit));
-    const grpc::Status status = stub.Queue(&context, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.intents_size() == 1 ? response.intents(0).intent_id() : 0;
-  }
-  static std::string Add(v1::Blobs::Stub& stub, const std::string& content) {
-    grpc::ClientContext context;
-    v1::AddResponse response;
-    const auto stream = stub.Add(&context, &response);
-    for (size_t at = 0; at < content.size(); at += 100'000) {
-      v1::AddRequest request;
-      request.set_data(content.substr(at, 100'000));
-      stream->Write(request);
-    }
-    v1::AddRequest end;
-    end.set_last(true);
-    stream->Write(end);
-    stream->WritesDone();
-    const grpc::Status status = stream->Finish();
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.hash();
-  }
-  static grpc::Status Read(v1::Blobs::Stub& stub, v1::ReadRequest request, std::string* content) {
-    grpc::ClientContext context;
-    const auto stream = stub.Read(&context, request);
-    v1::ReadResponse response;
-    while (stream->Read(&response)) *content += response.data();
-    return stream->Finish();
-  }
-
-  const std::string directory_;
-  const std::string socket_;
-  store::RealFileSystem files_;
-  engine::FakeNetwork network_;
-  engine::SilentLog log_;
-  std::unique_ptr<loop::WorkerPool> workers_ = std::make_unique<loop::WorkerPool>(2);
-  std::unique_ptr<loop::Loop> control_;
-  std::unique_ptr<registry::SqliteRegistry> registry_;
-  std::unique_ptr<store::DiskStore> store_;
-  std::unique_ptr<engine::Engine> engine_;
-  std::unique_ptr<Server> server_;
-  std::thread thread_;
-};
 
 TEST_F(ServerTest, QueueWatchCancel) {
   const auto stub = v1::Downloads::NewStub(Channel());

@@ -1,0 +1,93 @@
+// remotes: the nodes that the daemon knows.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/time.h"
+#include "base/units.h"
+#include "base/utf8.h"
+#include "client/context.h"
+#include "client/pages.h"
+
+namespace blobd::client {
+namespace {
+
+std::string StateOf(const v1::Remote& remote) {
+  std::string state = "down";
+  if (remote.state() == v1::REMOTE_STATE_DIALLING) state = "dialling";
+  if (remote.state() == v1::REMOTE_STATE_CONNECTED) state = "connected";
+  if (remote.has_upload()) state = state == "down" ? "served" : state + ", served";
+  if (remote.banned_until_unix_ms() != 0) state += ", banned";
+  return state;
+}
+
+// The address in use, or the best one with how many more there are; all of them if `full`.
+std::string AddressesOf(const Style& style, const v1::Remote& remote) {
+  if (!style.full && !remote.connected_address().empty()) return remote.connected_address();
+  if (remote.addresses().empty()) return "-";
+  std::string text;
+  for (const v1::RemoteAddress& address : remote.addresses()) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", address.address(), address.source());
+    if (style.full || remote.addresses_size() == 1) continue;
+    return text + fmt::format(" +{}", remote.addresses_size() - 1);
+  }
+  return text;
+}
+
+std::string RateOf(double rate) { return rate > 0 ? FormatRate(rate) : "-"; }
+
+// What is worth knowing about a node that does not work.
+std::string TroubleOf(const v1::Remote& remote) {
+  if (remote.banned_until_unix_ms() != 0) {
+    const Duration left = WallTime{remote.banned_until_unix_ms()} - SystemClock().WallNow();
+    return fmt::format("banned for {}: {}", FormatDuration(std::max(Duration::zero(), left)),
+                       remote.ban_reason());
+  }
+  if (remote.last_failure_unix_ms() <= remote.last_success_unix_ms()) return "";
+  return fmt::format("{} ago: {}", ShownAge(remote.last_failure_unix_ms()), remote.last_failure());
+}
+
+}  // namespace
+
+int RunRemotes(Context& context, const ListOptions& options) {
+  v1::ListRemotesResponse all;
+  const Status status = CollectPages(
+      v1::ListRemotesRequest(), options.limit,
+      [&](const v1::ListRemotesRequest& r) { return context.daemon->ListRemotes(r); },
+      [](v1::ListRemotesResponse* r) { return r->mutable_remotes(); }, &all);
+  if (!status.ok()) return Fail(status);
+  if (context.style.is_json()) {
+    PrintJson(context.style, all);
+    return kExitDone;
+  }
+  Table table({"NODE", "STATE", "ADDRESSES", "LAST CONTACT", "DOWN", "UP", "TROUBLE"});
+  for (const v1::Remote& remote : all.remotes()) {
+    if (context.style.quiet) {
+      fmt::print("{}\n", remote.node_id());
+      continue;
+    }
+    table.Add({ShownHash(context.style, remote.node_id()), StateOf(remote),
+               AddressesOf(context.style, remote), ShownAge(remote.last_success_unix_ms()),
+               RateOf(remote.download_rate()), RateOf(remote.upload().rate()), TroubleOf(remote)});
+  }
+  if (!context.style.quiet) table.Print(context.style);
+  return kExitDone;
+}
+
+int RunAddRemote(Context& context, const std::string& node,
+                 const std::vector<std::string>& addresses) {
+  v1::AddAddressesRequest request;
+  request.mutable_node()->set_node_id(node);
+  for (const std::string& address : addresses) request.mutable_node()->add_addresses(address);
+  const auto response = context.daemon->AddAddresses(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+  } else if (!context.style.quiet) {
+    fmt::print("{} of {} addresses are new\n", response->added(), addresses.size());
+  }
+  return kExitDone;
+}
+
+}  // namespace blobd::client

@@ -1,0 +1,69 @@
+// ticket, private: who may get what is here.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "base/utf8.h"
+#include "client/context.h"
+
+namespace blobd::client {
+namespace {
+
+// Whether a hash alone names a collection: the daemon finds its names under it.
+bool IsKnownCollection(DaemonClient& daemon, const std::string& hash) {
+  v1::GetCollectionRequest request;
+  request.set_hash(hash);
+  request.set_limit(1);
+  return daemon.GetCollection(request).ok();
+}
+
+}  // namespace
+
+int RunTicket(Context& context, const TicketOptions& options) {
+  v1::CreateTicketRequest request;
+  v1::Kind& kind = *request.mutable_kind();
+  kind = KindOf(options.wanted);
+  if (options.format == "raw") {
+    kind.set_format(v1::BLOB_FORMAT_RAW);
+  } else if (options.format == "collection") {
+    kind.set_format(v1::BLOB_FORMAT_HASH_SEQ);
+  } else if (kind.format() == v1::BLOB_FORMAT_RAW &&
+             IsKnownCollection(*context.daemon, kind.hash())) {
+    kind.set_format(v1::BLOB_FORMAT_HASH_SEQ);
+  }
+  for (const std::string& address : options.addresses) request.add_addresses(address);
+  request.set_no_addresses(options.no_addresses);
+  request.set_include_loopback(options.loopback);
+  const auto response = context.daemon->CreateTicket(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+    return kExitDone;
+  }
+  fmt::print("{}\n", response->ticket());
+  if (context.style.quiet) return kExitDone;
+  std::fflush(stdout);
+  for (const std::string& note : response->notes()) {
+    fmt::print(stderr, "blobctl: {}\n", EscapeForTerminal(note));
+  }
+  return kExitDone;
+}
+
+int RunPrivate(Context& context, const std::vector<std::string>& wanted, bool is_private) {
+  for (const std::string& each : wanted) {
+    v1::SetPrivateRequest request;
+    *request.mutable_kind() = KindOf(each);
+    request.set_is_private(is_private);
+    const auto response = context.daemon->SetPrivate(request);
+    if (!response.ok()) return Fail(response.status());
+    if (context.style.is_json()) {
+      PrintJson(context.style, *response);
+    } else if (!context.style.quiet) {
+      fmt::print("{}: {} blobs are {} now\n", EscapeForTerminal(each), response->changed(),
+                 is_private ? "private" : "served again");
+    }
+  }
+  return kExitDone;
+}
+
+}  // namespace blobd::client

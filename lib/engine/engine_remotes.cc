@@ -1,0 +1,129 @@
+// Remotes: what is known of nodes, and addresses that callers add. See engine.h.
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "engine/engine.h"
+
+namespace blobd::engine {
+
+std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, size_t limit,
+                                            const std::vector<NodeId>& known_elsewhere) const {
+  const std::map<NodeId, TransferTable::Use> uses = transfers_.RunningPerNode();
+  // The first nodes behind `after` of each source; the first of these together are the page.
+  std::set<NodeId> nodes;
+  const auto merge = [&nodes](const std::vector<NodeId>& more) {
+    nodes.insert(more.begin(), more.end());
+  };
+  merge(addresses_.NodesAfter(after, limit));
+  merge(remotes_.After(after, limit));
+  for (const auto& [node, use] : uses) nodes.insert(node);
+  merge(known_elsewhere);
+
+  std::vector<RemoteView> views;
+  auto it = after ? nodes.upper_bound(*after) : nodes.begin();
+  for (; it != nodes.end() && views.size() < limit; ++it) {
+    RemoteView view;
+    view.node = *it;
+    if (const path::RemoteInfo* info = remotes_.Find(*it)) view.info = *info;
+    if (view.info.banned_until <= deps_.clock.WallNow()) {
+      view.info.banned_until = {};
+      view.info.ban_reason.clear();
+    }
+    view.addresses = addresses_.BestFirst(*it);
+    for (const path::KnownAddress& known : view.addresses) {
+      view.info.last_success = std::max(view.info.last_success, known.last_worked);
+    }
+    if (const auto use = uses.find(*it); use != uses.end()) {
+      view.transfers = use->second.transfers;
+      view.download_rate = use->second.rate;
+    }
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
+                          UniqueFunction<void(StatusOr<uint32_t>)> done) {
+  if (draining_ || scheduler_ == nullptr) {
+    return done(Unavailable("the daemon is not running; try again soon"));
+  }
+  if (node == options_.schedule.self) {
+    return done(InvalidArgument("node: {} is this daemon itself", node.ToHex()));
+  }
+  for (const SocketAddress& address : addresses) {
+    if (path::AddressBook::CanBeDialled(address)) continue;
+    return done(InvalidArgument("node.addresses: {} cannot be dialled", address.ToString()));
+  }
+  uint32_t added = 0;
+  for (const SocketAddress& address : addresses)
+    added += LearnAddress(node, address, "api") ? 1 : 0;
+  if (!addresses.empty() && addresses_.Of(node).empty()) {
+    return done(ResourceExhausted("no addresses of further nodes are kept; the limit is {} nodes",
+                                  path::AddressBook::kMaxNodes));
+  }
+  // All of them again, also what an earlier call taught us whose commit failed.
+  for (const path::KnownAddress& known : addresses_.Of(node)) {
+    const bool named = std::count(addresses.begin(), addresses.end(), known.address) != 0;
+    const auto rtt = std::chrono::duration_cast<microseconds>(known.rtt).count();
+    if (!named) continue;
+    changes_.push_back(
+        registry::PutRemoteAddress{{node, known.address, known.source, known.last_worked, rtt}});
+  }
+  deps_.registry.Commit(std::exchange(changes_, {}),
+                        [added, done = std::move(done)](const Status& status) mutable {
+                          if (!status.ok()) {
+                            return done(Annotate(status, "the registry could not be written"));
+                          }
+                          done(added);
+                        });
+}
+
+// ---- Repair ----
+
+// Whom it may be got from again: who still provides it for a request, and who gave it to us.
+std::vector<ProviderId> Engine::ProvidersSeen(const Hash& hash) const {
+  std::set<ProviderId> seen = transfers_.ProvidersSeen(hash);
+  for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
+    if (const auto view = scheduler_->ViewOfKind({hash, format})) {
+      seen.insert(view->providers.begin(), view->providers.end());
+    }
+  }
+  return {seen.begin(), seen.end()};
+}
+
+void Engine::OnRotten(const Hash& hash, const RangeSet& groups) {
+  const auto log = [this, hash](LogLevel level, const std::string& text) {
+    deps_.log.Write(level, {.hash = hash}, text);
+  };
+  log(LogLevel::kWarning, "groups " + groups.ToString() +
+                              " of this blob did not fit its hash when read; they were withdrawn");
+  const Kind kind{hash, BlobFormat::kRaw};
+  if (scheduler_ != nullptr && scheduler_->ViewOfKind(kind)) return;  // it is wanted already
+  const auto not_repaired = [log](const Status& status) {
+    log(LogLevel::kError, "the blob is not repaired; queue it to get it again: " + Message(status));
+  };
+  const Caller ourselves;
+  if (const auto own = intents_of_uid_.find(ourselves.uid);
+      own != intents_of_uid_.end() && own->second >= options_.intents_per_uid) {
+    return not_repaired(
+        ResourceExhausted("uid {} has {} unfinished intents", ourselves.uid, own->second));
+  }
+  QueueItem item;
+  item.kind = kind;
+  item.label = "repair";
+  if (scheduler_ != nullptr) {
+    for (const ProviderId& provider : ProvidersSeen(hash)) item.providers.push_back({provider, {}});
+  }
+  std::vector<QueueItem> items;
+  items.push_back(std::move(item));
+  Queue(ourselves, std::move(items),
+        [log, not_repaired](const StatusOr<std::vector<QueuedIntent>>& queued) {
+          if (!queued.ok()) return not_repaired(queued.status());
+          log(LogLevel::kNotice,
+              "queued as intent " + std::to_string(queued->front().intent.value) + " for repair");
+        });
+}
+
+}  // namespace blobd::engine

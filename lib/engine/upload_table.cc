@@ -1,0 +1,58 @@
+#include "engine/upload_table.h"
+
+#include <utility>
+
+namespace blobd::engine {
+
+UploadTable::UploadTable(Timers& timers, Source source)
+    : timers_(timers), source_(std::move(source)) {
+  Arm(kIdleInterval);
+}
+
+UploadTable::~UploadTable() {
+  if (timer_ != 0) timers_.CancelTimer(timer_);
+}
+
+void UploadTable::List(UniqueFunction<void(UploadsView)> done) {
+  source_([this, done = std::move(done)](Snapshot snapshot) mutable {
+    done(Sample(std::move(snapshot)));
+  });
+}
+
+// One question at a time: the next is due some time after the answer.
+void UploadTable::Arm(Duration delay) {
+  timer_ = timers_.AddTimer(timers_.Now() + delay, [this] {
+    timer_ = 0;
+    List([this](const UploadsView& view) {
+      Arm(view.nodes.empty() ? kIdleInterval : RateMeter::kSampleInterval);
+    });
+  });
+}
+
+UploadsView UploadTable::Sample(Snapshot snapshot) {
+  const Instant now = timers_.Now();
+  total_.Sample(now, snapshot.totals.sent_bytes);
+  UploadsView view;
+  view.totals = snapshot.totals;
+  view.rate = total_.rate();
+  std::map<NodeId, Meter> meters;
+  for (transfer::UploadInfo& info : snapshot.nodes) {
+    Meter meter;
+    // A node that went and came back counts from zero again.
+    if (const auto it = meters_.find(info.node); it != meters_.end() &&
+                                                 it->second.since == info.since &&
+                                                 it->second.sent_bytes <= info.sent_bytes) {
+      meter = it->second;
+    }
+    meter.since = info.since;
+    meter.sent_bytes = info.sent_bytes;
+    meter.meter.Sample(now, info.sent_bytes);
+    const double rate = meter.meter.rate();
+    meters.emplace(info.node, meter);
+    view.nodes.push_back({std::move(info), rate});
+  }
+  meters_ = std::move(meters);
+  return view;
+}
+
+}  // namespace blobd::engine

@@ -1,0 +1,24 @@
+// Remotes, see proto/blobd/v1/remotes.proto.
+#pragma once
+
+#include "blobd/v1/remotes.grpc.pb.h"
+#include "rpc/context.h"
+
+namespace blobd::rpc {
+
+class RemotesService final : public v1::Remotes::CallbackService {
+ public:
+  explicit RemotesService(const ServiceContext& context) : context_(context) {}
+
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* call,
+                                 const v1::ListRemotesRequest* request,
+                                 v1::ListRemotesResponse* response) override;
+  grpc::ServerUnaryReactor* AddAddresses(grpc::CallbackServerContext* call,
+                                         const v1::AddAddressesRequest* request,
+                                         v1::AddAddressesResponse* response) override;
+
+ private:
+  const ServiceContext& context_;
+};
+
+}  // namespace blobd::rpc

@@ -1,0 +1,232 @@
+// Calls of the API that concern other nodes: tickets, private blobs, uploads, remotes.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <map>
+
+#include "rpc/server_for_test.h"
+
+namespace blobd::rpc {
+namespace {
+
+TEST_F(ServerTest, TicketsForWhatIsHere) {
+  const auto blobs = v1::Blobs::NewStub(Channel());
+  const auto admin = v1::Admin::NewStub(Channel());
+  v1::CreateTicketRequest request;
+  v1::CreateTicketResponse response;
+  const auto create = [&] {
+    return Call(*admin, &v1::Admin::Stub::CreateTicket, request, &response).error_code();
+  };
+  request.mutable_kind()->set_hash(Add(*blobs, "content"));
+  ASSERT_EQ(create(), grpc::OK);
+  EXPECT_TRUE(response.complete());
+  EXPECT_TRUE(response.notes().empty());
+  v1::ParseTicketRequest parse;
+  v1::ParseTicketResponse parsed;
+  parse.set_ticket(response.ticket());
+  ASSERT_TRUE(Call(*admin, &v1::Admin::Stub::ParseTicket, parse, &parsed).ok());
+  EXPECT_EQ(parsed.node().node_id(), kOurselves.ToHex());
+  ASSERT_EQ(parsed.node().addresses_size(), 1);
+  EXPECT_EQ(parsed.node().addresses(0), "192.0.2.1:7");
+  EXPECT_EQ(parsed.kind().hash(), request.kind().hash());
+  EXPECT_EQ(parsed.kind().format(), v1::BLOB_FORMAT_RAW);
+  request.set_include_loopback(true);
+  ASSERT_EQ(create(), grpc::OK);
+  EXPECT_EQ(response.node().addresses(0), "127.0.0.1:7");
+  request.mutable_kind()->set_format(v1::BLOB_FORMAT_HASH_SEQ);
+  EXPECT_EQ(create(), grpc::FAILED_PRECONDITION) << "seven bytes are no hash sequence";
+  request.mutable_kind()->set_format(v1::BLOB_FORMAT_RAW);
+  request.mutable_kind()->set_hash(std::string(64, 'd'));
+  EXPECT_EQ(create(), grpc::NOT_FOUND);
+  request.mutable_kind()->set_hash("d");
+  EXPECT_EQ(create(), grpc::INVALID_ARGUMENT);
+}
+
+TEST_F(ServerTest, PrivateBlobs) {
+  const auto stub = v1::Blobs::NewStub(Channel());
+  const auto admin = v1::Admin::NewStub(Channel());
+  const auto is_private = [&](const std::string& hash) {
+    v1::StatRequest request;
+    v1::Blob blob;
+    request.set_hash(hash);
+    EXPECT_TRUE(Call(*stub, &v1::Blobs::Stub::Stat, request, &blob).ok());
+    return blob.is_private();
+  };
+  const std::string open = Add(*stub, "open");
+  const std::string secret = Add(*stub, std::string(300'000, 's'), true);
+  EXPECT_FALSE(is_private(open));
+  EXPECT_TRUE(is_private(secret));
+  EXPECT_EQ(Add(*stub, std::string(300'000, 's')), secret);
+  EXPECT_TRUE(is_private(secret)) << "added again by somebody who does not know";
+  EXPECT_EQ(Add(*stub, "open", true), open);
+  EXPECT_TRUE(is_private(open)) << "it was here before";
+
+  v1::CreateTicketRequest ticket;
+  v1::CreateTicketResponse ticketed;
+  ticket.mutable_kind()->set_hash(secret);
+  EXPECT_EQ(Call(*admin, &v1::Admin::Stub::CreateTicket, ticket, &ticketed).error_code(),
+            grpc::FAILED_PRECONDITION);
+
+  v1::CreateCollectionRequest collection;
+  v1::CreateCollectionResponse made;
+  v1::CollectionEntry* entry = collection.add_entries();
+  entry->set_name("a");
+  entry->set_hash(Add(*stub, "a"));
+  collection.set_is_private(true);
+  ASSERT_TRUE(Call(*stub, &v1::Blobs::Stub::CreateCollection, collection, &made).ok());
+  EXPECT_TRUE(is_private(made.hash()));
+  EXPECT_FALSE(is_private(entry->hash()));
+  v1::SetPrivateRequest request;
+  v1::SetPrivateResponse response;
+  request.mutable_kind()->set_hash(made.hash());
+  request.mutable_kind()->set_format(v1::BLOB_FORMAT_HASH_SEQ);
+  request.set_is_private(true);
+  ASSERT_TRUE(Call(*stub, &v1::Blobs::Stub::SetPrivate, request, &response).ok());
+  EXPECT_EQ(response.changed(), 1u);
+  EXPECT_TRUE(is_private(entry->hash()));
+  request.set_is_private(false);
+  const grpc::Status published = Call(*stub, &v1::Blobs::Stub::SetPrivate, request, &response);
+  EXPECT_EQ(published.error_code(), geteuid() == 0 ? grpc::OK : grpc::PERMISSION_DENIED);
+  EXPECT_EQ(is_private(entry->hash()), geteuid() != 0);
+  request.mutable_kind()->set_hash(std::string(64, 'e'));
+  request.set_is_private(true);
+  EXPECT_EQ(Call(*stub, &v1::Blobs::Stub::SetPrivate, request, &response).error_code(),
+            grpc::NOT_FOUND);
+}
+
+TEST_F(ServerTest, PrivacyCannotBeAskedForTooLate) {
+  const auto stub = v1::Blobs::NewStub(Channel());
+  grpc::ClientContext context;
+  v1::AddResponse response;
+  const auto stream = stub->Add(&context, &response);
+  v1::AddRequest request;
+  request.set_data("open");
+  stream->Write(request);
+  request.set_is_private(true);
+  stream->Write(request);
+  stream->WritesDone();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::INVALID_ARGUMENT);
+}
+
+TEST_F(ServerTest, UploadsAreShown) {
+  transfer::UploadInfo info;
+  info.node = kServed;
+  info.address = *SocketAddress::Parse("192.0.2.9:9");
+  info.connections = 1;
+  info.streams = 3;
+  info.sent_bytes = 5000;
+  info.requests = 4;
+  info.since = WallTime{1000};
+  Serve({info}, {7000, 8, 2});
+  const auto channel = Channel();
+  const auto downloads = v1::Downloads::NewStub(channel);
+  Queue(*downloads, 'a');
+  v1::ListTransfersRequest list;
+  v1::ListTransfersResponse transfers;
+  ASSERT_TRUE(Call(*downloads, &v1::Downloads::Stub::ListTransfers, list, &transfers).ok());
+  ASSERT_EQ(transfers.uploads_size(), 1);
+  EXPECT_EQ(transfers.uploads(0).node_id(), kServed.ToHex());
+  EXPECT_EQ(transfers.uploads(0).address(), "192.0.2.9:9");
+  EXPECT_EQ(transfers.uploads(0).streams(), 3u);
+  EXPECT_EQ(transfers.uploads(0).sent_bytes(), 5000u);
+  EXPECT_EQ(transfers.uploads(0).since_unix_ms(), 1000);
+  list.set_page_token("t1");
+  ASSERT_TRUE(Call(*downloads, &v1::Downloads::Stub::ListTransfers, list, &transfers).ok());
+  EXPECT_EQ(transfers.uploads_size(), 0) << "only the first page has them";
+  v1::StatusResponse status;
+  const auto admin = v1::Admin::NewStub(channel);
+  ASSERT_TRUE(Call(*admin, &v1::Admin::Stub::Status, v1::StatusRequest(), &status).ok());
+  EXPECT_EQ(status.serve(), "anyone");
+  EXPECT_EQ(status.uploads().nodes(), 1u);
+  EXPECT_EQ(status.uploads().streams(), 3u);
+  EXPECT_EQ(status.uploads().sent_bytes(), 7000u);
+  EXPECT_EQ(status.uploads().requests(), 8u);
+  EXPECT_EQ(status.uploads().refused(), 2u);
+}
+
+TEST_F(ServerTest, RemotesAreListedAndPaged) {
+  transfer::UploadInfo info;
+  info.node = kServed;
+  info.streams = 1;
+  Serve({info}, {});
+  const auto channel = Channel();
+  const auto downloads = v1::Downloads::NewStub(channel);
+  grpc::ClientContext queueing;
+  v1::QueueRequest queue;
+  v1::QueueResponse queued;
+  v1::QueueItem* item = queue.add_items();
+  item->mutable_kind()->set_hash(std::string(64, 'a'));
+  for (const uint8_t node : std::array<uint8_t, 3>{1, 2, 3}) {
+    v1::Node* provider = item->add_providers()->mutable_node();
+    provider->set_node_id(NodeId{{node}}.ToHex());
+    provider->add_addresses("192.0.2.1:1");
+  }
+  ASSERT_TRUE(downloads->Queue(&queueing, queue, &queued).ok());
+  const auto remotes = v1::Remotes::NewStub(channel);
+  std::map<std::string, v1::Remote> seen;
+  v1::ListRemotesRequest list;
+  list.set_page_size(2);
+  for (;;) {
+    v1::ListRemotesResponse page;
+    ASSERT_TRUE(Call(*remotes, &v1::Remotes::Stub::List, list, &page).ok());
+    EXPECT_LE(page.remotes_size(), 2);
+    for (const v1::Remote& remote : page.remotes()) {
+      EXPECT_TRUE(seen.emplace(remote.node_id(), remote).second) << "twice";
+    }
+    if (page.next_page_token().empty()) break;
+    list.set_page_token(page.next_page_token());
+  }
+  ASSERT_EQ(seen.size(), 4u);
+  const v1::Remote& dialled = seen.at(NodeId{{1}}.ToHex());
+  EXPECT_EQ(dialled.addresses(0).address(), "192.0.2.1:1");
+  EXPECT_EQ(dialled.addresses(0).source(), "api");
+  EXPECT_FALSE(dialled.has_upload());
+  const v1::Remote& served = seen.at(kServed.ToHex());
+  EXPECT_EQ(served.state(), v1::REMOTE_STATE_DOWN);
+  EXPECT_EQ(served.upload().streams(), 1u);
+  list.set_page_token("nonsense");
+  v1::ListRemotesResponse page;
+  EXPECT_EQ(Call(*remotes, &v1::Remotes::Stub::List, list, &page).error_code(),
+            grpc::INVALID_ARGUMENT);
+}
+
+TEST_F(ServerTest, OnlyRootAddsAddresses) {
+  v1::AddAddressesRequest request;
+  request.mutable_node()->set_node_id(kServed.ToHex());
+  request.mutable_node()->add_addresses("192.0.2.1:1");
+  v1::AddAddressesResponse response;
+  const auto member = ChannelOfAMember();
+  if (member != nullptr) {
+    const auto remotes = v1::Remotes::NewStub(member);
+    EXPECT_EQ(Call(*remotes, &v1::Remotes::Stub::AddAddresses, request, &response).error_code(),
+              grpc::PERMISSION_DENIED);
+    const auto blobs = v1::Blobs::NewStub(member);
+    v1::SetPrivateRequest publish;
+    v1::SetPrivateResponse published;
+    publish.mutable_kind()->set_hash(std::string(64, 'a'));
+    EXPECT_EQ(Call(*blobs, &v1::Blobs::Stub::SetPrivate, publish, &published).error_code(),
+              grpc::PERMISSION_DENIED);
+  }
+  const auto remotes = v1::Remotes::NewStub(Channel());
+  const auto add = [&] {
+    return Call(*remotes, &v1::Remotes::Stub::AddAddresses, request, &response).error_code();
+  };
+  if (geteuid() != 0) {
+    EXPECT_EQ(add(), grpc::PERMISSION_DENIED);
+    return;
+  }
+  EXPECT_EQ(add(), grpc::OK);
+  EXPECT_EQ(response.added(), 1u);
+  EXPECT_EQ(add(), grpc::OK);
+  EXPECT_EQ(response.added(), 0u);
+  request.mutable_node()->set_node_id(kOurselves.ToHex());
+  EXPECT_EQ(add(), grpc::INVALID_ARGUMENT);
+  request.mutable_node()->set_node_id(kServed.ToHex());
+  request.mutable_node()->clear_addresses();
+  EXPECT_EQ(add(), grpc::INVALID_ARGUMENT);
+  for (int i = 0; i < 33; ++i) request.mutable_node()->add_addresses("192.0.2.1:1");
+  EXPECT_EQ(add(), grpc::INVALID_ARGUMENT);
+}
+
+}  // namespace
+}  // namespace blobd::rpc
