@@ -67,8 +67,11 @@ class Result:
 class Daemon:
     """One blobd. It can be stopped or killed and started again over the same state."""
 
-    def __init__(self, directory, config=None):
+    def __init__(self, directory, config=None, listen="127.0.0.1:0", namespace=None):
+        """`namespace`: the network namespace it runs in, made by the caller."""
         self.directory = Path(directory)
+        self._listen = listen
+        self._prefix = ["ip", "netns", "exec", namespace] if namespace else []
         self.state = self.directory / "state"
         self.socket = self.directory / "blobd.sock"
         self.log_path = self.directory / "blobd.log"
@@ -79,7 +82,8 @@ class Daemon:
         self._process = None
 
     def start(self):
-        command = [str(BLOBD), "--state-dir", str(self.state), "--socket", str(self.socket), "--listen", "127.0.0.1:0"]
+        command = [*self._prefix, str(BLOBD), "--state-dir", str(self.state), "--socket", str(self.socket),
+                   "--listen", self._listen]
         if self._config:
             command += ["--config", str(self._config)]
         self.state.mkdir(exist_ok=True)
@@ -160,6 +164,39 @@ class Daemon:
                 return intent
         return None
 
+    def status(self):
+        return self.ctl("status", "--json").json()
+
+    @property
+    def provider(self):
+        """The form that --from takes."""
+        status = self.status()
+        return f"{status['nodeId']}@{status['listenAddresses'][0]}"
+
+    def add(self, path, *options):
+        """Adds a file or directory; returns its hash."""
+        result = self.ctl("add", "-q", path, *options)
+        assert result.code == DONE, result.text
+        return result.value
+
+    def ticket(self, blob_hash, *options):
+        """A ticket with all of this daemon's addresses, loopback too."""
+        result = self.ctl("ticket", "-q", blob_hash, "--loopback", *options)
+        assert result.code == DONE, result.text
+        return result.value
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def memory_kib(self):
+        """Resident memory of the process."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def transfers(self):
         """Running and recent transfers."""
         return self.ctl("transfers", "--all", "--json").json().get("transfers", [])
@@ -187,21 +224,27 @@ class E2eTest(unittest.TestCase):
         self.directory = Path(tempfile.mkdtemp(prefix="blobd-e2e-"))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self._ending = []
+        self._others = []
         self.daemon = Daemon(self.directory, self.config)
         self.daemon.start()
 
     def tearDown(self):
         for peer in reversed(self._ending):
             peer.stop()
-        code = self.daemon.stop() if self.daemon.is_running else None
-        log = self.daemon.log()
+        ends = [self._end_daemon(daemon) for daemon in (*self._others, self.daemon)]
+        for report, code in ends:
+            self.assertIsNone(report, "blobd's log has a report of a sanitizer or a failed check")
+            self.assertIn(code, (None, 0), "blobd did not end well on SIGTERM")
+
+    def _end_daemon(self, daemon):
+        code = daemon.stop() if daemon.is_running else None
+        log = daemon.log()
         report = SANITIZER_REPORT.search(log)
         if self._has_failed() or report or code not in (None, 0):
             # A report matters from its beginning, anything else to its end.
             shown = log[report.start():][:12000] if report else log[-12000:]
-            print(f"\n---- log of blobd in {self.id()}, exit code {code} ----\n{shown}", flush=True)
-        self.assertIsNone(report, "blobd's log has a report of a sanitizer or a failed check")
-        self.assertIn(code, (None, 0), "blobd did not end well on SIGTERM")
+            print(f"\n---- log of blobd in {daemon.directory}, {self.id()}, exit code {code} ----\n{shown}", flush=True)
+        return report, code
 
     def _has_failed(self):
         result = self._outcome.result
@@ -211,6 +254,14 @@ class E2eTest(unittest.TestCase):
         """Ends `peer` after the test."""
         self._ending.append(peer)
         return peer
+
+    def start_daemon(self, name, config=None, wait=True, **options):
+        """One more daemon, with a state of its own; without `wait` the caller starts it later."""
+        directory = self.directory / name
+        directory.mkdir()
+        daemon = Daemon(directory, config, **options)
+        self._others.append(daemon)
+        return daemon.start() if wait else daemon
 
     def ctl(self, *args, code=DONE, **kwargs):
         """Runs blobctl and checks its exit code; code=None takes any."""

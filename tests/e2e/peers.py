@@ -39,11 +39,12 @@ def write_random(path, size, seed=0):
 class Peer:
     """A Node.js program that reports events and takes commands, both as JSON lines."""
 
-    def __init__(self, script, *args):
+    def __init__(self, script, *args, namespace=None):
         self._log = []
+        prefix = ["ip", "netns", "exec", namespace] if namespace else []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [node_binary(), str(INTEROP / script), *map(str, args)], cwd=INTEROP, text=True,
+            [*prefix, node_binary(), str(INTEROP / script), *map(str, args)], cwd=INTEROP, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self._errors = []
         self._readers = [threading.Thread(target=self._read_events, daemon=True),
@@ -119,15 +120,16 @@ class Peer:
 
 
 class Provider(Peer):
-    """An honest iroh 0.35 node. With `store` it keeps its blobs in that directory, else in memory."""
+    """An honest iroh 0.35 node. With `store` it keeps its blobs in that directory, else in memory. It listens on
+    `host`, an IPv4 address of the namespace it runs in."""
 
-    def __init__(self, *paths, store=None, in_place=False):
-        args = ["--events"]
+    def __init__(self, *paths, store=None, in_place=False, host="127.0.0.1", namespace=None):
+        args = ["--events", "--host", host]
         if store:
             args += ["--store", store]
         if in_place:
             args += ["--in-place"]
-        super().__init__("provide.mjs", *args, *paths)
+        super().__init__("provide.mjs", *args, *paths, namespace=namespace)
 
     def requests(self):
         return [e for e in self.events("served") if e.get("getRequestReceived")]

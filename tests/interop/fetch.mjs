@@ -1,6 +1,6 @@
 // iroh 0.35's own getter, as the yardstick: fetches what a ticket names and prints how long that took.
 //
-//   node fetch.mjs [--store DIR] [--out PATH] TICKET
+//   node fetch.mjs [--store DIR] [--host IPV4] [--out PATH] TICKET
 //
 // Prints one line of JSON: hash, format, bytes (of content, over the network), seconds (from asking to having all of it
 // in the store; the start of the node is not counted), export_seconds if --out was given.
@@ -13,10 +13,10 @@ import { hexOfHash, say, startNode } from './node035.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { store: { type: 'string' }, out: { type: 'string' } },
+  options: { store: { type: 'string' }, host: { type: 'string' }, out: { type: 'string' } },
 });
 const ticket = BlobTicket.fromString(positionals[0]);
-const node = await startNode({ store: values.store });
+const node = await startNode({ store: values.store, host: values.host });
 
 const started = performance.now();
 const stats = await new Promise((settle, fail) => {

@@ -1,6 +1,6 @@
 // A real iroh 0.35 node on loopback: what provide.mjs, fetch.mjs and liar.mjs share.
 //
-// Discovery is off and only loopback addresses are bound. The binding has no switch for relays: such a node asks for the
+// Discovery is off and only loopback addresses are bound, unless another host is named. The binding has no switch for relays: such a node asks for the
 // public relays by name, learns nothing where there is no network, and never needs one here, since tickets carry
 // addresses. (Waiting for that answer costs up to 3 s at the start, nothing in a network namespace of its own.)
 import { mkdirSync, statSync } from 'node:fs';
@@ -14,9 +14,9 @@ export const kAlpn = Buffer.from('/iroh-bytes/4');
 const ending = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => ending.abort());
 
-// Starts a node with its store in directory `store`, or in memory if that is undefined.
-export async function startNode({ store, onBlobEvent } = {}) {
-  const options = { ipv4Addr: '127.0.0.1:0', ipv6Addr: '[::1]:0', nodeDiscovery: 'None' };
+// Starts a node on the IPv4 address `host`, with its store in directory `store`, or in memory if that is undefined.
+export async function startNode({ store, onBlobEvent, host = '127.0.0.1' } = {}) {
+  const options = { ipv4Addr: `${host}:0`, ipv6Addr: '[::1]:0', nodeDiscovery: 'None' };
   if (onBlobEvent) {
     // The binding complains about a callback that returns anything.
     options.blobEvents = (error, event) => {

@@ -1,6 +1,6 @@
 // A real iroh 0.35 node that shares files and directories until standard input is closed or SIGTERM comes.
 //
-//   node provide.mjs [--store DIR] [--in-place] [--events] PATH...
+//   node provide.mjs [--store DIR] [--host IPV4] [--in-place] [--events] PATH...
 //
 // Prints one line of JSON per event: "share" (path, hash, format, size, ticket, node_id, addresses) for every PATH, then
 // "ready". Commands are lines of JSON on standard input: {"op":"add","path":P} shares one more; with "format":"HashSeq"
@@ -13,6 +13,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     store: { type: 'string' },
+    host: { type: 'string' },
     'in-place': { type: 'boolean', default: false },
     events: { type: 'boolean', default: false },
   },
@@ -21,7 +22,7 @@ const { values, positionals } = parseArgs({
 // Progress comes for every chunk group and tells a test nothing.
 const report = (event) => !event.transferProgress && say({ event: 'served', ...event });
 const onBlobEvent = values.events ? report : undefined;
-const node = await startNode({ store: values.store, onBlobEvent });
+const node = await startNode({ store: values.store, host: values.host, onBlobEvent });
 const address = await addressOf(node);
 
 async function share(path, format) {
