@@ -1,59 +1,81 @@
-"""Peers that mean no good: the bounds of design/transfers.md hold, and an honest getter goes on meanwhile."""
+"""Peers that mean no good: the bounds of design/transfers.md hold, and an honest getter goes on meanwhile.
+
+The attacker is on the server's own loopback, where nothing but the server slows it; the honest getter is on a link of
+its own, whose rate is what it can lose.
+"""
 import json
 import subprocess
 import time
 import unittest
 
-from harness import BUILD, DONE, E2eTest, is_sanitized
+from harness import BUILD, DONE, E2eTest, is_long_run, is_sanitized
+from link import Network
 from peers import write_random
 
 MIB = 1 << 20
 ANYONE = '[serve]\nmode = "anyone"\n'
-SECONDS = 6
-# What the bounds allow: read buffers 64 MiB, requests 8 MiB, receive windows, and what sanitizers add to all of it.
-MORE_MEMORY_KIB = (600 if is_sanitized() else 160) * 1024
+SERVER, GETTER = "10.99.1.1", "10.99.1.2"
+LINK_RATE = "30MB/s"
+SIZE = 32 * MIB
+SECONDS = 8
+# Read buffers 64 MiB, requests 64 MiB, receive windows, and what sanitizers add to all of it.
+MORE_MEMORY_KIB = (800 if is_sanitized() else 200) * 1024
+# 288 for answers (transfer/upload_server.h), and what the daemon has anyway.
+MOST_DESCRIPTORS = 350
+# Wanted is 0.8; but the machine may be busy with something else, and sanitizers make all of it slow.
+LEAST_SHARE = 0.8 if is_long_run() and not is_sanitized() else 0.16
 
 
 class Attacks(E2eTest):
-    config = ANYONE
-
     def setUp(self):
         super().setUp()
-        self.getter = self.start_daemon("getter")
-        self.blob = self.daemon.add(write_random(self.directory / "blob", 64 * MIB))
-        self.honest = [self.daemon.add(write_random(self.directory / f"honest-{i}", 24 * MIB, seed=i)) for i in range(2)]
+        self.network = Network(seed=5)
+        self.network.__enter__()
+        self.addCleanup(self.network.close)
+        names = [self.network.add_namespace(name) for name in ("server", "getter")]
+        self.network.link("wan", "server", SERVER, "getter", GETTER, delay="2ms", rate=LINK_RATE)
+        self.server = self.start_daemon("server", ANYONE, listen="0.0.0.0:0", namespace=names[0])
+        self.getter = self.start_daemon("getter", listen=f"{GETTER}:0", namespace=names[1])
+        status = self.server.status()
+        self.node, self.port = status["nodeId"], status["listenAddresses"][0].rsplit(":", 1)[1]
+        self.blob = self.server.add(write_random(self.directory / "blob", 64 * MIB))
+        self.honest = [self.server.add(write_random(self.directory / f"honest-{i}", SIZE, seed=i)) for i in range(2)]
 
-    def get(self, blob_hash):
-        """Bytes per second at which an honest getter gets a blob."""
-        started = time.monotonic()
-        result = self.getter.ctl("get", blob_hash, "--from", self.daemon.provider, timeout=120)
-        self.assertEqual(result.code, DONE, result.text)
-        return 24 * MIB / (time.monotonic() - started)
+    def start_get(self, blob_hash):
+        return self.getter.ctl_start("get", blob_hash, "--from", f"{self.node}@{SERVER}:{self.port}")
+
+    def rate_of(self, get, blob_hash):
+        """Bytes per second of a getter that was started, by the transfer's own clock."""
+        _, errors = get.communicate(timeout=180)
+        self.assertEqual(get.returncode, DONE, errors)
+        [transfer] = [t for t in self.getter.transfers() if t["kind"]["hash"] == blob_hash]
+        return SIZE * 1000 / (int(transfer["finishedUnixMs"]) - int(transfer["startedUnixMs"]))
 
     def attack(self, mode, *args):
-        node, address = self.daemon.provider.split("@")
-        alone = self.get(self.honest[0])
-        before = self.daemon.memory_kib()
-        attacker = subprocess.Popen(
-            [str(BUILD / "tests" / "attack" / "blobd_attack"), mode, "--node", node, "--address", address,
-             "--hash", self.blob, "--seconds", str(SECONDS), *map(str, args)], stdout=subprocess.PIPE, text=True)
-        memory, descriptors, rate = [], [], None
+        alone = self.rate_of(self.start_get(self.honest[0]), self.honest[0])
+        before = self.server.memory_kib()
+        attacker = self.network.start(
+            "server", BUILD / "tests" / "attack" / "blobd_attack", mode, "--node", self.node,
+            "--address", f"127.0.0.1:{self.port}", "--hash", self.blob, "--seconds", SECONDS, *args,
+            stdout=subprocess.PIPE, text=True)
+        honest = None
+        memory, descriptors = [], []
+        started = time.monotonic()
         while attacker.poll() is None:
-            memory.append(self.daemon.memory_kib())
-            descriptors.append(self.daemon.descriptors())
-            if rate is None and len(memory) > 20:
-                rate = self.get(self.honest[1])
+            memory.append(self.server.memory_kib())
+            descriptors.append(self.server.descriptors())
+            if honest is None and time.monotonic() - started > 1:
+                honest = self.start_get(self.honest[1])
             time.sleep(0.05)
-        did = json.loads(attacker.stdout.read())
-        attacker.stdout.close()
+        did = json.loads(attacker.communicate()[0])
         self.assertEqual(attacker.returncode, 0)
+        rate = self.rate_of(honest, self.honest[1])
         print(f"{did}, memory + {(max(memory) - before) // 1024} MiB, {max(descriptors)} descriptors, "
-              f"honest getter at {rate / alone:.2f} of {alone / MIB:.0f} MiB/s ... ", end="", flush=True)
+              f"honest getter at {rate / alone:.2f} of {alone / 1e6:.0f} MB/s ... ", end="", flush=True)
         self.assertLess(max(memory) - before, MORE_MEMORY_KIB)
-        self.assertLess(max(descriptors), 300)
-        # The attacker takes its share of two cores too; without fairness the honest one would come to a stop.
-        self.assertGreater(rate, 0.1 * alone)
-        self.assertEqual(self.daemon.ctl("status").code, DONE)
+        self.assertLess(max(descriptors), MOST_DESCRIPTORS)
+        self.assertGreater(rate, LEAST_SHARE * alone)
+        self.assertEqual(self.server.ctl("status").code, DONE)
         return did
 
     def test_requests_without_an_end(self):
@@ -69,7 +91,7 @@ class Attacks(E2eTest):
         self.assertGreater(did["ended"], 10)
 
     def test_ten_thousand_connection_attempts(self):
-        did = self.attack("connect", "--rate", 2500)
+        did = self.attack("connect", "--rate", 2000)
         self.assertGreaterEqual(did["sent"], 10_000)
 
     def test_a_flood_of_pings(self):
