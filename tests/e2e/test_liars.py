@@ -85,6 +85,7 @@ class Liars(E2eTest):
         share = peer.share(self.source)
         intent = self.queue(share["ticket"])
         self.wait_for_bytes(intent, 300_000)
+        peer.wait_for("response", where=lambda response: response["end"] == "reset")
         peer.lie()
         self.ctl("watch", intent)
         self.assertEqual(self.ctl("cat", share["hash"]).stdout, self.source.read_bytes())
