@@ -49,7 +49,7 @@ UploadsView UploadTable::Sample(Snapshot snapshot) {
     meter.meter.Sample(now, info.sent_bytes);
     const double rate = meter.meter.rate();
     meters.emplace(info.node, meter);
-    view.nodes.push_back({std::move(info), rate});
+    view.nodes.push_back({info, rate});
   }
   meters_ = std::move(meters);
   return view;

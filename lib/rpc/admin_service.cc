@@ -89,8 +89,9 @@ grpc::ServerUnaryReactor* AdminService::CreateTicket(grpc::CallbackServerContext
                             if (!inventory.ok()) return reactor->End(inventory.status());
                             auto ticket = rpc::CreateTicket(identity_, wish, *inventory,
                                                             own_addresses_(wish.include_loopback));
+                            const blobd::Status status = ticket.status();
                             if (ticket.ok()) *response = *std::move(ticket);
-                            reactor->End(ticket.status());
+                            reactor->End(status);
                           });
   return reactor;
 }
@@ -102,8 +103,9 @@ grpc::ServerUnaryReactor* AdminService::ParseTicket(grpc::CallbackServerContext*
   if (const auto caller = context_.CallerOf(*call); !caller.ok())
     return Refuse(reactor, caller.status());
   auto parsed = rpc::ParseTicket(request->ticket());
+  const blobd::Status status = parsed.status();
   if (parsed.ok()) *response = *std::move(parsed);
-  reactor->End(parsed.status());
+  reactor->End(status);
   return reactor;
 }
 
