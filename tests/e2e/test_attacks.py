@@ -19,7 +19,7 @@ LINK_RATE = "30MB/s"
 SIZE = 32 * MIB
 SECONDS = 8
 # Read buffers 64 MiB, requests 64 MiB, receive windows, and what sanitizers add to all of it.
-MORE_MEMORY_KIB = (800 if is_sanitized() else 200) * 1024
+MORE_MEMORY_KIB = (600 if is_sanitized() else 160) * 1024
 # 288 for answers (transfer/upload_server.h), and what the daemon has anyway.
 MOST_DESCRIPTORS = 350
 # Wanted is 0.8; but the machine may be busy with something else, and sanitizers make all of it slow.
