@@ -42,7 +42,7 @@ StatusOr<std::unique_ptr<Connection>> Connection::Dial(const TlsContext& tls, co
                                                        const SocketAddress& local,
                                                        const SocketAddress& remote, Instant now,
                                                        ConnectionDelegate* delegate) {
-  std::unique_ptr<Connection> connection(new Connection(options, local, remote, delegate));
+  std::unique_ptr<Connection> connection(new Connection(options, local, remote, now, delegate));
   BLOBD_RETURN_IF_ERROR(connection->InitClient(tls, node, now));
   return connection;
 }
@@ -51,17 +51,18 @@ StatusOr<std::unique_ptr<Connection>> Connection::Accept(
     const TlsContext& tls, const ngtcp2_pkt_hd& first, const std::optional<Cid>& original,
     const ConnectionOptions& options, const SocketAddress& local, const SocketAddress& remote,
     Instant now, ConnectionDelegate* delegate) {
-  std::unique_ptr<Connection> connection(new Connection(options, local, remote, delegate));
+  std::unique_ptr<Connection> connection(new Connection(options, local, remote, now, delegate));
   BLOBD_RETURN_IF_ERROR(connection->InitServer(tls, first, original, now));
   return connection;
 }
 
 Connection::Connection(const ConnectionOptions& options, const SocketAddress& local,
-                       const SocketAddress& remote, ConnectionDelegate* delegate)
+                       const SocketAddress& remote, Instant now, ConnectionDelegate* delegate)
     : options_(options),
       local_(local),
       addresses_(remote),
       delegate_(delegate),
+      silence_(now),
       max_payload_(options.payload.size) {}
 
 Connection::~Connection() {
@@ -170,6 +171,7 @@ void Connection::Receive(const SocketAddress& from, ByteView datagram, Instant n
   NotePath();
   const auto name = addresses_.NameOf(from);
   if (!name) return;
+  silence_.Heard(now);
   sockaddr_storage local{};
   sockaddr_storage remote{};
   const ngtcp2_path path = MakePath(&local, &remote, *name);

@@ -32,6 +32,7 @@
 #include "quic/payload.h"
 #include "quic/peer_addresses.h"
 #include "quic/send_buffer.h"
+#include "quic/silence.h"
 #include "quic/stream_id.h"
 #include "quic/tls.h"
 
@@ -125,6 +126,7 @@ class Connection {
   const SocketAddress& remote() const { return addresses_.current(); }
   Duration rtt() const;
   Duration pto() const;
+  const Silence& silence() const { return silence_; }
 
   // kResourceExhausted if the peer allows none now, kFailedPrecondition if not ready or ended.
   StatusOr<StreamId> OpenStream();
@@ -153,7 +155,7 @@ class Connection {
   struct Batch;      // datagrams of one Write
 
   Connection(const ConnectionOptions& options, const SocketAddress& local,
-             const SocketAddress& remote, ConnectionDelegate* delegate);
+             const SocketAddress& remote, Instant now, ConnectionDelegate* delegate);
   static ngtcp2_callbacks MakeCallbacks(Role role);
   Status InitClient(const TlsContext& tls, const NodeId& node, Instant now);
   Status InitServer(const TlsContext& tls, const ngtcp2_pkt_hd& first,
@@ -186,6 +188,7 @@ class Connection {
   bool stateless_reset_ = false;
   std::optional<CloseReason> ended_;
   Bytes farewell_;
+  Silence silence_;
 
   // Large datagrams are known to arrive when more bytes were acknowledged than small ones carried.
   size_t max_payload_;

@@ -139,6 +139,12 @@ void EndpointImpl::StopStream(ConnectionId id, StreamId stream, uint64_t code) {
   MarkDirty(*peer->link);
 }
 
+const Silence* EndpointImpl::SilenceOf(ConnectionId id) const {
+  const auto found = peers_.find(id);
+  if (found == peers_.end() || found->second->link == nullptr) return nullptr;
+  return &found->second->link->connection->silence();
+}
+
 EndpointStats EndpointImpl::stats() const {
   return {socket_->stats(), doorman_.stats(), doorman_.inside(), doorman_.half_open()};
 }

@@ -32,6 +32,7 @@
 #include "loop/loop.h"
 #include "quic/close_reason.h"
 #include "quic/identity.h"
+#include "quic/silence.h"
 #include "quic/stats.h"
 #include "quic/stream_id.h"
 
@@ -101,7 +102,8 @@ struct EndpointOptions {
   uint64_t stream_window = 4 << 20;
   uint64_t connection_window = 16 << 20;
   Duration idle_timeout = seconds(30);
-  Duration keep_alive = seconds(5);
+  // Of the connections we dialled: so soon we notice that a dark path has come back.
+  Duration keep_alive = seconds(1);
   // The connection windows of all that were dialled, together (receive_budget.h).
   uint64_t receive_budget = 128 << 20;
   // Connections that peers open.
@@ -150,6 +152,10 @@ class Endpoint {
   // STOP_SENDING and RESET_STREAM with `code`; the reader is not called again. What was delivered
   // but not consumed is given back to the connection's window.
   virtual void StopStream(ConnectionId id, StreamId stream, uint64_t code) = 0;
+
+  // What is known of the peer's silence; null if the connection is gone or not up. Valid until the
+  // next call.
+  virtual const Silence* SilenceOf(ConnectionId id) const = 0;
 
   virtual EndpointStats stats() const = 0;
 };

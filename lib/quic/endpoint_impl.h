@@ -46,6 +46,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   StatusOr<StreamId> OpenRequest(ConnectionId id, Bytes request, StreamReader* reader) override;
   void Consumed(ConnectionId id, StreamId stream, uint64_t bytes) override;
   void StopStream(ConnectionId id, StreamId stream, uint64_t code) override;
+  const Silence* SilenceOf(ConnectionId id) const override;
   EndpointStats stats() const override;
 
  private:

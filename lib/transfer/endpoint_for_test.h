@@ -164,6 +164,7 @@ class FakeEndpoint final : public quic::Endpoint {
     Detach(it->second);
     it->second.reset = code;
   }
+  const quic::Silence* SilenceOf(quic::ConnectionId) const override { return nullptr; }
   quic::EndpointStats stats() const override { return {}; }
 
   std::vector<std::pair<StreamKey, size_t>> sends;  // in order

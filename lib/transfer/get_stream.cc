@@ -75,11 +75,23 @@ void GetStream::Flush() {
 }
 
 void GetStream::CheckStall(Instant now, Duration limit) {
-  if (state_ == State::kEnded || unconsumed_ > 0 || now - last_byte_ < limit) return;
+  if (state_ == State::kEnded) return;
+  const Duration allowed = limit + std::min(Darkness(now), limit);
+  if (unconsumed_ > 0 || now - last_byte_ < allowed) return;
   if (waiting()) return TryOpen(true);
   Release();
   End({StreamEnd::Kind::kStalled, 0,
        fmt::format("no byte came for {} s", std::chrono::duration_cast<seconds>(limit).count())});
+}
+
+// How much longer than usual the provider may take: as long as its path was dark since the last
+// byte. Nothing while it is dark.
+Duration GetStream::Darkness(Instant now) {
+  const Instant checked_before = std::exchange(last_check_, now);
+  const quic::Silence* silence = connection_ ? shared_.endpoint.SilenceOf(*connection_) : nullptr;
+  if (silence == nullptr) return Duration::zero();
+  if (last_byte_ >= checked_before) silence_before_ = silence->total();
+  return silence->lasts(now) ? Duration::zero() : silence->total() - silence_before_;
 }
 
 void GetStream::ConnectionClosed(quic::ConnectionId connection) {

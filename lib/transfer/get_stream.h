@@ -46,7 +46,10 @@ class GetStream final : public quic::StreamReader {
   void Flush();
   // Arrived, and not consumed by the session.
   uint64_t unconsumed() const { return unconsumed_; }
-  // Ends it if nothing came for `limit` although there was credit, or no stream was allowed.
+  // Ends it if nothing came for `limit` although there was credit, or no stream was allowed. While
+  // the path was dark the provider could not send, and then it backs off for as long again
+  // (quic/silence.h): both count for nothing once it is heard again, up to `limit`. Called about
+  // once a second.
   void CheckStall(Instant now, Duration limit);
   // The silence until now was our own doing.
   void ForgiveSilence(Instant now) { last_byte_ = now; }
@@ -63,6 +66,7 @@ class GetStream final : public quic::StreamReader {
   enum class State { kWaiting, kOpen, kEnded };
 
   void TryOpen(bool last_try);
+  Duration Darkness(Instant now);
   void End(StreamEnd end);
   void Release();
 
@@ -75,6 +79,8 @@ class GetStream final : public quic::StreamReader {
   Bytes gathered_;
   uint64_t unconsumed_ = 0;
   Instant last_byte_;  // or when it was opened
+  Instant last_check_;
+  Duration silence_before_{0};  // of the connection, when the last byte came
 };
 
 }  // namespace blobd::transfer

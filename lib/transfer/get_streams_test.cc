@@ -45,6 +45,9 @@ class FakeEndpoint final : public quic::Endpoint {
   void CloseConnection(ConnectionId, uint64_t, std::string_view) override {}
   void SetAcceptor(quic::Acceptor*) override {}
   Status Send(ConnectionId, StreamId, Bytes, bool) override { return OkStatus(); }
+  const quic::Silence* SilenceOf(ConnectionId) const override {
+    return silence ? &*silence : nullptr;
+  }
   quic::EndpointStats stats() const override { return {}; }
 
   bool gone = false;
@@ -53,6 +56,7 @@ class FakeEndpoint final : public quic::Endpoint {
   std::map<StreamId, quic::StreamReader*> readers;
   std::map<StreamId, uint64_t> consumed;
   std::set<StreamId> stopped;
+  std::optional<quic::Silence> silence;
 
  private:
   StreamId next_ = 0;
@@ -219,6 +223,59 @@ TEST_F(GetStreamsTest, EndsOfTheConnection) {
   endpoint_.gone = true;
   Open(4, true);
   EXPECT_EQ(receiver_->ends.at(4).kind, StreamEnd::Kind::kLost);
+}
+
+// Seconds pass one by one, as the checks come; with `heard` something comes from the provider, but
+// no byte of the stream.
+class DarknessTest : public GetStreamsTest {
+ protected:
+  DarknessTest() { endpoint_.silence.emplace(now_); }
+  void PassSeconds(int count, bool heard) {
+    for (int i = 0; i < count; ++i) {
+      if (heard) endpoint_.silence->Heard(now_ + seconds(1));
+      Pass(seconds(1));
+    }
+  }
+};
+
+TEST_F(DarknessTest, TimeInWhichThePathWasDarkDoesNotCount) {
+  Open(1);
+  Give(0, 100);
+  streams_.Consumed(1, 100);
+  PassSeconds(1, true);
+  PassSeconds(5, false);
+  PassSeconds(9, true);  // 15 s without a byte, of which 6 the path was dark
+  EXPECT_TRUE(receiver_->ends.empty());
+  PassSeconds(1, true);
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kStalled);
+}
+
+TEST_F(DarknessTest, ADarkPathIsAStallAfterTheUsualTime) {
+  Open(1);
+  PassSeconds(9, false);
+  EXPECT_TRUE(receiver_->ends.empty());
+  PassSeconds(1, false);
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kStalled);
+}
+
+TEST_F(DarknessTest, DarknessBeforeTheLastByteIsForgotten) {
+  Open(1);
+  PassSeconds(5, false);
+  PassSeconds(1, true);
+  Give(0, 100);
+  streams_.Consumed(1, 100);
+  PassSeconds(10, true);
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kStalled);
+}
+
+TEST_F(DarknessTest, AProviderCannotStayForeverByBeingHeardNowAndThen) {
+  Open(1);
+  int waited = 0;
+  for (; receiver_->ends.empty() && waited < 100; waited += 6) {
+    PassSeconds(5, false);
+    PassSeconds(1, true);
+  }
+  EXPECT_LE(waited, 24);
 }
 
 }  // namespace
