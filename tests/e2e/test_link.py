@@ -130,6 +130,8 @@ class Delay(LinkTest):
 
 class Loss(LinkTest):
     PACKETS = 20_000
+    # So many may be on their way into the emulator: fewer than the 500 that the kernel keeps for it.
+    AHEAD = 200
 
     def count_arrived(self, per_send=1, address=B):
         """Sends numbered datagrams, `per_send` of them in one super-packet; returns the numbers that arrived."""
@@ -151,6 +153,8 @@ class Loss(LinkTest):
         for first in range(0, self.PACKETS, per_send):
             sender.send(b"".join(datagram(number, size) for number in range(first, first + per_send)))
             drain(0)
+            if (first + per_send) % self.AHEAD == 0:
+                self.wait_until_offered(first + per_send)
         # Whatever was sent before has been counted now, and without delay was delivered or lost; each of those that
         # were delivered is waited for.
         counted = self.network.stats("wan")["a>b"]
@@ -161,6 +165,12 @@ class Loss(LinkTest):
         self.assertEqual(counted["delivered"]["packets"], len(arrived))
         self.assertEqual(counted["dropped_loss"]["packets"], self.PACKETS - len(arrived))
         return arrived
+
+    def wait_until_offered(self, packets):
+        """Until the emulator has taken so many; how soon it gets to run is the machine's business."""
+        deadline = time.monotonic() + SOON
+        while self.network.stats("wan")["a>b"]["offered"]["packets"] < packets and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def assert_about_one_percent_is_lost(self, arrived):
         self.assertEqual(arrived, sorted(set(arrived)))
