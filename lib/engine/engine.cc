@@ -26,6 +26,10 @@ bool IsPassing(const Status& status) {
 Engine::Engine(Deps deps, EngineOptions options)
     : deps_(std::move(deps)),
       options_(options),
+      looks_({deps_.store, deps_.control, [this] { return deps_.make_strand(); }},
+             [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {
+               OnInventory(look, std::move(inventory));
+             }),
       intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock) {}
 
 Engine::~Engine() {
@@ -38,7 +42,17 @@ Engine::~Engine() {
 
 void Engine::Start(UniqueFunction<void(Status)> done) {
   deps_.network.SetSink(this);
-  auto shared_done = std::make_shared<UniqueFunction<void(Status)>>(std::move(done));
+  auto shared_done = std::make_shared<UniqueFunction<void(Status)>>(
+      [this, done = std::move(done)](const Status& status) mutable {
+        degraded_ = OkStatus();
+        if (status.code() == StatusCode::kDataLoss) {
+          degraded_ = DataLoss(
+              "registry_damaged: {}; as root, blobctl registry recover saves what "
+              "can be read",
+              Message(status));
+        }
+        done(status);
+      });
   intent_ids_.SetOnMore([this](const Status& status) {
     for (auto waiting = std::exchange(waiting_for_ids_, {}); const auto& pending : waiting) {
       status.ok() ? Admit(pending) : Refuse(*pending, status);
@@ -64,6 +78,12 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
     if (!status.ok()) return (*shared_done)(status);
     deps_.registry.ReserveIds(registry::IdSpace::kTransfer, kTransferIdBlock, load);
   });
+}
+
+Status Engine::Ready() const {
+  if (draining_) return Unavailable("the daemon is shutting down; try again soon");
+  if (scheduler_ != nullptr) return OkStatus();
+  return degraded_.ok() ? Unavailable("the daemon is starting; try again soon") : degraded_;
 }
 
 void Engine::Drain(UniqueFunction<void()> done) {
@@ -115,7 +135,7 @@ void Engine::Deliver(schedule::Event event) {
 
 void Engine::Execute(const schedule::Effect& effect) {
   std::visit(Overloaded{
-                 [&](const schedule::LookInStore& e) { ExecuteLook(e); },
+                 [&](const schedule::LookInStore& e) { looks_.Ask(e); },
                  [&](const schedule::Dial& e) { ExecuteDial(e.node); },
                  [&](const schedule::GiveUpDial& e) {
                    remotes_.Closed(e.node);
@@ -141,29 +161,16 @@ void Engine::Execute(const schedule::Effect& effect) {
              effect);
 }
 
-void Engine::ExecuteLook(const schedule::LookInStore& effect) {
-  transfer::TakeInventory(
-      deps_.store, deps_.make_strand(), effect.kind,
-      [this, request = effect.request,
-       kind = effect.kind](StatusOr<transfer::Inventory> inventory) mutable {
-        // On a worker: only hand over.
-        deps_.control.Post([this, request, kind, inventory = std::move(inventory)]() mutable {
-          OnInventory(request, kind, std::move(inventory));
-        });
-      });
-}
-
-void Engine::OnInventory(RequestId request, const Kind& kind,
+void Engine::OnInventory(const schedule::LookInStore& look,
                          StatusOr<transfer::Inventory> inventory) {
+  const Kind& kind = look.kind;
   schedule::StoreAnswered answer;
-  answer.request = request;
+  answer.request = look.request;
   if (!inventory.ok() && IsPassing(inventory.status())) {
     // A full disk or no descriptor left: the intents stay, and the look is tried again.
     deps_.log.Write(LogLevel::kWarning, {.hash = kind.hash},
                     "the store cannot be asked now: " + Message(inventory.status()));
-    deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, request, kind] {
-      ExecuteLook({request, kind});
-    });
+    deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, look] { looks_.Ask(look); });
     return;
   }
   if (!inventory.ok()) {

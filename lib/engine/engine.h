@@ -6,6 +6,7 @@
 // Thread:    the control loop only. Every `done` is called later or at once on the same thread.
 // Ownership: all of Deps outlive the engine. The engine is destroyed when the loop no longer turns.
 // Errors:    kUnavailable: draining, or not started yet. kResourceExhausted: quota or disk full.
+//            kDataLoss: the registry is damaged.
 //            kNotFound, kPermissionDenied, kAlreadyExists as the methods say.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "base/timers.h"
 #include "engine/event_log.h"
 #include "engine/id_source.h"
+#include "engine/look_queue.h"
 #include "engine/transfer_table.h"
 #include "engine/values.h"
 #include "path/address_book.h"
@@ -70,7 +72,9 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   Engine(Deps deps, EngineOptions options);
   ~Engine() override;
 
-  // Loads what the registry knows and goes on where the last life stopped.
+  // Loads what the registry knows and goes on where the last life stopped. After kDataLoss the
+  // engine is degraded: whatever needs the registry is answered with that status, until a later
+  // Start succeeds.
   void Start(UniqueFunction<void(Status)> done);
   // No new transfers; running ones end or are cut after the grace time; what is verified is
   // flushed. Intents stay.
@@ -135,14 +139,16 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                   const transfer::GetEnd& end) override;
 
+  // OK if intents can be taken.
+  Status Ready() const;
+
   // Events in, effects out (engine.cc).
   void Deliver(schedule::Event event);
   void Execute(const schedule::Effect& effect);
-  void ExecuteLook(const schedule::LookInStore& effect);
   void ExecuteDial(const NodeId& node);
   void ExecuteStart(const schedule::StartTransfer& effect);
   void ExecuteBan(const schedule::BanProvider& effect);
-  void OnInventory(RequestId request, const Kind& kind, StatusOr<transfer::Inventory> inventory);
+  void OnInventory(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory);
   void ArmTimer();
   void CommitChanges();
   void ApplyProgress(TransferId id, const transfer::GetProgress& progress);
@@ -180,6 +186,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   path::AddressBook addresses_;
   path::RemoteTable remotes_;
   TransferTable transfers_;
+  LookQueue looks_;
   IdSource intent_ids_;
   uint64_t transfer_ids_end_ = 0;  // reserved up to here
   bool extending_transfer_ids_ = false;
@@ -209,6 +216,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   Instant flushed_at_;
   uint64_t verified_bytes_ = 0;
 
+  Status degraded_;  // why the registry could not be loaded, if it is damaged
   bool draining_ = false;
   UniqueFunction<void()> drained_;
   TimerId drain_timer_ = 0;

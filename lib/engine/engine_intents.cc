@@ -102,7 +102,7 @@ void Engine::Restore(registry::Snapshot snapshot) {
 
 void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,
                     UniqueFunction<void(StatusOr<CancelAnswer>)> done) {
-  if (scheduler_ == nullptr) return done(Unavailable("the daemon is starting; try again soon"));
+  if (scheduler_ == nullptr) return done(Ready());
   // Unknown ids may be ended ones: those the registry knows. Nothing is cancelled before all ids
   // are checked.
   auto pending = std::make_shared<PendingCancel>();

@@ -25,10 +25,7 @@ struct Engine::PendingQueue {
 
 void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
                    UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done) {
-  if (draining_ || scheduler_ == nullptr) {
-    return done(
-        Unavailable("the daemon is {}; try again soon", draining_ ? "shutting down" : "starting"));
-  }
+  if (const Status status = Ready(); !status.ok()) return done(status);
   if (const Status status = CheckQuota(caller, items.size()); !status.ok()) return done(status);
   auto pending = std::make_shared<PendingQueue>();
   pending->caller = caller;
@@ -67,7 +64,7 @@ void Engine::Refuse(PendingQueue& pending, const Status& status) {
 
 void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
   if (!pending->failure.ok()) return pending->done(pending->failure);
-  if (draining_) return pending->done(Unavailable("the daemon is shutting down; try again soon"));
+  if (const Status status = Ready(); !status.ok()) return pending->done(status);
   // The quota again: others may have been admitted while this call waited.
   Status checked = CheckQuota(pending->caller, pending->items.size());
   if (checked.ok()) checked = MatchKeys(*pending);
@@ -207,8 +204,7 @@ bool Engine::LearnAddress(const NodeId& node, const SocketAddress& address,
 
 StatusOr<NodesHaveAnswer> Engine::NodesHave(const Hash& hash,
                                             const std::vector<NamedProvider>& providers) {
-  if (draining_ || scheduler_ == nullptr)
-    return Unavailable("the daemon is not running; try again soon");
+  BLOBD_RETURN_IF_ERROR(Ready());
   NodesHaveAnswer answer;
   const auto count = [&] {
     std::vector<ProviderId> known;

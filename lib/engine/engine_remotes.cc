@@ -46,9 +46,7 @@ std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, 
 
 void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
                           UniqueFunction<void(StatusOr<uint32_t>)> done) {
-  if (draining_ || scheduler_ == nullptr) {
-    return done(Unavailable("the daemon is not running; try again soon"));
-  }
+  if (const Status status = Ready(); !status.ok()) return done(status);
   if (node == options_.schedule.self) {
     return done(InvalidArgument("node: {} is this daemon itself", node.ToHex()));
   }

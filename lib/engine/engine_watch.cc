@@ -112,6 +112,7 @@ std::vector<TransferView> Engine::ListTransfers(TransferId after, size_t limit, 
 StatusView Engine::Summary() const {
   StatusView view;
   view.draining = draining_;
+  view.degraded = Message(degraded_);
   view.running_transfers = kind_of_transfer_.size();
   view.unfinished_requests = scheduler_ == nullptr ? 0 : scheduler_->unfinished_requests();
   view.download_rate = transfers_.total_rate();

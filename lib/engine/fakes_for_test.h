@@ -171,7 +171,7 @@ class FakeRegistry final : public registry::Registry {
 };
 
 // Knows which blobs are there; nothing can be written, and only what PutContent gave can be read.
-class FakeStore final : public store::BlobStore {
+class FakeStore : public store::BlobStore {
  public:
   void Lookup(const Hash& hash, Executor& answer_on,
               UniqueFunction<void(StatusOr<store::BlobInfo>)> done) override {

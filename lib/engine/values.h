@@ -109,6 +109,7 @@ struct RemoteView {
 
 struct StatusView {
   bool draining = false;
+  std::string degraded;  // why, if the registry is damaged
   uint64_t unfinished_requests = 0;
   uint64_t running_transfers = 0;
   double download_rate = 0;

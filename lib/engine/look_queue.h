@@ -1,0 +1,49 @@
+// LookQueue: looks into the store that requests wait for, a few at a time. After a restart every
+// request wants one, and a million of them at once would cost gigabytes.
+//
+// The next look is in turn the newest and the oldest that waits: so a new request is not behind all
+// the old ones, and an old one is not behind all new ones.
+//
+// Thread:    the control loop only; `answer` is called there, never during Ask.
+// Ownership: store and executor outlive it; it is destroyed when the control loop no longer turns.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+
+#include "base/status.h"
+#include "base/task.h"
+#include "schedule/effect.h"
+#include "store/blob_store.h"
+#include "transfer/inventory.h"
+
+namespace blobd::engine {
+
+class LookQueue {
+ public:
+  struct Deps {
+    store::BlobStore& store;
+    Executor& control;
+    UniqueFunction<std::shared_ptr<Executor>()> make_strand;
+  };
+  using Answer =
+      UniqueFunction<void(const schedule::LookInStore& look, StatusOr<transfer::Inventory>)>;
+  static constexpr size_t kAtOnce = 64;
+
+  LookQueue(Deps deps, Answer answer) : deps_(std::move(deps)), answer_(std::move(answer)) {}
+
+  void Ask(const schedule::LookInStore& look);
+
+ private:
+  void RunMore();
+  void Run(const schedule::LookInStore& look);
+
+  Deps deps_;
+  Answer answer_;
+  std::deque<schedule::LookInStore> waiting_;  // oldest first
+  size_t running_ = 0;
+  bool oldest_next_ = false;
+};
+
+}  // namespace blobd::engine
