@@ -80,6 +80,14 @@ class FakeRegistry final : public registry::Registry {
     snapshot.bans = bans;
     Answer(std::move(done), StatusOr<registry::Snapshot>(std::move(snapshot)));
   }
+  void LoadPage(const registry::LoadCursor& /*from*/, size_t /*limit*/,
+                Done<registry::LoadedPage> done) override {
+    Load([this, done = std::move(done)](StatusOr<registry::Snapshot> snapshot) mutable {
+      if (!load_status.ok()) return done(load_status);
+      for (const auto& [node, row] : remotes) snapshot->remotes.push_back(row);
+      done(registry::LoadedPage{std::move(*snapshot), std::nullopt});
+    });
+  }
   void Commit(std::vector<registry::Change> changes, UniqueFunction<void(Status)> done) override {
     ++commits;
     const Status status = commit_status;
@@ -123,6 +131,64 @@ class FakeRegistry final : public registry::Registry {
       rows.push_back(it->second);
     Answer(std::move(done), StatusOr<std::vector<registry::IntentRow>>(std::move(rows)));
   }
+  void FailuresOf(IntentId intent, Done<std::vector<registry::FailureRow>> done) override {
+    Answer(std::move(done), StatusOr<std::vector<registry::FailureRow>>(failures[intent]));
+  }
+  void FindTag(const std::string& name, Done<std::optional<registry::TagRow>> done) override {
+    const auto it = tags.find(name);
+    Answer(std::move(done),
+           StatusOr<std::optional<registry::TagRow>>(
+               it == tags.end() ? std::nullopt : std::optional<registry::TagRow>(it->second)));
+  }
+  void ListTags(const registry::TagFilter& /*filter*/, const std::string& after, size_t limit,
+                Done<std::vector<registry::TagRow>> done) override {
+    std::vector<registry::TagRow> rows;
+    for (auto it = tags.upper_bound(after); it != tags.end() && rows.size() < limit; ++it)
+      rows.push_back(it->second);
+    Answer(std::move(done), StatusOr<std::vector<registry::TagRow>>(std::move(rows)));
+  }
+  void ListLeases(Done<std::vector<registry::LeaseRow>> done) override {
+    Answer(std::move(done), StatusOr<std::vector<registry::LeaseRow>>(leases));
+  }
+  void ListTransfers(const registry::TransferFilter& /*filter*/, TransferId after, size_t limit,
+                     Done<std::vector<registry::TransferRow>> done) override {
+    std::vector<registry::TransferRow> rows;
+    for (auto it = transfers.upper_bound(after); it != transfers.end() && rows.size() < limit; ++it)
+      rows.push_back(it->second);
+    Answer(std::move(done), StatusOr<std::vector<registry::TransferRow>>(std::move(rows)));
+  }
+  void ProvidersSeen(const Hash& hash, size_t limit, Done<std::vector<ProviderId>> done) override {
+    std::set<ProviderId> seen;
+    for (const auto& [id, row] : transfers) {
+      if (row.kind.hash == hash && row.verified_bytes > 0 && seen.size() < limit)
+        seen.insert(row.provider);
+    }
+    Answer(std::move(done),
+           StatusOr<std::vector<ProviderId>>(std::vector<ProviderId>(seen.begin(), seen.end())));
+  }
+  void TotalsOf(const ProviderId& /*provider*/,
+                Done<std::optional<registry::ProviderTotals>> done) override {
+    Answer(std::move(done), StatusOr<std::optional<registry::ProviderTotals>>(std::nullopt));
+  }
+  void ListProtected(WallTime now, WallTime finished_after,
+                     Done<std::vector<registry::ProtectedRow>> done) override {
+    std::vector<registry::ProtectedRow> rows;
+    for (const auto& [id, row] : intents) {
+      if (row.result == registry::ResultCode::kNone) {
+        rows.push_back({row.kind, registry::Protection::kUnfinishedIntent});
+      } else if (row.finished > finished_after) {
+        rows.push_back({row.kind, registry::Protection::kFinishedIntent});
+      }
+    }
+    for (const auto& [name, tag] : tags) rows.push_back({tag.kind, registry::Protection::kTag});
+    for (const registry::LeaseRow& lease : leases) {
+      if (lease.until > now) rows.push_back({lease.kind, registry::Protection::kLease});
+    }
+    Answer(std::move(done), StatusOr<std::vector<registry::ProtectedRow>>(std::move(rows)));
+  }
+  void Backup(const std::string& /*path*/, UniqueFunction<void(Status)> done) override {
+    Answer(std::move(done), Unavailable("not in this test"));
+  }
 
   // Answers the commits that were held, oldest first.
   void ReleaseCommits() {
@@ -134,8 +200,14 @@ class FakeRegistry final : public registry::Registry {
   std::set<std::pair<Hash, ProviderId>> providers;
   std::vector<registry::RemoteAddressRow> addresses;
   std::vector<registry::BanRow> bans;
+  std::map<IntentId, std::vector<registry::FailureRow>> failures;
+  std::map<std::string, registry::TagRow> tags;
+  std::vector<registry::LeaseRow> leases;
+  std::map<TransferId, registry::TransferRow> transfers;
+  std::map<NodeId, registry::RemoteRow> remotes;
   uint64_t next_ids[3] = {1, 1, 1};
   Status commit_status;
+  Status load_status;
   bool hold_commits = false;
   int commits = 0;
 
@@ -159,6 +231,19 @@ class FakeRegistry final : public registry::Registry {
     }
     if (auto* drop = std::get_if<registry::DropRemoteAddress>(&change))
       Drop(drop->node, drop->address);
+    if (auto* put = std::get_if<registry::PutIntentFailures>(&change))
+      failures[put->intent] = put->failures;
+    if (auto* put = std::get_if<registry::PutRemote>(&change)) remotes[put->row.node] = put->row;
+    if (auto* put = std::get_if<registry::PutTag>(&change)) tags[put->tag.name] = put->tag;
+    if (auto* drop = std::get_if<registry::DropTag>(&change)) tags.erase(drop->name);
+    if (auto* put = std::get_if<registry::PutLease>(&change)) leases.push_back(put->lease);
+    if (auto* drop = std::get_if<registry::DropLease>(&change)) {
+      std::erase_if(leases, [&](const registry::LeaseRow& lease) {
+        return lease.kind == drop->kind && lease.holder == drop->holder;
+      });
+    }
+    if (auto* put = std::get_if<registry::PutTransfer>(&change))
+      transfers[put->transfer.id] = put->transfer;
   }
   void Drop(const NodeId& node, const SocketAddress& address) {
     std::erase_if(addresses, [&](const registry::RemoteAddressRow& row) {

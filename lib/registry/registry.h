@@ -1,106 +1,30 @@
-// registry: the daemon's memory over restarts, `registry.db`: intents, providers, remotes and the
-// ids handed out.
+// registry: the daemon's memory over restarts, `registry.db`: intents, providers, remotes, tags,
+// leases, the history of transfers and the ids handed out.
 //
 // Registry is what the engine uses of it; the real one is SqliteRegistry (sqlite_registry.h), tests
-// may fake it.
+// may fake it. records.h has the values, change.h what a commit may do to them.
 //
 // Thread:    every call from any thread; it never blocks. Answers are posted to the executor given
-//            at opening, one each, in the order of the calls.
+//            at opening, one each, in the order of the calls; those of ListProtected and Backup
+//            come when they are ready, and show at least what was committed before the call.
 // Durability: a Commit answered with OK survives power loss. Commits that wait at the same time
 //             share one sync.
-// Errors:    kResourceExhausted: disk full; kDataLoss: the database is damaged; neither changes
-//            anything.
+// Errors:    kResourceExhausted: disk full, works again when there is room; kDataLoss: the database
+//            is damaged (RecoverRegistry saves what reads); kUnavailable: a sync failed, so nothing
+//            is acknowledged any more until the database is opened again. None changes anything.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "base/hash.h"
-#include "base/ids.h"
-#include "base/node_id.h"
-#include "base/provider.h"
-#include "base/socket_address.h"
 #include "base/status.h"
 #include "base/task.h"
-#include "base/time.h"
+#include "registry/change.h"
+#include "registry/records.h"
 
 namespace blobd::registry {
-
-// How an intent ended. The numbers are stored; new ones are only added.
-enum class ResultCode : uint8_t {
-  kNone = 0,  // not ended
-  kDone = 1,
-  kCancelled = 2,
-  kNoProviders = 3,
-  kFailed = 4,
-  kDeadlineExceeded = 5,
-};
-
-struct IntentRow {
-  IntentId id;
-  Kind kind;
-  uint8_t priority = 1;  // 0 background, 1 normal, 2 urgent
-  uint32_t owner_uid = 0;
-  std::string label;
-  std::string idempotency_key;  // empty: none
-  WallTime created;
-  WallTime deadline;  // unix_ms 0: none
-  int64_t patience_ms = 0;
-  ResultCode result = ResultCode::kNone;
-  std::string reason;  // for people; empty when done
-  WallTime finished;
-  uint64_t total_bytes = 0;       // when done: size of all its blobs
-  uint64_t downloaded_bytes = 0;  // when done: what came over the network for it
-};
-
-struct ProviderRow {
-  Hash hash;
-  ProviderId provider;
-};
-
-struct RemoteAddressRow {
-  NodeId node;
-  SocketAddress address;
-  std::string source;    // "ticket", "api", "config", a lookup service, "incoming"
-  WallTime last_worked;  // 0: never
-  int64_t rtt_us = 0;    // 0: not measured
-};
-
-struct BanRow {
-  ProviderId provider;
-  WallTime until;
-  uint32_t times = 0;
-  std::string reason;
-};
-
-// What a commit may do. All changes of one commit happen, or none.
-struct PutIntent {
-  IntentRow intent;
-};  // inserts or replaces by id
-struct PutProvider {
-  ProviderRow row;
-};
-struct DropProvider {
-  ProviderRow row;
-};
-struct PutRemoteAddress {
-  RemoteAddressRow row;
-};
-struct DropRemoteAddress {
-  NodeId node;
-  SocketAddress address;
-};
-struct PutBan {
-  BanRow ban;
-};
-struct DropBan {
-  ProviderId provider;
-};
-using Change = std::variant<PutIntent, PutProvider, DropProvider, PutRemoteAddress,
-                            DropRemoteAddress, PutBan, DropBan>;
 
 // Everything the engine needs to go on where it stopped.
 struct Snapshot {
@@ -108,6 +32,19 @@ struct Snapshot {
   std::vector<ProviderRow> providers;
   std::vector<RemoteAddressRow> addresses;
   std::vector<BanRow> bans;
+  std::vector<RemoteRow> remotes;
+};
+
+// Where a page of loading begins: at the beginning, or where the page before said.
+struct LoadCursor {
+  enum class Part : uint8_t { kRemotes, kProviders, kIntents };
+  Part part = Part::kRemotes;
+  IntentId intent;                      // kIntents: the last one that was loaded
+  std::optional<ProviderRow> provider;  // kProviders: likewise
+};
+struct LoadedPage {
+  Snapshot rows;
+  std::optional<LoadCursor> next;  // nullopt: that was all
 };
 
 enum class IdSpace : uint8_t { kIntent = 0, kTransfer = 1, kRequest = 2 };
@@ -125,23 +62,71 @@ struct IntentFilter {
   std::optional<std::string> label;
 };
 
+struct TagFilter {
+  std::optional<uint32_t> owner_uid;
+  std::optional<Hash> hash;
+  std::string prefix;  // of the name
+};
+
+struct TransferFilter {
+  std::optional<Hash> hash;
+  std::optional<ProviderId> provider;
+  std::optional<TransferOutcome> outcome;
+  bool newest_first = false;  // by falling id
+};
+
 class Registry {
  public:
+  template <typename T>
+  using Done = UniqueFunction<void(StatusOr<T>)>;
+
   virtual ~Registry() = default;
 
-  virtual void Load(UniqueFunction<void(StatusOr<Snapshot>)> done) = 0;
+  // All at once; for large registries the pages are kinder to memory.
+  virtual void Load(Done<Snapshot> done) = 0;
+  // About `limit` rows. First all of addresses, bans and remotes, then providers, then unfinished
+  // intents, so that an intent's providers are known before it is.
+  // REQUIRES: nothing is committed between the first page and the last
+  virtual void LoadPage(const LoadCursor& from, size_t limit, Done<LoadedPage> done) = 0;
   virtual void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) = 0;
-  // Hands out a durable block of `count` new ids, above all handed out before.
-  virtual void ReserveIds(IdSpace space, uint64_t count,
-                          UniqueFunction<void(StatusOr<IdBlock>)> done) = 0;
+  // Hands out a durable block of `count` new ids, above all handed out before; also if the database
+  // was damaged, restored or recovered since.
+  virtual void ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) = 0;
 
-  virtual void GetIntent(IntentId id,
-                         UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) = 0;
+  virtual void GetIntent(IntentId id, Done<std::optional<IntentRow>> done) = 0;
   virtual void FindIntentByKey(uint32_t owner_uid, const std::string& key,
-                               UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) = 0;
+                               Done<std::optional<IntentRow>> done) = 0;
   // Intents with an id greater than `after`, by id, at most `limit`.
   virtual void ListIntents(const IntentFilter& filter, IntentId after, size_t limit,
-                           UniqueFunction<void(StatusOr<std::vector<IntentRow>>)> done) = 0;
+                           Done<std::vector<IntentRow>> done) = 0;
+  virtual void FailuresOf(IntentId intent, Done<std::vector<FailureRow>> done) = 0;
+
+  virtual void FindTag(const std::string& name, Done<std::optional<TagRow>> done) = 0;
+  // Tags with a name greater than `after`, by name.
+  virtual void ListTags(const TagFilter& filter, const std::string& after, size_t limit,
+                        Done<std::vector<TagRow>> done) = 0;
+  // All of them, also those that have ended.
+  virtual void ListLeases(Done<std::vector<LeaseRow>> done) = 0;
+
+  // Of the history: transfers beyond `after` in the order of the filter; 0: from the beginning.
+  virtual void ListTransfers(const TransferFilter& filter, TransferId after, size_t limit,
+                             Done<std::vector<TransferRow>> done) = 0;
+  // Providers of which verified bytes of the blob came as far as the history goes, the latest
+  // first, each once, a thousand at most.
+  virtual void ProvidersSeen(const Hash& hash, size_t limit,
+                             Done<std::vector<ProviderId>> done) = 0;
+  // nullopt: nothing came to an end with this provider for long.
+  virtual void TotalsOf(const ProviderId& provider, Done<std::optional<ProviderTotals>> done) = 0;
+
+  // Every kind that must be kept, in no order, perhaps several times: wanted by an unfinished
+  // intent, named by a tag, leased beyond `now`, or wanted by an intent that finished after
+  // `finished_after`. An error means that nothing may be collected.
+  virtual void ListProtected(WallTime now, WallTime finished_after,
+                             Done<std::vector<ProtectedRow>> done) = 0;
+
+  // A consistent copy as the new file `path` (absolute, mode 0600): it appears checked, synced and
+  // complete, or not at all. Commits go on meanwhile. kAlreadyExists: there is such a file.
+  virtual void Backup(const std::string& path, UniqueFunction<void(Status)> done) = 0;
 };
 
 }  // namespace blobd::registry

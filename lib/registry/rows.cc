@@ -1,74 +1,17 @@
 #include "registry/rows.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
 
-#include "base/overloaded.h"
+#include "registry/fields.h"
 
 namespace blobd::registry {
 namespace {
 
-constexpr int64_t kNodeKind = 0;
-constexpr int64_t kMirrorKind = 1;
-constexpr uint64_t kMaxInteger = std::numeric_limits<int64_t>::max();
-constexpr int64_t kMaxUint32 = std::numeric_limits<uint32_t>::max();
-
-using AddressKey = std::array<uint8_t, 18>;  // IPv6 form, then the port in network order
-
-struct ProviderKey {
-  int64_t kind;
-  ByteView bytes;  // of the provider it was made from
-};
-
-ProviderKey KeyOf(const ProviderId& provider) {
-  return std::visit(Overloaded{[](const NodeId& node) {
-                                 return ProviderKey{kNodeKind, node.view()};
-                               },
-                               [](const MirrorUrl& mirror) {
-                                 return ProviderKey{kMirrorKind, AsBytes(mirror.url)};
-                               }},
-                    provider);
+Status CheckOutcome(TransferOutcome outcome) {
+  if (outcome >= TransferOutcome::kDone && outcome <= TransferOutcome::kLocalFault)
+    return OkStatus();
+  return InvalidArgument("outcome {} does not exist", Number(outcome));
 }
-
-ProviderId ReadProviderKey(sqlite::RowReader& row) {
-  if (row.Integer(kNodeKind, kMirrorKind) == kMirrorKind) {
-    const ByteView url = row.Blob(kMaxText);
-    if (url.empty()) row.Refuse("is an empty URL");
-    return MirrorUrl{std::string(AsText(url))};
-  }
-  NodeId node;
-  row.FixedBlob(node.bytes);
-  return node;
-}
-
-AddressKey KeyOf(const SocketAddress& address) {
-  AddressKey key{};
-  std::copy(address.ip16().begin(), address.ip16().end(), key.begin());
-  key[16] = static_cast<uint8_t>(address.port() >> 8);
-  key[17] = static_cast<uint8_t>(address.port());
-  return key;
-}
-
-SocketAddress ReadAddressKey(sqlite::RowReader& row) {
-  AddressKey key{};
-  row.FixedBlob(key);
-  std::array<uint8_t, 16> ip{};
-  std::copy_n(key.begin(), ip.size(), ip.begin());
-  return SocketAddress::V6(ip, static_cast<uint16_t>(key[16] << 8 | key[17]));
-}
-
-Status CheckText(std::string_view what, std::string_view text) {
-  if (text.size() <= kMaxText) return OkStatus();
-  return InvalidArgument("{} of {} bytes is longer than {}", what, text.size(), kMaxText);
-}
-
-Status CheckUnsigned(std::string_view what, uint64_t value) {
-  if (value <= kMaxInteger) return OkStatus();
-  return InvalidArgument("{} {} is too large", what, value);
-}
-
-int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
 
 }  // namespace
 
@@ -81,15 +24,15 @@ Status BindIntent(const IntentRow& intent, sqlite::Statement& statement) {
   BLOBD_RETURN_IF_ERROR(CheckText("idempotency key", intent.idempotency_key));
   BLOBD_RETURN_IF_ERROR(CheckText("reason", intent.reason));
   if (intent.priority > 2) return InvalidArgument("priority {} does not exist", intent.priority);
+  if (intent.result > ResultCode::kDeadlineExceeded)
+    return InvalidArgument("result {} does not exist", Number(intent.result));
   if (intent.patience_ms < 0) return InvalidArgument("patience is negative");
-  statement.Bind(Signed(intent.id.value), intent.kind.hash.view(),
-                 int64_t{static_cast<uint8_t>(intent.kind.format)}, int64_t{intent.priority},
-                 int64_t{intent.owner_uid}, std::string_view(intent.label),
-                 std::string_view(intent.idempotency_key), intent.created.unix_ms,
-                 intent.deadline.unix_ms, intent.patience_ms,
-                 int64_t{static_cast<uint8_t>(intent.result)}, std::string_view(intent.reason),
-                 intent.finished.unix_ms, Signed(intent.total_bytes),
-                 Signed(intent.downloaded_bytes));
+  statement.Bind(Signed(intent.id.value), intent.kind.hash.view(), Number(intent.kind.format),
+                 int64_t{intent.priority}, int64_t{intent.owner_uid},
+                 std::string_view(intent.label), std::string_view(intent.idempotency_key),
+                 intent.created.unix_ms, intent.deadline.unix_ms, intent.patience_ms,
+                 Number(intent.result), std::string_view(intent.reason), intent.finished.unix_ms,
+                 Signed(intent.total_bytes), Signed(intent.downloaded_bytes));
   return OkStatus();
 }
 
@@ -97,9 +40,7 @@ StatusOr<IntentRow> ReadIntent(sqlite::Statement& statement) {
   sqlite::RowReader row(statement);
   IntentRow intent;
   intent.id.value = static_cast<uint64_t>(row.Integer(1));
-  row.FixedBlob(intent.kind.hash.bytes);
-  intent.kind.format =
-      static_cast<BlobFormat>(row.Integer(0, static_cast<int64_t>(BlobFormat::kHashSeq)));
+  intent.kind = ReadKind(row);
   intent.priority = static_cast<uint8_t>(row.Integer(0, 2));
   intent.owner_uid = static_cast<uint32_t>(row.Integer(0, kMaxUint32));
   intent.label = row.Text(kMaxText);
@@ -107,19 +48,45 @@ StatusOr<IntentRow> ReadIntent(sqlite::Statement& statement) {
   intent.created.unix_ms = row.Integer();
   intent.deadline.unix_ms = row.Integer();
   intent.patience_ms = row.Integer(0);
-  intent.result =
-      static_cast<ResultCode>(row.Integer(0, static_cast<int64_t>(ResultCode::kDeadlineExceeded)));
+  intent.result = static_cast<ResultCode>(row.Integer(0, Number(ResultCode::kDeadlineExceeded)));
   intent.reason = row.Text(kMaxText);
   intent.finished.unix_ms = row.Integer();
   intent.total_bytes = row.Unsigned();
   intent.downloaded_bytes = row.Unsigned();
+  CheckSum(row);
   BLOBD_RETURN_IF_ERROR(row.Finish("intents"));
   return intent;
 }
 
+Status BindFailure(IntentId intent, size_t place, const FailureRow& failure,
+                   sqlite::Statement& statement) {
+  BLOBD_RETURN_IF_ERROR(CheckUnsigned("intent id", intent.value));
+  BLOBD_RETURN_IF_ERROR(CheckProvider(failure.provider));
+  BLOBD_RETURN_IF_ERROR(CheckOutcome(failure.outcome));
+  BLOBD_RETURN_IF_ERROR(CheckText("reason", failure.reason));
+  const ProviderKey key = KeyOf(failure.provider);
+  statement.Bind(Signed(intent.value), static_cast<int64_t>(place), key.kind, key.bytes,
+                 Number(failure.outcome), std::string_view(failure.reason));
+  return OkStatus();
+}
+
+StatusOr<FailureRow> ReadFailure(sqlite::Statement& statement) {
+  sqlite::RowReader row(statement);
+  FailureRow failure;
+  row.Integer();  // the intent
+  row.Integer();  // the place
+  failure.provider = ReadProviderKey(row);
+  failure.outcome = static_cast<TransferOutcome>(
+      row.Integer(Number(TransferOutcome::kDone), Number(TransferOutcome::kLocalFault)));
+  failure.reason = row.Text(kMaxText);
+  CheckSum(row);
+  BLOBD_RETURN_IF_ERROR(row.Finish("intent_failures"));
+  return failure;
+}
+
 Status BindProvider(const ProviderRow& provider_row, sqlite::Statement& statement) {
+  BLOBD_RETURN_IF_ERROR(CheckProvider(provider_row.provider));
   const ProviderKey key = KeyOf(provider_row.provider);
-  BLOBD_RETURN_IF_ERROR(CheckText("provider", AsText(key.bytes)));
   statement.Bind(provider_row.hash.view(), key.kind, key.bytes);
   return OkStatus();
 }
@@ -129,62 +96,113 @@ StatusOr<ProviderRow> ReadProvider(sqlite::Statement& statement) {
   ProviderRow result;
   row.FixedBlob(result.hash.bytes);
   result.provider = ReadProviderKey(row);
+  CheckSum(row);
   BLOBD_RETURN_IF_ERROR(row.Finish("providers"));
   return result;
 }
 
-Status BindRemoteKey(const NodeId& node, const SocketAddress& address,
-                     sqlite::Statement& statement) {
-  const AddressKey key = KeyOf(address);
-  statement.Bind(node.view(), ByteView(key));
+Status BindTag(const TagRow& tag, sqlite::Statement& statement) {
+  if (tag.name.empty() || tag.name.size() > kMaxTagName) {
+    return InvalidArgument("a tag's name has 1 to {} bytes, not {}", kMaxTagName, tag.name.size());
+  }
+  statement.Bind(std::string_view(tag.name), tag.kind.hash.view(), Number(tag.kind.format),
+                 int64_t{tag.owner_uid}, int64_t{tag.is_private}, tag.created.unix_ms,
+                 tag.changed.unix_ms);
   return OkStatus();
 }
 
-Status BindRemoteAddress(const RemoteAddressRow& row, sqlite::Statement& statement) {
-  BLOBD_RETURN_IF_ERROR(CheckText("address source", row.source));
-  if (row.rtt_us < 0) return InvalidArgument("round-trip time is negative");
-  const AddressKey key = KeyOf(row.address);
-  statement.Bind(row.node.view(), ByteView(key), std::string_view(row.source),
-                 row.last_worked.unix_ms, row.rtt_us);
-  return OkStatus();
-}
-
-StatusOr<RemoteAddressRow> ReadRemoteAddress(sqlite::Statement& statement) {
+StatusOr<TagRow> ReadTag(sqlite::Statement& statement) {
   sqlite::RowReader row(statement);
-  RemoteAddressRow result;
-  row.FixedBlob(result.node.bytes);
-  result.address = ReadAddressKey(row);
-  result.source = row.Text(kMaxText);
-  result.last_worked.unix_ms = row.Integer();
-  result.rtt_us = row.Integer(0);
-  BLOBD_RETURN_IF_ERROR(row.Finish("remote_addresses"));
-  return result;
+  TagRow tag;
+  tag.name = row.Text(kMaxTagName);
+  if (tag.name.empty()) row.Refuse("is empty");
+  tag.kind = ReadKind(row);
+  tag.owner_uid = static_cast<uint32_t>(row.Integer(0, kMaxUint32));
+  tag.is_private = row.Boolean();
+  tag.created.unix_ms = row.Integer();
+  tag.changed.unix_ms = row.Integer();
+  CheckSum(row);
+  BLOBD_RETURN_IF_ERROR(row.Finish("tags"));
+  return tag;
 }
 
-Status BindBanKey(const ProviderId& provider, sqlite::Statement& statement) {
+Status BindLease(const LeaseRow& lease, sqlite::Statement& statement) {
+  BLOBD_RETURN_IF_ERROR(CheckText("holder", lease.holder));
+  statement.Bind(lease.kind.hash.view(), Number(lease.kind.format), std::string_view(lease.holder),
+                 lease.until.unix_ms);
+  return OkStatus();
+}
+
+StatusOr<LeaseRow> ReadLease(sqlite::Statement& statement) {
+  sqlite::RowReader row(statement);
+  LeaseRow lease;
+  lease.kind = ReadKind(row);
+  lease.holder = row.Text(kMaxText);
+  lease.until.unix_ms = row.Integer();
+  CheckSum(row);
+  BLOBD_RETURN_IF_ERROR(row.Finish("leases"));
+  return lease;
+}
+
+Status BindTransfer(const TransferRow& transfer, sqlite::Statement& statement) {
+  if (!transfer.id) return InvalidArgument("a transfer without an id");
+  BLOBD_RETURN_IF_ERROR(CheckUnsigned("transfer id", transfer.id.value));
+  BLOBD_RETURN_IF_ERROR(CheckProvider(transfer.provider));
+  BLOBD_RETURN_IF_ERROR(CheckOutcome(transfer.outcome));
+  BLOBD_RETURN_IF_ERROR(CheckText("reason", transfer.reason));
+  BLOBD_RETURN_IF_ERROR(CheckUnsigned("received size", transfer.received_bytes));
+  BLOBD_RETURN_IF_ERROR(CheckUnsigned("verified size", transfer.verified_bytes));
+  BLOBD_RETURN_IF_ERROR(CheckUnsigned("size", transfer.total_bytes));
+  const ProviderKey key = KeyOf(transfer.provider);
+  statement.Bind(Signed(transfer.id.value), key.kind, key.bytes, transfer.kind.hash.view(),
+                 Number(transfer.kind.format), Number(transfer.outcome),
+                 std::string_view(transfer.reason), Signed(transfer.received_bytes),
+                 Signed(transfer.verified_bytes), Signed(transfer.total_bytes),
+                 transfer.started.unix_ms, transfer.finished.unix_ms);
+  return OkStatus();
+}
+
+StatusOr<TransferRow> ReadTransfer(sqlite::Statement& statement) {
+  sqlite::RowReader row(statement);
+  TransferRow transfer;
+  transfer.id.value = static_cast<uint64_t>(row.Integer(1));
+  transfer.provider = ReadProviderKey(row);
+  transfer.kind = ReadKind(row);
+  transfer.outcome = static_cast<TransferOutcome>(
+      row.Integer(Number(TransferOutcome::kDone), Number(TransferOutcome::kLocalFault)));
+  transfer.reason = row.Text(kMaxText);
+  transfer.received_bytes = row.Unsigned();
+  transfer.verified_bytes = row.Unsigned();
+  transfer.total_bytes = row.Unsigned();
+  transfer.started.unix_ms = row.Integer();
+  transfer.finished.unix_ms = row.Integer();
+  CheckSum(row);
+  BLOBD_RETURN_IF_ERROR(row.Finish("transfers"));
+  return transfer;
+}
+
+Status BindTotals(const ProviderId& provider, const TotalsRow& row, sqlite::Statement& statement) {
   const ProviderKey key = KeyOf(provider);
-  statement.Bind(key.kind, key.bytes);
+  const auto stored = [](uint64_t value) { return Signed(std::min(value, kMaxInteger)); };
+  statement.Bind(key.kind, key.bytes, stored(row.totals.transfers), stored(row.totals.done),
+                 stored(row.totals.failed), stored(row.totals.received_bytes),
+                 stored(row.totals.verified_bytes), row.last_place);
   return OkStatus();
 }
 
-Status BindBan(const BanRow& ban, sqlite::Statement& statement) {
-  const ProviderKey key = KeyOf(ban.provider);
-  BLOBD_RETURN_IF_ERROR(CheckText("provider", AsText(key.bytes)));
-  BLOBD_RETURN_IF_ERROR(CheckText("reason", ban.reason));
-  statement.Bind(key.kind, key.bytes, ban.until.unix_ms, int64_t{ban.times},
-                 std::string_view(ban.reason));
-  return OkStatus();
-}
-
-StatusOr<BanRow> ReadBan(sqlite::Statement& statement) {
+StatusOr<TotalsRow> ReadTotals(sqlite::Statement& statement) {
   sqlite::RowReader row(statement);
-  BanRow ban;
-  ban.provider = ReadProviderKey(row);
-  ban.until.unix_ms = row.Integer();
-  ban.times = static_cast<uint32_t>(row.Integer(0, kMaxUint32));
-  ban.reason = row.Text(kMaxText);
-  BLOBD_RETURN_IF_ERROR(row.Finish("bans"));
-  return ban;
+  TotalsRow result;
+  ReadProviderKey(row);
+  result.totals.transfers = row.Unsigned();
+  result.totals.done = row.Unsigned();
+  result.totals.failed = row.Unsigned();
+  result.totals.received_bytes = row.Unsigned();
+  result.totals.verified_bytes = row.Unsigned();
+  result.last_place = row.Integer(0);
+  CheckSum(row);
+  BLOBD_RETURN_IF_ERROR(row.Finish("provider_totals"));
+  return result;
 }
 
 }  // namespace blobd::registry

@@ -1,42 +1,55 @@
-// How the values of registry.h lie in the columns of registry.db. Writing checks that a value fits
-// before anything is changed (kInvalidArgument); reading believes nothing (kDataLoss).
+// How the values of records.h lie in the columns of registry.db. Writing checks that a value fits
+// before anything is changed (kInvalidArgument); reading believes nothing, least of all a row that
+// does not fit its sum (kDataLoss).
+//
+// Bind... gives the columns of Table::columns, Read... takes a row of Table::Select.
 #pragma once
 
 #include <string_view>
 
-#include "base/bytes.h"
-#include "registry/registry.h"
-#include "sqlite/row.h"
+#include "registry/records.h"
 #include "sqlite/statement.h"
 
 namespace blobd::registry {
 
-// The longest label, key, reason, source or URL that is stored.
-inline constexpr size_t kMaxText = 65536;
-
-// The columns of an intent, in the order BindIntent and ReadIntent use.
-inline constexpr std::string_view kIntentColumns =
-    "id, hash, format, priority, owner_uid, label, idempotency_key, created_unix_ms, "
-    "deadline_unix_ms, "
-    "patience_ms, result, reason, finished_unix_ms, total_bytes, downloaded_bytes";
-
 Status BindIntent(const IntentRow& intent, sqlite::Statement& statement);
 StatusOr<IntentRow> ReadIntent(sqlite::Statement& statement);
 
-// (hash, provider_kind, provider)
+Status BindFailure(IntentId intent, size_t place, const FailureRow& failure,
+                   sqlite::Statement& statement);
+StatusOr<FailureRow> ReadFailure(sqlite::Statement& statement);
+
+// All columns are the key.
 Status BindProvider(const ProviderRow& row, sqlite::Statement& statement);
 StatusOr<ProviderRow> ReadProvider(sqlite::Statement& statement);
+
+Status BindTag(const TagRow& tag, sqlite::Statement& statement);
+StatusOr<TagRow> ReadTag(sqlite::Statement& statement);
+
+Status BindLease(const LeaseRow& lease, sqlite::Statement& statement);
+StatusOr<LeaseRow> ReadLease(sqlite::Statement& statement);
+
+Status BindTransfer(const TransferRow& transfer, sqlite::Statement& statement);
+StatusOr<TransferRow> ReadTransfer(sqlite::Statement& statement);
+
+struct TotalsRow {
+  ProviderTotals totals;
+  int64_t last_place = 0;  // in the history, of its latest transfer
+};
+Status BindTotals(const ProviderId& provider, const TotalsRow& row, sqlite::Statement& statement);
+StatusOr<TotalsRow> ReadTotals(sqlite::Statement& statement);
 
 // (node, address)
 Status BindRemoteKey(const NodeId& node, const SocketAddress& address,
                      sqlite::Statement& statement);
-// (node, address, source, last_worked_unix_ms, rtt_us)
 Status BindRemoteAddress(const RemoteAddressRow& row, sqlite::Statement& statement);
 StatusOr<RemoteAddressRow> ReadRemoteAddress(sqlite::Statement& statement);
 
-// (provider_kind, provider)
-Status BindBanKey(const ProviderId& provider, sqlite::Statement& statement);
-// (provider_kind, provider, until_unix_ms, times, reason)
+Status BindRemote(const RemoteRow& row, sqlite::Statement& statement);
+StatusOr<RemoteRow> ReadRemote(sqlite::Statement& statement);
+
+// (provider_kind, provider), of bans and totals
+Status BindProviderKey(const ProviderId& provider, sqlite::Statement& statement);
 Status BindBan(const BanRow& ban, sqlite::Statement& statement);
 StatusOr<BanRow> ReadBan(sqlite::Statement& statement);
 

@@ -1,7 +1,11 @@
 #include "registry/sqlite_registry.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
+
+#include "registry/backup.h"
+#include "registry/protected.h"
 
 namespace blobd::registry {
 namespace {
@@ -24,8 +28,9 @@ class SqliteRegistry::Operation {
   virtual Status Run(RegistryDb& db) = 0;
   virtual void Fail(const Status& status) = 0;
   virtual bool failed() const = 0;
-  // The task that hands the outcome to the caller. REQUIRES: Run or Fail was called
-  virtual Task Answer() = 0;
+  // Hands the outcome to the caller. REQUIRES: Run or Fail was called, and what was written in the
+  // group is durable
+  virtual void Answer(Executor& answer_on) = 0;
 
  private:
   const bool writes_;
@@ -45,10 +50,10 @@ class SqliteRegistry::Call final : public Operation {
   }
   void Fail(const Status& status) override { outcome_.emplace(status); }
   bool failed() const override { return outcome_.has_value() && !outcome_->ok(); }
-  Task Answer() override {
-    return [done = std::move(done_), outcome = std::move(*outcome_)]() mutable {
+  void Answer(Executor& answer_on) override {
+    answer_on.Post([done = std::move(done_), outcome = std::move(*outcome_)]() mutable {
       done(std::move(outcome));
-    };
+    });
   }
 
  private:
@@ -63,47 +68,107 @@ class SqliteRegistry::Call final : public Operation {
   std::optional<Outcome> outcome_;
 };
 
+// Keeps its place among the commits, and then leaves for the thread that reads.
+class SqliteRegistry::HandOver final : public Operation {
+ public:
+  HandOver(loop::Loop& reader, Task task)
+      : Operation(false, 0), reader_(reader), task_(std::move(task)) {}
+  Status Run(RegistryDb&) override { return OkStatus(); }
+  void Fail(const Status&) override {}
+  bool failed() const override { return false; }
+  void Answer(Executor&) override { reader_.Post(std::move(task_)); }
+
+ private:
+  loop::Loop& reader_;
+  Task task_;
+};
+
 StatusOr<std::unique_ptr<SqliteRegistry>> SqliteRegistry::Open(const std::string& path,
                                                                Executor& answer_on,
                                                                Options options) {
-  BLOBD_ASSIGN_OR_RETURN(RegistryDb db, RegistryDb::Open(path, options.vfs));
+  RegistryDb::Options db_options;
+  db_options.vfs = options.vfs;
+  db_options.transfers_kept = options.transfers_kept;
+  db_options.ended_intents_kept = options.ended_intents_kept;
+  db_options.tags_per_owner = options.tags_per_owner;
+  BLOBD_ASSIGN_OR_RETURN(RegistryDb db, RegistryDb::Open(path, db_options));
   BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<loop::Loop> loop, loop::Loop::Create());
-  return std::unique_ptr<SqliteRegistry>(
-      new SqliteRegistry(std::move(db), std::move(loop), answer_on, std::move(options)));
+  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<loop::Loop> reader_loop, loop::Loop::Create());
+  return std::unique_ptr<SqliteRegistry>(new SqliteRegistry(
+      path, std::move(db), std::move(loop), std::move(reader_loop), answer_on, std::move(options)));
 }
 
-SqliteRegistry::SqliteRegistry(RegistryDb db, std::unique_ptr<loop::Loop> loop, Executor& answer_on,
+SqliteRegistry::SqliteRegistry(std::string path, RegistryDb db, std::unique_ptr<loop::Loop> loop,
+                               std::unique_ptr<loop::Loop> reader_loop, Executor& answer_on,
                                Options options)
     : answer_on_(answer_on),
       options_(std::move(options)),
+      path_(std::move(path)),
+      findings_(db.findings()),
       db_(std::move(db)),
-      loop_(std::move(loop)) {
+      loop_(std::move(loop)),
+      reader_loop_(std::move(reader_loop)) {
   loop_->SetTurnEnd([this] { RunWaiting(); });
+  reader_thread_ = std::thread([this] { reader_loop_->Run(); });
   thread_ = std::thread([this] { loop_->Run(); });
 }
 
 SqliteRegistry::~SqliteRegistry() {
   loop_->Stop();
   thread_.join();
+  reader_loop_->Stop();
+  reader_thread_.join();
+}
+
+template <typename Outcome>
+bool SqliteRegistry::TakePlace(size_t cost, UniqueFunction<void(Outcome)>& done) {
+  if (waiting_cost_.fetch_add(cost) + cost <= options_.max_waiting) return true;
+  waiting_cost_.fetch_sub(cost);
+  answer_on_.Post([done = std::move(done)]() mutable {
+    done(ResourceExhausted("too many changes wait for the registry's disk"));
+  });
+  return false;
 }
 
 template <typename Outcome, typename Work>
 void SqliteRegistry::Enqueue(bool writes, size_t cost, Work work,
                              UniqueFunction<void(Outcome)> done) {
-  if (waiting_cost_.fetch_add(cost) + cost > options_.max_waiting) {
-    waiting_cost_.fetch_sub(cost);
-    answer_on_.Post([done = std::move(done)]() mutable {
-      done(ResourceExhausted("too many changes wait for the registry's disk"));
-    });
-    return;
-  }
+  if (!TakePlace(cost, done)) return;
   auto call = std::make_unique<Call<Outcome>>(writes, cost, std::move(work), std::move(done));
   loop_->Post([this, call = std::move(call)]() mutable { waiting_.push_back(std::move(call)); });
 }
 
-void SqliteRegistry::Load(UniqueFunction<void(StatusOr<Snapshot>)> done) {
-  Enqueue<StatusOr<Snapshot>>(
-      false, 1, [](RegistryDb& db) { return db.Load(); }, std::move(done));
+template <typename T, typename Work>
+void SqliteRegistry::Query(Work work, Done<T> done) {
+  Enqueue<StatusOr<T>>(false, 1, std::move(work), std::move(done));
+}
+
+template <typename Outcome, typename Work>
+void SqliteRegistry::OnReader(Work work, UniqueFunction<void(Outcome)> done) {
+  if (!TakePlace(1, done)) return;
+  Task task = [this, work = std::move(work), done = std::move(done)]() mutable {
+    Outcome outcome = [&]() -> Outcome {
+      BLOBD_ASSIGN_OR_RETURN(sqlite::Database reader, sqlite::OpenReader(path_, options_.vfs));
+      return work(reader);
+    }();
+    waiting_cost_.fetch_sub(1);
+    answer_on_.Post([done = std::move(done), outcome = std::move(outcome)]() mutable {
+      done(std::move(outcome));
+    });
+  };
+  auto hand_over = std::make_unique<HandOver>(*reader_loop_, std::move(task));
+  loop_->Post([this, hand_over = std::move(hand_over)]() mutable {
+    waiting_.push_back(std::move(hand_over));
+  });
+}
+
+void SqliteRegistry::Load(Done<Snapshot> done) {
+  Query<Snapshot>([](RegistryDb& db) { return db.Load(); }, std::move(done));
+}
+
+void SqliteRegistry::LoadPage(const LoadCursor& from, size_t limit, Done<LoadedPage> done) {
+  Query<LoadedPage>([from, limit](RegistryDb& db) { return db.LoadPage(from, limit); },
+                    std::move(done));
 }
 
 void SqliteRegistry::Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) {
@@ -113,33 +178,83 @@ void SqliteRegistry::Commit(std::vector<Change> changes, UniqueFunction<void(Sta
       std::move(done));
 }
 
-void SqliteRegistry::ReserveIds(IdSpace space, uint64_t count,
-                                UniqueFunction<void(StatusOr<IdBlock>)> done) {
+void SqliteRegistry::ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) {
   Enqueue<StatusOr<IdBlock>>(
       true, 1, [space, count](RegistryDb& db) { return db.ReserveIds(space, count); },
       std::move(done));
 }
 
-void SqliteRegistry::GetIntent(IntentId id,
-                               UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) {
-  Enqueue<StatusOr<std::optional<IntentRow>>>(
-      false, 1, [id](RegistryDb& db) { return db.GetIntent(id); }, std::move(done));
+void SqliteRegistry::GetIntent(IntentId id, Done<std::optional<IntentRow>> done) {
+  Query<std::optional<IntentRow>>([id](RegistryDb& db) { return db.GetIntent(id); },
+                                  std::move(done));
 }
 
-void SqliteRegistry::FindIntentByKey(
-    uint32_t owner_uid, const std::string& key,
-    UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) {
-  Enqueue<StatusOr<std::optional<IntentRow>>>(
-      false, 1, [owner_uid, key](RegistryDb& db) { return db.FindIntentByKey(owner_uid, key); },
+void SqliteRegistry::FindIntentByKey(uint32_t owner_uid, const std::string& key,
+                                     Done<std::optional<IntentRow>> done) {
+  Query<std::optional<IntentRow>>(
+      [owner_uid, key](RegistryDb& db) { return db.FindIntentByKey(owner_uid, key); },
       std::move(done));
 }
 
 void SqliteRegistry::ListIntents(const IntentFilter& filter, IntentId after, size_t limit,
-                                 UniqueFunction<void(StatusOr<std::vector<IntentRow>>)> done) {
-  Enqueue<StatusOr<std::vector<IntentRow>>>(
-      false, 1,
+                                 Done<std::vector<IntentRow>> done) {
+  Query<std::vector<IntentRow>>(
       [filter, after, limit](RegistryDb& db) { return db.ListIntents(filter, after, limit); },
       std::move(done));
+}
+
+void SqliteRegistry::FailuresOf(IntentId intent, Done<std::vector<FailureRow>> done) {
+  Query<std::vector<FailureRow>>([intent](RegistryDb& db) { return db.FailuresOf(intent); },
+                                 std::move(done));
+}
+
+void SqliteRegistry::FindTag(const std::string& name, Done<std::optional<TagRow>> done) {
+  Query<std::optional<TagRow>>([name](RegistryDb& db) { return db.FindTag(name); },
+                               std::move(done));
+}
+
+void SqliteRegistry::ListTags(const TagFilter& filter, const std::string& after, size_t limit,
+                              Done<std::vector<TagRow>> done) {
+  Query<std::vector<TagRow>>(
+      [filter, after, limit](RegistryDb& db) { return db.ListTags(filter, after, limit); },
+      std::move(done));
+}
+
+void SqliteRegistry::ListLeases(Done<std::vector<LeaseRow>> done) {
+  Query<std::vector<LeaseRow>>([](RegistryDb& db) { return db.ListLeases(); }, std::move(done));
+}
+
+void SqliteRegistry::ListTransfers(const TransferFilter& filter, TransferId after, size_t limit,
+                                   Done<std::vector<TransferRow>> done) {
+  Query<std::vector<TransferRow>>(
+      [filter, after, limit](RegistryDb& db) { return db.ListTransfers(filter, after, limit); },
+      std::move(done));
+}
+
+void SqliteRegistry::ProvidersSeen(const Hash& hash, size_t limit,
+                                   Done<std::vector<ProviderId>> done) {
+  Query<std::vector<ProviderId>>(
+      [hash, limit](RegistryDb& db) { return db.ProvidersSeen(hash, limit); }, std::move(done));
+}
+
+void SqliteRegistry::TotalsOf(const ProviderId& provider,
+                              Done<std::optional<ProviderTotals>> done) {
+  Query<std::optional<ProviderTotals>>([provider](RegistryDb& db) { return db.TotalsOf(provider); },
+                                       std::move(done));
+}
+
+void SqliteRegistry::ListProtected(WallTime now, WallTime finished_after,
+                                   Done<std::vector<ProtectedRow>> done) {
+  OnReader<StatusOr<std::vector<ProtectedRow>>>(
+      [now, finished_after](sqlite::Database& reader) {
+        return ReadProtected(reader, now, finished_after);
+      },
+      std::move(done));
+}
+
+void SqliteRegistry::Backup(const std::string& path, UniqueFunction<void(Status)> done) {
+  OnReader<Status>([path](sqlite::Database& reader) { return BackUpRegistry(reader, path); },
+                   std::move(done));
 }
 
 void SqliteRegistry::RunWaiting() {
@@ -170,7 +285,7 @@ void SqliteRegistry::RunGroup(std::vector<std::unique_ptr<Operation>> group) {
     cost += operation->cost();
   }
   waiting_cost_.fetch_sub(cost);
-  for (const auto& operation : group) answer_on_.Post(operation->Answer());
+  for (const auto& operation : group) operation->Answer(answer_on_);
 }
 
 Status SqliteRegistry::WriteGroup(const std::vector<std::unique_ptr<Operation>>& group) {

@@ -1,4 +1,5 @@
-// SqliteRegistry: the registry in registry.db, with a thread of its own for the connection.
+// SqliteRegistry: the registry in registry.db, with a thread of its own for the connection, and one
+// more that only reads, for what takes long.
 //
 // What is called while a transaction syncs waits, and then shares the next transaction and its one
 // sync: group commit. In a group every Commit has a savepoint, so one that cannot be applied fails
@@ -30,6 +31,9 @@ class SqliteRegistry final : public Registry {
   struct Options {
     std::string vfs = {};         // see sqlite::OpenOptions
     size_t max_waiting = 100000;  // changes and queries that wait, together
+    uint32_t transfers_kept = 10000;
+    uint32_t ended_intents_kept = 100000;
+    uint32_t tags_per_owner = 10000;  // one more is refused
   };
 
   // Opens or creates the database `path`; refusals are those of sqlite::OpenDatabase. Blocks on the
@@ -38,37 +42,65 @@ class SqliteRegistry final : public Registry {
                                                         Executor& answer_on, Options options);
   ~SqliteRegistry() override;
 
-  void Load(UniqueFunction<void(StatusOr<Snapshot>)> done) override;
+  // What opening found that is no reason to refuse: when it may be incomplete, nothing may be
+  // collected until the operator has seen it (registry/salvage.h, sqlite::ForgetFindings).
+  const sqlite::OpenFindings& findings() const { return findings_; }
+
+  void Load(Done<Snapshot> done) override;
+  void LoadPage(const LoadCursor& from, size_t limit, Done<LoadedPage> done) override;
   void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) override;
-  void ReserveIds(IdSpace space, uint64_t count,
-                  UniqueFunction<void(StatusOr<IdBlock>)> done) override;
-  void GetIntent(IntentId id,
-                 UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) override;
+  void ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) override;
+  void GetIntent(IntentId id, Done<std::optional<IntentRow>> done) override;
   void FindIntentByKey(uint32_t owner_uid, const std::string& key,
-                       UniqueFunction<void(StatusOr<std::optional<IntentRow>>)> done) override;
+                       Done<std::optional<IntentRow>> done) override;
   void ListIntents(const IntentFilter& filter, IntentId after, size_t limit,
-                   UniqueFunction<void(StatusOr<std::vector<IntentRow>>)> done) override;
+                   Done<std::vector<IntentRow>> done) override;
+  void FailuresOf(IntentId intent, Done<std::vector<FailureRow>> done) override;
+  void FindTag(const std::string& name, Done<std::optional<TagRow>> done) override;
+  void ListTags(const TagFilter& filter, const std::string& after, size_t limit,
+                Done<std::vector<TagRow>> done) override;
+  void ListLeases(Done<std::vector<LeaseRow>> done) override;
+  void ListTransfers(const TransferFilter& filter, TransferId after, size_t limit,
+                     Done<std::vector<TransferRow>> done) override;
+  void ProvidersSeen(const Hash& hash, size_t limit, Done<std::vector<ProviderId>> done) override;
+  void TotalsOf(const ProviderId& provider, Done<std::optional<ProviderTotals>> done) override;
+  void ListProtected(WallTime now, WallTime finished_after,
+                     Done<std::vector<ProtectedRow>> done) override;
+  void Backup(const std::string& path, UniqueFunction<void(Status)> done) override;
 
  private:
   class Operation;
   template <typename Outcome>
   class Call;
+  class HandOver;
 
-  SqliteRegistry(RegistryDb db, std::unique_ptr<loop::Loop> loop, Executor& answer_on,
-                 Options options);
+  SqliteRegistry(std::string path, RegistryDb db, std::unique_ptr<loop::Loop> loop,
+                 std::unique_ptr<loop::Loop> reader_loop, Executor& answer_on, Options options);
+  // False, and answered, when too much waits.
+  template <typename Outcome>
+  bool TakePlace(size_t cost, UniqueFunction<void(Outcome)>& done);
   template <typename Outcome, typename Work>
   void Enqueue(bool writes, size_t cost, Work work, UniqueFunction<void(Outcome)> done);
+  template <typename T, typename Work>
+  void Query(Work work, Done<T> done);
+  template <typename Outcome, typename Work>
+  void OnReader(Work work, UniqueFunction<void(Outcome)> done);
   void RunWaiting();
   void RunGroup(std::vector<std::unique_ptr<Operation>> group);
   Status WriteGroup(const std::vector<std::unique_ptr<Operation>>& group);
 
   Executor& answer_on_;
   const Options options_;
+  const std::string path_;
+  const sqlite::OpenFindings findings_;
   std::atomic<size_t> waiting_cost_ = 0;
   // Below: the registry's thread only.
   RegistryDb db_;
   std::vector<std::unique_ptr<Operation>> waiting_;
   const std::unique_ptr<loop::Loop> loop_;
+  // What reads all of the database does so on a thread and connections of its own.
+  const std::unique_ptr<loop::Loop> reader_loop_;
+  std::thread reader_thread_;
   std::thread thread_;
 };
 

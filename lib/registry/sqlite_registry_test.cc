@@ -2,101 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <deque>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
+
+#include "registry/registry_for_test.h"
+#include "sqlite/failing_vfs_for_test.h"
 
 namespace blobd::registry {
 namespace {
 
-// Runs posted tasks on the test's thread.
-class Inbox final : public Executor {
- public:
-  void Post(Task task) override {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    arrived_.notify_one();
-  }
-  void RunOne() {
-    std::unique_lock lock(mutex_);
-    while (tasks_.empty()) arrived_.wait(lock);
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
-    task();
-  }
-  // Drops what was never run, with whatever it refers to.
-  ~Inbox() override = default;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::deque<Task> tasks_;
-};
-
-IntentRow Intent(uint64_t id, uint8_t hash = 1, uint32_t owner = 0, const std::string& key = "") {
-  IntentRow intent;
-  intent.id.value = id;
-  intent.kind.hash.bytes[0] = hash;
-  intent.owner_uid = owner;
-  intent.idempotency_key = key;
-  intent.created.unix_ms = 1;
-  return intent;
-}
-
-class SqliteRegistryTest : public testing::Test {
- protected:
-  SqliteRegistryTest() {
-    std::string pattern = testing::TempDir() + "blobd_registry_XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    Reopen();
-  }
-  ~SqliteRegistryTest() override {
-    registry_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-  void Reopen(SqliteRegistry::Options options = {}) {
-    registry_.reset();
-    auto registry = SqliteRegistry::Open(path(), inbox_, options);
-    ASSERT_TRUE(registry.ok()) << registry.status();
-    registry_ = std::move(*registry);
-  }
-  std::string path() const { return directory_ + "/registry.db"; }
-
-  // Calls and waits for the answer.
-  template <typename Outcome, typename Start>
-  Outcome Await(Start start) {
-    std::optional<Outcome> outcome;
-    start(UniqueFunction<void(Outcome)>([&](Outcome value) { outcome.emplace(std::move(value)); }));
-    while (!outcome) inbox_.RunOne();
-    return std::move(*outcome);
-  }
-  Status Commit(std::vector<Change> changes) {
-    return Await<Status>(
-        [&](auto done) { registry_->Commit(std::move(changes), std::move(done)); });
-  }
-  StatusOr<Snapshot> Load() {
-    return Await<StatusOr<Snapshot>>([&](auto done) { registry_->Load(std::move(done)); });
-  }
-  StatusOr<IdBlock> Reserve(IdSpace space, uint64_t count) {
-    return Await<StatusOr<IdBlock>>(
-        [&](auto done) { registry_->ReserveIds(space, count, std::move(done)); });
-  }
-  std::vector<uint64_t> List(const IntentFilter& filter, uint64_t after = 0, size_t limit = 100) {
-    auto rows = Await<StatusOr<std::vector<IntentRow>>>(
-        [&](auto done) { registry_->ListIntents(filter, {after}, limit, std::move(done)); });
-    EXPECT_TRUE(rows.ok()) << rows.status();
-    std::vector<uint64_t> ids;
-    for (const IntentRow& row : *rows) ids.push_back(row.id.value);
-    return ids;
-  }
-
-  std::string directory_;
-  Inbox inbox_;
-  std::unique_ptr<SqliteRegistry> registry_;
-};
+using SqliteRegistryTest = RegistryTest;
 
 TEST_F(SqliteRegistryTest, WhatWasCommittedIsThereAfterReopening) {
   const NodeId node{{9}};
@@ -228,6 +144,56 @@ TEST_F(SqliteRegistryTest, TooMuchWaitingIsRefused) {
   EXPECT_TRUE(Commit(many).ok());
 }
 
+TEST_F(SqliteRegistryTest, AfterAFailedSyncNothingIsAcknowledged) {
+  std::atomic<bool> fails = false;
+  sqlite::FailingVfs vfs([&](sqlite::FailingVfs::Call call, bool is_log) {
+    if (call != sqlite::FailingVfs::Call::kSync || !is_log || !fails) return SQLITE_OK;
+    fails = false;
+    return SQLITE_IOERR_FSYNC;
+  });
+  Reopen({.vfs = sqlite::FailingVfs::kName});
+  ASSERT_TRUE(Commit({PutIntent{Intent(1)}}).ok());
+  fails = true;
+  EXPECT_EQ(Commit({PutIntent{Intent(2)}}).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(Commit({PutIntent{Intent(3)}}).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(Reserve(IdSpace::kIntent, 1).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(List({}), (std::vector<uint64_t>{1}));
+  Reopen();
+  EXPECT_TRUE(Commit({PutIntent{Intent(3)}}).ok());
+}
+
+TEST_F(SqliteRegistryTest, AFullDiskFailsCommitsUntilThereIsRoom) {
+  std::atomic<bool> full = false;
+  sqlite::FailingVfs vfs([&](sqlite::FailingVfs::Call call, bool) {
+    return full && call == sqlite::FailingVfs::Call::kWrite ? SQLITE_FULL : SQLITE_OK;
+  });
+  Reopen({.vfs = sqlite::FailingVfs::kName});
+  ASSERT_TRUE(Commit({PutIntent{Intent(1)}}).ok());
+  full = true;
+  EXPECT_EQ(Commit({PutIntent{Intent(2)}}).code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(List({}), (std::vector<uint64_t>{1}));
+  full = false;
+  EXPECT_TRUE(Commit({PutIntent{Intent(2)}}).ok());
+  EXPECT_EQ(List({}), (std::vector<uint64_t>{1, 2}));
+  Reopen();
+}
+
+TEST_F(SqliteRegistryTest, LongReadsSeeWhatWasCommittedBefore) {
+  std::vector<size_t> answers;
+  for (uint64_t id = 1; id <= 50; ++id) {
+    registry_->Commit({PutIntent{Intent(id)}},
+                      [](const Status& status) { EXPECT_TRUE(status.ok()) << status; });
+    registry_->ListProtected({}, {}, [&answers, id](StatusOr<std::vector<ProtectedRow>> rows) {
+      ASSERT_TRUE(rows.ok()) << rows.status();
+      EXPECT_GE(rows->size(), id);
+      answers.push_back(rows->size());
+    });
+  }
+  while (answers.size() < 50) inbox_.RunOne();
+  registry_->ListProtected({}, {}, [](auto) { FAIL() << "destroying answers, nobody runs it"; });
+  registry_.reset();
+}
+
 TEST_F(SqliteRegistryTest, RefusesWhatIsNotItsOwn) {
   registry_.reset();
   const std::string other = directory_ + "/other.db";
@@ -236,7 +202,7 @@ TEST_F(SqliteRegistryTest, RefusesWhatIsNotItsOwn) {
   std::ofstream(other) << std::string(8192, 'x');
   EXPECT_EQ(SqliteRegistry::Open(other, inbox_, {}).status().code(), StatusCode::kDataLoss);
   {
-    auto db = RegistryDb::Open(path(), "");
+    auto db = RegistryDb::Open(path(), {});
     ASSERT_TRUE(db->database().Execute("PRAGMA user_version=99").ok());
   }
   EXPECT_EQ(SqliteRegistry::Open(path(), inbox_, {}).status().code(),

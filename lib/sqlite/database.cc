@@ -9,14 +9,39 @@
 
 namespace blobd::sqlite {
 
+namespace {
+
+constexpr int kCheckpointPages = 1000;  // SQLite's own default
+
+int Checkpoint(void* health, sqlite3* db, const char* name, int pages) {
+  if (pages < kCheckpointPages) return SQLITE_OK;
+  const int code = sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  // Anything else is tried again after the next commit, which is in the log all the same.
+  NoteError(db, code, static_cast<Health*>(health));
+  return SQLITE_OK;
+}
+
+}  // namespace
+
+Database::Database(sqlite3* db) : health_(std::make_unique<Health>()), db_(db) {
+  sqlite3_wal_hook(db, &Checkpoint, health_.get());
+}
+
 void Database::Closer::operator()(sqlite3* db) const {
   // Refuses while statements are left; that would be a leak of ours.
   BLOBD_CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
 Status Database::Execute(const std::string& sql) {
-  const int code = sqlite3_exec(handle(), sql.c_str(), nullptr, nullptr, nullptr);
-  return code == SQLITE_OK ? OkStatus() : ErrorStatus(handle(), code, sql);
+  if (sync_failed()) return SyncFailed();
+  return Undo(sql.c_str());
+}
+
+Status Database::Undo(const char* sql) {
+  const int code = sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) return OkStatus();
+  NoteError(handle(), code, health_.get());
+  return ErrorStatus(handle(), code, sql);
 }
 
 StatusOr<Statement> Database::Prepare(std::string_view sql) {
@@ -24,7 +49,7 @@ StatusOr<Statement> Database::Prepare(std::string_view sql) {
   const int code = sqlite3_prepare_v3(handle(), sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) return ErrorStatus(handle(), code, sql);
-  return Statement(statement);
+  return Statement(statement, health_.get());
 }
 
 StatusOr<int64_t> Database::QueryInteger(std::string_view sql) {
@@ -38,6 +63,8 @@ bool Database::in_transaction() const { return sqlite3_get_autocommit(handle()) 
 
 int64_t Database::changed_rows() const { return sqlite3_changes64(handle()); }
 
+int64_t Database::last_inserted() const { return sqlite3_last_insert_rowid(handle()); }
+
 StatusOr<Transaction> Transaction::Begin(Database& database) {
   BLOBD_RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
   return Transaction(database);
@@ -48,7 +75,7 @@ Transaction::Transaction(Transaction&& other) noexcept
 
 Transaction::~Transaction() {
   // A rollback that fails leaves nothing to do: SQLite then has rolled back already.
-  if (database_ != nullptr && database_->in_transaction()) (void)database_->Execute("ROLLBACK");
+  if (database_ != nullptr && database_->in_transaction()) (void)database_->Undo("ROLLBACK");
 }
 
 Status Transaction::Commit() {
@@ -70,7 +97,7 @@ Savepoint::Savepoint(Savepoint&& other) noexcept
 
 Savepoint::~Savepoint() {
   if (database_ == nullptr || !database_->in_transaction()) return;
-  (void)database_->Execute("ROLLBACK TO step; RELEASE step");
+  (void)database_->Undo("ROLLBACK TO step; RELEASE step");
 }
 
 Status Savepoint::Release() {

@@ -6,7 +6,11 @@
 //
 // Thread:    one at a time (the connection has no mutex of its own).
 // Ownership: owns the connection. Statements and transactions made from it go away before it does.
-// Errors:    as ErrorStatus maps them (error.h).
+// Errors:    as ErrorStatus maps them (error.h). After a sync that failed the kernel may have
+// dropped
+//            what was to be synced and tell the next sync that all is well, so from then on nothing
+//            can be changed any more (kUnavailable) until the database is opened anew. Reading goes
+//            on.
 #pragma once
 
 #include <memory>
@@ -22,7 +26,9 @@ namespace blobd::sqlite {
 
 class Database {
  public:
-  explicit Database(sqlite3* db) : db_(db) {}
+  // Takes the connection over, and its checkpoints: they run after commits that leave a thousand
+  // pages in the log, and a sync of theirs that fails is not overlooked.
+  explicit Database(sqlite3* db);
 
   // Runs statements that give no rows, separated by semicolons.
   Status Execute(const std::string& sql);
@@ -35,12 +41,21 @@ class Database {
   bool in_transaction() const;
   // Rows changed by the last statement that ran.
   int64_t changed_rows() const;
+  // The rowid of the last row that was inserted into a table that has them.
+  int64_t last_inserted() const;
+  bool sync_failed() const { return health_->sync_failed; }
   sqlite3* handle() const { return db_.get(); }
 
  private:
   struct Closer {
     void operator()(sqlite3* db) const;
   };
+  friend class Transaction;
+  friend class Savepoint;
+  // Also after a sync has failed.
+  Status Undo(const char* sql);
+
+  std::unique_ptr<Health> health_;
   std::unique_ptr<sqlite3, Closer> db_;
 };
 

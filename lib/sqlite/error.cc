@@ -35,10 +35,25 @@ StatusCode CodeOf(int code) {
   }
 }
 
+bool IsFailedSync(int code) { return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC; }
+
 }  // namespace
+
+void NoteError(sqlite3* db, int code, Health* health) {
+  if (!IsFailedSync(code)) return;
+  health->sync_failed = true;
+  sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+Status SyncFailed() {
+  return Unavailable(
+      "a sync of the database failed, so nothing more is written: check the disk and restart "
+      "blobd");
+}
 
 Status ErrorStatus(sqlite3* db, int code, std::string_view what) {
   const char* message = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+  if (IsFailedSync(code)) return Annotate(SyncFailed(), what);
   const int system_error = db != nullptr ? sqlite3_system_errno(db) : 0;
   if ((code & 0xff) == SQLITE_IOERR && system_error != 0) {
     return Annotate(ErrnoStatus(system_error, message), what);

@@ -1,18 +1,17 @@
 #include "sqlite/open.h"
 
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
-#include <cstdlib>
-#include <memory>
 
 #include "base/check.h"
+#include "sqlite/copy.h"
 #include "sqlite/error.h"
+#include "sqlite/files.h"
 #include "sqlite/row.h"
+#include "sqlite/row_sum.h"
+#include "sqlite/swap.h"
 
 namespace blobd::sqlite {
 namespace {
@@ -22,35 +21,13 @@ constexpr int64_t kKeptLogBytes = int64_t{64}
                                   << 20;  // a log grown beyond this is cut at the next checkpoint
 constexpr std::string_view kUnfinishedSuffix = ".new";
 
-// `path` with its directory resolved, so that SQLITE_OPEN_NOFOLLOW objects to a link in the file's
-// place only.
-StatusOr<std::string> ResolveDirectory(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const std::unique_ptr<char, decltype(&std::free)> resolved(realpath(directory.c_str(), nullptr),
-                                                             std::free);
-  if (resolved == nullptr) return ErrnoStatus(errno, fmt::format("directory of {}", path));
-  return fmt::format("{}/{}", resolved.get(),
-                     slash == std::string::npos ? path : path.substr(slash + 1));
-}
-
-// Size of the file, -1 if there is none.
-StatusOr<int64_t> FileSize(const std::string& path) {
-  struct stat facts {};
-  if (lstat(path.c_str(), &facts) != 0) {
-    if (errno == ENOENT) return -1;
-    return ErrnoStatus(errno, fmt::format("stat {}", path));
-  }
-  if (!S_ISREG(facts.st_mode)) return FailedPrecondition("{} is not a regular file", path);
-  return static_cast<int64_t>(facts.st_size);
-}
-
-StatusOr<Database> Connect(const std::string& path, const OpenOptions& options) {
+StatusOr<Database> Connect(const std::string& path, const std::string& vfs,
+                           int access = SQLITE_OPEN_READWRITE) {
   sqlite3* handle = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX |
-                    SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, flags,
-                                   options.vfs.empty() ? nullptr : options.vfs.c_str());
+  const int flags = access | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
+                    SQLITE_OPEN_EXRESCODE;
+  const int code =
+      sqlite3_open_v2(path.c_str(), &handle, flags, vfs.empty() ? nullptr : vfs.c_str());
   if (code != SQLITE_OK) {
     Status status = ErrorStatus(handle, code, fmt::format("open {}", path));
     sqlite3_close(handle);
@@ -63,6 +40,7 @@ StatusOr<Database> Connect(const std::string& path, const OpenOptions& options) 
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
   BLOBD_RETURN_IF_ERROR(database.Execute("PRAGMA cell_size_check=ON; PRAGMA mmap_size=0"));
+  BLOBD_RETURN_IF_ERROR(RegisterRowSum(database));
   return database;
 }
 
@@ -76,44 +54,33 @@ Status Migrate(Database& database, const Schema& schema, size_t version) {
   return OkStatus();
 }
 
-// Removes what an interrupted creation left.
-Status RemoveUnfinished(const std::string& path) {
-  for (const char* suffix : {"", "-journal", "-wal", "-shm"}) {
-    if (unlink((path + suffix).c_str()) != 0 && errno != ENOENT) {
-      return ErrnoStatus(errno, fmt::format("unlink {}{}", path, suffix));
-    }
-  }
-  return OkStatus();
-}
-
-Status SyncDirectoryOf(const std::string& path) {
-  const std::string directory = path.substr(0, path.rfind('/') + 1);
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", directory));
-  const int result = fsync(fd);
-  const int error = errno;
-  close(fd);
-  return result == 0 ? OkStatus() : ErrnoStatus(error, fmt::format("fsync {}", directory));
-}
-
 // Builds the database beside its place and renames it there: a crash leaves no empty file that
 // would be refused.
 Status Create(const std::string& path, const Schema& schema, const OpenOptions& options) {
   const std::string unfinished = path + std::string(kUnfinishedSuffix);
-  BLOBD_RETURN_IF_ERROR(RemoveUnfinished(unfinished));
-  const int fd = open(unfinished.c_str(), O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return ErrnoStatus(errno, fmt::format("create {}", unfinished));
-  close(fd);
+  BLOBD_RETURN_IF_ERROR(MakeEmptyFile(unfinished).status());
   {
-    BLOBD_ASSIGN_OR_RETURN(Database database, Connect(unfinished, options));
+    BLOBD_ASSIGN_OR_RETURN(Database database, Connect(unfinished, options.vfs));
     BLOBD_RETURN_IF_ERROR(database.Execute("PRAGMA synchronous=FULL"));
     BLOBD_RETURN_IF_ERROR(database.Execute(
         fmt::format("PRAGMA application_id={}", static_cast<int32_t>(schema.application_id))));
     BLOBD_RETURN_IF_ERROR(Migrate(database, schema, 0));
   }
-  if (rename(unfinished.c_str(), path.c_str()) != 0)
-    return ErrnoStatus(errno, fmt::format("rename to {}", path));
-  return SyncDirectoryOf(path);
+  return RenameDurably(unfinished, path);
+}
+
+// The newest copy kept that we can open, for a message; empty if there is none.
+std::string AdviceOnNewer(const std::string& path, const Schema& schema) {
+  for (auto version = static_cast<int64_t>(schema.migrations.size()); version > 0; --version) {
+    const std::string copy = KeptCopyName(path, version);
+    const StatusOr<int64_t> size = FileSize(copy);
+    if (!size.ok() || *size <= 0) continue;
+    return fmt::format(
+        "; {} is what it was before version {}: to go back, restore that (what came later is not "
+        "in it)",
+        copy, version + 1);
+  }
+  return {};
 }
 
 Status CheckIdentity(Database& database, const std::string& path, const Schema& schema) {
@@ -125,18 +92,19 @@ Status CheckIdentity(Database& database, const std::string& path, const Schema& 
   BLOBD_ASSIGN_OR_RETURN(const int64_t version, database.QueryInteger("PRAGMA user_version"));
   if (version > static_cast<int64_t>(schema.migrations.size())) {
     return FailedPrecondition(
-        "{} was written by a newer blobd: its version is {}, this one knows up to {}", path,
-        version, schema.migrations.size());
+        "{} was made by a newer blobd: its version is {}, this one knows up to {}{}", path, version,
+        schema.migrations.size(), AdviceOnNewer(path, schema));
   }
   // Creation sets both together, so our id without a version is damage.
   if (version < 1) return DataLoss("{} has the impossible version {}", path, version);
   return OkStatus();
 }
 
-Status QuickCheck(Database& database, const std::string& path) {
-  BLOBD_ASSIGN_OR_RETURN(Statement check, database.Prepare("PRAGMA quick_check(1)"));
+Status CheckPages(Database& database, const std::string& path, bool indexes_too) {
+  BLOBD_ASSIGN_OR_RETURN(Statement check, database.Prepare(indexes_too ? "PRAGMA integrity_check(1)"
+                                                                       : "PRAGMA quick_check(1)"));
   BLOBD_ASSIGN_OR_RETURN(const bool has_row, check.Step());
-  if (!has_row) return DataLoss("{}: quick_check gave no answer", path);
+  if (!has_row) return DataLoss("{}: its check gave no answer", path);
   const std::string verdict = RowReader(check).Text(4096);
   if (verdict != "ok") return DataLoss("{} is damaged: {}", path, verdict);
   return OkStatus();
@@ -152,23 +120,69 @@ Status EnterWalMode(Database& database, const std::string& path) {
   return database.Execute(fmt::format("PRAGMA journal_size_limit={}", kKeptLogBytes));
 }
 
+// Moves everything from the log into the database, and cuts it. Where that cannot be done now (a
+// full disk, somebody reading) the log stays as it is, which is as good unless a sync had failed.
+Status EmptyLog(Database& database) {
+  const int code = sqlite3_wal_checkpoint_v2(database.handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE,
+                                             nullptr, nullptr);
+  if (code == SQLITE_OK || code == SQLITE_BUSY || code == SQLITE_FULL) return OkStatus();
+  return ErrorStatus(database.handle(), code, "empty the log");
+}
+
 Status Prepare(Database& database, const std::string& path, const Schema& schema,
                const OpenOptions& options) {
   BLOBD_RETURN_IF_ERROR(CheckIdentity(database, path, schema));
   BLOBD_RETURN_IF_ERROR(EnterWalMode(database, path));
-  if (options.quick_check) BLOBD_RETURN_IF_ERROR(QuickCheck(database, path));
+  if (options.quick_check) {
+    BLOBD_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
+    BLOBD_RETURN_IF_ERROR(CheckPages(database, path, size <= options.full_check_up_to));
+  }
   BLOBD_RETURN_IF_ERROR(SetSync(database, Sync::kFull));
+  BLOBD_RETURN_IF_ERROR(EmptyLog(database));
   BLOBD_ASSIGN_OR_RETURN(const int64_t version, database.QueryInteger("PRAGMA user_version"));
+  const bool migrates = version < static_cast<int64_t>(schema.migrations.size());
+  if (migrates && options.keep_copies) {
+    BLOBD_RETURN_IF_ERROR(CopyDatabase(database, KeptCopyName(path, version), false));
+  }
   BLOBD_RETURN_IF_ERROR(Migrate(database, schema, static_cast<size_t>(version)));
   return SetSync(database, options.sync);
+}
+
+std::string KeptLogName(const std::string& path) { return path + ".log-in-doubt"; }
+
+// Looks at the log, and keeps it if commits may be missing. A log that was kept earlier says so
+// too.
+Status FindInLog(const std::string& path, OpenFindings& findings) {
+  BLOBD_ASSIGN_OR_RETURN(LogScan scan, ScanLog(path + "-wal"));
+  findings.log = scan.state;
+  const std::string kept = KeptLogName(path);
+  if (findings.may_be_incomplete()) {
+    BLOBD_RETURN_IF_ERROR(CopyFile(path + "-wal", kept + ".new"));
+    BLOBD_RETURN_IF_ERROR(RenameDurably(kept + ".new", kept));
+  } else {
+    BLOBD_ASSIGN_OR_RETURN(const int64_t size, FileSize(kept));
+    if (size < 0) return OkStatus();
+    BLOBD_ASSIGN_OR_RETURN(scan, ScanLog(kept));
+    findings.log = scan.state;
+    if (!findings.may_be_incomplete()) findings.log = LogState::kLastCommitDoubtful;
+  }
+  findings.text = fmt::format(
+      "the log of {} is damaged behind {} good pages: {}; {} is what it was", path,
+      scan.good_frames,
+      findings.log == LogState::kCommitsLost
+          ? fmt::format("up to {} transactions may be lost", scan.suspect_commits)
+          : std::string("the last transaction is missing, and may have been acknowledged"),
+      kept);
+  return OkStatus();
 }
 
 }  // namespace
 
 StatusOr<Database> OpenDatabase(const std::string& path, const Schema& schema,
-                                const OpenOptions& options) {
+                                const OpenOptions& options, OpenFindings* findings) {
   BLOBD_ASSIGN_OR_RETURN(const std::string resolved, ResolveDirectory(path));
-  BLOBD_ASSIGN_OR_RETURN(int64_t size, FileSize(resolved));
+  BLOBD_RETURN_IF_ERROR(FinishSwap(resolved));
+  BLOBD_ASSIGN_OR_RETURN(const int64_t size, FileSize(resolved));
   if (size < 0) {
     BLOBD_ASSIGN_OR_RETURN(const int64_t log_size, FileSize(resolved + "-wal"));
     // SQLite would replay the log into the new database.
@@ -179,14 +193,49 @@ StatusOr<Database> OpenDatabase(const std::string& path, const Schema& schema,
     return DataLoss("{} is empty; what it held is lost: restore it, or remove it to start anew",
                     path);
   }
-  BLOBD_ASSIGN_OR_RETURN(Database database, Connect(resolved, options));
-  if (Status status = Prepare(database, path, schema, options); !status.ok()) {
+  if (findings != nullptr) BLOBD_RETURN_IF_ERROR(FindInLog(resolved, *findings));
+  BLOBD_ASSIGN_OR_RETURN(Database database, Connect(resolved, options.vfs));
+  if (Status status = Prepare(database, resolved, schema, options); !status.ok()) {
     return status.code() == StatusCode::kDataLoss ||
                    status.code() == StatusCode::kFailedPrecondition
                ? status
                : Annotate(status, path);
   }
   return database;
+}
+
+StatusOr<Database> OpenReader(const std::string& path, const std::string& vfs) {
+  BLOBD_ASSIGN_OR_RETURN(const std::string resolved, ResolveDirectory(path));
+  return Connect(resolved, vfs, SQLITE_OPEN_READONLY);
+}
+
+StatusOr<Database> OpenUnchecked(const std::string& path, const std::string& vfs) {
+  BLOBD_ASSIGN_OR_RETURN(const std::string resolved, ResolveDirectory(path));
+  return Connect(resolved, vfs);
+}
+
+StatusOr<int64_t> CheckCopy(const std::string& path, const Schema& schema) {
+  BLOBD_ASSIGN_OR_RETURN(const std::string resolved, ResolveDirectory(path));
+  BLOBD_ASSIGN_OR_RETURN(const int64_t size, FileSize(resolved));
+  if (size < 0) return NotFound("there is no {}", path);
+  if (size == 0) return DataLoss("{} is empty", path);
+  BLOBD_ASSIGN_OR_RETURN(const int64_t log_size, FileSize(resolved + "-wal"));
+  if (log_size > 0) {
+    return FailedPrecondition("{0} is no backup: it has a log, {0}-wal", path);
+  }
+  BLOBD_ASSIGN_OR_RETURN(Database database, Connect(resolved, {}, SQLITE_OPEN_READONLY));
+  BLOBD_RETURN_IF_ERROR(CheckIdentity(database, path, schema));
+  BLOBD_RETURN_IF_ERROR(CheckPages(database, path, true));
+  return database.QueryInteger("PRAGMA user_version");
+}
+
+Status ForgetFindings(const std::string& path) {
+  BLOBD_ASSIGN_OR_RETURN(const std::string resolved, ResolveDirectory(path));
+  const std::string kept = KeptLogName(resolved);
+  if (unlink(kept.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, fmt::format("remove {}", kept));
+  }
+  return SyncDirectoryOf(kept);
 }
 
 Status SetSync(Database& database, Sync sync) {

@@ -16,13 +16,19 @@ StatusOr<bool> Statement::Step() {
     Reset();
     return ErrorStatus(nullptr, code, sqlite3_sql(handle()));
   }
+  if (health_->sync_failed && sqlite3_stmt_readonly(handle()) == 0) {
+    Reset();
+    return SyncFailed();
+  }
   const int code = sqlite3_step(handle());
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) {
     Reset();
     return false;
   }
-  Status status = ErrorStatus(sqlite3_db_handle(handle()), code, sqlite3_sql(handle()));
+  sqlite3* db = sqlite3_db_handle(handle());
+  NoteError(db, code, health_);
+  Status status = ErrorStatus(db, code, sqlite3_sql(handle()));
   Reset();
   return status;
 }

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "sqlite/error.h"
 
 struct sqlite3_stmt;
 
@@ -17,7 +18,8 @@ namespace blobd::sqlite {
 
 class Statement {
  public:
-  explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+  // `health` is that of the connection.
+  Statement(sqlite3_stmt* statement, Health* health) : statement_(statement), health_(health) {}
 
   // Starts over with new values for the parameters ?1, ?2, ... in order: int64_t, std::string_view
   // (text), ByteView (blob) or nullptr. A value SQLite refuses makes the next Step fail.
@@ -49,6 +51,7 @@ class Statement {
   void Note(int code);
 
   std::unique_ptr<sqlite3_stmt, Finalizer> statement_;
+  Health* health_;
   int bind_error_ = 0;  // the first, or SQLITE_OK
 };
 

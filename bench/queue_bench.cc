@@ -1,0 +1,267 @@
+// blobd_queue_bench: how fast intents are queued durably, beside what the same work costs at least.
+//
+//   blobd_queue_bench SOCKET DIRECTORY [SECONDS]
+//
+// Asks a running daemon on SOCKET; DIRECTORY is on the file system of its registry. Prints one line
+// of JSON per measurement:
+//   bare     one caller: an SQLite transaction of one such row, then one gRPC echo
+//   serial   one caller: Queue
+//   callers  64 callers at once: Queue
+//   batched  one caller: Queue with 10,000 items
+//   list     one caller: ListTransfers, while another process writes to the same disk
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <future>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "blobd/v1/downloads.grpc.pb.h"
+
+namespace blobd::bench {
+namespace {
+
+constexpr size_t kCallers = 64;
+constexpr size_t kChannels = 8;
+constexpr int kBatch = 10'000;
+
+Instant Now() { return SystemClock().Now(); }
+double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::string RandomHash() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  std::string hex;
+  for (int i = 0; i < 4; ++i) {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(random()));
+    hex += digits;
+  }
+  return hex;
+}
+
+v1::QueueRequest RequestOf(int items) {
+  v1::QueueRequest request;
+  for (int i = 0; i < items; ++i) {
+    request.add_items()->mutable_kind()->set_hash(RandomHash());
+  }
+  return request;
+}
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& socket) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void Must(const grpc::Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "blobd_queue_bench: %s\n", status.error_message().c_str());
+  std::exit(1);
+}
+
+void Print(const char* name, double count, double seconds) {
+  std::printf("{\"row\":\"%s\",\"per_second\":%.0f}\n", name, count / seconds);
+  std::fflush(stdout);
+}
+
+// Answers Queue with one id and does nothing.
+class Echo final : public v1::Downloads::CallbackService {
+  grpc::ServerUnaryReactor* Queue(grpc::CallbackServerContext* call, const v1::QueueRequest*,
+                                  v1::QueueResponse* response) override {
+    response->add_intents()->set_intent_id(1);
+    auto* reactor = call->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+};
+
+// A child that runs `work` and dies with us.
+pid_t Fork(const std::function<void()>& work) {
+  const pid_t child = fork();
+  BLOBD_CHECK(child >= 0);
+  if (child > 0) return child;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  work();
+  _exit(0);
+}
+
+void Kill(pid_t child) {
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+}
+
+void ServeEcho(const std::string& socket) {
+  Echo echo;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
+  builder.RegisterService(&echo);
+  const auto server = builder.BuildAndStart();
+  server->Wait();
+}
+
+void Execute(sqlite3* database, const char* sql) {
+  BLOBD_CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+}
+
+void MeasureBare(const std::string& directory, Duration time) {
+  const std::string socket = directory + "/echo.sock";
+  const pid_t server = Fork([&] { ServeEcho(socket); });
+  const auto stub = v1::Downloads::NewStub(ChannelTo(socket));
+  sqlite3* database = nullptr;
+  BLOBD_CHECK(sqlite3_open((directory + "/bare.db").c_str(), &database) == SQLITE_OK);
+  Execute(database, "PRAGMA journal_mode=WAL");
+  Execute(database, "PRAGMA synchronous=FULL");
+  Execute(database,
+          "CREATE TABLE intents(id INTEGER PRIMARY KEY, hash BLOB, format INT, priority INT,"
+          " owner INT, label TEXT, key TEXT, created INT, deadline INT, patience INT, result INT,"
+          " reason TEXT, finished INT, total INT, downloaded INT);"
+          "CREATE INDEX unfinished ON intents(id) WHERE result = 0;"
+          "CREATE INDEX by_hash ON intents(hash)");
+  sqlite3_stmt* insert = nullptr;
+  BLOBD_CHECK(sqlite3_prepare_v2(database,
+                                 "INSERT INTO intents VALUES(NULL,?1,1,1,0,'','',0,0,86400000,0,"
+                                 "'',0,0,0)",
+                                 -1, &insert, nullptr) == SQLITE_OK);
+  int count = 0;
+  const Instant begun = Now();
+  for (; Now() - begun < time; ++count) {
+    const v1::QueueRequest request = RequestOf(1);
+    Execute(database, "BEGIN IMMEDIATE");
+    sqlite3_bind_blob(insert, 1, request.items(0).kind().hash().data(), 32, SQLITE_STATIC);
+    BLOBD_CHECK(sqlite3_step(insert) == SQLITE_DONE);
+    sqlite3_reset(insert);
+    Execute(database, "COMMIT");
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    v1::QueueResponse response;
+    Must(stub->Queue(&context, request, &response));
+  }
+  Print("bare", count, Seconds(Now() - begun));
+  sqlite3_finalize(insert);
+  sqlite3_close(database);
+  Kill(server);
+}
+
+// Calls one after the other; returns how many intents were made.
+void MeasureSerial(const char* name, const std::string& socket, int items, Duration time) {
+  const auto stub = v1::Downloads::NewStub(ChannelTo(socket));
+  int count = 0;
+  const Instant begun = Now();
+  for (; Now() - begun < time; count += items) {
+    grpc::ClientContext context;
+    v1::QueueResponse response;
+    Must(stub->Queue(&context, RequestOf(items), &response));
+  }
+  Print(name, count, Seconds(Now() - begun));
+}
+
+// A caller whose next call follows the answer of the last.
+struct Caller {
+  v1::Downloads::Stub* stub = nullptr;
+  Instant end;
+  std::atomic<uint64_t>* count = nullptr;
+  std::promise<void> done = {};
+  std::unique_ptr<grpc::ClientContext> context = {};
+  v1::QueueRequest request = {};
+  v1::QueueResponse response = {};
+
+  void Call() {
+    if (Now() >= end) return done.set_value();
+    context = std::make_unique<grpc::ClientContext>();
+    request = RequestOf(1);
+    stub->async()->Queue(context.get(), &request, &response, [this](const grpc::Status& status) {
+      Must(status);
+      count->fetch_add(1, std::memory_order_relaxed);
+      Call();
+    });
+  }
+};
+
+void MeasureCallers(const std::string& socket, Duration time) {
+  std::vector<std::unique_ptr<v1::Downloads::Stub>> stubs;
+  for (size_t i = 0; i < kChannels; ++i) {
+    stubs.push_back(v1::Downloads::NewStub(ChannelTo(socket)));
+  }
+  std::atomic<uint64_t> count = 0;
+  std::vector<std::unique_ptr<Caller>> callers;
+  const Instant begun = Now();
+  for (size_t i = 0; i < kCallers; ++i) {
+    callers.push_back(std::make_unique<Caller>());
+    callers.back()->stub = stubs[i % kChannels].get();
+    callers.back()->end = begun + time;
+    callers.back()->count = &count;
+    callers.back()->Call();
+  }
+  for (const auto& caller : callers) caller->done.get_future().wait();
+  Print("callers", static_cast<double>(count), Seconds(Now() - begun));
+}
+
+// Writes and syncs without end, as something else on the machine may.
+void SaturateDisk(const std::string& file) {
+  const int fd = open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  BLOBD_CHECK(fd >= 0);
+  const std::vector<char> block(4 << 20, 'x');
+  for (off_t at = 0;; at = (at + 4 * (4 << 20)) % (1 << 30)) {
+    for (int i = 0; i < 4; ++i) {
+      BLOBD_CHECK(pwrite(fd, block.data(), block.size(), at + i * (4 << 20)) > 0);
+    }
+    fdatasync(fd);
+  }
+}
+
+void MeasureList(const std::string& socket, const std::string& directory, Duration time) {
+  const std::string file = directory + "/saturate";
+  const pid_t writer = Fork([&] { SaturateDisk(file); });
+  const auto stub = v1::Downloads::NewStub(ChannelTo(socket));
+  std::vector<double> milliseconds;
+  const Instant begun = Now();
+  while (Now() - begun < time) {
+    const Instant called = Now();
+    grpc::ClientContext context;
+    v1::ListTransfersResponse response;
+    Must(stub->ListTransfers(&context, {}, &response));
+    milliseconds.push_back(Seconds(Now() - called) * 1e3);
+  }
+  Kill(writer);
+  unlink(file.c_str());
+  std::sort(milliseconds.begin(), milliseconds.end());
+  std::printf("{\"row\":\"list\",\"calls\":%zu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f}\n",
+              milliseconds.size(), milliseconds[milliseconds.size() / 2],
+              milliseconds[milliseconds.size() * 99 / 100], milliseconds.back());
+}
+
+}  // namespace
+}  // namespace blobd::bench
+
+int main(int argc, char** argv) {
+  using namespace blobd;
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: blobd_queue_bench SOCKET DIRECTORY [SECONDS]\n");
+    return 2;
+  }
+  const std::string socket = argv[1];
+  const std::string directory = argv[2];
+  const Duration time = seconds(argc > 3 ? std::max(1, std::atoi(argv[3])) : 3);
+  // Children are made before gRPC has threads here, or do nothing with it.
+  bench::MeasureBare(directory, time);
+  bench::MeasureSerial("serial", socket, 1, time);
+  bench::MeasureCallers(socket, time);
+  bench::MeasureSerial("batched", socket, bench::kBatch, time);
+  bench::MeasureList(socket, directory, time);
+  return 0;
+}
