@@ -11,6 +11,7 @@
 #include <string>
 
 #include "client/context.h"
+#include "client/offline_client.h"
 #include "client/version.h"
 
 namespace blobd::client {
@@ -24,6 +25,8 @@ namespace {
 
 struct Arguments {
   std::string socket;
+  bool offline = false;
+  std::string state_dir;
   std::string json = "off";
   bool quiet = false;
   bool full = false;
@@ -198,6 +201,19 @@ void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Comm
   };
 }
 
+void AddRegistryCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
+  auto* backup = app.add_subcommand(
+      "backup", "Write a copy of the registry (intents, providers, tags) to a file; for root only");
+  backup->add_option("FILE", args.paths, "A new file")->required()->expected(1);
+  commands[backup] = [&args](Context& context) { return RunBackup(context, args.paths.front()); };
+
+  auto* registry = app.add_subcommand("registry", "Mend the daemon's registry");
+  registry->require_subcommand(1);
+  auto* recover = registry->add_subcommand(
+      "recover", "Save what can be read of a damaged registry and go on; for root only");
+  commands[recover] = [](Context& context) { return RunRecoverRegistry(context); };
+}
+
 // The command given: with a command of its own, that one.
 CLI::App* ChosenOf(CLI::App* app) {
   while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
@@ -224,6 +240,11 @@ int Main(int argc, char** argv) {
   app.fallthrough();
   app.require_subcommand(1);
   app.add_option("--socket", args.socket, "The daemon's socket")->type_name("PATH");
+  auto* offline = app.add_flag("--offline", args.offline,
+                               "Read what a stopped daemon left: intents, transfers, blobs");
+  app.add_option("--state-dir", args.state_dir, "Where the daemon keeps its state, for --offline")
+      ->type_name("DIR")
+      ->needs(offline);
   auto* json = app.add_option("--json", args.json, "Machine-readable output: pretty, short or off")
                    ->expected(0, 1)
                    ->default_str("")
@@ -238,6 +259,7 @@ int Main(int argc, char** argv) {
   AddListCommands(app, args, commands);
   AddBlobCommands(app, args, commands);
   AddSharingCommands(app, args, commands);
+  AddRegistryCommands(app, args, commands);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -246,7 +268,7 @@ int Main(int argc, char** argv) {
   Interrupt interrupt;
   Context context{args.socket.empty() ? DaemonClient::DefaultSocket() : args.socket,
                   StyleOf(args, json->count() > 0), interrupt, nullptr};
-  auto daemon = DaemonClient::Connect(context.socket);
+  auto daemon = args.offline ? OpenOffline(args.state_dir) : DaemonClient::Connect(context.socket);
   if (!daemon.ok()) return Fail(daemon.status());
   context.daemon = *std::move(daemon);
   interrupt.OnInterrupt([&context] { context.daemon->Interrupt(); });

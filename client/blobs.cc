@@ -149,6 +149,10 @@ int RunStatus(Context& context) {
   }
   fmt::print("blobd {}, {} for {}\n", status->version(), status->state(),
              ShownAge(status->started_unix_ms()));
+  if (!status->degraded().empty())
+    fmt::print("  Degraded   {}\n", EscapeForTerminal(status->degraded()));
+  for (const std::string& warning : status->warnings())
+    fmt::print("  Warning    {}\n", EscapeForTerminal(warning));
   fmt::print("  Node       {}\n", status->node_id());
   for (const std::string& address : status->listen_addresses())
     fmt::print("  Listens    {} (UDP)\n", address);

@@ -87,6 +87,9 @@ int RunRemotes(Context& context, const ListOptions& options);
 int RunAddRemote(Context& context, const std::string& node,
                  const std::vector<std::string>& addresses);
 
+int RunBackup(Context& context, const std::string& file);
+int RunRecoverRegistry(Context& context);
+
 // A hash, or s + hash for a collection; anything else is taken for a hash, which the daemon
 // refuses.
 v1::Kind KindOf(const std::string& wanted);

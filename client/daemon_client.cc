@@ -177,6 +177,28 @@ class GrpcDaemonClient final : public DaemonClient {
     return Unary(*admin_, &v1::Admin::Stub::ParseTicket, request);
   }
 
+  StatusOr<uint64_t> Backup(const std::function<Status(std::string_view)>& write) override {
+    const Call call(*this);
+    const auto stream = admin_->Backup(call.context(), v1::BackupRequest());
+    v1::BackupResponse response;
+    Status write_status;
+    uint64_t size = 0;
+    while (write_status.ok() && stream->Read(&response)) {
+      write_status = write(response.data());
+      size += response.data().size();
+    }
+    if (!write_status.ok()) call.context()->TryCancel();
+    const grpc::Status status = stream->Finish();
+    if (!write_status.ok()) return write_status;
+    if (!status.ok()) return FromGrpc(status);
+    if (!response.has_total_bytes() || response.total_bytes() != size)
+      return DataLoss("the copy broke off; try again");
+    return size;
+  }
+  StatusOr<v1::RecoverRegistryResponse> RecoverRegistry() override {
+    return Unary(*admin_, &v1::Admin::Stub::RecoverRegistry, v1::RecoverRegistryRequest());
+  }
+
  private:
   // One call under way, which Interrupt can end.
   class Call {

@@ -66,6 +66,11 @@ class DaemonClient {
   virtual StatusOr<v1::CreateTicketResponse> CreateTicket(
       const v1::CreateTicketRequest& request) = 0;
   virtual StatusOr<v1::ParseTicketResponse> ParseTicket(const std::string& ticket) = 0;
+
+  // Gives the copy of the registry to `write`, piece by piece, and returns its size; kDataLoss if
+  // it broke off.
+  virtual StatusOr<uint64_t> Backup(const std::function<Status(std::string_view)>& write) = 0;
+  virtual StatusOr<v1::RecoverRegistryResponse> RecoverRegistry() = 0;
 };
 
 }  // namespace blobd::client

@@ -10,7 +10,9 @@
 #include "daemon/config.h"
 #include "daemon/log_sink.h"
 #include "daemon/node.h"
+#include "daemon/state_dir.h"
 #include "daemon/version.h"
+#include "registry/backup.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -30,6 +32,7 @@ struct Arguments {
   std::optional<std::string> serve;
   std::optional<std::string> log_level;
   bool check_config = false;
+  std::string restore_registry;
 };
 
 StatusOr<Config> MakeConfig(const Arguments& arguments) {
@@ -52,6 +55,22 @@ StatusOr<Config> MakeConfig(const Arguments& arguments) {
   return config;
 }
 
+// Brings a backup of the registry back, while no daemon has the state directory.
+int Restore(const Config& config, const std::string& backup) {
+  const auto state_dir = StateDir::Lock(config.state_dir);
+  Status status = state_dir.status();
+  if (state_dir.ok()) {
+    status =
+        registry::RestoreRegistry(backup, state_dir->File("registry.db"), SystemClock().WallNow());
+  }
+  if (!status.ok()) {
+    fmt::print(stderr, "blobd: the registry is not restored: {}\n", Message(status));
+    return kExitFailed;
+  }
+  fmt::print("{} is the registry now; what was there is kept beside it.\n", backup);
+  return 0;
+}
+
 int Run(const Arguments& arguments) {
   const auto config = MakeConfig(arguments);
   if (!config.ok()) {
@@ -62,6 +81,7 @@ int Run(const Arguments& arguments) {
     fmt::print("The configuration is valid.\n");
     return 0;
   }
+  if (!arguments.restore_registry.empty()) return Restore(*config, arguments.restore_registry);
   LogSink log(config->log_level);
   Status result;
   {
@@ -93,6 +113,9 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", arguments.log_level, "Leave out what matters less than this")
       ->check(CLI::IsMember({"debug", "info", "notice", "warning", "error"}))
       ->type_name("LEVEL");
+  app.add_option("--restore-registry", arguments.restore_registry,
+                 "Take back a copy made by \"blobctl backup\", and end")
+      ->type_name("FILE");
   app.add_flag("--check-config", arguments.check_config, "Only check the configuration");
   app.set_version_flag("--version", std::string("blobd ") + blobd::daemon::kVersion);
   try {

@@ -64,8 +64,8 @@ Status Node::OpenParts() {
   BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
   file_system_ = std::make_unique<store::RealFileSystem>();
   workers_ = std::make_unique<loop::WorkerPool>(WorkerCount(config_.workers));
-  BLOBD_ASSIGN_OR_RETURN(
-      registry_, registry::SqliteRegistry::Open(state_dir_.File("registry.db"), *control_, {}));
+  registry_ = std::make_unique<RegistryKeeper>(state_dir_.File("registry.db"), *control_, log_);
+  BLOBD_RETURN_IF_ERROR(registry_->Open());
   const store::DiskStore::Options store_options;
   BLOBD_ASSIGN_OR_RETURN(
       store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
@@ -97,9 +97,11 @@ Status Node::OpenEndpoint() {
   engine_options.schedule.self = identity.node_id();
   engine_options.schedule.seed = SystemClock().Now().nanos();
   engine_ = std::make_unique<engine::Engine>(
-      engine::Engine::Deps{*control_, *control_, SystemClock(), *registry_, *store_, *network_,
-                           [this] { return workers_->MakeStrand(); }, log_},
+      engine::Engine::Deps{*control_, *control_, SystemClock(), registry_->registry(), *store_,
+                           *network_, [this] { return workers_->MakeStrand(); }, log_},
       engine_options);
+  registry_->OnRecovered(
+      [this](UniqueFunction<void(Status)> done) { engine_->Start(std::move(done)); });
   upload_server_ = std::make_unique<transfer::UploadServer>(
       transfer::UploadServer::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
       std::move(endpoint), config_.serve, engine_.get());
@@ -164,24 +166,29 @@ void Node::OnSignal() {
 
 Status Node::Run() {
   network_thread_ = std::thread([this] { network_loop_->Run(); });
-  control_->Post([this] {
-    engine_->Start([this](const Status& status) {
-      if (status.ok()) return Serve();
-      if (stopping_) return;  // a signal came first: not a failure, and the end is on its way
-      result_ = status;
-      control_->Stop();
-    });
-  });
+  control_->Post([this] { engine_->Start([this](const Status& status) { OnStarted(status); }); });
   control_->Run();
   return result_;
 }
 
+void Node::OnStarted(const Status& status) {
+  if (stopping_) return;  // a signal came first: not a failure, and the end is on its way
+  // With a damaged registry what the store holds is served all the same.
+  if (status.code() == StatusCode::kDataLoss) {
+    if (registry_->is_there()) registry_->Damaged(status);
+    return Serve();
+  }
+  if (status.ok()) return Serve();
+  result_ = status;
+  control_->Stop();
+}
+
 void Node::Serve() {
   if (stopping_) return;
-  auto server =
-      rpc::Server::Start({*engine_, *uploads_, *store_, *workers_, *control_,
-                          [this](bool include_loopback) { return OwnAddresses(include_loopback); }},
-                         identity_, std::exchange(listening_, -1), rpc::PeerLimits{});
+  auto server = rpc::Server::Start(
+      {*engine_, *uploads_, *store_, *workers_, *control_,
+       [this](bool include_loopback) { return OwnAddresses(include_loopback); }, *registry_},
+      identity_, std::exchange(listening_, -1), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();
@@ -190,7 +197,9 @@ void Node::Serve() {
   log_.Write(LogLevel::kNotice, fmt::format("blobd {} is ready: node {}, UDP {}, socket {}",
                                             kVersion, identity_.node_id.ToHex(),
                                             identity_.listen_addresses.front(), config_.socket));
-  sd_notifyf(0, "READY=1\nSTATUS=Serving as node %s", identity_.node_id.ToHex().c_str());
+  sd_notifyf(0, "READY=1\nSTATUS=%s node %s",
+             registry_->is_there() ? "Serving as" : "The registry is damaged. Serving blobs as",
+             identity_.node_id.ToHex().c_str());
 }
 
 void Node::BeginShutdown() {

@@ -12,12 +12,12 @@
 #include "base/status.h"
 #include "daemon/config.h"
 #include "daemon/log_sink.h"
+#include "daemon/registry_keeper.h"
 #include "daemon/state_dir.h"
 #include "engine/engine.h"
 #include "engine/upload_table.h"
 #include "loop/loop.h"
 #include "loop/worker_pool.h"
-#include "registry/sqlite_registry.h"
 #include "rpc/server.h"
 #include "store/disk_store.h"
 #include "transfer/quic_network.h"
@@ -42,6 +42,7 @@ class Node {
   Status OpenSocket();
   Status WatchSignals();
   void OnSignal();
+  void OnStarted(const Status& status);
   void Serve();
   void BeginShutdown();
   void OnPartDrained();
@@ -64,7 +65,7 @@ class Node {
   std::unique_ptr<loop::Loop> control_;
   std::unique_ptr<loop::Loop> network_loop_;
   std::unique_ptr<loop::WorkerPool> workers_;
-  std::unique_ptr<registry::SqliteRegistry> registry_;
+  std::unique_ptr<RegistryKeeper> registry_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<transfer::QuicNetwork> network_;
   std::unique_ptr<engine::Engine> engine_;

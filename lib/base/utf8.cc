@@ -104,4 +104,13 @@ std::string EscapeForTerminal(std::string_view text) {
   return shown;
 }
 
+std::string ShortText(std::string_view text, size_t most) {
+  std::string shortened = IsUtf8(text) ? std::string(text) : EscapeForTerminal(text);
+  if (shortened.size() <= most) return shortened;
+  size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(shortened[end]) & 0xc0) == 0x80) --end;
+  shortened.resize(end);
+  return shortened;
+}
+
 }  // namespace blobd

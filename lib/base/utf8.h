@@ -18,4 +18,8 @@ bool IsUtf8(std::string_view text);
 // stay different. Escapes: \n \r \t \\ \x1b \u{202e}.
 std::string EscapeForTerminal(std::string_view text);
 
+// `text` made UTF-8 if it is not (by escapes), and cut to at most `most` bytes, never in the middle
+// of a character.
+std::string ShortText(std::string_view text, size_t most);
+
 }  // namespace blobd

@@ -74,5 +74,14 @@ TEST(Utf8, EscapesWhatATerminalWouldObey) {
   }
 }
 
+TEST(Utf8, ShortTextEndsBetweenCharacters) {
+  EXPECT_EQ(ShortText("short", 5), "short");
+  EXPECT_EQ(ShortText("longer", 4), "long");
+  EXPECT_EQ(ShortText("a\xe2\x82\xac", 3), "a");
+  EXPECT_EQ(ShortText("a\xe2\x82\xac", 4), "a\xe2\x82\xac");
+  EXPECT_EQ(ShortText("a\xff", 10), "a\\xff");
+  EXPECT_EQ(ShortText("\xe2\x82\xac", 0), "");
+}
+
 }  // namespace
 }  // namespace blobd

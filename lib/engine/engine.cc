@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
+#include "engine/history.h"
+#include "registry/replaceable_registry.h"
 
 namespace blobd::engine {
 namespace {
@@ -45,12 +47,7 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
   auto shared_done = std::make_shared<UniqueFunction<void(Status)>>(
       [this, done = std::move(done)](const Status& status) mutable {
         degraded_ = OkStatus();
-        if (status.code() == StatusCode::kDataLoss) {
-          degraded_ = DataLoss(
-              "registry_damaged: {}; as root, blobctl registry recover saves what "
-              "can be read",
-              Message(status));
-        }
+        if (status.code() == StatusCode::kDataLoss) degraded_ = registry::RegistryDamaged(status);
         done(status);
       });
   intent_ids_.SetOnMore([this](const Status& status) {
@@ -62,17 +59,9 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
   });
   const auto load = [this, shared_done](StatusOr<registry::IdBlock> block) {
     if (!block.ok()) return (*shared_done)(block.status());
-    if (draining_) return (*shared_done)(Unavailable("stopped while starting"));
-    deps_.registry.Load([this, shared_done, block = *block](StatusOr<registry::Snapshot> snapshot) {
-      if (!snapshot.ok()) return (*shared_done)(snapshot.status());
-      if (draining_) return (*shared_done)(Unavailable("stopped while starting"));
-      schedule::Options options = options_.schedule;
-      options.first_transfer_id = block.first;
-      transfer_ids_end_ = block.end;
-      scheduler_ = std::make_unique<schedule::Scheduler>(options);
-      Restore(*std::move(snapshot));
-      (*shared_done)(OkStatus());
-    });
+    transfer_ids_end_ = block->end;
+    StartLoading(TransferId{block->first},
+                 [shared_done](const Status& status) { (*shared_done)(status); });
   };
   intent_ids_.Start([this, shared_done, load](const Status& status) {
     if (!status.ok()) return (*shared_done)(status);
@@ -273,6 +262,7 @@ void Engine::OnConnected(const NodeId& node, const SocketAddress& address, Durat
   changes_.push_back(
       registry::PutRemoteAddress{{node, address, known.source, known.last_worked,
                                   std::chrono::duration_cast<microseconds>(known.rtt).count()}});
+  KeepRemote(node);
   deps_.log.Write(LogLevel::kInfo, {.provider = node}, "connected at " + address.ToString());
   Deliver(schedule::Connected{node, rtt});
 }
@@ -280,6 +270,7 @@ void Engine::OnConnected(const NodeId& node, const SocketAddress& address, Durat
 void Engine::OnDialFailed(const NodeId& node, bool local_fault, std::string reason) {
   deps_.log.Write(LogLevel::kInfo, {.provider = node}, "dial failed: " + reason);
   remotes_.Failed(node, reason, deps_.clock.WallNow());
+  KeepRemote(node);
   Deliver(schedule::DialFailed{node, local_fault, std::move(reason)});
 }
 
@@ -290,6 +281,7 @@ void Engine::OnDisconnected(const NodeId& node, bool in_order, std::string reaso
     remotes_.Closed(node);
   } else {
     remotes_.Failed(node, reason, deps_.clock.WallNow());
+    KeepRemote(node);
   }
   Deliver(schedule::Disconnected{node, in_order, std::move(reason)});
 }
@@ -341,6 +333,9 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
     }
   }
   transfers_.End(id, state, state == TransferState::kDone ? "" : reason, deps_.clock.WallNow());
+  if (const auto ended = transfers_.View(id)) {
+    changes_.push_back(registry::PutTransfer{ToRow(*ended, end.outcome)});
+  }
   kind_of_transfer_.erase(id);
   Deliver(schedule::TransferEnded{id, end.outcome, reason, end.wait});
   CheckDrained(false);

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -130,6 +131,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   };
   struct PendingQueue;
   struct PendingCancel;
+  struct Loading;
 
   // transfer::NodeNetworkSink
   void OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) override;
@@ -161,17 +163,28 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void OnQueueCommitted(PendingQueue& pending, const Status& status);
   void Refuse(PendingQueue& pending, const Status& status);
   std::vector<ProviderId> Learn(const std::vector<NamedProvider>& providers);
+  void KeepRemote(const NodeId& node);
   bool LearnAddress(const NodeId& node, const SocketAddress& address, const std::string& source);
-  std::vector<ProviderId> ProvidersSeen(const Hash& hash) const;
+
+  // Restoring (engine_restore.cc).
+  void StartLoading(TransferId first_transfer, UniqueFunction<void(Status)> done);
+  void LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCursor& from);
+  void LoadHistory(std::shared_ptr<Loading> loading);
+  using ProvidersOf = std::unordered_map<Hash, std::vector<ProviderId>>;
+  void Restore(Loading& loading);
+  void RestoreRemotes(const registry::Snapshot& rows);
+  void RestoreIntent(registry::IntentRow row, const ProvidersOf& providers);
+
+  // Repair (engine_repair.cc).
+  void QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlier);
+  std::set<ProviderId> ProvidersNow(const Hash& hash) const;
 
   // Intents (engine_intents.cc).
-  void Restore(registry::Snapshot snapshot);
   void CancelNow(const std::shared_ptr<PendingCancel>& pending);
   void AddLive(registry::IntentRow row, bool durable);
   void RemoveLive(IntentId id);
   void Finish(const schedule::FinishIntent& effect);
   void CommitFinish(IntentId id);
-  void KeepFailures(IntentId id, const std::vector<schedule::ProviderFailure>& failures);
   IntentView ViewOf(const LiveIntent& intent) const;
 
   // Watching (engine_watch.cc).
@@ -203,9 +216,6 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   std::map<std::pair<uint32_t, std::string>, IntentId>
       keys_;  // (owner, idempotency key) of live intents
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
-  // What the providers of the latest ended intents did wrong last.
-  std::unordered_map<IntentId, std::vector<schedule::ProviderFailure>> failures_of_ended_;
-  std::deque<IntentId> order_of_ended_;
   std::unordered_map<TransferId, Kind> kind_of_transfer_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;

@@ -6,12 +6,12 @@
 
 #include "base/check.h"
 #include "engine/engine.h"
+#include "engine/history.h"
 
 namespace blobd::engine {
 namespace {
 
 constexpr Duration kCommitRetry = seconds(1);
-constexpr size_t kKeptFailures = 1000;
 
 registry::ResultCode StoredCode(schedule::ResultCode code) {
   switch (code) {
@@ -64,39 +64,6 @@ struct Engine::PendingCancel {
   size_t waits = 1;
   UniqueFunction<void(StatusOr<CancelAnswer>)> done;
 };
-
-void Engine::Restore(registry::Snapshot snapshot) {
-  const Instant now = deps_.timers.Now();
-  const WallTime wall_now = deps_.clock.WallNow();
-  for (const registry::RemoteAddressRow& row : snapshot.addresses) {
-    addresses_.Restore(row.node,
-                       {row.address, row.source, row.last_worked, microseconds(row.rtt_us), 0});
-  }
-  for (const registry::BanRow& ban : snapshot.bans) {
-    if (ban.until <= wall_now) continue;
-    scheduler_->RestoreBan(ban.provider, now + (ban.until - wall_now), ban.times, ban.reason);
-    if (const auto* node = std::get_if<NodeId>(&ban.provider)) {
-      remotes_.Banned(*node, ban.until, ban.reason);
-    }
-  }
-  std::unordered_map<Hash, std::vector<ProviderId>> providers;
-  for (registry::ProviderRow& row : snapshot.providers)
-    providers[row.hash].push_back(std::move(row.provider));
-  for (registry::IntentRow& row : snapshot.unfinished) {
-    schedule::Queue event;
-    event.id = row.id;
-    event.kind = row.kind;
-    event.priority = static_cast<schedule::Priority>(row.priority);
-    event.patience = milliseconds(row.patience_ms);
-    if (row.deadline.unix_ms != 0) event.deadline = now + (row.deadline - wall_now);
-    // Every intent brings them: the first of a hash may end at once, its deadline being over.
-    if (const auto it = providers.find(row.kind.hash); it != providers.end()) {
-      event.providers = it->second;
-    }
-    AddLive(std::move(row), true);
-    Deliver(std::move(event));
-  }
-}
 
 // ---- Ending ----
 
@@ -176,7 +143,12 @@ void Engine::Finish(const schedule::FinishIntent& effect) {
 void Engine::CommitFinish(IntentId id) {
   const auto it = live_.find(id);
   if (it == live_.end()) return;
-  deps_.registry.Commit({registry::PutIntent{it->second.row}}, [this, id](const Status& status) {
+  std::vector<registry::Change> changes;
+  changes.push_back(registry::PutIntent{it->second.row});
+  if (const auto& failures = it->second.finished->failures; !failures.empty()) {
+    changes.push_back(registry::PutIntentFailures{id, ToRows(failures)});
+  }
+  deps_.registry.Commit(std::move(changes), [this, id](const Status& status) {
     const auto live = live_.find(id);
     if (live == live_.end()) return;
     if (!status.ok()) {
@@ -193,7 +165,6 @@ void Engine::CommitFinish(IntentId id) {
     auto waiting = std::exchange(live->second.on_end, {});
     IntentView view = ViewOfEnded(live->second.row);
     view.failures = live->second.finished->failures;
-    KeepFailures(id, view.failures);
     const bool good = view.row.result == registry::ResultCode::kDone;
     deps_.log.Write(good ? LogLevel::kInfo : LogLevel::kNotice,
                     {.hash = view.row.kind.hash, .intent = id},
@@ -202,15 +173,6 @@ void Engine::CommitFinish(IntentId id) {
     TellWatchers(id, view, true);
     for (auto& on_end : waiting) on_end(OkStatus());
   });
-}
-
-void Engine::KeepFailures(IntentId id, const std::vector<schedule::ProviderFailure>& failures) {
-  if (failures.empty()) return;
-  failures_of_ended_[id] = failures;
-  order_of_ended_.push_back(id);
-  if (order_of_ended_.size() <= kKeptFailures) return;
-  failures_of_ended_.erase(order_of_ended_.front());
-  order_of_ended_.pop_front();
 }
 
 // ---- The table of live intents ----
@@ -269,11 +231,15 @@ void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> d
   deps_.registry.GetIntent(id, [this, id, done = std::move(done)](auto row) mutable {
     if (!row.ok()) return done(row.status());
     if (!row->has_value()) return done(NotFound("there is no intent {}", id.value));
-    IntentView view = ViewOfEnded(**std::move(row));
-    if (const auto it = failures_of_ended_.find(id); it != failures_of_ended_.end()) {
-      view.failures = it->second;
-    }
-    done(std::move(view));
+    auto view = std::make_shared<IntentView>(ViewOfEnded(**std::move(row)));
+    if (view->row.result == registry::ResultCode::kDone) return done(std::move(*view));
+    deps_.registry.FailuresOf(
+        id, [view,
+             done = std::move(done)](StatusOr<std::vector<registry::FailureRow>> failures) mutable {
+          if (!failures.ok()) return done(failures.status());
+          view->failures = ToFailures(*std::move(failures));
+          done(std::move(*view));
+        });
   });
 }
 

@@ -78,50 +78,12 @@ void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& 
                         });
 }
 
-// ---- Repair ----
-
-// Whom it may be got from again: who still provides it for a request, and who gave it to us.
-std::vector<ProviderId> Engine::ProvidersSeen(const Hash& hash) const {
-  std::set<ProviderId> seen = transfers_.ProvidersSeen(hash);
-  for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
-    if (const auto view = scheduler_->ViewOfKind({hash, format})) {
-      seen.insert(view->providers.begin(), view->providers.end());
-    }
-  }
-  return {seen.begin(), seen.end()};
-}
-
-void Engine::OnRotten(const Hash& hash, const RangeSet& groups) {
-  const auto log = [this, hash](LogLevel level, const std::string& text) {
-    deps_.log.Write(level, {.hash = hash}, text);
-  };
-  log(LogLevel::kWarning, "groups " + groups.ToString() +
-                              " of this blob did not fit its hash when read; they were withdrawn");
-  const Kind kind{hash, BlobFormat::kRaw};
-  if (scheduler_ != nullptr && scheduler_->ViewOfKind(kind)) return;  // it is wanted already
-  const auto not_repaired = [log](const Status& status) {
-    log(LogLevel::kError, "the blob is not repaired; queue it to get it again: " + Message(status));
-  };
-  const Caller ourselves;
-  if (const auto own = intents_of_uid_.find(ourselves.uid);
-      own != intents_of_uid_.end() && own->second >= options_.intents_per_uid) {
-    return not_repaired(
-        ResourceExhausted("uid {} has {} unfinished intents", ourselves.uid, own->second));
-  }
-  QueueItem item;
-  item.kind = kind;
-  item.label = "repair";
-  if (scheduler_ != nullptr) {
-    for (const ProviderId& provider : ProvidersSeen(hash)) item.providers.push_back({provider, {}});
-  }
-  std::vector<QueueItem> items;
-  items.push_back(std::move(item));
-  Queue(ourselves, std::move(items),
-        [log, not_repaired](const StatusOr<std::vector<QueuedIntent>>& queued) {
-          if (!queued.ok()) return not_repaired(queued.status());
-          log(LogLevel::kNotice,
-              "queued as intent " + std::to_string(queued->front().intent.value) + " for repair");
-        });
+// Its last results, for later lives; they go with the next commit.
+void Engine::KeepRemote(const NodeId& node) {
+  const path::RemoteInfo* info = remotes_.Find(node);
+  if (info == nullptr) return;
+  changes_.push_back(
+      registry::PutRemote{{node, info->last_success, info->failure, info->last_failure}});
 }
 
 }  // namespace blobd::engine

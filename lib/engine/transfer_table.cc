@@ -49,8 +49,14 @@ void TransferTable::End(TransferId id, TransferState state, std::string reason, 
   view.state = state;
   view.reason = std::move(reason);
   view.finished = now;
-  ended_[id] = std::move(view);
-  order_of_ended_.push_back(id);
+  Keep(std::move(view));
+}
+
+void TransferTable::Restore(TransferView view) { Keep(std::move(view)); }
+
+void TransferTable::Keep(TransferView view) {
+  const TransferId id = view.id;
+  if (ended_.insert_or_assign(id, std::move(view)).second) order_of_ended_.push_back(id);
   if (order_of_ended_.size() <= kKeptEnded) return;
   ended_.erase(order_of_ended_.front());
   order_of_ended_.pop_front();

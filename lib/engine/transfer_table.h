@@ -28,6 +28,9 @@ class TransferTable {
   uint64_t Progress(TransferId id, const transfer::GetProgress& progress);
   void End(TransferId id, TransferState state, std::string reason, WallTime now);
 
+  // One that ended in an earlier life.
+  void Restore(TransferView view);
+
   // Takes a sample of every running transfer's rate. True while any runs.
   bool SampleRates(Instant now);
   // All running transfers of one kind together.
@@ -55,6 +58,7 @@ class TransferTable {
     RateMeter meter;
   };
   TransferView ViewOf(const Entry& entry) const;
+  void Keep(TransferView view);
 
   std::map<TransferId, Entry> running_;
   std::map<TransferId, TransferView> ended_;

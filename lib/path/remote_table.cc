@@ -3,19 +3,15 @@
 #include "base/utf8.h"
 
 namespace blobd::path {
-namespace {
 
-// What peers say reaches us as it is: made UTF-8, and short.
-std::string Shortened(std::string_view reason) {
-  std::string text = IsUtf8(reason) ? std::string(reason) : EscapeForTerminal(reason);
-  if (text.size() <= RemoteTable::kMaxReason) return text;
-  size_t end = RemoteTable::kMaxReason;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  text.resize(end);
-  return text;
+void RemoteTable::Restore(const NodeId& node, WallTime last_success, WallTime last_failure,
+                          std::string_view failure) {
+  Entry& entry = remotes_[node];
+  entry.info.last_success = last_success;
+  entry.info.last_failure = last_failure;
+  entry.info.failure = ShortText(failure, kMaxReason);
+  File(node, entry);
 }
-
-}  // namespace
 
 void RemoteTable::Dialling(const NodeId& node) {
   Entry& entry = remotes_[node];
@@ -35,7 +31,7 @@ void RemoteTable::Failed(const NodeId& node, std::string_view reason, WallTime n
   Entry& entry = remotes_[node];
   entry.info.link = Link::kDown;
   entry.info.last_failure = now;
-  entry.info.failure = Shortened(reason);
+  entry.info.failure = ShortText(reason, kMaxReason);
   File(node, entry);
 }
 
@@ -49,7 +45,7 @@ void RemoteTable::Closed(const NodeId& node) {
 void RemoteTable::Banned(const NodeId& node, WallTime until, std::string_view reason) {
   Entry& entry = remotes_[node];
   entry.info.banned_until = until;
-  entry.info.ban_reason = Shortened(reason);
+  entry.info.ban_reason = ShortText(reason, kMaxReason);
   File(node, entry);
 }
 

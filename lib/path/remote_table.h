@@ -38,6 +38,9 @@ class RemoteTable {
   static constexpr size_t kKeptDown = 10'000;
   static constexpr size_t kMaxReason = 256;  // bytes; the rest of a longer one is cut off
 
+  // As an earlier life left it.
+  void Restore(const NodeId& node, WallTime last_success, WallTime last_failure,
+               std::string_view failure);
   void Dialling(const NodeId& node);
   void Connected(const NodeId& node, const SocketAddress& address, WallTime now);
   // A dial failed, or a connection broke.

@@ -1,5 +1,6 @@
 #include "rpc/admin_service.h"
 
+#include "rpc/backup_reactor.h"
 #include "rpc/convert.h"
 #include "rpc/create_ticket.h"
 #include "transfer/inventory.h"
@@ -55,7 +56,11 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
   response->set_serve(std::string(ServeModeName(identity_.serve)));
   context_.OnControl(reactor, [this, reactor, response] {
     const engine::StatusView view = context_.engine.Summary();
-    response->set_state(view.draining ? "draining" : "running");
+    response->set_state(view.draining           ? "draining"
+                        : view.degraded.empty() ? "running"
+                                                : "degraded");
+    response->set_degraded(view.degraded);
+    for (std::string& warning : maintenance_.Warnings()) response->add_warnings(std::move(warning));
     response->set_unfinished_requests(view.unfinished_requests);
     response->set_running_transfers(view.running_transfers);
     response->set_download_rate(view.download_rate);
@@ -106,6 +111,38 @@ grpc::ServerUnaryReactor* AdminService::ParseTicket(grpc::CallbackServerContext*
   const blobd::Status status = parsed.status();
   if (parsed.ok()) *response = *std::move(parsed);
   reactor->End(status);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::BackupResponse>* AdminService::Backup(
+    grpc::CallbackServerContext* call, const v1::BackupRequest* /*request*/) {
+  auto* reactor = new BackupReactor(context_, maintenance_);
+  reactor->Begin(context_.AdminOf(*call).status());
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::RecoverRegistry(
+    grpc::CallbackServerContext* call, const v1::RecoverRegistryRequest* /*request*/,
+    v1::RecoverRegistryResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.AdminOf(*call); !caller.ok())
+    return Refuse(reactor, caller.status());
+  context_.OnControl(reactor, [this, reactor, response] {
+    maintenance_.RecoverRegistry(
+        [reactor, response](const StatusOr<Maintenance::Recovery>& recovery) {
+          if (recovery.ok()) {
+            for (const Maintenance::SavedTable& table : recovery->tables) {
+              v1::RecoveredTable* out = response->add_tables();
+              out->set_name(table.name);
+              out->set_saved_rows(table.saved_rows);
+              out->set_lost_rows(table.lost_rows);
+            }
+            for (const std::string& note : recovery->notes) response->add_notes(note);
+            response->set_damaged_file(recovery->damaged_file);
+          }
+          reactor->End(recovery.status());
+        });
+  });
   return reactor;
 }
 

@@ -8,6 +8,7 @@
 #include "blobd/v1/admin.grpc.pb.h"
 #include "rpc/context.h"
 #include "rpc/daemon_identity.h"
+#include "rpc/maintenance.h"
 
 namespace blobd::rpc {
 
@@ -15,10 +16,12 @@ class AdminService final : public v1::Admin::CallbackService {
  public:
   using OwnAddresses = std::function<std::vector<SocketAddress>(bool include_loopback)>;
 
-  AdminService(const ServiceContext& context, DaemonIdentity identity, OwnAddresses own_addresses)
+  AdminService(const ServiceContext& context, DaemonIdentity identity, OwnAddresses own_addresses,
+               Maintenance& maintenance)
       : context_(context),
         identity_(std::move(identity)),
-        own_addresses_(std::move(own_addresses)) {}
+        own_addresses_(std::move(own_addresses)),
+        maintenance_(maintenance) {}
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* call,
                                    const v1::StatusRequest* request,
@@ -29,11 +32,17 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* ParseTicket(grpc::CallbackServerContext* call,
                                         const v1::ParseTicketRequest* request,
                                         v1::ParseTicketResponse* response) override;
+  grpc::ServerWriteReactor<v1::BackupResponse>* Backup(grpc::CallbackServerContext* call,
+                                                       const v1::BackupRequest* request) override;
+  grpc::ServerUnaryReactor* RecoverRegistry(grpc::CallbackServerContext* call,
+                                            const v1::RecoverRegistryRequest* request,
+                                            v1::RecoverRegistryResponse* response) override;
 
  private:
   const ServiceContext& context_;
   const DaemonIdentity identity_;
   const OwnAddresses own_addresses_;
+  Maintenance& maintenance_;
 };
 
 }  // namespace blobd::rpc

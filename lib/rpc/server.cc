@@ -31,7 +31,7 @@ class GrpcServer final : public Server {
         downloads_(context_),
         blobs_(context_),
         remotes_(context_),
-        admin_(context_, std::move(identity), std::move(deps.own_addresses)) {}
+        admin_(context_, std::move(identity), std::move(deps.own_addresses), deps.maintenance) {}
 
   ~GrpcServer() override { Shutdown(Duration::zero()); }
 

@@ -17,6 +17,7 @@
 #include "engine/upload_table.h"
 #include "loop/worker_pool.h"
 #include "rpc/daemon_identity.h"
+#include "rpc/maintenance.h"
 #include "rpc/peer.h"
 #include "store/blob_store.h"
 
@@ -32,6 +33,7 @@ class Server {
     Executor& control;
     // Where other nodes may reach this daemon now, the likeliest first. Called on any thread.
     std::function<std::vector<SocketAddress>(bool include_loopback)> own_addresses;
+    Maintenance& maintenance;
   };
 
   // `listening`: a bound socket (Listener::Bind, or inherited); the server owns it from now on.

@@ -15,6 +15,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <string>
@@ -36,6 +37,25 @@ namespace blobd::rpc {
 
 inline const NodeId kOurselves = {{7}};
 inline const NodeId kServed = {{9}};
+
+// A daemon whose registry is fine and small.
+class FakeMaintenance final : public Maintenance {
+ public:
+  explicit FakeMaintenance(std::string copy) : copy_(std::move(copy)) {}
+  void BackupRegistry(UniqueFunction<void(StatusOr<std::string>)> done) override {
+    std::ofstream(copy_) << content;
+    done(copy_);
+  }
+  void RecoverRegistry(UniqueFunction<void(StatusOr<Recovery>)> done) override {
+    done(FailedPrecondition("the registry is not damaged"));
+  }
+  std::vector<std::string> Warnings() const override { return {"be careful"}; }
+
+  std::string content;
+
+ private:
+  const std::string copy_;
+};
 
 class ServerTest : public testing::Test {
  protected:
@@ -66,7 +86,8 @@ class ServerTest : public testing::Test {
                                  [](bool include_loopback) {
                                    return std::vector<SocketAddress>{*SocketAddress::Parse(
                                        include_loopback ? "127.0.0.1:7" : "192.0.2.1:7")};
-                                 }},
+                                 },
+                                 maintenance_},
                                 identity, *Listener::Bind(socket_, ""), PeerLimits{});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -172,6 +193,7 @@ class ServerTest : public testing::Test {
   store::RealFileSystem files_;
   engine::FakeNetwork network_;
   engine::SilentLog log_;
+  FakeMaintenance maintenance_{directory_ + "/copy"};
   std::unique_ptr<loop::WorkerPool> workers_ = std::make_unique<loop::WorkerPool>(2);
   std::unique_ptr<loop::Loop> control_;
   std::unique_ptr<registry::SqliteRegistry> registry_;

@@ -181,5 +181,49 @@ TEST_F(ServerTest, ManyCallersAtOnce) {
   EXPECT_EQ(watched, kCallers * kRounds);
 }
 
+// A backup, message by message, put together.
+grpc::Status Backup(v1::Admin::Stub& stub, std::string* content, std::optional<uint64_t>* total) {
+  grpc::ClientContext context;
+  const auto stream = stub.Backup(&context, v1::BackupRequest());
+  v1::BackupResponse response;
+  while (stream->Read(&response)) {
+    *content += response.data();
+    if (response.has_total_bytes()) *total = response.total_bytes();
+  }
+  return stream->Finish();
+}
+
+TEST_F(ServerTest, ABackupComesWholeAndIsNotLeftBehind) {
+  for (const size_t size : {0, 1, 1'000'000}) {
+    SCOPED_TRACE(size);
+    maintenance_.content.assign(size, 'x');
+    std::string content;
+    std::optional<uint64_t> total;
+    const auto stub = v1::Admin::NewStub(Channel());
+    const grpc::Status status = Backup(*stub, &content, &total);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(content, maintenance_.content);
+    EXPECT_EQ(total, size);
+    EXPECT_FALSE(std::filesystem::exists(directory_ + "/copy"));
+  }
+}
+
+TEST_F(ServerTest, MaintenanceIsForRoot) {
+  const auto channel = ChannelOfAMember();
+  if (channel == nullptr) return;  // only root can be somebody else
+  const auto stub = v1::Admin::NewStub(channel);
+  std::string content;
+  std::optional<uint64_t> total;
+  EXPECT_EQ(Backup(*stub, &content, &total).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(content, "");
+  v1::RecoverRegistryResponse recovered;
+  const grpc::Status refused =
+      Call(*stub, &v1::Admin::Stub::RecoverRegistry, v1::RecoverRegistryRequest(), &recovered);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  v1::StatusResponse status;
+  EXPECT_TRUE(Call(*stub, &v1::Admin::Stub::Status, v1::StatusRequest(), &status).ok());
+  EXPECT_EQ(status.warnings_size(), 1);
+}
+
 }  // namespace
 }  // namespace blobd::rpc

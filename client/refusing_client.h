@@ -1,0 +1,71 @@
+// RefusingClient: a DaemonClient without a daemon. Derived classes answer what they can.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "client/daemon_client.h"
+
+namespace blobd::client {
+
+class RefusingClient : public DaemonClient {
+ public:
+  void Interrupt() override {}
+  StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest&) override { return Refusal(); }
+  StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest&) override { return Refusal(); }
+  StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::Intent> GetIntent(uint64_t) override { return Refusal(); }
+  StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::ListTransfersResponse> ListTransfers(const v1::ListTransfersRequest&) override {
+    return Refusal();
+  }
+  Status WatchIntent(uint64_t, const std::function<void(const v1::Intent&)>&) override {
+    return Refusal();
+  }
+  StatusOr<v1::AddResponse> Add(bool,
+                                const std::function<StatusOr<size_t>(char*, size_t)>&) override {
+    return Refusal();
+  }
+  StatusOr<v1::CreateCollectionResponse> CreateCollection(
+      const v1::CreateCollectionRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::GetCollectionResponse> GetCollection(const v1::GetCollectionRequest&) override {
+    return Refusal();
+  }
+  Status Read(const v1::ReadRequest&, const std::function<Status(std::string_view)>&) override {
+    return Refusal();
+  }
+  StatusOr<v1::Blob> Stat(const std::string&) override { return Refusal(); }
+  StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::StatusResponse> DaemonStatus() override { return Refusal(); }
+  StatusOr<v1::CreateTicketResponse> CreateTicket(const v1::CreateTicketRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::ParseTicketResponse> ParseTicket(const std::string&) override { return Refusal(); }
+  StatusOr<uint64_t> Backup(const std::function<Status(std::string_view)>&) override {
+    return Refusal();
+  }
+  StatusOr<v1::RecoverRegistryResponse> RecoverRegistry() override { return Refusal(); }
+
+ protected:
+  // Why a call cannot be answered.
+  virtual Status Refusal() const = 0;
+};
+
+}  // namespace blobd::client

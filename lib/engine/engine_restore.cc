@@ -1,0 +1,107 @@
+// Restoring: everything the registry knows is loaded before anything is done with it, since damage
+// may show on the last page; then it is taken over page by page, so that a million intents are
+// never in memory twice. See engine.h.
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "engine/engine.h"
+#include "engine/history.h"
+
+namespace blobd::engine {
+namespace {
+
+constexpr size_t kPageRows = 10'000;
+
+}  // namespace
+
+// One start on its way.
+struct Engine::Loading {
+  schedule::Options options;
+  std::deque<registry::Snapshot> pages;
+  UniqueFunction<void(Status)> done;
+};
+
+void Engine::StartLoading(TransferId first_transfer, UniqueFunction<void(Status)> done) {
+  auto loading = std::make_shared<Loading>();
+  loading->options = options_.schedule;
+  loading->options.first_transfer_id = first_transfer.value;
+  loading->done = std::move(done);
+  LoadNext(std::move(loading), {});
+}
+
+void Engine::LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCursor& from) {
+  deps_.registry.LoadPage(from, kPageRows,
+                          [this, loading](StatusOr<registry::LoadedPage> page) mutable {
+                            if (!page.ok()) return loading->done(page.status());
+                            loading->pages.push_back(std::move(page->rows));
+                            if (page->next) return LoadNext(std::move(loading), *page->next);
+                            LoadHistory(std::move(loading));
+                          });
+}
+
+void Engine::LoadHistory(std::shared_ptr<Loading> loading) {
+  registry::TransferFilter latest;
+  latest.newest_first = true;
+  deps_.registry.ListTransfers(latest, {}, TransferTable::kKeptEnded,
+                               [this, loading](StatusOr<std::vector<registry::TransferRow>> rows) {
+                                 if (!rows.ok()) return loading->done(rows.status());
+                                 if (draining_)
+                                   return loading->done(Unavailable("stopped while starting"));
+                                 std::reverse(rows->begin(), rows->end());
+                                 for (registry::TransferRow& row : *rows)
+                                   transfers_.Restore(ToView(std::move(row)));
+                                 Restore(*loading);
+                                 loading->done(OkStatus());
+                               });
+}
+
+void Engine::RestoreRemotes(const registry::Snapshot& rows) {
+  const Instant now = deps_.timers.Now();
+  const WallTime wall_now = deps_.clock.WallNow();
+  for (const registry::RemoteAddressRow& row : rows.addresses) {
+    addresses_.Restore(row.node,
+                       {row.address, row.source, row.last_worked, microseconds(row.rtt_us), 0});
+  }
+  for (const registry::RemoteRow& row : rows.remotes) {
+    remotes_.Restore(row.node, row.last_worked, row.last_failed, row.last_failure);
+  }
+  for (const registry::BanRow& ban : rows.bans) {
+    if (ban.until <= wall_now) continue;
+    scheduler_->RestoreBan(ban.provider, now + (ban.until - wall_now), ban.times, ban.reason);
+    if (const auto* node = std::get_if<NodeId>(&ban.provider)) {
+      remotes_.Banned(*node, ban.until, ban.reason);
+    }
+  }
+}
+
+void Engine::Restore(Loading& loading) {
+  scheduler_ = std::make_unique<schedule::Scheduler>(loading.options);
+  ProvidersOf providers;
+  for (; !loading.pages.empty(); loading.pages.pop_front()) {
+    registry::Snapshot& page = loading.pages.front();
+    RestoreRemotes(page);
+    for (registry::ProviderRow& row : page.providers)
+      providers[row.hash].push_back(std::move(row.provider));
+    for (registry::IntentRow& row : page.unfinished) RestoreIntent(std::move(row), providers);
+  }
+}
+
+void Engine::RestoreIntent(registry::IntentRow row, const ProvidersOf& providers) {
+  schedule::Queue event;
+  event.id = row.id;
+  event.kind = row.kind;
+  event.priority = static_cast<schedule::Priority>(row.priority);
+  event.patience = milliseconds(row.patience_ms);
+  if (row.deadline.unix_ms != 0) {
+    event.deadline = deps_.timers.Now() + (row.deadline - deps_.clock.WallNow());
+  }
+  // Every intent brings them: the first of a hash may end at once, its deadline being over.
+  if (const auto it = providers.find(row.kind.hash); it != providers.end()) {
+    event.providers = it->second;
+  }
+  AddLive(std::move(row), true);
+  Deliver(std::move(event));
+}
+
+}  // namespace blobd::engine

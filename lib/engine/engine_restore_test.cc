@@ -1,0 +1,114 @@
+// What an earlier life left in the registry, and a registry that cannot be read.
+#include "engine/engine_for_test.h"
+
+namespace blobd::engine {
+namespace {
+
+using schedule::Outcome;
+
+class RestoreTest : public EngineTest {};
+
+TEST_F(RestoreTest, EndedIntentsKeepWhatTheirProvidersDidWrong) {
+  QueueItem item = Item();
+  item.patience = Duration::zero();
+  const IntentId id = Queue(kAnn, {item})->front().intent;
+  Connect();
+  network_->EndGet(OnlyGet(), Outcome::kNotHere, "not here: it does not have blob 01");
+  loop_.Advance(seconds(1));
+  for (int life = 0; life < 2; ++life) {
+    const auto view = Get(id);
+    ASSERT_TRUE(view.ok());
+    EXPECT_EQ(view->row.result, registry::ResultCode::kFailed);
+    ASSERT_EQ(view->failures.size(), 1u);
+    EXPECT_EQ(view->failures[0].outcome, Outcome::kNotHere);
+    EXPECT_EQ(view->failures[0].reason, "not here: it does not have blob 01");
+    Restart();
+  }
+}
+
+TEST_F(RestoreTest, EndedTransfersAreListedInTheNextLife) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  Connect();
+  transfer::GetProgress progress;
+  progress.received_bytes = 510;
+  progress.verified_bytes = 500;
+  progress.total_bytes = 500;
+  const TransferId transfer = OnlyGet();
+  network_->EndGet(transfer, Outcome::kDone, "", progress);
+  loop_.Settle();
+  Restart();
+  const std::vector<TransferView> listed = engine_->ListTransfers({}, 10, false, {});
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0].id, transfer);
+  EXPECT_EQ(listed[0].state, TransferState::kDone);
+  EXPECT_EQ(listed[0].verified_bytes, 500u);
+  EXPECT_TRUE(engine_->ListTransfers({}, 10, true, {}).empty());
+}
+
+TEST_F(RestoreTest, WhatRottedIsRepairedFromWhoGaveItToUsInAnEarlierLife) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  Connect();
+  transfer::GetProgress progress;
+  progress.verified_bytes = 500;
+  network_->EndGet(OnlyGet(), Outcome::kDone, "", progress);
+  loop_.Settle();
+  Restart();
+  RangeSet groups;
+  groups.Insert({0, 1});
+  engine_->OnRotten(kHash, groups);
+  loop_.Settle();
+  ASSERT_EQ(network_->dials.size(), 1u);
+  EXPECT_EQ(network_->dials[0].first, kNode);
+  EXPECT_EQ(registry_.intents.rbegin()->second.label, "repair");
+}
+
+TEST_F(RestoreTest, LastResultsOfRemotesAreKnownInTheNextLife) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  network_->sink->OnDialFailed(kNode, false, "nobody answered");
+  loop_.Settle();
+  Restart();
+  const std::vector<RemoteView> remotes = engine_->ListRemotes({}, 10, {});
+  ASSERT_EQ(remotes.size(), 1u);
+  EXPECT_EQ(remotes[0].info.failure, "nobody answered");
+  EXPECT_NE(remotes[0].info.last_failure.unix_ms, 0);
+}
+
+TEST_F(RestoreTest, ADamagedRegistryIsSaidAndCanBeReplaced) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  registry_.load_status = DataLoss("page 7 is damaged");
+  engine_.reset();
+  network_ = std::make_unique<FakeNetwork>();
+  engine_ = std::make_unique<Engine>(
+      Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
+                   [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_},
+      EngineOptions());
+  Status started;
+  const auto start = [&] {
+    engine_->Start([&](const Status& status) { started = status; });
+    loop_.Settle();
+  };
+  start();
+  EXPECT_EQ(started.code(), StatusCode::kDataLoss);
+  for (const Status& refused : {Queue(kAnn, {Item()}).status(), Cancel(kAnn, {id}).status(),
+                                engine_->NodesHave(kHash, Item().providers).status()}) {
+    EXPECT_EQ(refused.code(), StatusCode::kDataLoss);
+    EXPECT_NE(Message(refused).find("registry_damaged"), std::string::npos);
+    EXPECT_NE(Message(refused).find("blobctl registry recover"), std::string::npos);
+  }
+  EXPECT_NE(engine_->Summary().degraded, "");
+  EXPECT_TRUE(network_->dials.empty());
+  RangeSet groups;
+  groups.Insert({0, 1});
+  engine_->OnRotten(kHash, groups);  // cannot be repaired now, and harms nothing
+  loop_.Settle();
+
+  registry_.load_status = OkStatus();
+  start();
+  EXPECT_TRUE(started.ok());
+  EXPECT_EQ(engine_->Summary().degraded, "");
+  EXPECT_EQ(network_->dials.size(), 1u);
+  EXPECT_TRUE(Cancel(kAnn, {id}).ok());
+}
+
+}  // namespace
+}  // namespace blobd::engine
