@@ -10,26 +10,57 @@ void LookQueue::Ask(const schedule::LookInStore& look) {
 }
 
 void LookQueue::RunMore() {
-  while (running_ < kAtOnce && !waiting_.empty()) {
+  if (batch_runs_ || waiting_.empty() || running_ >= kAtOnce) return;
+  std::vector<schedule::LookInStore> looks;
+  std::vector<Hash> hashes;
+  while (!waiting_.empty() && running_ + looks.size() < kAtOnce) {
     const bool oldest = std::exchange(oldest_next_, !oldest_next_);
-    const schedule::LookInStore look = oldest ? waiting_.front() : waiting_.back();
+    looks.push_back(oldest ? waiting_.front() : waiting_.back());
+    hashes.push_back(looks.back().kind.hash);
     oldest ? waiting_.pop_front() : waiting_.pop_back();
-    Run(look);
   }
+  running_ += looks.size();
+  batch_runs_ = true;
+  deps_.store.LookupMany(
+      std::move(hashes), deps_.control,
+      [this, looks = std::move(looks)](StatusOr<std::vector<store::BlobInfo>> roots) {
+        OnRoots(looks, std::move(roots));
+      });
 }
 
-void LookQueue::Run(const schedule::LookInStore& look) {
-  ++running_;
+void LookQueue::OnRoots(const std::vector<schedule::LookInStore>& looks,
+                        StatusOr<std::vector<store::BlobInfo>> roots) {
+  batch_runs_ = false;
+  for (size_t i = 0; i < looks.size(); ++i) {
+    if (!roots.ok()) {
+      Tell(looks[i], roots.status());
+      continue;
+    }
+    auto inventory = transfer::InventoryOfRoot(looks[i].kind, std::move((*roots)[i]));
+    if (inventory.ok() && inventory->needs_children()) {
+      LookAtChildren(looks[i]);
+    } else {
+      Tell(looks[i], std::move(inventory));
+    }
+  }
+  RunMore();
+}
+
+void LookQueue::LookAtChildren(const schedule::LookInStore& look) {
   transfer::TakeInventory(
       deps_.store, deps_.make_strand(), look.kind,
       [this, look](StatusOr<transfer::Inventory> inventory) mutable {
         // On a worker: only hand over.
         deps_.control.Post([this, look, inventory = std::move(inventory)]() mutable {
-          --running_;
+          Tell(look, std::move(inventory));
           RunMore();
-          answer_(look, std::move(inventory));
         });
       });
+}
+
+void LookQueue::Tell(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {
+  --running_;
+  answer_(look, std::move(inventory));
 }
 
 }  // namespace blobd::engine

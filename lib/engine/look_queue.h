@@ -1,5 +1,6 @@
-// LookQueue: looks into the store that requests wait for, a few at a time. After a restart every
-// request wants one, and a million of them at once would cost gigabytes.
+// LookQueue: looks into the store that requests wait for, in batches, a few at a time. One by one
+// they would cost more than all the rest of queueing, and after a restart every request wants one:
+// a million of them at once would cost gigabytes.
 //
 // The next look is in turn the newest and the oldest that waits: so a new request is not behind all
 // the old ones, and an old one is not behind all new ones.
@@ -11,6 +12,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <vector>
 
 #include "base/status.h"
 #include "base/task.h"
@@ -29,7 +31,7 @@ class LookQueue {
   };
   using Answer =
       UniqueFunction<void(const schedule::LookInStore& look, StatusOr<transfer::Inventory>)>;
-  static constexpr size_t kAtOnce = 64;
+  static constexpr size_t kAtOnce = 128;
 
   LookQueue(Deps deps, Answer answer) : deps_(std::move(deps)), answer_(std::move(answer)) {}
 
@@ -37,12 +39,16 @@ class LookQueue {
 
  private:
   void RunMore();
-  void Run(const schedule::LookInStore& look);
+  void OnRoots(const std::vector<schedule::LookInStore>& looks,
+               StatusOr<std::vector<store::BlobInfo>> roots);
+  void LookAtChildren(const schedule::LookInStore& look);
+  void Tell(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory);
 
   Deps deps_;
   Answer answer_;
   std::deque<schedule::LookInStore> waiting_;  // oldest first
   size_t running_ = 0;
+  bool batch_runs_ = false;  // the next batch gathers meanwhile
   bool oldest_next_ = false;
 };
 

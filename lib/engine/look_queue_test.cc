@@ -13,24 +13,23 @@ class SlowStore final : public FakeStore {
   void Lookup(const Hash& hash, Executor& answer_on,
               UniqueFunction<void(StatusOr<store::BlobInfo>)> done) override {
     asked.push_back(hash);
-    held_.push_back([&answer_on, hash, done = std::make_shared<decltype(done)>(std::move(done))] {
-      answer_on.Post([hash, done] {
-        store::BlobInfo info;
-        info.hash = hash;
-        (*done)(info);
-      });
-    });
+    held_.push_back(
+        [this, &answer_on, hash, done = std::make_shared<decltype(done)>(std::move(done))] {
+          answer_on.Post([hash, done, status = status] {
+            store::BlobInfo info;
+            info.hash = hash;
+            (*done)(status.ok() ? StatusOr<store::BlobInfo>(info) : status);
+          });
+        });
   }
-  void AnswerOne() {
-    auto next = std::move(held_.front());
-    held_.pop_front();
-    next();
+  void AnswerAsked() {
+    for (auto held = std::exchange(held_, {}); const auto& answer : held) answer();
   }
 
   std::vector<Hash> asked;
 
  private:
-  std::deque<std::function<void()>> held_;
+  std::vector<std::function<void()>> held_;
 };
 
 class LookQueueTest : public testing::Test {
@@ -42,42 +41,47 @@ class LookQueueTest : public testing::Test {
     return {RequestId{number}, {*Hash::FromBytes(bytes), BlobFormat::kRaw}};
   }
 
+  void AnswerAll() {
+    store_.AnswerAsked();
+    loop_.Settle();
+  }
+
   FakeLoop loop_;
   SlowStore store_;
   std::vector<uint64_t> answered_;
+  StatusCode expected_ = StatusCode::kOk;
   LookQueue queue_{{store_, loop_,
                     [this] { return std::shared_ptr<Executor>(std::shared_ptr<void>(), &loop_); }},
                    [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> found) {
-                     EXPECT_TRUE(found.ok());
+                     EXPECT_EQ(found.status().code(), expected_);
                      answered_.push_back(look.request.value);
                    }};
 };
 
 TEST_F(LookQueueTest, AFewAtATime) {
   for (uint64_t i = 1; i <= 1000; ++i) queue_.Ask(Look(i));
-  EXPECT_EQ(store_.asked.size(), LookQueue::kAtOnce);
-  store_.AnswerOne();
-  EXPECT_TRUE(answered_.empty());
-  loop_.Settle();
+  EXPECT_EQ(store_.asked.size(), 1u);  // the others gather behind the first
+  AnswerAll();
   EXPECT_EQ(answered_.size(), 1u);
-  EXPECT_EQ(store_.asked.size(), LookQueue::kAtOnce + 1);
-  while (answered_.size() < 1000) {
-    store_.AnswerOne();
-    loop_.Settle();
-  }
+  EXPECT_EQ(store_.asked.size(), 1 + LookQueue::kAtOnce);
+  while (answered_.size() < 1000) AnswerAll();
   EXPECT_EQ(store_.asked.size(), 1000u);
+  EXPECT_EQ(std::set<uint64_t>(answered_.begin(), answered_.end()).size(), 1000u);
 }
 
 TEST_F(LookQueueTest, NeitherNewNorOldOnesWaitForAllOthers) {
   for (uint64_t i = 1; i <= 1000; ++i) queue_.Ask(Look(i));
   queue_.Ask(Look(2000));
-  for (int i = 0; i < 2; ++i) {
-    store_.AnswerOne();
-    loop_.Settle();
-  }
-  const size_t first = LookQueue::kAtOnce;
-  const std::set<Hash> next(store_.asked.begin() + first, store_.asked.end());
-  EXPECT_EQ(next, (std::set<Hash>{Look(2000).kind.hash, Look(first + 1).kind.hash}));
+  AnswerAll();
+  EXPECT_EQ(store_.asked[1], Look(2).kind.hash);
+  EXPECT_EQ(store_.asked[2], Look(2000).kind.hash);
+}
+
+TEST_F(LookQueueTest, AnErrorIsToldToAllItConcerns) {
+  for (uint64_t i = 1; i <= 3; ++i) queue_.Ask(Look(i));
+  expected_ = StatusCode::kResourceExhausted;
+  store_.status = ResourceExhausted("no descriptors");
+  while (answered_.size() < 3) AnswerAll();
 }
 
 }  // namespace

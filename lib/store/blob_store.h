@@ -132,6 +132,10 @@ class BlobStore {
 
   virtual void Lookup(const Hash& hash, Executor& answer_on,
                       UniqueFunction<void(StatusOr<BlobInfo>)> done) = 0;
+  // The same for many at once, at the cost of one hand-over; answers come in the order of `hashes`,
+  // all of them or an error. REQUIRES: `answer_on` runs one task at a time
+  virtual void LookupMany(std::vector<Hash> hashes, Executor& answer_on,
+                          UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done);
   // Opens the blob for writing, creating or resuming a partial one. kAlreadyExists if it is
   // complete.
   virtual void OpenWriter(const Hash& hash, Executor& answer_on,

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "store/disk_import.h"
+#include "store/gather.h"
 #include "store/index.h"
 #include "store/post_to.h"
 
@@ -55,6 +56,19 @@ void DiskStore::Lookup(const Hash& hash, Executor& answer_on,
       [index = index_, hash, answer = PostTo(answer_on, std::move(done))]() mutable {
         index->Lookup(hash, std::move(answer));
       });
+}
+
+void DiskStore::LookupMany(std::vector<Hash> hashes, Executor& answer_on,
+                           UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) {
+  if (hashes.empty()) return BlobStore::LookupMany({}, answer_on, std::move(done));
+  index_->strand().Post([index = index_, hashes = std::move(hashes),
+                         answer = PostTo(answer_on, std::move(done))]() mutable {
+    auto gather = std::make_shared<Gather<BlobInfo>>(hashes.size(), std::move(answer));
+    for (size_t i = 0; i < hashes.size(); ++i) {
+      index->Lookup(hashes[i],
+                    [gather, i](StatusOr<BlobInfo> info) { gather->Put(i, std::move(info)); });
+    }
+  });
 }
 
 void DiskStore::OpenWriter(const Hash& hash, Executor& answer_on,

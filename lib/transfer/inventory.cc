@@ -13,6 +13,16 @@ using store::BlobState;
 // How many look-ups wait in the store at once: enough to keep it busy, few enough to bound memory.
 constexpr size_t kLookupsAtOnce = 1024;
 
+// What is held completely is no matter of limits.
+Status CheckBlobSize(const BlobInfo& blob, const SizeLimits& limits) {
+  if (blob.state == BlobState::kComplete || !blob.size_proven ||
+      blob.size <= limits.max_blob_size) {
+    return OkStatus();
+  }
+  return FailedPrecondition("blob {} has {} bytes, which is proven; the maximum is {}",
+                            blob.hash.Short(), blob.size, limits.max_blob_size);
+}
+
 // Lives on the strand, held by the callbacks it waits for.
 class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
  public:
@@ -31,14 +41,9 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
  private:
   void OnRoot(StatusOr<BlobInfo> info) {
     if (!info.ok()) return done_(info.status());
-    inventory_.root = *std::move(info);
-    const BlobInfo& root = inventory_.root;
-    Status status = CheckBlobSize(root);
-    if (status.ok() && inventory_.kind.format == BlobFormat::kHashSeq && root.size_proven)
-      status = CheckHashSeqSize(root.hash, root.size, limits_);
-    if (!status.ok()) return done_(std::move(status));
-    if (inventory_.kind.format == BlobFormat::kRaw || root.state != BlobState::kComplete)
-      return done_(std::move(inventory_));
+    auto inventory = InventoryOfRoot(inventory_.kind, *std::move(info), limits_);
+    if (!inventory.ok() || !inventory->needs_children()) return done_(std::move(inventory));
+    inventory_ = *std::move(inventory);
     store_.OpenReader(
         inventory_.kind.hash, *strand_,
         [self = shared_from_this()](StatusOr<std::shared_ptr<store::BlobReader>> reader) {
@@ -77,23 +82,14 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
 
   void OnChild(size_t index, StatusOr<BlobInfo> info) {
     if (failed_) return;
-    if (const Status status = info.ok() ? CheckBlobSize(*info) : info.status(); !status.ok()) {
+    if (const Status status = info.ok() ? CheckBlobSize(*info, limits_) : info.status();
+        !status.ok()) {
       failed_ = true;
       return done_(status);
     }
     inventory_.children[index].blob = *std::move(info);
     ++answered_;
     LookUpMore();
-  }
-
-  // What is held completely is no matter of limits.
-  Status CheckBlobSize(const BlobInfo& blob) const {
-    if (blob.state == BlobState::kComplete || !blob.size_proven ||
-        blob.size <= limits_.max_blob_size) {
-      return OkStatus();
-    }
-    return FailedPrecondition("blob {} has {} bytes, which is proven; the maximum is {}",
-                              blob.hash.Short(), blob.size, limits_.max_blob_size);
   }
 
   store::BlobStore& store_;
@@ -107,6 +103,11 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
 };
 
 }  // namespace
+
+bool Inventory::needs_children() const {
+  return kind.format == BlobFormat::kHashSeq && root.state == BlobState::kComplete &&
+         !children_known;
+}
 
 bool Inventory::complete() const {
   if (root.state != BlobState::kComplete) return false;
@@ -153,6 +154,17 @@ Status CheckHashSeqSize(const Hash& root, uint64_t size, const SizeLimits& limit
                               limits.max_children);
   }
   return OkStatus();
+}
+
+StatusOr<Inventory> InventoryOfRoot(const Kind& kind, BlobInfo root, const SizeLimits& limits) {
+  BLOBD_RETURN_IF_ERROR(CheckBlobSize(root, limits));
+  if (kind.format == BlobFormat::kHashSeq && root.size_proven) {
+    BLOBD_RETURN_IF_ERROR(CheckHashSeqSize(root.hash, root.size, limits));
+  }
+  Inventory inventory;
+  inventory.kind = kind;
+  inventory.root = std::move(root);
+  return inventory;
 }
 
 void TakeInventory(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,

@@ -32,6 +32,8 @@ struct Inventory {
   std::vector<Child> children;
 
   bool complete() const;
+  // The root is complete, so its children could be known, and they are not.
+  bool needs_children() const;
   uint64_t verified_bytes() const;
   uint64_t total_bytes() const;  // 0: some size is not proven yet
   uint64_t total_blobs() const;  // 0: children not known yet
@@ -40,6 +42,11 @@ struct Inventory {
 
 // kFailedPrecondition: a root of this size is no hash sequence, or has too many children.
 Status CheckHashSeqSize(const Hash& root, uint64_t size, const SizeLimits& limits);
+
+// What is held, as far as the root alone says it: of a hash sequence whose root is complete,
+// children_known is false and TakeInventory has more to say. Errors as there.
+StatusOr<Inventory> InventoryOfRoot(const Kind& kind, store::BlobInfo root,
+                                    const SizeLimits& limits = {});
 
 // Asks the store; `done` is called on `strand`. A root that is no hash sequence, or has too many
 // children, and a blob still to be got that is proven to be larger than the maximum, are
