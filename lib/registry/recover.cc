@@ -18,6 +18,8 @@ namespace {
 using sqlite::Database;
 using sqlite::Statement;
 
+constexpr int64_t kPageSize = 4096;
+
 // Whether a row of the table says nothing impossible.
 Status CheckRow(const Table& table, Statement& row) {
   if (&table == &kIntentsTable) return ReadIntent(row).status();
@@ -69,8 +71,13 @@ StatusOr<int64_t> CountOf(Database& from, std::string_view what, std::string_vie
   return from.QueryInteger(fmt::format("SELECT count(*) FROM {} WHERE {}", what, where));
 }
 
+struct Damaged {
+  Database database;
+  bool contents_replaced;
+};
+
 // Opens the copy, mended if it cannot be read otherwise.
-StatusOr<Database> OpenDamaged(const Workplace& workplace) {
+StatusOr<Damaged> OpenDamaged(const Workplace& workplace) {
   const auto open = [&]() -> StatusOr<Database> {
     BLOBD_ASSIGN_OR_RETURN(Database from, sqlite::OpenUnchecked(workplace.damaged, {}));
     // A page with one bad cell still has good ones.
@@ -79,10 +86,13 @@ StatusOr<Database> OpenDamaged(const Workplace& workplace) {
     return from;
   };
   StatusOr<Database> from = open();
-  if (from.ok()) return from;
+  if (from.ok()) return Damaged{std::move(*from), false};
   BLOBD_RETURN_IF_ERROR(sqlite::MendHeader(workplace.damaged, workplace.fresh));
   from = open();
-  if (from.ok()) return from;
+  if (from.ok()) return Damaged{std::move(*from), false};
+  BLOBD_RETURN_IF_ERROR(sqlite::ReplaceContents(workplace.damaged, workplace.fresh));
+  from = open();
+  if (from.ok()) return Damaged{std::move(*from), true};
   return DataLoss("its table of contents is lost ({})", Message(from.status()));
 }
 
@@ -126,18 +136,24 @@ StatusOr<RecoveryReport::TableResult> RecoverTable(Database& from, Database& to,
   return result;
 }
 
-Status RecoverTables(Database& from, Database& to, RecoveryReport& report) {
+Status RecoverTables(Damaged& damaged, Database& to, RecoveryReport& report) {
+  Database& from = damaged.database;
   BLOBD_ASSIGN_OR_RETURN(const int64_t sums,
                          CountOf(from, "pragma_table_info('intents')", "name='sum'"));
   BLOBD_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(to));
   bool found = false;
+  uint64_t saved = 0;
   for (const Table* table : Tables()) {
     BLOBD_ASSIGN_OR_RETURN(RecoveryReport::TableResult result,
                            RecoverTable(from, to, *table, sums > 0));
     found = found || (result.found && table == &kIntentsTable);
+    saved += result.saved;
     report.tables.push_back(std::move(result));
   }
-  if (!found) return DataLoss("its table of intents cannot be found");
+  report.contents_lost = damaged.contents_replaced;
+  if (!found || (damaged.contents_replaced && saved == 0)) {
+    return DataLoss("its table of contents is lost");
+  }
   BLOBD_RETURN_IF_ERROR(
       to.Execute("INSERT INTO ended_intents(id) "
                  "SELECT id FROM intents WHERE result<>0 ORDER BY finished_unix_ms, id"));
@@ -165,9 +181,10 @@ StatusOr<RecoveryReport> RecoverRegistry(const std::string& path, WallTime now) 
   BLOBD_ASSIGN_OR_RETURN(const std::string resolved, sqlite::ResolveDirectory(path));
   BLOBD_RETURN_IF_ERROR(sqlite::FinishSwap(resolved));
   BLOBD_ASSIGN_OR_RETURN(const int64_t size, sqlite::FileSize(resolved));
-  if (size <= 0) {
+  // SQLite takes a file without a whole page for an empty database.
+  if (size < kPageSize) {
     return DataLoss("{} is {}; nothing can be saved of it: restore a backup", path,
-                    size < 0 ? "missing" : "empty");
+                    size < 0 ? "missing" : "empty or cut off");
   }
   RecoveryReport report;
   BLOBD_RETURN_IF_ERROR(LookAtLog(resolved, report));
@@ -181,9 +198,9 @@ StatusOr<RecoveryReport> RecoverRegistry(const std::string& path, WallTime now) 
   {
     BLOBD_ASSIGN_OR_RETURN(Database to,
                            sqlite::OpenDatabase(workplace.fresh, RegistrySchema(), {}));
-    StatusOr<Database> from = OpenDamaged(workplace);
+    StatusOr<Damaged> from = OpenDamaged(workplace);
     Status status = from.status();
-    if (status.ok()) status = CheckIdentity(*from);
+    if (status.ok()) status = CheckIdentity(from->database);
     if (status.ok()) status = RecoverTables(*from, to, report);
     if (!status.ok()) {
       return Annotate(status, fmt::format("{} cannot be recovered, restore a backup", path));
@@ -201,7 +218,7 @@ bool RecoveryReport::complete() const {
       std::all_of(tables.begin(), tables.end(), [](const TableResult& table) {
         return table.found && table.damaged == 0 && table.lost.complete();
       });
-  return tables_complete && log <= sqlite::LogState::kTornTail;
+  return tables_complete && !contents_lost && log <= sqlite::LogState::kTornTail;
 }
 
 std::vector<std::string> RecoveryReport::Lines() const {
@@ -230,6 +247,9 @@ std::vector<std::string> RecoveryReport::Lines() const {
     if (result.lost.unknown_losses) {
       lines.push_back(fmt::format("{}: rows may be lost", result.table));
     }
+  }
+  if (contents_lost) {
+    lines.push_back("the table of contents was lost: there may have been more rows in every table");
   }
   if (log > sqlite::LogState::kTornTail) {
     lines.push_back(

@@ -24,7 +24,10 @@ struct RecoveryReport {
   std::vector<TableResult> tables;
   sqlite::LogState log = sqlite::LogState::kWhole;
   uint64_t log_commits = 0;  // that may be lost with the log
-  std::string kept_as;       // where the damaged file is now; with its log beside it
+  // The table of contents was lost, and that of a new registry taken: tables that lay elsewhere
+  // were not seen.
+  bool contents_lost = false;
+  std::string kept_as;  // where the damaged file is now; with its log beside it
 
   // Nothing is known or suspected to be lost.
   bool complete() const;

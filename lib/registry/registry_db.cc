@@ -24,12 +24,13 @@ int64_t Limit(size_t limit) { return Signed(std::min<uint64_t>(limit, kMaxIntege
 
 StatusOr<RegistryDb> RegistryDb::Open(const std::string& path, const Options& options) {
   sqlite::OpenFindings findings;
-  BLOBD_ASSIGN_OR_RETURN(
-      sqlite::Database database,
-      sqlite::OpenDatabase(
-          path, RegistrySchema(),
-          {.sync = sqlite::Sync::kFull, .vfs = options.vfs, .full_check_up_to = kFullCheckUpTo},
-          &findings));
+  BLOBD_ASSIGN_OR_RETURN(sqlite::Database database,
+                         sqlite::OpenDatabase(path, RegistrySchema(),
+                                              {.sync = sqlite::Sync::kFull,
+                                               .vfs = options.vfs,
+                                               .full_check_up_to = kFullCheckUpTo,
+                                               .boot_id = options.boot_id},
+                                              &findings));
   BLOBD_ASSIGN_OR_RETURN(IdMark mark, IdMark::Open(path + std::string(kMarkSuffix)));
   RegistryDb db(std::move(database), std::move(mark), options);
   db.findings_ = std::move(findings);

@@ -23,7 +23,8 @@ namespace blobd::registry {
 class RegistryDb {
  public:
   struct Options {
-    std::string vfs = {};  // see sqlite::OpenOptions
+    std::string vfs = {};      // see sqlite::OpenOptions
+    std::string boot_id = {};  // likewise
     uint32_t transfers_kept = 10000;
     uint32_t ended_intents_kept = 100000;
     uint32_t tags_per_owner = 10000;  // one more is refused

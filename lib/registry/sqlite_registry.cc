@@ -88,6 +88,7 @@ StatusOr<std::unique_ptr<SqliteRegistry>> SqliteRegistry::Open(const std::string
                                                                Options options) {
   RegistryDb::Options db_options;
   db_options.vfs = options.vfs;
+  db_options.boot_id = options.boot_id;
   db_options.transfers_kept = options.transfers_kept;
   db_options.ended_intents_kept = options.ended_intents_kept;
   db_options.tags_per_owner = options.tags_per_owner;
@@ -267,10 +268,10 @@ void SqliteRegistry::RunWaiting() {
     RunGroup(std::exchange(group, {}));
     cost = 0;
   }
-  if (!group.empty()) RunGroup(std::move(group));
+  if (!group.empty()) RunGroup(group);
 }
 
-void SqliteRegistry::RunGroup(std::vector<std::unique_ptr<Operation>> group) {
+void SqliteRegistry::RunGroup(const std::vector<std::unique_ptr<Operation>>& group) {
   bool writes = false;
   for (const auto& operation : group) writes = writes || operation->writes();
   const Status written = writes ? WriteGroup(group) : OkStatus();

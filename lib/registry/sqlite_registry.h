@@ -30,6 +30,7 @@ class SqliteRegistry final : public Registry {
  public:
   struct Options {
     std::string vfs = {};         // see sqlite::OpenOptions
+    std::string boot_id = {};     // likewise
     size_t max_waiting = 100000;  // changes and queries that wait, together
     uint32_t transfers_kept = 10000;
     uint32_t ended_intents_kept = 100000;
@@ -86,7 +87,7 @@ class SqliteRegistry final : public Registry {
   template <typename Outcome, typename Work>
   void OnReader(Work work, UniqueFunction<void(Outcome)> done);
   void RunWaiting();
-  void RunGroup(std::vector<std::unique_ptr<Operation>> group);
+  void RunGroup(const std::vector<std::unique_ptr<Operation>>& group);
   Status WriteGroup(const std::vector<std::unique_ptr<Operation>>& group);
 
   Executor& answer_on_;

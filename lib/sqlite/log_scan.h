@@ -10,15 +10,17 @@
 //   kTornTail            behind it is part of a transaction, but not its last frame: it was being
 //                        written when the power went. It was never acknowledged. Not a finding.
 //   kLastCommitDoubtful  behind it is one transaction with its last frame, and nothing more. The
-//                        power may have gone before its sync was through (then it was not
-//                        acknowledged), or its frames were damaged later: cannot be told apart.
+//                        power may have gone before its sync was through: then it was not
+//                        acknowledged. Or its frames were damaged later. Where the power cannot
+//                        have gone (see OpenFindings) and more than that last frame is suspect, it
+//                        was damaged: a process writes frames in order, and may end between two.
 //   kCommitsLost         something was written behind that transaction; where every commit is
 //                        synced (Sync::kFull) that means that it had been acknowledged. Or the
 //                        log's header is broken and committed frames follow.
 //
 // What cannot be seen at all: a log cut off at the end of a transaction, or removed, or replaced by
 // an older one; and that the last frame of the last transaction was damaged in its salts or in the
-// size it carries (it is taken for a torn tail). Where no power was lost a torn tail means damage.
+// size it carries (it is taken for a torn tail).
 //
 // Under Sync::kNormal commits share syncs, and kCommitsLost may be what a power loss left.
 #pragma once

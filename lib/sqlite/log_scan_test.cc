@@ -58,8 +58,8 @@ class LogScanTest : public testing::Test {
     return *scan;
   }
   static size_t At(size_t frame, size_t offset = 0) { return kHeader + frame * kFrame + offset; }
-  int64_t Rows(OpenFindings& findings) {
-    auto database = OpenDatabase(path_, kSchema, {}, &findings);
+  int64_t Rows(OpenFindings& findings, const std::string& boot_id = "this boot") {
+    auto database = OpenDatabase(path_, kSchema, {.boot_id = boot_id}, &findings);
     EXPECT_TRUE(database.ok()) << database.status();
     return database.ok() ? *database->QueryInteger("SELECT count(*) FROM t") : -1;
   }
@@ -105,7 +105,7 @@ TEST_F(LogScanTest, WhatSQLiteDropsInSilenceIsSaid) {
   EXPECT_EQ(Rows(findings), 12);
   EXPECT_EQ(findings.log, LogState::kCommitsLost);
   EXPECT_TRUE(findings.may_be_incomplete());
-  EXPECT_THAT(findings.text, HasSubstr("up to 6 transactions may be lost"));
+  EXPECT_THAT(findings.text, HasSubstr("up to 6 transactions are lost"));
   EXPECT_THAT(findings.text, HasSubstr(".log-in-doubt"));
   EXPECT_EQ(ReadFile(path_ + ".log-in-doubt").size(), log_.size());
   // It stays said until the operator knows.
@@ -155,9 +155,35 @@ TEST_F(LogScanTest, ATornTransactionWithItsEndIsDoubtful) {
     EXPECT_EQ(Scan().state, LogState::kLastCommitDoubtful);
     EXPECT_EQ(Scan().suspect_commits, 1u);
   }
-  OpenFindings findings;
-  EXPECT_EQ(Rows(findings), 27);
-  EXPECT_THAT(findings.text, HasSubstr("may have been acknowledged"));
+}
+
+TEST_F(LogScanTest, WhetherThePowerMayHaveGoneDecidesDoubt) {
+  const std::string torn = [&] {
+    FlipBit(path_ + "-wal", At(commits_[8] + 1, 100));
+    return ReadFile(path_ + "-wal");
+  }();
+  // Nobody noted a boot, or it was another one: a power loss leaves that.
+  OpenFindings first;
+  EXPECT_EQ(Rows(first), 27);
+  EXPECT_EQ(first.log, LogState::kLastCommitDoubtful);
+  EXPECT_FALSE(first.may_be_incomplete());
+  EXPECT_THAT(first.text, HasSubstr("as a power loss leaves"));
+  Place(torn);
+  OpenFindings rebooted;
+  EXPECT_EQ(Rows(rebooted, "next boot"), 27);
+  EXPECT_FALSE(rebooted.may_be_incomplete());
+  // In the same boot a process that ends does not tear what it wrote before.
+  Place(torn);
+  OpenFindings same;
+  EXPECT_EQ(Rows(same, "next boot"), 27);
+  EXPECT_TRUE(same.may_be_incomplete());
+  ASSERT_TRUE(ForgetFindings(path_).ok());
+  // But the last frame it may have been writing.
+  Place(log_);
+  FlipBit(path_ + "-wal", At(commits_[9], 100));
+  OpenFindings killed;
+  EXPECT_EQ(Rows(killed, "next boot"), 27);
+  EXPECT_FALSE(killed.may_be_incomplete());
 }
 
 TEST_F(LogScanTest, WhatAnEarlierLogLeftIsNotOurs) {

@@ -1,14 +1,12 @@
 #include "sqlite/open.h"
 
 #include <sqlite3.h>
-#include <unistd.h>
-
-#include <cerrno>
 
 #include "base/check.h"
 #include "sqlite/copy.h"
 #include "sqlite/error.h"
 #include "sqlite/files.h"
+#include "sqlite/findings.h"
 #include "sqlite/row.h"
 #include "sqlite/row_sum.h"
 #include "sqlite/swap.h"
@@ -148,34 +146,6 @@ Status Prepare(Database& database, const std::string& path, const Schema& schema
   return SetSync(database, options.sync);
 }
 
-std::string KeptLogName(const std::string& path) { return path + ".log-in-doubt"; }
-
-// Looks at the log, and keeps it if commits may be missing. A log that was kept earlier says so
-// too.
-Status FindInLog(const std::string& path, OpenFindings& findings) {
-  BLOBD_ASSIGN_OR_RETURN(LogScan scan, ScanLog(path + "-wal"));
-  findings.log = scan.state;
-  const std::string kept = KeptLogName(path);
-  if (findings.may_be_incomplete()) {
-    BLOBD_RETURN_IF_ERROR(CopyFile(path + "-wal", kept + ".new"));
-    BLOBD_RETURN_IF_ERROR(RenameDurably(kept + ".new", kept));
-  } else {
-    BLOBD_ASSIGN_OR_RETURN(const int64_t size, FileSize(kept));
-    if (size < 0) return OkStatus();
-    BLOBD_ASSIGN_OR_RETURN(scan, ScanLog(kept));
-    findings.log = scan.state;
-    if (!findings.may_be_incomplete()) findings.log = LogState::kLastCommitDoubtful;
-  }
-  findings.text = fmt::format(
-      "the log of {} is damaged behind {} good pages: {}; {} is what it was", path,
-      scan.good_frames,
-      findings.log == LogState::kCommitsLost
-          ? fmt::format("up to {} transactions may be lost", scan.suspect_commits)
-          : std::string("the last transaction is missing, and may have been acknowledged"),
-      kept);
-  return OkStatus();
-}
-
 }  // namespace
 
 StatusOr<Database> OpenDatabase(const std::string& path, const Schema& schema,
@@ -193,7 +163,9 @@ StatusOr<Database> OpenDatabase(const std::string& path, const Schema& schema,
     return DataLoss("{} is empty; what it held is lost: restore it, or remove it to start anew",
                     path);
   }
-  if (findings != nullptr) BLOBD_RETURN_IF_ERROR(FindInLog(resolved, *findings));
+  if (findings != nullptr) {
+    BLOBD_ASSIGN_OR_RETURN(*findings, FindInLog(resolved, options.boot_id));
+  }
   BLOBD_ASSIGN_OR_RETURN(Database database, Connect(resolved, options.vfs));
   if (Status status = Prepare(database, resolved, schema, options); !status.ok()) {
     return status.code() == StatusCode::kDataLoss ||
@@ -227,15 +199,6 @@ StatusOr<int64_t> CheckCopy(const std::string& path, const Schema& schema) {
   BLOBD_RETURN_IF_ERROR(CheckIdentity(database, path, schema));
   BLOBD_RETURN_IF_ERROR(CheckPages(database, path, true));
   return database.QueryInteger("PRAGMA user_version");
-}
-
-Status ForgetFindings(const std::string& path) {
-  BLOBD_ASSIGN_OR_RETURN(const std::string resolved, ResolveDirectory(path));
-  const std::string kept = KeptLogName(resolved);
-  if (unlink(kept.c_str()) != 0 && errno != ENOENT) {
-    return ErrnoStatus(errno, fmt::format("remove {}", kept));
-  }
-  return SyncDirectoryOf(kept);
 }
 
 Status SetSync(Database& database, Sync sync) {

@@ -32,20 +32,25 @@ struct OpenOptions {
   bool quick_check = true;  // reads every page: seconds for gigabytes
   // A file up to this size is also checked for rows that its indexes miss, at seven times the cost.
   int64_t full_check_up_to = 0;
-  bool keep_copies = true;  // before migrations (copy.h); they take as much room as the database
+  std::string boot_id = {};  // for findings; empty: the kernel's. Tests simulate power losses.
+  bool keep_copies = true;   // before migrations (copy.h); they take as much room as the database
 };
 
 // What opening found that is no reason to refuse the database.
+//
+// `path`.boot says in which boot of the machine the database was opened last (it need not be
+// synced: what a power loss leaves is another one). In the same boot no power was lost since.
 struct OpenFindings {
-  // Of the log, before SQLite read it; see log_scan.h for what it can tell.
+  // Of the log, before SQLite read it; see log_scan.h for what it can tell. kLastCommitDoubtful
+  // only where the power, or the process in the midst of the last frame, may have gone: then the
+  // transaction was most likely never acknowledged.
   LogState log = LogState::kWhole;
   // For people; empty if there is nothing to say.
   std::string text;
 
-  // Acknowledged commits may be lost. Stays so at every opening until ForgetFindings.
-  bool may_be_incomplete() const {
-    return log == LogState::kLastCommitDoubtful || log == LogState::kCommitsLost;
-  }
+  // Acknowledged commits are lost, as far as can be known. Stays so at every opening until
+  // ForgetFindings.
+  bool may_be_incomplete() const { return log == LogState::kCommitsLost; }
 };
 
 // Opens the database `path`, in WAL mode with every defence on, and brings it to the schema's

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <deque>
 #include <limits>
 #include <optional>
@@ -199,6 +198,44 @@ void PutBig32(uint8_t* at, uint32_t value) {
   for (int i = 0; i < 4; ++i) at[i] = static_cast<uint8_t>(value >> (24 - 8 * i));
 }
 
+// The first page, as far as the file goes.
+StatusOr<Bytes> ReadFirstPage(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
+  Bytes page(kPageSize);
+  const ssize_t got = pread(fd, page.data(), page.size(), 0);
+  const int error = errno;
+  close(fd);
+  if (got < 0) return ErrnoStatus(error, fmt::format("read {}", path));
+  page.resize(static_cast<size_t>(got));
+  return page;
+}
+
+Status Mend(const std::string& path, const std::string& pattern, bool whole_page) {
+  BLOBD_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
+  BLOBD_ASSIGN_OR_RETURN(const Bytes good, ReadFirstPage(pattern));
+  BLOBD_ASSIGN_OR_RETURN(Bytes page, ReadFirstPage(path));
+  if (good.size() < kPageSize) return DataLoss("{} has no first page", pattern);
+  // Magic, page size, versions and fractions are the same in every database of ours.
+  if (whole_page) {
+    page = good;
+  } else if (page.size() < kHeaderSize ||
+             !std::equal(page.begin(), page.begin() + kChangeCounterAt, good.begin())) {
+    page.resize(std::max(page.size(), kHeaderSize));
+    std::copy_n(good.begin(), kHeaderSize, page.begin());
+  }
+  PutBig32(&page[kPageCountAt], static_cast<uint32_t>(size / kPageSize));
+  std::copy_n(&page[kChangeCounterAt], 4, &page[kValidForAt]);
+  const int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
+  const ssize_t put = pwrite(fd, page.data(), page.size(), 0);
+  const int error = put < 0 ? errno : ENOSPC;
+  close(fd);
+  return put == static_cast<ssize_t>(page.size())
+             ? OkStatus()
+             : ErrnoStatus(error, fmt::format("write {}", path));
+}
+
 }  // namespace
 
 StatusOr<SalvageResult> SalvageTable(Database& from, const SalvageSource& source,
@@ -216,27 +253,11 @@ Status CopyValues(Statement& row, size_t columns, Statement& to) {
 }
 
 Status MendHeader(const std::string& path, const std::string& pattern) {
-  BLOBD_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
-  std::array<uint8_t, kHeaderSize> header{};
-  std::array<uint8_t, kHeaderSize> good{};
-  const int pattern_fd = open(pattern.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  if (pattern_fd < 0) return ErrnoStatus(errno, fmt::format("open {}", pattern));
-  const ssize_t got = pread(pattern_fd, good.data(), good.size(), 0);
-  close(pattern_fd);
-  if (got != static_cast<ssize_t>(good.size())) return DataLoss("{} has no header", pattern);
+  return Mend(path, pattern, false);
+}
 
-  const int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
-  const bool has_header = pread(fd, header.data(), header.size(), 0) == ssize_t{kHeaderSize};
-  // Magic, page size, versions and fractions are the same in every database of ours.
-  if (!has_header || std::memcmp(header.data(), good.data(), kChangeCounterAt) != 0) header = good;
-  PutBig32(&header[kPageCountAt], static_cast<uint32_t>(size / kPageSize));
-  std::copy_n(&header[kChangeCounterAt], 4, &header[kValidForAt]);
-  const ssize_t put = pwrite(fd, header.data(), header.size(), 0);
-  const int error = errno;
-  close(fd);
-  return put == ssize_t{kHeaderSize} ? OkStatus()
-                                     : ErrnoStatus(error, fmt::format("write {}", path));
+Status ReplaceContents(const std::string& path, const std::string& pattern) {
+  return Mend(path, pattern, true);
 }
 
 }  // namespace blobd::sqlite

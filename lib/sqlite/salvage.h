@@ -53,5 +53,9 @@ Status CopyValues(Statement& row, size_t columns, Statement& to);
 // it cannot be opened: how many pages there are, and if that does not look like a header at all,
 // all the rest, from the good database `pattern` of the same program.
 Status MendHeader(const std::string& path, const std::string& pattern);
+// Puts the whole first page of `pattern` there, with the table of contents. It fits if both were
+// made by the same migrations and never copied, so every row that is then read must be proven by
+// its sum.
+Status ReplaceContents(const std::string& path, const std::string& pattern);
 
 }  // namespace blobd::sqlite

@@ -1,0 +1,88 @@
+#include "sqlite/findings.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "sqlite/files.h"
+
+namespace blobd::sqlite {
+namespace {
+
+std::string KeptLogName(const std::string& path) { return path + ".log-in-doubt"; }
+
+// The first bytes of a file; empty if it cannot be read.
+std::string FirstBytes(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::array<char, 64> buffer{};
+  const ssize_t got = read(fd, buffer.data(), buffer.size());
+  close(fd);
+  return {buffer.data(), got > 0 ? static_cast<size_t>(got) : 0};
+}
+
+// Notes the boot, and says whether it is the one that was noted. If it cannot be noted (a full
+// disk) the next opening will believe that the power may have gone, and say less.
+bool IsSameBoot(const std::string& path, const std::string& boot_id) {
+  const std::string boot =
+      boot_id.empty() ? FirstBytes("/proc/sys/kernel/random/boot_id") : boot_id;
+  const std::string note = path + ".boot";
+  if (!boot.empty() && FirstBytes(note) == boot) return true;
+  constexpr int kFlags = O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+  const int fd = open(note.c_str(), kFlags, 0600);
+  if (fd < 0) return false;
+  [[maybe_unused]] const ssize_t written = write(fd, boot.data(), boot.size());
+  close(fd);
+  return false;
+}
+
+std::string Lost(const std::string& path, const LogScan& scan) {
+  return fmt::format(
+      "the log of {} is damaged behind {} good pages: up to {} transactions are lost; {} is what "
+      "it was",
+      path, scan.good_frames, scan.suspect_commits, KeptLogName(path));
+}
+
+}  // namespace
+
+StatusOr<OpenFindings> FindInLog(const std::string& path, const std::string& boot_id) {
+  OpenFindings findings;
+  BLOBD_ASSIGN_OR_RETURN(const LogScan scan, ScanLog(path + "-wal"));
+  findings.log = scan.state;
+  const bool power_stayed = IsSameBoot(path, boot_id);
+  const std::string kept = KeptLogName(path);
+  if (scan.state == LogState::kLastCommitDoubtful && power_stayed && scan.suspect_frames > 1) {
+    findings.log = LogState::kCommitsLost;
+  }
+  if (findings.may_be_incomplete()) {
+    BLOBD_RETURN_IF_ERROR(CopyFile(path + "-wal", kept + ".new"));
+    BLOBD_RETURN_IF_ERROR(RenameDurably(kept + ".new", kept));
+    findings.text = Lost(path, scan);
+    return findings;
+  }
+  BLOBD_ASSIGN_OR_RETURN(const int64_t kept_size, FileSize(kept));
+  if (kept_size >= 0) {
+    BLOBD_ASSIGN_OR_RETURN(const LogScan earlier, ScanLog(kept));
+    findings.log = LogState::kCommitsLost;
+    findings.text = Lost(path, earlier);
+  } else if (findings.log == LogState::kLastCommitDoubtful) {
+    findings.text = fmt::format(
+        "the last transaction in the log of {} is torn, as a power loss leaves one that was not "
+        "acknowledged; it is not there",
+        path);
+  }
+  return findings;
+}
+
+Status ForgetFindings(const std::string& path) {
+  BLOBD_ASSIGN_OR_RETURN(const std::string resolved, ResolveDirectory(path));
+  const std::string kept = KeptLogName(resolved);
+  if (unlink(kept.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, fmt::format("remove {}", kept));
+  }
+  return SyncDirectoryOf(kept);
+}
+
+}  // namespace blobd::sqlite
