@@ -1,11 +1,14 @@
-// What an event costs the scheduler with a long queue behind it.
+// What an event costs the scheduler with a long queue behind it, and what a queued request weighs.
 //
 // A pair is one request that comes and one that is done: queue, the store's answer, a transfer's
-// end, the next start.
+// end, the next start. `touched_per_event` counts the requests, providers, intents and transfers
+// that were looked at: it must not grow with the queue.
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -27,6 +30,7 @@ class Bench {
   void QueueOne() {
     Queue queue;
     queue.id = IntentId{next_intent_++};
+    live_.push_back(queue.id);
     for (size_t i = 0; i < 32; i += 8) {
       const uint64_t word = rng_.Next();
       std::memcpy(queue.kind.hash.bytes.data() + i, &word, 8);
@@ -37,18 +41,29 @@ class Bench {
     incomplete.request = RequestId{scheduler_.next_request_id() - 1};
     Step(incomplete);
   }
-  // Ends the oldest running transfer. REQUIRES: one runs
+  // Ends the oldest running transfer.
   void CompleteOne() {
+    if (done_ == running_.size()) return;
     const TransferId oldest = running_[done_++];
     Step(TransferEnded{oldest, Outcome::kDone, "", std::nullopt});
   }
-  // Cancels some queued intent, not the next in order.
-  void CancelOne(uint64_t from, uint64_t count) {
-    Step(Cancel{IntentId{from + rng_.Below(count)}});
+  // Cancels some intent that was not cancelled yet, not the next in order.
+  void CancelOne() {
+    const size_t at = rng_.Below(live_.size());
+    std::swap(live_[at], live_.back());
+    Step(Cancel{live_.back()});
+    live_.pop_back();
   }
 
-  uint64_t next_intent() const { return next_intent_; }
   const Stats& stats() const { return scheduler_.stats(); }
+  // Counters of what happened since `before`.
+  void Report(benchmark::State& state, const Stats& before) const {
+    const auto events = static_cast<double>(stats().events - before.events);
+    const auto touched = static_cast<double>(stats().touched - before.touched);
+    state.SetItemsProcessed(static_cast<int64_t>(state.iterations()));
+    state.counters["events_per_second"] = benchmark::Counter(events, benchmark::Counter::kIsRate);
+    state.counters["touched_per_event"] = touched / events;
+  }
 
  private:
   void Step(const Event& event) {
@@ -72,35 +87,43 @@ class Bench {
   std::vector<Effect> effects_;
   std::vector<TransferId> running_;
   size_t done_ = 0;
+  std::vector<IntentId> live_;
 };
 
+// Arguments: queued requests, providers.
+void Sizes(benchmark::internal::Benchmark* benchmark) {
+  for (const int64_t queued : {1'000, 100'000, 1'000'000}) {
+    for (const int64_t providers : {10, 1'000, 100'000}) benchmark->Args({queued, providers});
+  }
+}
+
 void QueueAndComplete(benchmark::State& state) {
-  Bench bench(10);
+  const size_t before_any = mallinfo2().uordblks;
+  Bench bench(static_cast<uint64_t>(state.range(1)));
   for (int64_t i = 0; i < state.range(0); ++i) bench.QueueOne();
+  const auto bytes = static_cast<double>(mallinfo2().uordblks - before_any);
   const Stats before = bench.stats();
   for (auto _ : state) {
     bench.QueueOne();
     bench.CompleteOne();
   }
-  const auto events = static_cast<double>(bench.stats().events - before.events);
-  const auto decisions = static_cast<double>(bench.stats().decisions - before.decisions);
-  state.SetItemsProcessed(static_cast<int64_t>(state.iterations()));
-  state.counters["events_per_second"] = benchmark::Counter(events, benchmark::Counter::kIsRate);
-  state.counters["decisions_per_event"] = decisions / events;
+  bench.Report(state, before);
+  // With few providers: what a request weighs. With many, most of it is theirs.
+  state.counters["bytes_per_request"] = bytes / static_cast<double>(state.range(0));
 }
-BENCHMARK(QueueAndComplete)->Arg(1'000)->Arg(100'000)->Arg(1'000'000);
+BENCHMARK(QueueAndComplete)->Apply(Sizes);
 
 void QueueAndCancelARandomVictim(benchmark::State& state) {
-  Bench bench(10);
+  Bench bench(static_cast<uint64_t>(state.range(1)));
   for (int64_t i = 0; i < state.range(0); ++i) bench.QueueOne();
-  const auto queued = static_cast<uint64_t>(state.range(0));
+  const Stats before = bench.stats();
   for (auto _ : state) {
     bench.QueueOne();
-    bench.CancelOne(bench.next_intent() - queued, queued);
+    bench.CancelOne();
   }
-  state.SetItemsProcessed(static_cast<int64_t>(state.iterations()));
+  bench.Report(state, before);
 }
-BENCHMARK(QueueAndCancelARandomVictim)->Arg(1'000)->Arg(100'000);
+BENCHMARK(QueueAndCancelARandomVictim)->Apply(Sizes);
 
 }  // namespace
 }  // namespace blobd::schedule

@@ -1,8 +1,13 @@
 #include "schedule/bans.h"
 
+#include <algorithm>
+
 #include "schedule/retry.h"
 
 namespace blobd::schedule {
+namespace {
+constexpr size_t kMostHashes = 1024;
+}  // namespace
 
 Bans::Verdict Bans::Add(const ProviderId& provider, Instant now, std::string reason) {
   const Ban* before = Find(provider);
@@ -16,13 +21,50 @@ Bans::Verdict Bans::Add(const ProviderId& provider, Instant now, std::string rea
 
 void Bans::Restore(const ProviderId& provider, Ban ban) {
   const auto [it, is_new] = bans_.try_emplace(provider);
-  if (!is_new) by_end_.erase({it->second.until, provider});
+  if (!is_new) {
+    by_end_.erase({it->second.until, provider});
+    wanted_.erase({it->second.until, provider});
+    if (ban.hashes.empty()) ban.hashes = std::move(it->second.hashes);
+  }
   by_end_.insert({ban.until, provider});
+  if (!ban.hashes.empty()) wanted_.insert({ban.until, provider});
   it->second = std::move(ban);
   if (bans_.size() > most_) {
+    wanted_.erase(*by_end_.begin());
     bans_.erase(by_end_.begin()->second);
     by_end_.erase(by_end_.begin());
   }
+}
+
+void Bans::Remember(const ProviderId& provider, const Hash& hash) {
+  const auto it = bans_.find(provider);
+  if (it == bans_.end() || it->second.hashes.size() >= kMostHashes) return;
+  Ban& ban = it->second;
+  if (std::find(ban.hashes.begin(), ban.hashes.end(), hash) != ban.hashes.end()) return;
+  ban.hashes.push_back(hash);
+  wanted_.insert({ban.until, provider});
+}
+
+std::vector<Hash> Bans::Lift(const ProviderId& provider) {
+  const auto it = bans_.find(provider);
+  if (it == bans_.end()) return {};
+  std::vector<Hash> hashes = std::move(it->second.hashes);
+  by_end_.erase({it->second.until, provider});
+  wanted_.erase({it->second.until, provider});
+  bans_.erase(it);
+  return hashes;
+}
+
+std::optional<std::pair<ProviderId, std::vector<Hash>>> Bans::PopOver(Instant now) {
+  if (wanted_.empty() || wanted_.begin()->first > now) return std::nullopt;
+  const ProviderId provider = wanted_.begin()->second;
+  wanted_.erase(wanted_.begin());
+  return std::make_pair(provider, std::exchange(bans_.at(provider).hashes, {}));
+}
+
+std::optional<Instant> Bans::next() const {
+  if (wanted_.empty()) return std::nullopt;
+  return wanted_.begin()->first;
 }
 
 bool Bans::Banned(const ProviderId& provider, Instant now) const {

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
+#include "base/hash.h"
 #include "base/provider.h"
 #include "base/time.h"
 
@@ -18,6 +21,8 @@ struct Ban {
   Instant until;
   uint32_t times = 0;
   std::string reason;
+  std::vector<Hash> hashes =
+      {};  // that lost the provider, or were refused it; they have it again after
 };
 
 class Bans {
@@ -35,6 +40,14 @@ class Bans {
   bool Banned(const ProviderId& provider, Instant now) const;
   // nullptr if it was never banned (or so long ago that it is forgotten).
   const Ban* Find(const ProviderId& provider) const;
+  // The hash wants the provider when its ban is over. Nothing happens if it is not banned, or if
+  // too many hashes do.
+  void Remember(const ProviderId& provider, const Hash& hash);
+  // The ban is no more; returns the hashes that want the provider.
+  std::vector<Hash> Lift(const ProviderId& provider);
+  // The first ban that is over and has such hashes; they are the caller's then.
+  std::optional<std::pair<ProviderId, std::vector<Hash>>> PopOver(Instant now);
+  std::optional<Instant> next() const;
   size_t size() const { return bans_.size(); }
 
  private:
@@ -43,6 +56,7 @@ class Bans {
   size_t most_;
   std::unordered_map<ProviderId, Ban> bans_;
   std::set<std::pair<Instant, ProviderId>> by_end_;
+  std::set<std::pair<Instant, ProviderId>> wanted_;  // those with hashes
 };
 
 }  // namespace blobd::schedule

@@ -19,6 +19,8 @@ void Scheduler::State::OnConnected(const Connected& event) {
     return;
   }
   provider->rtt = event.rtt;
+  provider->own_faults = 0;
+  provider->path_works = true;
   provider->last_success = t.now;
   EndDial(*provider, Link::kUp);
 }
@@ -31,8 +33,9 @@ void Scheduler::State::OnDialFailed(const DialFailed& event) {
   }
   EndDial(*provider, Link::kDown);
   if (event.local_fault) {
-    SetPause(*provider, Pause::kLocalFault, t.now + kLocalFaultDelay);
+    SetPause(*provider, Pause::kLocalFault, t.now + OwnFaultDelay(++provider->own_faults));
   } else {
+    provider->path_works = false;
     Fail(*provider, event.reason);
   }
 }
@@ -100,11 +103,11 @@ void Scheduler::State::Fail(Provider& provider, const std::string& reason) {
     ++t.stats.failures;
     ++provider.failures;
     provider.verified_since_failure = 0;
-    if (IsUnreachable(t.options.node_retry, provider.failures)) {
+    const RetryPolicy& policy = provider.Policy(t.options);
+    if (IsUnreachable(policy, provider.failures)) {
       MakeUnreachable(provider);
     } else {
-      SetPause(provider, Pause::kRetry,
-               t.now + RetryDelay(t.options.node_retry, provider.failures, t.rng));
+      SetPause(provider, Pause::kRetry, t.now + RetryDelay(policy, provider.failures, t.rng));
     }
   }
   Touch(provider);
@@ -124,7 +127,7 @@ void Scheduler::State::PutOff(Provider& provider, std::optional<Duration> asked)
   if (provider.hashes.empty()) return;
   // A pause for a failure is the stronger one; of two busy answers the later end counts.
   if (provider.pause == Pause::kRetry || provider.pause == Pause::kUnreachable) return;
-  Instant until = t.now + BusyDelay(asked);
+  Instant until = t.now + BusyDelay(provider.Policy(t.options), asked);
   if (provider.pause != Pause::kNone) until = std::max(until, provider.pause_until);
   SetPause(provider, Pause::kBusy, until);
 }
@@ -155,6 +158,7 @@ void Scheduler::State::OnIdle(Provider& provider) {
 }
 
 void Scheduler::State::Touch(Provider& provider) {
+  ++t.stats.touched;
   if (provider.idle() && provider.condemned) {
     CloseConnection(provider, provider.last_failure);
     return;

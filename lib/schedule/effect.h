@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/ids.h"
 #include "base/node_id.h"
 #include "base/provider.h"
+#include "base/range_set.h"
 #include "base/time.h"
 #include "schedule/outcome.h"
 
@@ -43,6 +45,15 @@ struct StartTransfer {
   RequestId request;
   Kind kind;
   ProviderId provider;
+  // Nobody said that it has this: begin with the cheapest question it understands.
+  bool question = false;
+  // Get this range only; nullopt: all that is missing, and say what that is (ContentKnown).
+  std::optional<Range> part = {};
+};
+// Let the transfer end at this byte of the request, or soon after; answer with BoundaryAccepted.
+struct LowerLimit {
+  TransferId transfer;
+  uint64_t boundary = 0;
 };
 // End it soon; it still answers with TransferEnded (any outcome that comes first).
 struct StopTransfer {
@@ -81,7 +92,8 @@ struct BanProvider {
   std::string reason;
 };
 
-using Effect = std::variant<LookInStore, Dial, GiveUpDial, Disconnect, StartTransfer, StopTransfer,
-                            FinishIntent, RememberProvider, ForgetProvider, BanProvider>;
+using Effect =
+    std::variant<LookInStore, Dial, GiveUpDial, Disconnect, StartTransfer, LowerLimit, StopTransfer,
+                 FinishIntent, RememberProvider, ForgetProvider, BanProvider>;
 
 }  // namespace blobd::schedule

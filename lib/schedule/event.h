@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -11,6 +12,7 @@
 #include "base/ids.h"
 #include "base/node_id.h"
 #include "base/provider.h"
+#include "base/range_set.h"
 #include "base/time.h"
 #include "schedule/outcome.h"
 
@@ -26,6 +28,7 @@ struct Queue {
   Priority priority = Priority::kNormal;
   std::optional<Instant> deadline;
   Duration patience = hours(24);
+  bool paused = false;  // restored, and paused before
 };
 struct Cancel {
   IntentId id;
@@ -49,6 +52,13 @@ struct StoreAnswered {
   std::string reason;        // when kFailed
 };
 
+// A caller wants it to rest, or to go on: one intent, or everything (nullopt). A request rests
+// while all its intents do.
+struct SetPaused {
+  std::optional<IntentId> intent;
+  bool paused = true;
+};
+
 struct Connected {
   NodeId node;
   Duration rtt{0};
@@ -66,18 +76,64 @@ struct Disconnected {
   std::string reason;
 };
 
+// There is a new way to the node: an address was learnt, or it connected to us. Its waits are void.
+struct PathNews {
+  NodeId node;
+};
+// The network is there again: every wait for a retry is void, and what waits on the network goes
+// on.
+struct NetworkBack {};
+// The disk has room again.
+struct DiskRoom {};
+// A ban is lifted: who lost the provider through it has it again.
+struct Unban {
+  ProviderId provider;
+};
+
+// The size of a request's content is proven, by the store or by its first transfer, and what of it
+// is missing. `cuts`: the first bytes of a hash sequence's children, in order; null for one blob.
+struct ContentKnown {
+  RequestId request;
+  uint64_t length = 0;
+  RangeSet missing;
+  std::shared_ptr<const std::vector<uint64_t>> cuts;
+};
+// The provider holds these ranges only, as far as is known; it may tell of more.
+struct ProviderHolds {
+  Hash hash;
+  ProviderId provider;
+  RangeSet ranges;
+};
+// A range came by another way: with another request for the same blob, say.
+struct Arrived {
+  RequestId request;
+  Range range;
+};
+// The answer to LowerLimit: where the transfer will end. At or past its old end: it cannot.
+struct BoundaryAccepted {
+  TransferId transfer;
+  uint64_t boundary = 0;
+};
+
 // Bytes verified since the last report, and the total once the provider's size is proven.
 struct TransferProgress {
   TransferId transfer;
   uint64_t verified_bytes = 0;
   std::optional<uint64_t> total_bytes;
+  uint64_t position = 0;  // all of its part before this is verified; 0: not told
+};
+// We ourselves keep the transfer from reading (a rate limit, the disk): it cannot stall meanwhile.
+struct TransferHeld {
+  TransferId transfer;
+  bool held = true;
 };
 // Ends a transfer, exactly once.
 struct TransferEnded {
   TransferId transfer;
   Outcome outcome = Outcome::kDone;
   std::string reason;
-  std::optional<Duration> wait;  // kBusy: how long the provider wants us to wait
+  std::optional<Duration> wait;          // kBusy: how long the provider wants us to wait
+  OwnFault own_fault = OwnFault::kDisk;  // kLocalFault
 };
 
 struct Limits {
@@ -85,6 +141,7 @@ struct Limits {
   uint32_t requests_per_node = 4;  // transfers on one node's connection
   uint32_t connections = 25;       // connected and dialling nodes
   uint32_t dials_per_hash = 5;
+  uint32_t connections_per_mirror = 8;  // transfers on one mirror; it counts to no other limit
   auto operator<=>(const Limits&) const = default;
 };
 struct SetLimits {
@@ -95,7 +152,9 @@ struct Drain {};
 // Time has passed; see Scheduler::NextDeadline.
 struct Tick {};
 
-using Event = std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, Connected, DialFailed,
-                           Disconnected, TransferProgress, TransferEnded, SetLimits, Drain, Tick>;
+using Event = std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, SetPaused, Connected,
+                           DialFailed, Disconnected, PathNews, NetworkBack, DiskRoom, Unban,
+                           ContentKnown, ProviderHolds, Arrived, BoundaryAccepted, TransferProgress,
+                           TransferHeld, TransferEnded, SetLimits, Drain, Tick>;
 
 }  // namespace blobd::schedule

@@ -1,5 +1,6 @@
 // Scheduler::State, callers' part: intents come and go, requests end.
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "schedule/state.h"
@@ -20,6 +21,7 @@ void Scheduler::State::OnQueue(const Queue& event) {
     request.place = event.id;
     request.priority = event.priority;
     request.stage = Stage::kInStore;
+    request.since = t.now;
     request.wanted = &wanted;
     slot = &request;
     ++t.stats.requests;
@@ -28,10 +30,67 @@ void Scheduler::State::OnQueue(const Queue& event) {
   Request& request = *slot;
   AddIntent(request, event);
   AddProviders(wanted, event.providers);
-  if (!is_new && request.stage == Stage::kStranded) {
-    // What it brought was no help: it waits with the others, or has no patience to.
-    Unsettle(request);
-    Settle(request);
+  // What it brought was no help: it waits with the others, or has no patience to. Or it wakes a
+  // request that its callers had paused.
+  if (!is_new && (request.stage == Stage::kStranded || request.stage == Stage::kPaused)) {
+    Resettle(request);
+  }
+}
+
+void Scheduler::State::Resettle(Request& request) {
+  Unsettle(request);
+  request.priority = request.HighestPriority();
+  Settle(request);
+}
+
+void Scheduler::State::OnSetPaused(const SetPaused& event) {
+  if (!event.intent) {
+    if (event.paused != t.paused) event.paused ? PauseEverything() : ResumeEverything();
+    return;
+  }
+  const auto it = t.intents.find(*event.intent);
+  if (it == t.intents.end()) {
+    ++t.stats.late_events;
+    return;
+  }
+  Request& request = *it->second;
+  Intent& intent = *request.Find(*event.intent);
+  if (intent.paused == event.paused) return;
+  if (intent.patience_armed) DisarmPatience(intent);
+  intent.paused = event.paused;
+  request.intents_of_priority[static_cast<size_t>(intent.priority)] += event.paused ? -1u : 1u;
+  if (request.stage == Stage::kStranded || (request.stage == Stage::kPaused && !event.paused)) {
+    Resettle(request);
+  } else {
+    Reorder(request);
+  }
+}
+
+// After its intents changed: their highest priority counts, and when all are paused it rests.
+void Scheduler::State::Reorder(Request& request) {
+  if (request.paused() && request.stage != Stage::kInStore && request.stage != Stage::kPaused) {
+    Resettle(request);
+  } else {
+    SetPriority(request, request.HighestPriority());
+  }
+}
+
+void Scheduler::State::PauseEverything() {
+  t.paused = true;
+  std::vector<Request*> detached;
+  for (auto& [id, transfer] : t.transfers) {
+    if (transfer.ending) continue;
+    detached.push_back(&t.requests.at(transfer.request));
+    Stop(transfer);
+  }
+  SettleAll(detached);
+}
+
+void Scheduler::State::ResumeEverything() {
+  t.paused = false;
+  for (const IntentId id : std::exchange(t.impatient, {})) {
+    const auto it = t.intents.find(id);
+    if (it != t.intents.end() && it->second->stage == Stage::kStranded) Resettle(*it->second);
   }
 }
 
@@ -41,10 +100,11 @@ void Scheduler::State::AddIntent(Request& request, const Queue& event) {
   intent.priority = event.priority;
   intent.deadline = event.deadline.value_or(Instant::Max());
   intent.patience_over = t.now + event.patience;
+  intent.paused = event.paused;
   const auto at = std::lower_bound(request.intents.begin(), request.intents.end(), event.id,
                                    [](const Intent& a, IntentId b) { return a.id < b; });
   request.intents.insert(at, intent);
-  ++request.intents_of_priority[static_cast<size_t>(event.priority)];
+  if (!event.paused) ++request.intents_of_priority[static_cast<size_t>(event.priority)];
   t.intents.emplace(event.id, &request);
   t.timers.Arm({intent.deadline, TimerKind::kDeadline, event.id.value});
   SetPriority(request, request.HighestPriority());
@@ -58,7 +118,9 @@ void Scheduler::State::SetPriority(Request& request, Priority priority) {
     request.priority = priority;
     Settle(request);
   } else {
+    LeaveAllMore(request);
     request.priority = priority;
+    Reconsider(request);
   }
 }
 
@@ -66,12 +128,16 @@ void Scheduler::State::RemoveIntent(Request& request, IntentId id) {
   Intent* intent = request.Find(id);
   BLOBD_CHECK(intent != nullptr);
   t.timers.Disarm({intent->deadline, TimerKind::kDeadline, id.value});
-  if (intent->patience_armed) {
-    t.timers.Disarm({intent->patience_over, TimerKind::kPatienceOver, id.value});
-  }
-  --request.intents_of_priority[static_cast<size_t>(intent->priority)];
+  if (intent->patience_armed) DisarmPatience(*intent);
+  if (!intent->paused) --request.intents_of_priority[static_cast<size_t>(intent->priority)];
   request.intents.erase(request.intents.begin() + (intent - request.intents.data()));
   t.intents.erase(id);
+  ++t.stats.touched;
+}
+
+void Scheduler::State::DisarmPatience(Intent& intent) {
+  t.timers.Disarm({intent.patience_over, TimerKind::kPatienceOver, intent.id.value});
+  intent.patience_armed = false;
 }
 
 void Scheduler::State::EndIntent(Request& request, FinishIntent finish) {
@@ -84,7 +150,7 @@ void Scheduler::State::DropOrReorder(Request& request) {
   if (request.intents.empty()) {
     Drop(request);
   } else {
-    SetPriority(request, request.HighestPriority());
+    Reorder(request);
   }
 }
 
@@ -114,6 +180,10 @@ void Scheduler::State::OnPatienceOver(IntentId id) {
   Request& request = *t.intents.at(id);
   request.Find(id)->patience_armed = false;
   if (t.stopping) return;
+  if (t.paused) {
+    t.impatient.insert(id);
+    return;
+  }
   EndImpatient(request);
   DropOrReorder(request);
 }
@@ -121,7 +191,7 @@ void Scheduler::State::OnPatienceOver(IntentId id) {
 void Scheduler::State::EndImpatient(Request& request) {
   std::vector<IntentId> impatient;
   for (const Intent& intent : request.intents) {
-    if (intent.patience_over <= t.now) impatient.push_back(intent.id);
+    if (!intent.paused && intent.patience_over <= t.now) impatient.push_back(intent.id);
   }
   if (impatient.empty()) return;
   const std::vector<ProviderFailure> failures = FailuresOf(request);

@@ -193,6 +193,24 @@ TEST(Intents, OneFormatFinishesWhileTheOtherRuns) {
   EXPECT_EQ(h.StateOf(seq), RequestState::kRunning);
 }
 
+TEST(Intents, OneFormatIsCancelledWhileTheOtherRuns) {
+  Harness h;
+  const IntentId raw = h.WantNew(Raw(1), {Node(1)});
+  h.Connect(1);
+  const StartTransfer first = h.Started();
+  const IntentId seq = h.WantNew(Seq(1), {});
+  const StartTransfer second = h.Started();
+  EXPECT_EQ(second.provider, ProviderId(Node(1)));
+  h.Do(Cancel{raw});
+  ASSERT_EQ(h.Saw<StopTransfer>().size(), 1u);
+  EXPECT_EQ(h.Saw<StopTransfer>()[0].transfer, first.transfer);
+  EXPECT_TRUE(h.Saw<ForgetProvider>().empty());
+  h.End(first.transfer, Outcome::kStopped);
+  h.End(second.transfer, Outcome::kDone);
+  EXPECT_EQ(h.Finished().intent, seq);
+  EXPECT_EQ(h.Finished().code, ResultCode::kDone);
+}
+
 TEST(Intents, ADeadlineEndsOneIntentAlone) {
   Harness h;
   Queue queue;

@@ -12,6 +12,37 @@
 namespace blobd::schedule {
 namespace {
 
+// Only a race has a range twice; what is pending is with nobody; further parts need a proven size.
+void CheckParts(const Tables& tables, const Request& request) {
+  BLOBD_CHECK(request.transfers.size() <= 1 || request.content != nullptr);
+  BLOBD_CHECK(request.transfers.size() <= tables.options.parts_per_request);
+  uint32_t more = 0;
+  for (const ProviderLink& link : request.wanted->providers) {
+    more += link.provider->more.Contains(request) ? 1 : 0;
+  }
+  BLOBD_CHECK(more == request.more);
+  BLOBD_CHECK(more == 0 || (request.stage == Stage::kRunning && request.content->length > 0));
+  if (request.content == nullptr) return;
+  const Content& content = *request.content;
+  RangeSet taken = content.pending;
+  bool lowering = false;
+  for (const TransferId id : request.transfers) {
+    const Transfer& transfer = tables.transfers.at(id);
+    lowering |= transfer.lowering;
+    BLOBD_CHECK(transfer.part || content.length == 0);
+    if (!transfer.part) continue;
+    BLOBD_CHECK(transfer.position >= transfer.part->begin);
+    BLOBD_CHECK(transfer.position <= transfer.part->end && transfer.part->end <= content.length);
+    if (transfer.rival) {
+      BLOBD_CHECK(tables.transfers.at(transfer.rival).rival == id);
+      if (id < transfer.rival) continue;
+    }
+    BLOBD_CHECK(!taken.Intersects(transfer.rest()));
+    taken.Insert(transfer.rest());
+  }
+  BLOBD_CHECK(lowering == content.lowering);
+}
+
 // Every request has an intent, one state, and stands exactly where its state says.
 void CheckRequest(const Tables& tables, const Request& request) {
   BLOBD_CHECK(!request.intents.empty());
@@ -20,7 +51,7 @@ void CheckRequest(const Tables& tables, const Request& request) {
   BLOBD_CHECK(request.wanted == tables.map.Find(request.kind.hash));
   BLOBD_CHECK(request.wanted->requests[static_cast<size_t>(request.kind.format)] == &request);
   BLOBD_CHECK((request.stage == Stage::kRunning) == !request.transfers.empty());
-  BLOBD_CHECK(request.transfers.size() <= 1);
+  CheckParts(tables, request);
 
   std::array<uint32_t, 3> of_priority{};
   for (size_t i = 0; i < request.intents.size(); ++i) {
@@ -29,16 +60,20 @@ void CheckRequest(const Tables& tables, const Request& request) {
     BLOBD_CHECK(tables.intents.at(intent.id) == &request);
     BLOBD_CHECK(!intent.patience_armed || request.stage == Stage::kStranded);
     // Out of patience and no provider: it has ended.
-    BLOBD_CHECK(request.stage != Stage::kStranded || tables.stopping ||
-                intent.patience_over > tables.now);
-    ++of_priority[static_cast<size_t>(intent.priority)];
+    BLOBD_CHECK(request.stage != Stage::kStranded || tables.stopping || tables.paused ||
+                intent.paused || intent.patience_over > tables.now);
+    if (!intent.paused) ++of_priority[static_cast<size_t>(intent.priority)];
   }
   BLOBD_CHECK(of_priority == request.intents_of_priority);
+
+  BLOBD_CHECK(request.paused() == (request.stage == Stage::kPaused) ||
+              request.stage == Stage::kInStore);
+  BLOBD_CHECK(tables.held.contains(request.id) == (request.stage == Stage::kHeld));
 
   // It stands in the queue of every provider it could use, and of no other.
   uint32_t usable = 0;
   for (const ProviderLink& link : request.wanted->providers) {
-    const bool could_use = link.provider->usable() && !request.Refuses(link.provider->number);
+    const bool could_use = request.CouldUse(*link.provider);
     const bool queued = link.provider->waiting.Contains(request);
     BLOBD_CHECK(queued == (could_use && request.stage == Stage::kQueued));
     BLOBD_CHECK(!could_use || request.stage != Stage::kStranded);
@@ -46,10 +81,12 @@ void CheckRequest(const Tables& tables, const Request& request) {
   }
   BLOBD_CHECK(usable == request.usable);
   BLOBD_CHECK((usable > 0) == (request.stage == Stage::kQueued));
-  for (const uint64_t number : request.refused) {
-    BLOBD_CHECK(
-        std::any_of(request.wanted->providers.begin(), request.wanted->providers.end(),
-                    [&](const ProviderLink& link) { return link.provider->number == number; }));
+  if (request.trouble == nullptr) return;
+  for (const Refusal& refusal : request.trouble->refused) {
+    const auto& links = request.wanted->providers;
+    BLOBD_CHECK(std::any_of(links.begin(), links.end(), [&](const ProviderLink& link) {
+      return link.provider->number == refusal.provider && !link.standing;
+    }));
   }
 }
 
@@ -86,6 +123,10 @@ void CheckIndexKeys(const Tables& tables, const Provider& provider) {
   const Request* first = provider.waiting.First();
   const IndexKeys& keys = provider.keys;
   BLOBD_CHECK(keys.ready.has_value() == (first != nullptr && provider.CanTake(tables.options)));
+  const Request* more = provider.more.First();
+  BLOBD_CHECK(keys.ready_more.has_value() == (more != nullptr && provider.CanTake(tables.options)));
+  BLOBD_CHECK(keys.dialable_more.has_value() == (more != nullptr && provider.CanBeDialled()));
+  BLOBD_CHECK(more == nullptr || provider.usable());
   BLOBD_CHECK(keys.ready.has_value() == keys.ready_by_place.has_value());
   if (keys.ready) {
     BLOBD_CHECK(*keys.ready == first->order());
@@ -136,20 +177,23 @@ void CheckProvider(const Tables& tables, const Provider& provider) {
 
 // Every transfer has a connected provider or a mirror, and a request, unless it is ending.
 void CheckTransfers(const Tables& tables) {
-  uint32_t ending = 0;
+  std::set<RequestId> ending;
   for (const auto& [id, transfer] : tables.transfers) {
     BLOBD_CHECK(id == transfer.id && id.value < tables.next_transfer);
     const auto& held = transfer.provider->transfers;
     BLOBD_CHECK(std::count(held.begin(), held.end(), id) == 1);
     if (transfer.ending) {
-      ++ending;
+      ending.insert(transfer.request);
       continue;
     }
     BLOBD_CHECK(transfer.provider->is_mirror || transfer.provider->link == Link::kUp);
     const auto& owned = tables.requests.at(transfer.request).transfers;
     BLOBD_CHECK(std::count(owned.begin(), owned.end(), id) == 1);
   }
-  BLOBD_CHECK(ending == tables.ending_transfers);
+  for (const auto& [id, request] : tables.requests) {
+    if (request.stage == Stage::kRunning) ending.erase(id);
+  }
+  BLOBD_CHECK(ending.size() == tables.ending_requests);
 }
 
 // Every limit is kept by what runs; counters agree with what they count.
@@ -160,6 +204,7 @@ void CheckLimits(const Tables& tables) {
     running += request.stage == Stage::kRunning ? 1 : 0;
   BLOBD_CHECK(running == tables.running_requests);
   BLOBD_CHECK(running <= tables.limits().requests);
+  BLOBD_CHECK(running == 0 || !tables.paused);
   uint32_t connections = 0;
   uint32_t connected = 0;
   uint32_t idle = 0;
@@ -199,15 +244,24 @@ void CheckTimers(const Tables& tables) {
   }
   for (const auto& [id, request] : tables.requests) {
     if (request.stage == Stage::kHeld) {
-      expect({request.held_until, TimerKind::kHoldOver, request.id.value});
+      expect({request.trouble->held_until, TimerKind::kHoldOver, request.id.value});
+    }
+    if (request.stage == Stage::kStranded && request.trouble != nullptr) {
+      expect({request.trouble->ask_again, TimerKind::kAskAgain, request.id.value});
     }
     for (const Intent& intent : request.intents) {
       expect({intent.deadline, TimerKind::kDeadline, intent.id.value});
       const bool armed = intent.patience_armed;
       if (armed) expect({intent.patience_over, TimerKind::kPatienceOver, intent.id.value});
-      BLOBD_CHECK(armed || request.stage != Stage::kStranded || tables.stopping ||
+      const bool needs_none =
+          tables.stopping || intent.paused || (tables.paused && intent.patience_over <= tables.now);
+      BLOBD_CHECK(armed || request.stage != Stage::kStranded || needs_none ||
                   intent.patience_over == Instant::Max());
     }
+  }
+  for (const auto& [id, transfer] : tables.transfers) {
+    if (transfer.ending || transfer.held) continue;
+    expect({transfer.window_started + tables.options.stall_window, TimerKind::kSlow, id.value});
   }
   BLOBD_CHECK(due == tables.timers.timers());
   BLOBD_CHECK(due.empty() || due.begin()->at > tables.now);

@@ -1,6 +1,7 @@
 #include "schedule/limits.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "base/check.h"
@@ -34,7 +35,7 @@ Running Describe(const Tables& tables, const Transfer& transfer) {
 
 bool IsValid(const Limits& limits) {
   return limits.requests > 0 && limits.requests_per_node > 0 && limits.connections > 0 &&
-         limits.dials_per_hash > 0;
+         limits.dials_per_hash > 0 && limits.connections_per_mirror > 0;
 }
 
 std::vector<TransferId> SurplusOfRequests(const Tables& tables) {
@@ -43,8 +44,16 @@ std::vector<TransferId> SurplusOfRequests(const Tables& tables) {
   for (const auto& [id, transfer] : tables.transfers) {
     if (!transfer.ending) running.push_back(Describe(tables, transfer));
   }
-  // One transfer per request: as many transfers as requests must go.
-  return Last(std::move(running), tables.running_requests - tables.limits().requests);
+  const size_t count = running.size();
+  // All transfers of as many requests as must go.
+  std::vector<TransferId> surplus;
+  std::set<RequestId> requests;
+  for (const TransferId id : Last(std::move(running), count)) {
+    requests.insert(tables.transfers.at(id).request);
+    if (requests.size() > tables.running_requests - tables.limits().requests) break;
+    surplus.push_back(id);
+  }
+  return surplus;
 }
 
 std::vector<TransferId> SurplusOf(const Tables& tables, const Provider& provider) {

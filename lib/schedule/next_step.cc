@@ -17,8 +17,10 @@ bool BetterToUse(const Provider& a, const Provider& b) {
   return a.id < b.id;
 }
 
-// Step 3: fewest failures, then latest success; the caller goes through them in the order given.
+// Step 3: a working path, then fewest failures, then latest success; the caller goes through them
+// in the order given.
 bool BetterToDial(const Provider& a, const Provider& b) {
+  if (a.path_works != b.path_works) return a.path_works;
   if (a.failures != b.failures) return a.failures < b.failures;
   return a.last_success > b.last_success;
 }
@@ -31,7 +33,8 @@ NextStep DecideNextStep(const Tables& tables, const Request& request) {
   Provider* to_dial = nullptr;
   for (const ProviderLink& link : request.wanted->providers) {
     Provider& provider = *link.provider;
-    if (!provider.usable() || request.Refuses(provider.number)) continue;
+    ++tables.stats.touched;
+    if (!request.CouldUse(provider)) continue;
     if (provider.CanTake(tables.options)) {
       ++step.waits.open;
       if (to_use == nullptr || BetterToUse(provider, *to_use)) to_use = &provider;
@@ -56,6 +59,7 @@ NextStep DecideNextStep(const Tables& tables, const Request& request) {
   const NextStep::Waits& waits = step.waits;
   if (waits.open + waits.busy + waits.dialling + waits.paused == 0) return step;
   if (tables.stopping) return wait(&NextStep::Waits::shutdown);
+  if (tables.paused) return wait(&NextStep::Waits::resumption);
   if (!tables.HasRequestSlot()) return wait(&NextStep::Waits::request_slot);
   if (to_use != nullptr) {
     step.what = NextStep::What::kStart;

@@ -26,6 +26,7 @@ struct NextStep {
     bool connection = false;         // the limit of open connections
     bool dials = false;              // the limit of dials for its hash
     bool shutdown = false;           // nothing starts any more
+    bool resumption = false;         // everything rests
     uint32_t open = 0;               // providers that could take it or be dialled, but for a limit
     uint32_t busy = 0;               // connected providers without a free slot, or making room
     uint32_t dialling = 0;           // providers being dialled

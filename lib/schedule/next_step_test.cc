@@ -42,7 +42,7 @@ TEST_F(Decision, WithoutAUsableProviderItIsOutAlsoAtFullCapacity) {
 TEST_F(Decision, AtFullCapacityItWaits) {
   Add(Node(1), Link::kUp);
   t.running_requests = t.limits().requests - 1;
-  t.ending_transfers = 1;
+  t.ending_requests = 1;
   EXPECT_EQ(Decide().what, What::kWait);
   EXPECT_TRUE(Decide().waits.request_slot);
 }
@@ -79,6 +79,14 @@ TEST_F(Decision, AmongThoseToDial) {
   EXPECT_EQ(Decide().provider, &b);  // latest success
   b.failures = 1;
   EXPECT_EQ(Decide().provider, &a);  // fewest failures
+}
+
+TEST_F(Decision, AWorkingPathIsPreferredToFewerFailures) {
+  Add(Node(1));
+  Provider& works = Add(Node(2));
+  works.path_works = true;
+  works.failures = 1;
+  EXPECT_EQ(Decide().provider, &works);
 }
 
 TEST_F(Decision, AtTheConnectionLimitAnIdleOneMakesRoom) {

@@ -1,6 +1,8 @@
 // Outcome: how a transfer ended, once.
 #pragma once
 
+#include <cstdint>
+
 namespace blobd::schedule {
 
 // How a transfer ended: whose fault it was decides what follows (design/scheduling.md, "How a
@@ -17,5 +19,8 @@ enum class Outcome {
   kBusy,          // it asked us to wait
   kLocalFault,    // our disk or socket: counts for nobody
 };
+
+// What of our own was at fault, and so what a request waits on.
+enum class OwnFault : uint8_t { kNetwork, kDisk };
 
 }  // namespace blobd::schedule

@@ -1,6 +1,8 @@
 // Scheduler::State, the plan: after every event, start what can be started; and what a changed
 // limit brings.
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "schedule/limits.h"
@@ -15,14 +17,45 @@ constexpr uint32_t kFairSlot = 16;
 
 void Scheduler::State::Plan() {
   do {
-    while (Request* request = FirstThatCanMove()) Carry(*request);
+    while (MoveOne()) {
+    }
   } while (ChooseDraining());
+}
+
+// Whoever is first in order: for a first transfer, a dial or a further part. A running request has
+// nobody dialled while another waits for a connection.
+bool Scheduler::State::MoveOne() {
+  if (t.stopping || t.paused) return false;
+  Request* first = FirstThatCanMove();
+  const auto& more = t.providers.ready_more();
+  if (!more.empty()) {
+    Provider& provider = *more.First().provider;
+    if (first == nullptr || more.First().key < first->order()) {
+      TakeMore(*provider.more.First(), provider);
+      return true;
+    }
+  }
+  if (first != nullptr) {
+    Carry(*first);
+    return true;
+  }
+  const auto& dialable = t.providers.dialable_more();
+  if (dialable.empty() || !t.HasConnectionSlot() || !t.providers.dialable().empty()) return false;
+  Provider& provider = *dialable.First().provider;
+  Request& request = *provider.more.First();
+  if (request.wanted->dials + request.transfers.size() < t.options.parts_per_request &&
+      request.wanted->dials < t.limits().dials_per_hash && WouldTake(request, provider)) {
+    StartDial(request, provider);
+  } else {
+    LeaveMore(request, provider);
+  }
+  return true;
 }
 
 // The first in order among those that can start and those that can dial. Nobody else is looked at:
 // who must wait hangs in the queues of its providers.
 Request* Scheduler::State::FirstThatCanMove() {
-  if (t.stopping || !t.HasRequestSlot()) return nullptr;
+  if (!t.HasRequestSlot()) return nullptr;
   Request* start = nullptr;
   if (!t.providers.ready().empty()) {
     if (t.passed_over + 1 >= kFairSlot) {
@@ -81,8 +114,8 @@ void Scheduler::State::CountPassedOver(const Request& started) {
 
 bool Scheduler::State::ChooseDraining() {
   Provider* before = t.draining;
-  const bool needed = !t.stopping && !t.providers.dialable().empty() && !t.HasConnectionSlot() &&
-                      t.providers.idle().empty();
+  const bool needed = !t.stopping && !t.paused && !t.providers.dialable().empty() &&
+                      !t.HasConnectionSlot() && t.providers.idle().empty();
   if (needed) {
     const Order order = t.providers.dialable().First().key;
     if (before != nullptr && *before->keys.connected > order) return false;
@@ -102,6 +135,7 @@ Provider* Scheduler::State::EndsSoonestAfter(const Order& order) const {
   const auto& connected = t.providers.connected().entries();
   for (auto it = connected.rbegin(); it != connected.rend() && it->key > order; ++it) {
     double seconds = 0;
+    t.stats.touched += 1 + it->provider->transfers.size();
     for (const TransferId id : it->provider->transfers) {
       const Transfer& transfer = t.transfers.at(id);
       if (transfer.ending) continue;
@@ -169,9 +203,11 @@ void Scheduler::State::OnSetLimits(const SetLimits& event) {
       CloseConnection(*provider, "the limit of connections was lowered");
   }
   StopSurplus(SurplusOfRequests(t), detached);
-  std::vector<Provider*> connected;
-  for (const auto& entry : t.providers.connected().entries()) connected.push_back(entry.provider);
-  for (Provider* provider : connected) StopSurplus(SurplusOf(t, *provider), detached);
+  std::set<std::pair<uint64_t, Provider*>> working;
+  for (const auto& [id, transfer] : t.transfers) {
+    if (!transfer.ending) working.insert({transfer.provider->number, transfer.provider});
+  }
+  for (const auto& [number, provider] : working) StopSurplus(SurplusOf(t, *provider), detached);
   SettleAll(detached);
 }
 

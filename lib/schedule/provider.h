@@ -38,6 +38,8 @@ struct IndexKeys {
   std::optional<Order> ready;
   std::optional<IntentId> ready_by_place;
   std::optional<Order> dialable;
+  std::optional<Order> ready_more;
+  std::optional<Order> dialable_more;
   std::optional<Order> connected;
   std::optional<Instant> idle;
 };
@@ -58,7 +60,9 @@ struct Provider {
   WantedHash* sponsor =
       nullptr;  // kDialling: the hash whose limit of dials it counts to, while that is wanted
 
-  uint32_t failures = 0;  // since the last success
+  uint32_t failures = 0;    // since the last success
+  uint32_t own_faults = 0;  // dials in a row that failed through a fault of our own
+  bool path_works = false;  // its last dial was answered
   uint64_t verified_since_failure = 0;
   std::string last_failure;  // empty: none since the last success
   Instant last_success;      // when it was last connected
@@ -71,6 +75,7 @@ struct Provider {
 
   std::vector<HashLink> hashes;  // the provider map's second direction
   RequestQueue waiting;          // requests that could use it, empty while kUnreachable
+  RequestQueue more;             // running ones that could use it as well; the same
   IndexKeys keys;
 
   bool usable() const { return pause != Pause::kUnreachable; }
@@ -81,7 +86,13 @@ struct Provider {
     return (is_mirror || link == Link::kUp) && pause == Pause::kNone && !condemned && !draining;
   }
   uint32_t Capacity(const Options& options) const {
-    return is_mirror ? options.connections_per_mirror : options.limits.requests_per_node;
+    return is_mirror ? options.limits.connections_per_mirror : options.limits.requests_per_node;
+  }
+  const schedule::Ability& Ability(const Options& options) const {
+    return is_mirror ? options.mirror_ability : options.node_ability;
+  }
+  const RetryPolicy& Policy(const Options& options) const {
+    return is_mirror ? options.mirror_retry : options.node_retry;
   }
   bool CanTake(const Options& options) const {
     return open() && transfers.size() < Capacity(options);

@@ -33,6 +33,13 @@ bool ProviderMap::Linked(const WantedHash& wanted, const Provider& provider) {
   return false;
 }
 
+ProviderLink* ProviderMap::FindLink(WantedHash& wanted, const Provider& provider) {
+  for (ProviderLink& link : wanted.providers) {
+    if (link.provider == &provider) return &link;
+  }
+  return nullptr;
+}
+
 ProviderMap::Added ProviderMap::Link(WantedHash& wanted, Provider& provider) {
   if (Linked(wanted, provider)) return Added::kKnown;
   if (wanted.providers.size() >= providers_per_hash_) return Added::kFull;

@@ -21,6 +21,7 @@ namespace blobd::schedule {
 struct ProviderLink {
   Provider* provider = nullptr;
   uint32_t at = 0;
+  bool standing = false;  // asked of itself: nobody named it for this hash
 };
 
 struct WantedHash {
@@ -28,6 +29,7 @@ struct WantedHash {
   std::array<Request*, 2> requests{};   // unfinished ones, by format
   std::vector<ProviderLink> providers;  // in the order they were named
   uint32_t dials = 0;                   // running dials it sponsors
+  uint32_t standing_asked = 0;          // how many of the standing providers, in this round
 
   bool wanted() const { return requests[0] != nullptr || requests[1] != nullptr; }
 };
@@ -48,6 +50,8 @@ class ProviderMap {
   // False if they were not linked.
   bool Unlink(WantedHash& wanted, Provider& provider);
   static bool Linked(const WantedHash& wanted, const Provider& provider);
+  // nullptr if they are not linked.
+  static ProviderLink* FindLink(WantedHash& wanted, const Provider& provider);
 
   size_t size() const { return hashes_.size(); }
   // In no particular order: for checks only.

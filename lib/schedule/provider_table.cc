@@ -35,7 +35,7 @@ Provider* ProviderTable::FindNumber(uint64_t number) {
 
 void ProviderTable::Erase(Provider& provider) {
   BLOBD_CHECK(provider.link == Link::kDown && provider.transfers.empty());
-  BLOBD_CHECK(provider.hashes.empty() && provider.waiting.empty());
+  BLOBD_CHECK(provider.hashes.empty() && provider.waiting.empty() && provider.more.empty());
   Refresh(provider);
   by_number_.erase(provider.number);
   const ProviderId id = provider.id;
@@ -52,14 +52,23 @@ void ProviderTable::SetIdleSince(Provider& provider, std::optional<Instant> sinc
   idle_.Put(provider, provider.keys.idle, since);
 }
 
-std::vector<Provider*> ProviderTable::Dialling() const {
-  std::vector<Provider*> dialling;
+template <typename Accept>
+std::vector<Provider*> ProviderTable::Those(Accept accept) const {
+  std::vector<Provider*> those;
   for (const auto& [number, provider] : by_number_) {
-    if (provider->link == Link::kDialling) dialling.push_back(provider);
+    if (accept(*provider)) those.push_back(provider);
   }
-  std::sort(dialling.begin(), dialling.end(),
+  std::sort(those.begin(), those.end(),
             [](const Provider* a, const Provider* b) { return a->number < b->number; });
-  return dialling;
+  return those;
+}
+
+std::vector<Provider*> ProviderTable::Dialling() const {
+  return Those([](const Provider& provider) { return provider.link == Link::kDialling; });
+}
+
+std::vector<Provider*> ProviderTable::Paused() const {
+  return Those([](const Provider& provider) { return provider.pause != Pause::kNone; });
 }
 
 Request* ProviderTable::FirstToDial(const Provider& provider) const {
@@ -84,6 +93,15 @@ void ProviderTable::Refresh(Provider& provider) {
     if (const Request* dialler = FirstToDial(provider)) dialable = dialler->order();
   }
   dialable_.Put(provider, provider.keys.dialable, dialable);
+
+  std::optional<Order> ready_more;
+  std::optional<Order> dialable_more;
+  if (const Request* another = provider.more.First()) {
+    if (provider.CanTake(options_)) ready_more = another->order();
+    if (provider.CanBeDialled()) dialable_more = another->order();
+  }
+  ready_more_.Put(provider, provider.keys.ready_more, ready_more);
+  dialable_more_.Put(provider, provider.keys.dialable_more, dialable_more);
 
   std::optional<Order> connected;
   if (provider.link == Link::kUp) connected = first != nullptr ? first->order() : Order::Last();

@@ -5,6 +5,7 @@
 //   ready      takes a transfer now, somebody waits: by its first in order, and by its first by
 //   place dialable   could be dialled, somebody waits whose hash may dial: by the first such in
 //   order connected  nodes with an open connection: by the first that waits for them (nobody: last)
+//   ready_more, dialable_more   the same for running requests, which could use it for further parts
 //   idle       of these, those without a running transfer: by how long
 //
 // A hash at its limit of dials is skipped in `dialable`; as it sponsors that many running dials, no
@@ -77,6 +78,8 @@ class ProviderTable {
   const ProviderIndex<Order>& ready() const { return ready_; }
   const ProviderIndex<IntentId>& ready_by_place() const { return ready_by_place_; }
   const ProviderIndex<Order>& dialable() const { return dialable_; }
+  const ProviderIndex<Order>& ready_more() const { return ready_more_; }
+  const ProviderIndex<Order>& dialable_more() const { return dialable_more_; }
   const ProviderIndex<Order>& connected() const { return connected_; }
   const ProviderIndex<Instant>& idle() const { return idle_; }
   // Nodes that hold a connection slot: dialling and connected.
@@ -84,6 +87,8 @@ class ProviderTable {
 
   // Those being dialled, by number. In time proportional to all providers: for rare events.
   std::vector<Provider*> Dialling() const;
+  // Those with a pause, by number; in time proportional to all providers too.
+  std::vector<Provider*> Paused() const;
   // The first that may have it dialled, nullptr if nobody.
   Request* FirstToDial(const Provider& provider) const;
 
@@ -100,8 +105,13 @@ class ProviderTable {
   ProviderIndex<Order> ready_;
   ProviderIndex<IntentId> ready_by_place_;
   ProviderIndex<Order> dialable_;
+  ProviderIndex<Order> ready_more_;
+  ProviderIndex<Order> dialable_more_;
   ProviderIndex<Order> connected_;
   ProviderIndex<Instant> idle_;
+
+  template <typename Accept>
+  std::vector<Provider*> Those(Accept accept) const;
 };
 
 }  // namespace blobd::schedule

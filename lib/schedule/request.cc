@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "schedule/provider.h"
 
 namespace blobd::schedule {
 namespace {
@@ -19,20 +20,68 @@ std::string CutReason(std::string_view reason) {
   return std::string(reason.substr(0, end));
 }
 
-bool Request::Refuses(uint64_t provider_number) const {
-  return std::binary_search(refused.begin(), refused.end(), provider_number);
+Trouble& Request::MakeTrouble() {
+  if (trouble == nullptr) trouble = std::make_unique<Trouble>();
+  return *trouble;
 }
 
-void Request::Refuse(uint64_t provider_number) {
-  const auto at = std::lower_bound(refused.begin(), refused.end(), provider_number);
-  if (at == refused.end() || *at != provider_number) refused.insert(at, provider_number);
+namespace {
+auto FindRefusal(std::vector<Refusal>& refused, uint64_t number) {
+  return std::lower_bound(refused.begin(), refused.end(), number,
+                          [](const Refusal& a, uint64_t b) { return a.provider < b; });
+}
+}  // namespace
+
+bool Request::Refuses(uint64_t provider_number) const {
+  if (trouble == nullptr) return false;
+  const auto at = FindRefusal(trouble->refused, provider_number);
+  return at != trouble->refused.end() && at->provider == provider_number && at->active;
+}
+
+bool Request::CouldUse(const Provider& provider) const {
+  if (!provider.usable() || Refuses(provider.number)) return false;
+  if (content == nullptr || content->length == 0 || stage == Stage::kRunning) return true;
+  return !content->FirstFor(provider.number).empty();
+}
+
+uint32_t Request::Refuse(uint64_t provider_number) {
+  std::vector<Refusal>& refused = MakeTrouble().refused;
+  auto at = FindRefusal(refused, provider_number);
+  if (at == refused.end() || at->provider != provider_number) {
+    at = refused.insert(at, Refusal{provider_number, Instant::Max(), 0, true});
+  }
+  at->active = true;
+  at->until = Instant::Max();
+  return ++at->times;
+}
+
+void Request::RefuseUntil(uint64_t provider_number, Instant until) {
+  FindRefusal(MakeTrouble().refused, provider_number)->until = until;
 }
 
 bool Request::Unrefuse(uint64_t provider_number) {
-  const auto at = std::lower_bound(refused.begin(), refused.end(), provider_number);
-  if (at == refused.end() || *at != provider_number) return false;
-  refused.erase(at);
-  return true;
+  if (trouble == nullptr) return false;
+  const auto at = FindRefusal(trouble->refused, provider_number);
+  if (at == trouble->refused.end() || at->provider != provider_number) return false;
+  const bool refused = at->active;
+  trouble->refused.erase(at);
+  return refused;
+}
+
+std::vector<uint64_t> Request::Forgive(Instant now) {
+  std::vector<uint64_t> forgiven;
+  if (trouble == nullptr) return forgiven;
+  for (Refusal& refusal : trouble->refused) {
+    if (!refusal.active || refusal.until > now) continue;
+    refusal.active = false;
+    forgiven.push_back(refusal.provider);
+  }
+  return forgiven;
+}
+
+bool Request::paused() const {
+  return std::all_of(intents.begin(), intents.end(),
+                     [](const Intent& intent) { return intent.paused; });
 }
 
 Intent* Request::Find(IntentId intent) {
@@ -45,10 +94,11 @@ Priority Request::HighestPriority() const {
   for (size_t level = intents_of_priority.size(); level-- > 0;) {
     if (intents_of_priority[level] > 0) return static_cast<Priority>(level);
   }
-  CheckFailed("a request without an intent has no priority", __FILE__, __LINE__);
+  return Priority::kBackground;
 }
 
 void Request::Note(const ProviderId& provider, Outcome outcome, std::string_view reason) {
+  std::vector<ProviderFailure>& failures = MakeTrouble().failures;
   for (ProviderFailure& failure : failures) {
     if (failure.provider == provider) {
       failure.outcome = outcome;

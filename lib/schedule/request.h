@@ -1,11 +1,9 @@
 // Request: the single piece of work that satisfies all intents for one kind. A value that the
 // scheduler's tables own; what changes it are the members of Scheduler::State.
 //
-//   kInStore --StoreAnswered--> kQueued <--> kRunning          (kHeld: a fault of our own, a short
-//   pause)
+//   kInStore --StoreAnswered--> kQueued <--> kRunning          kHeld: after a fault of our own
 //                                  ^  `---> kStranded          no usable provider, some intent has
-//                                  patience
-//                                  `--provider named or back---'
+//                                  ^  `-- named or back ---'   patience; kPaused: by its callers
 //
 // Queued, waiting and parked of the public RequestState are one stage here: which of them it is, is
 // a fact about its providers and the limits, found by NextStep, so that a provider entering a retry
@@ -15,6 +13,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "schedule/content.h"
 #include "schedule/effect.h"
 #include "schedule/event.h"
 
@@ -49,6 +49,7 @@ struct Intent {
   IntentId id;
   Priority priority = Priority::kNormal;
   bool patience_armed = false;        // its timer runs; only while the request is stranded
+  bool paused = false;                // by its caller: it does not count for priority or patience
   Instant deadline = Instant::Max();  // Max: none
   Instant patience_over = Instant::Max();
 };
@@ -58,8 +59,29 @@ enum class Stage : uint8_t {
   kInStore,    // the store was asked what it has
   kQueued,     // in the queue of every provider it could use
   kStranded,   // no usable provider: waits on providers
-  kHeld,       // waits out a fault of our own, until held_until
+  kHeld,       // waits out a fault of our own, until trouble->held_until
+  kPaused,     // every intent is paused
   kRunning,    // has a transfer
+};
+
+// A linked provider that said it does not have it.
+struct Refusal {
+  uint64_t provider = 0;  // its number
+  Instant until;          // when it may be asked again, while others deliver; Max: not of itself
+  uint32_t times = 0;
+  bool active = true;  // false: it may be asked again, but we remember how often it refused
+};
+
+// What most requests never have.
+struct Trouble {
+  std::vector<Refusal> refused;  // by number
+  std::vector<ProviderFailure> failures;
+  OwnFault own_fault = OwnFault::kDisk;  // kHeld: what it waits on
+  uint32_t own_faults = 0;               // in a row
+  Instant held_until;                    // kHeld
+  std::string held_reason;               // kHeld
+  uint32_t rounds = 0;                   // in which all standing providers were asked
+  Instant ask_again = Instant::Max();    // kStranded: the next round
 };
 
 struct Request {
@@ -70,24 +92,34 @@ struct Request {
   Stage stage = Stage::kUnsettled;
   uint32_t usable = 0;  // kQueued: how many providers' queues hold it; else 0
   WantedHash* wanted = nullptr;
-  Instant held_until;       // kHeld
-  std::string held_reason;  // kHeld
+  Instant since;  // in this stage
   uint64_t verified_bytes = 0;
-  uint64_t total_bytes = 0;  // 0: not known yet
-  std::array<uint32_t, 3> intents_of_priority{};
-  std::vector<Intent> intents;        // by id
-  std::vector<TransferId> transfers;  // running; one at a time
-  std::vector<uint64_t> refused;      // numbers of linked providers that said they do not have it
-  std::vector<ProviderFailure> failures;
+  uint64_t total_bytes = 0;                       // 0: not known yet
+  std::array<uint32_t, 3> intents_of_priority{};  // without the paused ones
+  std::vector<Intent> intents;                    // by id
+  std::vector<TransferId> transfers;              // running
+  uint32_t more = 0;  // kRunning: how many providers' queues of further parts hold it
+  std::unique_ptr<Content> content;  // when something is known of it
+  std::unique_ptr<Trouble> trouble;  // made when there is some
 
   Order order() const { return Order{priority, place}; }
+  Trouble& MakeTrouble();
+  // The provider does not have it, or refuses it.
   bool Refuses(uint64_t provider_number) const;
-  void Refuse(uint64_t provider_number);
+  // It is a provider for this request: usable, not refused, and holds something that is missing.
+  bool CouldUse(const Provider& provider) const;
+  // For good, or until `until` says otherwise (see Forgive); returns how often it has refused.
+  uint32_t Refuse(uint64_t provider_number);
+  void RefuseUntil(uint64_t provider_number, Instant until);
   // True if it was refused.
   bool Unrefuse(uint64_t provider_number);
+  // Others deliver: those whose time is over may be asked again. Their numbers.
+  std::vector<uint64_t> Forgive(Instant now);
+  // Every intent is paused.
+  bool paused() const;
 
   Intent* Find(IntentId intent);
-  // Its highest intent's. REQUIRES: it has an intent
+  // Its highest unpaused intent's; the lowest if there is none.
   Priority HighestPriority() const;
   // Remembers the last reason of one provider, of at most 1,024.
   void Note(const ProviderId& provider, Outcome outcome, std::string_view reason);

@@ -43,7 +43,7 @@ TEST(Request, RefusalsAndIntents) {
   EXPECT_FALSE(request.Refuses(4));
   EXPECT_TRUE(request.Unrefuse(5));
   EXPECT_FALSE(request.Unrefuse(5));
-  EXPECT_EQ(request.refused.size(), 1u);
+  EXPECT_EQ(request.trouble->refused.size(), 1u);
   EXPECT_EQ(request.Find(IntentId{1}), nullptr);
 }
 
@@ -56,9 +56,9 @@ TEST(Request, KeepsTheLastReasonOfAThousandProviders) {
     request.Note(node, Outcome::kBusy, "first");
     request.Note(node, Outcome::kNotHere, "second");
   }
-  EXPECT_EQ(request.failures.size(), 1024u);
-  EXPECT_EQ(request.failures.back().outcome, Outcome::kNotHere);
-  EXPECT_EQ(request.failures.back().reason, "second");
+  EXPECT_EQ(request.trouble->failures.size(), 1024u);
+  EXPECT_EQ(request.trouble->failures.back().outcome, Outcome::kNotHere);
+  EXPECT_EQ(request.trouble->failures.back().reason, "second");
 }
 
 }  // namespace

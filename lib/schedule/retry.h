@@ -16,17 +16,25 @@ inline bool IsUnreachable(const RetryPolicy& policy, uint32_t failures) {
   return failures > policy.retries;
 }
 
-// The wait after the `failures`-th failure in a row: count x the initial delay, or, once
-// unreachable, the long delay that doubles up to its cap; plus up to 10 % from `rng`, so that those
-// who failed together do not return together. REQUIRES: failures > 0
+// The wait after the `failures`-th failure in a row: as the policy grows, or, once unreachable, the
+// long delay that doubles up to its cap; plus up to 10 % from `rng`, so that those who failed
+// together do not return together. REQUIRES: failures > 0
 Duration RetryDelay(const RetryPolicy& policy, uint32_t failures, Rng& rng);
 
 // What a provider that said "busy" asked for, bounded: a peer must not put us off for ever, nor for
 // no time at all.
-Duration BusyDelay(std::optional<Duration> asked);
+Duration BusyDelay(const RetryPolicy& policy, std::optional<Duration> asked);
 
-// A fault of our own is not made better by trying at once.
-inline constexpr Duration kLocalFaultDelay = seconds(1);
+// A fault of our own is not made better by trying at once: the wait after the `times`-th in a row,
+// unless we hear earlier that it is over. REQUIRES: times > 0
+Duration OwnFaultDelay(uint32_t times);
+
+// What a provider does not have now it may have later: when it may be asked again, while others
+// deliver. REQUIRES: times > 0
+Duration NotHereDelay(uint32_t times);
+
+// Standing providers are asked again for what nobody has. REQUIRES: rounds > 0
+Duration AskAgainDelay(uint32_t rounds);
 
 // So much verified since the last failure makes a provider as good as new.
 inline constexpr uint64_t kBytesThatClear = 1 << 20;

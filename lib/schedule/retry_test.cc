@@ -47,11 +47,11 @@ TEST(Retry, DoublingNeverOverflows) {
 }
 
 TEST(Retry, BusyIsBounded) {
-  EXPECT_EQ(BusyDelay(std::nullopt), seconds(5));
-  EXPECT_EQ(BusyDelay(Duration(0)), milliseconds(100));
-  EXPECT_EQ(BusyDelay(seconds(7)), seconds(7));
-  EXPECT_EQ(BusyDelay(Duration::max()), minutes(10));
-  EXPECT_EQ(BusyDelay(-seconds(1)), milliseconds(100));
+  EXPECT_EQ(BusyDelay(RetryPolicy(), std::nullopt), seconds(5));
+  EXPECT_EQ(BusyDelay(RetryPolicy(), Duration(0)), milliseconds(100));
+  EXPECT_EQ(BusyDelay(RetryPolicy(), seconds(7)), seconds(7));
+  EXPECT_EQ(BusyDelay(RetryPolicy(), Duration::max()), minutes(10));
+  EXPECT_EQ(BusyDelay(RetryPolicy(), -seconds(1)), milliseconds(100));
 }
 
 }  // namespace

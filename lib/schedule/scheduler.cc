@@ -1,5 +1,6 @@
 #include "schedule/scheduler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -13,19 +14,46 @@ namespace blobd::schedule {
 Scheduler::Scheduler(Options options) : state_(std::make_unique<State>(std::move(options))) {}
 Scheduler::~Scheduler() = default;
 
+void Stats::Add(const Stats& more) {
+  events += more.events;
+  decisions += more.decisions;
+  touched += more.touched;
+  requests += more.requests;
+  intents_finished += more.intents_finished;
+  transfers_started += more.transfers_started;
+  dials += more.dials;
+  splits += more.splits;
+  races += more.races;
+  failures += more.failures;
+  unreachable += more.unreachable;
+  bans += more.bans;
+  late_events += more.late_events;
+}
+
 void Scheduler::State::Apply(const Event& event) {
   std::visit(Overloaded{[&](const Queue& e) { OnQueue(e); },
                         [&](const Cancel& e) { OnLeave(e.id, false); },
                         [&](const Withdraw& e) { OnLeave(e.id, true); },
                         [&](const NodesHave& e) { OnNodesHave(e); },
                         [&](const StoreAnswered& e) { OnStoreAnswered(e); },
+                        [&](const SetPaused& e) { OnSetPaused(e); },
                         [&](const Connected& e) { OnConnected(e); },
                         [&](const DialFailed& e) { OnDialFailed(e); },
                         [&](const Disconnected& e) { OnDisconnected(e); },
+                        [&](const PathNews& e) { OnPathNews(e); },
+                        [&](const NetworkBack&) { OnNetworkBack(); },
+                        [&](const DiskRoom&) { ReleaseHeld(OwnFault::kDisk); },
+                        [&](const Unban& e) { OnUnban(e.provider); },
+                        [&](const ContentKnown& e) { OnContentKnown(e); },
+                        [&](const ProviderHolds& e) { OnProviderHolds(e); },
+                        [&](const Arrived& e) { OnArrived(e); },
+                        [&](const BoundaryAccepted& e) { OnBoundaryAccepted(e); },
                         [&](const TransferProgress& e) { OnProgress(e); },
+                        [&](const TransferHeld& e) { OnHeld(e); },
                         [&](const TransferEnded& e) { OnEnded(e); },
                         [&](const SetLimits& e) { OnSetLimits(e); },
-                        [&](const Drain&) { t.stopping = true; }, [&](const Tick&) {}},
+                        [&](const Drain&) { t.stopping = true; },
+                        [&](const Tick&) {}},
              event);
 }
 
@@ -48,8 +76,15 @@ void Scheduler::State::FireTimers() {
       case TimerKind::kPatienceOver:
         OnPatienceOver(IntentId{timer->id});
         break;
+      case TimerKind::kSlow:
+        OnWindowOver(t.transfers.at(TransferId{timer->id}));
+        break;
+      case TimerKind::kAskAgain:
+        OnAskAgain(t.requests.at(RequestId{timer->id}));
+        break;
     }
   }
+  while (const auto over = t.bans.PopOver(t.now)) Return(over->first, over->second);
 }
 
 void Scheduler::Step(Instant now, const Event& event, std::vector<Effect>& effects) {
@@ -66,7 +101,12 @@ void Scheduler::Step(Instant now, const Event& event, std::vector<Effect>& effec
   state_->out = nullptr;
 }
 
-std::optional<Instant> Scheduler::NextDeadline() const { return state_->t.timers.next(); }
+std::optional<Instant> Scheduler::NextDeadline() const {
+  const std::optional<Instant> timer = state_->t.timers.next();
+  const std::optional<Instant> ban = state_->t.bans.next();
+  if (!timer || !ban) return timer ? timer : ban;
+  return std::min(*timer, *ban);
+}
 
 void Scheduler::RestoreBan(const ProviderId& provider, Instant until, uint32_t times,
                            std::string reason) {
@@ -74,17 +114,27 @@ void Scheduler::RestoreBan(const ProviderId& provider, Instant until, uint32_t t
 }
 
 std::optional<RequestView> Scheduler::ViewOfIntent(IntentId intent) const {
-  const auto it = state_->t.intents.find(intent);
-  if (it == state_->t.intents.end()) return std::nullopt;
-  return ViewOf(state_->t, *it->second);
+  const Request* request = state_->t.FindIntent(intent);
+  if (request == nullptr) return std::nullopt;
+  return ViewOf(state_->t, *request);
 }
 
 std::optional<RequestView> Scheduler::ViewOfKind(const Kind& kind) const {
-  const WantedHash* wanted = state_->t.map.Find(kind.hash);
-  if (wanted == nullptr) return std::nullopt;
-  const Request* request = wanted->requests[static_cast<size_t>(kind.format)];
+  const Request* request = state_->t.FindKind(kind);
   if (request == nullptr) return std::nullopt;
   return ViewOf(state_->t, *request);
+}
+
+std::optional<Why> Scheduler::WhyOfIntent(IntentId intent) const {
+  const Request* request = state_->t.FindIntent(intent);
+  if (request == nullptr) return std::nullopt;
+  return WhyOf(state_->t, *request);
+}
+
+std::optional<Why> Scheduler::WhyOfKind(const Kind& kind) const {
+  const Request* request = state_->t.FindKind(kind);
+  if (request == nullptr) return std::nullopt;
+  return WhyOf(state_->t, *request);
 }
 
 std::vector<ProviderId> Scheduler::Banned(const std::vector<ProviderId>& providers,

@@ -1,9 +1,12 @@
 // Scheduler::State: what changes the tables. Its members are grouped by theme, one file each:
 //
-//   intents.cc      callers' wishes come and go; a request ends
-//   supply.cc       providers are named, leave, come back; a request finds its place in their
-//   queues connections.cc  dials, connections, failures, pauses transfers.cc    transfers start,
-//   move, end planning.cc     after every event: start what can be started; limits; making room
+//   intents.cc      callers' wishes come, rest and go; a request ends
+//   supply.cc       providers are named, leave, come back; a request stands in their queues
+//   waits.cc        faults of our own, bans and what ends them, standing providers
+//   connections.cc  dials, connections, failures, pauses
+//   transfers.cc    transfers start, move, stall, end
+//   parts.cc        one request from several providers at once
+//   planning.cc     after every event: start what can be started; limits; making room
 //
 // While it handles an event a request may be *unsettled*: in no queue, without a transfer. Whoever
 // unsettles one settles it, finishes it or starts it before the event is done.
@@ -14,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "schedule/content.h"
 #include "schedule/next_step.h"
 #include "schedule/scheduler.h"
 #include "schedule/tables.h"
@@ -39,7 +43,14 @@ class Scheduler::State {
   void OnStoreAnswered(const StoreAnswered& event);
   void OnDeadline(IntentId id);
   void OnPatienceOver(IntentId id);
+  void OnSetPaused(const SetPaused& event);
+  void PauseEverything();
+  void ResumeEverything();
   void AddIntent(Request& request, const Queue& event);
+  void DisarmPatience(Intent& intent);
+  // Looks anew where it belongs. The request may be gone afterwards.
+  void Resettle(Request& request);
+  void Reorder(Request& request);
   // The intent leaves its request, which may be left without one: DropOrReorder must follow.
   void RemoveIntent(Request& request, IntentId id);
   // The same, and its caller is told how it ended.
@@ -68,15 +79,26 @@ class Scheduler::State {
   void MakeUnreachable(Provider& provider);
   void ComeBack(Provider& provider);
   bool AnyPatience(const Provider& provider) const;
-  void BanNow(Provider& provider, const std::string& reason);
   // No hash is left: nobody needs its dial, its timer or its count.
   void BecomeUnneeded(Provider& provider);
-  void Hold(Request& request, const std::string& reason);
-  void OnHoldOver(RequestId id);
   // After the hash reached its limit of dials, or fell below it.
   void RefreshProviders(WantedHash& wanted);
   // Nothing may refer to it any more: Sweep looks when the event is done.
   void MayGo(const Provider& provider) { may_go_.push_back(provider.number); }
+
+  // waits.cc
+  void Hold(Request& request, OwnFault fault, const std::string& reason);
+  void OnHoldOver(RequestId id);
+  void ReleaseHeld(OwnFault fault);
+  void BanNow(Provider& provider, const std::string& reason);
+  void OnUnban(const ProviderId& provider);
+  void Return(const ProviderId& provider, const std::vector<Hash>& hashes);
+  void OnPathNews(const PathNews& event);
+  void OnNetworkBack();
+  void EndWait(Provider& provider);
+  bool AskStanding(Request& request);
+  void OnAskAgain(Request& request);
+  void LeaveStanding(WantedHash& wanted, Provider& provider);
 
   // connections.cc
   void OnConnected(const Connected& event);
@@ -98,9 +120,22 @@ class Scheduler::State {
 
   // transfers.cc
   void OnProgress(const TransferProgress& event);
+  void OpenWindow(Transfer& transfer);
+  void CloseWindow(Transfer& transfer);
+  void OnHeld(const TransferHeld& event);
+  void OnWindowOver(Transfer& transfer);
+  bool AnotherIsFree(const Request& request, const Provider& than) const;
+  void Refuse(Request& request, Provider& provider, Outcome outcome);
   void OnEnded(const TransferEnded& event);
-  void OnEndedRunning(Request& request, Provider& provider, const TransferEnded& event);
-  void OnEndedEnding(Request* origin, Provider& provider, const TransferEnded& event);
+  void OnEndedRunning(Request& request, Provider& provider, const Transfer& transfer,
+                      const TransferEnded& event);
+  void OnEndedEnding(Request* origin, Provider& provider, const Transfer& transfer,
+                     const TransferEnded& event);
+  Transfer& Launch(Request& request, Provider& provider);
+  void EmitStart(const Request& request, const Transfer& transfer);
+  void TakeFrom(Request& request, Transfer& transfer);
+  void SettleOrFinish(Request& request);
+  void CountEnding();
   void StartOn(Request& request, Provider& provider);
   // Takes a running transfer from its request, which is unsettled then; it holds its slots until
   // its end.
@@ -110,7 +145,30 @@ class Scheduler::State {
   std::vector<Request*> DetachAll(Provider& provider, bool stop);
   void SettleAll(const std::vector<Request*>& requests);
 
+  // parts.cc
+  static Content& MakeContent(Request& request);
+  void OnContentKnown(const ContentKnown& event);
+  void LookAgain(Request& request);
+  void OnProviderHolds(const ProviderHolds& event);
+  void OnArrived(const Arrived& event);
+  void OnBoundaryAccepted(const BoundaryAccepted& event);
+  void GiveBack(Request& request, Transfer& transfer);
+  void EndPart(Transfer& transfer);
+  bool MayUseMore(const Request& request) const;
+  uint32_t TransfersOn(const Request& request, const Provider& provider) const;
+  uint32_t ShareOf(const Provider& provider) const;
+  void Reconsider(Request& request);
+  void LeaveMore(Request& request, Provider& provider);
+  void LeaveAllMore(Request& request);
+  void TakeMore(Request& request, Provider& provider);
+  bool WouldTake(const Request& request, const Provider& provider);
+  Transfer* EndsLast(const Request& request, bool can_be_cut);
+  bool Split(Request& request, const Provider& taker);
+  Transfer* WorthRacing(const Request& request, const Provider& taker);
+  void StartPart(Request& request, Provider& provider, Range part, Transfer* rival);
+
   // planning.cc
+  bool MoveOne();
   void OnSetLimits(const SetLimits& event);
   void StopSurplus(const std::vector<TransferId>& surplus, std::vector<Request*>& detached);
   Request* FirstThatCanMove();

@@ -13,14 +13,22 @@ void Scheduler::State::OnNodesHave(const NodesHave& event) {
 
 void Scheduler::State::AddProviders(WantedHash& wanted, const std::vector<ProviderId>& ids) {
   for (const ProviderId& id : ids) {
-    if (id == ProviderId(t.options.self) || t.bans.Banned(id, t.now)) continue;
+    if (id == ProviderId(t.options.self)) continue;
+    if (t.bans.Banned(id, t.now)) {
+      t.bans.Remember(id, wanted.hash);
+      continue;
+    }
     Provider& provider = t.providers.FindOrAdd(id);
     const ProviderMap::Added added = t.map.Link(wanted, provider);
     if (added == ProviderMap::Added::kFull) {
       MayGo(provider);
       continue;
     }
-    if (added == ProviderMap::Added::kNew) Emit(RememberProvider{wanted.hash, id});
+    ProviderLink& link = *ProviderMap::FindLink(wanted, provider);
+    if (added == ProviderMap::Added::kNew || link.standing) {
+      link.standing = false;
+      Emit(RememberProvider{wanted.hash, id});
+    }
     for (Request* request : wanted.requests) {
       if (request != nullptr) request->Unrefuse(provider.number);
     }
@@ -36,10 +44,16 @@ void Scheduler::State::AddProviders(WantedHash& wanted, const std::vector<Provid
 
 void Scheduler::State::Settle(Request& request) {
   BLOBD_CHECK(request.stage == Stage::kUnsettled && request.usable == 0);
+  if (request.paused()) {
+    request.stage = Stage::kPaused;
+    return;
+  }
   request.stage = Stage::kQueued;
+  ++t.stats.touched;
   for (const ProviderLink& link : request.wanted->providers) {
     Provider& provider = *link.provider;
-    if (!provider.usable() || request.Refuses(provider.number)) continue;
+    ++t.stats.touched;
+    if (!request.CouldUse(provider)) continue;
     provider.waiting.Insert(request);
     ++request.usable;
     Touch(provider);
@@ -51,17 +65,30 @@ void Scheduler::State::Strand(Request& request) {
   BLOBD_CHECK(request.usable == 0);
   request.stage = Stage::kStranded;
   if (t.stopping) return;  // a shutdown fails nothing
-  EndImpatient(request);
+  if (AskStanding(request)) return;
+  if (!t.paused) EndImpatient(request);
   if (request.intents.empty()) {
     Drop(request);
     return;
   }
   request.priority = request.HighestPriority();
+  if (request.paused()) {
+    request.stage = Stage::kPaused;
+    return;
+  }
   for (Intent& intent : request.intents) {
-    if (intent.patience_over == Instant::Max()) continue;
+    if (intent.patience_over == Instant::Max() || intent.paused) continue;
+    if (intent.patience_over <= t.now) {
+      t.impatient.insert(intent.id);
+      continue;
+    }
     t.timers.Arm({intent.patience_over, TimerKind::kPatienceOver, intent.id.value});
     intent.patience_armed = true;
   }
+  if (t.options.standing.empty()) return;
+  Trouble& trouble = request.MakeTrouble();
+  trouble.ask_again = t.now + AskAgainDelay(++trouble.rounds);
+  t.timers.Arm({trouble.ask_again, TimerKind::kAskAgain, request.id.value});
 }
 
 void Scheduler::State::Unsettle(Request& request) {
@@ -75,22 +102,29 @@ void Scheduler::State::Unsettle(Request& request) {
       break;
     case Stage::kStranded:
       for (Intent& intent : request.intents) {
-        if (!intent.patience_armed) continue;
-        t.timers.Disarm({intent.patience_over, TimerKind::kPatienceOver, intent.id.value});
-        intent.patience_armed = false;
+        if (intent.patience_armed) DisarmPatience(intent);
+      }
+      if (request.trouble != nullptr && request.trouble->ask_again != Instant::Max()) {
+        t.timers.Disarm({request.trouble->ask_again, TimerKind::kAskAgain, request.id.value});
+        request.trouble->ask_again = Instant::Max();
       }
       break;
     case Stage::kHeld:
-      t.timers.Disarm({request.held_until, TimerKind::kHoldOver, request.id.value});
+      t.timers.Disarm({request.trouble->held_until, TimerKind::kHoldOver, request.id.value});
+      t.held.erase(request.id);
+      break;
+    case Stage::kPaused:
       break;
     case Stage::kRunning:
       while (!request.transfers.empty()) Stop(t.transfers.at(request.transfers.back()));
+      LeaveAllMore(request);
       break;
   }
   request.stage = Stage::kUnsettled;
 }
 
 void Scheduler::State::Leave(Request& request, Provider& provider) {
+  ++t.stats.touched;
   if (!provider.waiting.Erase(request)) return;
   --request.usable;
   Touch(provider);
@@ -99,7 +133,8 @@ void Scheduler::State::Leave(Request& request, Provider& provider) {
 void Scheduler::State::Offer(WantedHash& wanted, Provider& provider) {
   if (!provider.usable()) return;
   for (Request* request : wanted.requests) {
-    if (request == nullptr || request->Refuses(provider.number)) continue;
+    if (request == nullptr || !request->CouldUse(provider)) continue;
+    if (request->stage == Stage::kRunning) Reconsider(*request);
     if (request->stage == Stage::kStranded) {
       Unsettle(*request);
       request->stage = Stage::kQueued;
@@ -115,8 +150,12 @@ void Scheduler::State::Unlink(WantedHash& wanted, Provider& provider) {
     provider.sponsor = nullptr;
     --wanted.dials;
   }
+  for (Request* request : wanted.requests) {
+    if (request != nullptr) LeaveMore(*request, provider);
+  }
+  const bool standing = ProviderMap::FindLink(wanted, provider)->standing;
   BLOBD_CHECK(t.map.Unlink(wanted, provider));
-  Emit(ForgetProvider{wanted.hash, provider.id});
+  if (!standing) Emit(ForgetProvider{wanted.hash, provider.id});
 }
 
 void Scheduler::State::RemoveFromMap(Provider& provider, Outcome outcome,
@@ -148,8 +187,9 @@ void Scheduler::State::MakeUnreachable(Provider& provider) {
   }
   const std::vector<Request*> waiting = provider.waiting.InOrder();
   provider.waiting.Clear();
+  for (Request* request : provider.more.InOrder()) LeaveMore(*request, provider);
   SetPause(provider, Pause::kUnreachable,
-           t.now + RetryDelay(t.options.node_retry, provider.failures, t.rng));
+           t.now + RetryDelay(provider.Policy(t.options), provider.failures, t.rng));
   for (Request* request : waiting) {
     request->Note(provider.id, Outcome::kRetryLater, provider.last_failure);
     if (--request->usable == 0) Strand(*request);
@@ -166,21 +206,11 @@ bool Scheduler::State::AnyPatience(const Provider& provider) const {
     for (const Request* request : link.hash->requests) {
       if (request == nullptr) continue;
       for (const Intent& intent : request->intents) {
-        if (intent.patience_over > t.now) return true;
+        if (intent.paused || t.paused || intent.patience_over > t.now) return true;
       }
     }
   }
   return false;
-}
-
-void Scheduler::State::BanNow(Provider& provider, const std::string& reason) {
-  const Bans::Verdict verdict = t.bans.Add(provider.id, t.now, reason);
-  ++t.stats.bans;
-  Emit(BanProvider{provider.id, verdict.length, verdict.times, reason});
-  const std::vector<Request*> detached = DetachAll(provider, /*stop=*/true);
-  if (provider.link == Link::kUp) CloseConnection(provider, "banned: " + reason);
-  RemoveFromMap(provider, Outcome::kDropProvider, reason);
-  SettleAll(detached);
 }
 
 void Scheduler::State::BecomeUnneeded(Provider& provider) {
@@ -195,19 +225,6 @@ void Scheduler::State::BecomeUnneeded(Provider& provider) {
     EndDial(provider, Link::kDown);
   }
   MayGo(provider);
-}
-
-void Scheduler::State::Hold(Request& request, const std::string& reason) {
-  request.stage = Stage::kHeld;
-  request.held_until = t.now + kLocalFaultDelay;
-  request.held_reason = CutReason(reason);
-  t.timers.Arm({request.held_until, TimerKind::kHoldOver, request.id.value});
-}
-
-void Scheduler::State::OnHoldOver(RequestId id) {
-  Request& request = t.requests.at(id);
-  Unsettle(request);
-  Settle(request);
 }
 
 void Scheduler::State::RefreshProviders(WantedHash& wanted) {

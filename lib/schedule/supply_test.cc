@@ -52,6 +52,14 @@ TEST(Supply, AProviderAddedWhileRunningIsUsedWhenTheFirstFails) {
   EXPECT_THAT(h.Dialled(), ElementsAre(Node(2)));
 }
 
+TEST(Supply, AProviderAddedWithNoneKnown) {
+  Harness h;
+  const IntentId intent = h.WantNew(Raw(1), {});
+  EXPECT_EQ(h.StateOf(intent), RequestState::kWaiting);
+  h.Do(NodesHave{Raw(1).hash, {Node(1)}});
+  EXPECT_THAT(h.Dialled(), ElementsAre(Node(1)));
+}
+
 TEST(Supply, AQueueThatNamesAProviderWakesWhoWaitsForOne) {
   Harness h;
   h.WantNew(Raw(1), {});

@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/rng.h"
 #include "schedule/bans.h"
@@ -26,6 +29,17 @@ struct Transfer {
                         // reports its end
   Instant started;
   uint64_t verified_bytes = 0;
+
+  std::optional<Range> part;  // nullopt: everything that is missing
+  uint64_t position = 0;      // what of the part is verified ends here
+  bool lowering = false;      // was asked to end earlier, and has not answered
+  bool fixed = false;         // it could not be made to end earlier
+  TransferId rival;           // has the same range, to be faster
+  bool held = false;          // by us: the stall clock stands still
+  Instant window_started;
+  uint64_t window_bytes = 0;  // verified since then
+
+  Range rest() const { return Range{position, part->end}; }
 };
 
 struct Tables {
@@ -44,9 +58,12 @@ struct Tables {
   Rng rng;
   Instant now;
   bool stopping = false;  // drained for the shutdown: nothing starts, nothing fails
+  bool paused = false;    // everything rests: nothing starts, nobody runs out of patience
 
   std::unordered_map<RequestId, Request> requests;
   std::unordered_map<IntentId, Request*> intents;
+  std::set<RequestId> held;      // in stage kHeld
+  std::set<IntentId> impatient;  // whose patience passed while everything rested
   ProviderMap map;
   ProviderTable providers;
   std::map<TransferId, Transfer> transfers;
@@ -54,21 +71,30 @@ struct Tables {
   Bans bans;
 
   uint32_t running_requests = 0;
-  uint32_t ending_transfers = 0;
-  Provider* draining = nullptr;  // the one with its flag set
-  uint32_t passed_over = 0;      // slots in a row that the first by place did not get
+  std::map<RequestId, uint32_t> holding;  // how many transfers each has, running and ending
+  uint32_t ending_requests = 0;           // of these, those without a running one
+  Provider* draining = nullptr;           // the one with its flag set
+  uint32_t passed_over = 0;               // slots in a row that the first by place did not get
   uint64_t next_transfer = 1;
   uint64_t next_request = 1;
-  Stats stats;
+  mutable Stats stats;  // const functions count what they touch
 
   const Limits& limits() const { return options.limits; }
   Request* FindRequest(RequestId id) {
     const auto it = requests.find(id);
     return it == requests.end() ? nullptr : &it->second;
   }
+  const Request* FindIntent(IntentId id) const {
+    const auto it = intents.find(id);
+    return it == intents.end() ? nullptr : it->second;
+  }
+  const Request* FindKind(const Kind& kind) const {
+    const WantedHash* wanted = map.Find(kind.hash);
+    return wanted == nullptr ? nullptr : wanted->requests[static_cast<size_t>(kind.format)];
+  }
   // An ending transfer holds the slot of its request.
   bool HasRequestSlot() const {
-    return running_requests + ending_transfers < options.limits.requests;
+    return running_requests + ending_requests < options.limits.requests;
   }
   bool HasConnectionSlot() const { return providers.connections() < options.limits.connections; }
 };

@@ -17,6 +17,8 @@ enum class TimerKind : uint8_t {
   kHoldOver,      // a request's id
   kDeadline,      // an intent's id
   kPatienceOver,  // an intent's id
+  kSlow,          // a transfer's id
+  kAskAgain,      // a request's id
 };
 
 struct Timer {

@@ -1,5 +1,8 @@
 // Scheduler::State, transfers' part: they start, move, and end exactly once.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
 
 #include "base/check.h"
 #include "schedule/retry.h"
@@ -8,31 +11,78 @@
 namespace blobd::schedule {
 
 void Scheduler::State::StartOn(Request& request, Provider& provider) {
-  BLOBD_CHECK(provider.CanTake(t.options) && t.HasRequestSlot() && request.transfers.empty());
+  BLOBD_CHECK(t.HasRequestSlot() && request.transfers.empty());
   Unsettle(request);
-  const TransferId id{t.next_transfer++};
-  t.transfers.emplace(id, Transfer{id, request.id, &provider, false, t.now, 0});
   request.stage = Stage::kRunning;
-  request.transfers.push_back(id);
   ++t.running_requests;
+  Transfer& transfer = Launch(request, provider);
+  Content* content = request.content.get();
+  if (content != nullptr && content->length > 0) {
+    // One that cannot take parts gets it all.
+    const auto& pending = content->pending.ranges();
+    const bool parts = provider.Ability(t.options).parts;
+    Range part = parts ? content->FirstFor(provider.number) : Range{};
+    if (part.empty()) part = Range{pending.front().begin, pending.back().end};
+    content->pending.Remove(part);
+    transfer.part = part;
+    transfer.position = part.begin;
+  }
+  EmitStart(request, transfer);
+  Reconsider(request);
+}
+
+Transfer& Scheduler::State::Launch(Request& request, Provider& provider) {
+  BLOBD_CHECK(provider.CanTake(t.options));
+  const TransferId id{t.next_transfer++};
+  Transfer& transfer = t.transfers[id];
+  transfer.id = id;
+  transfer.request = request.id;
+  transfer.provider = &provider;
+  transfer.started = t.now;
+  OpenWindow(transfer);
+  request.transfers.push_back(id);
+  ++t.holding[request.id];
+  CountEnding();
   provider.transfers.push_back(id);
   ++provider.running;
   ++t.stats.transfers_started;
   Touch(provider);
-  Emit(StartTransfer{id, request.id, request.kind, provider.id});
+  return transfer;
+}
+
+void Scheduler::State::EmitStart(const Request& request, const Transfer& transfer) {
+  const Provider& provider = *transfer.provider;
+  const bool question = ProviderMap::FindLink(*request.wanted, provider)->standing;
+  const bool parts = provider.Ability(t.options).parts;
+  Emit(StartTransfer{transfer.id, request.id, request.kind, provider.id, question,
+                     parts ? transfer.part : std::nullopt});
+}
+
+// A running transfer leaves its request, which is unsettled when it was the last.
+void Scheduler::State::TakeFrom(Request& request, Transfer& transfer) {
+  CloseWindow(transfer);
+  std::erase(request.transfers, transfer.id);
+  // First, lest a connection is taken for idle before it is judged how the transfer ended.
+  if (request.transfers.empty()) LeaveAllMore(request);
+  --transfer.provider->running;
+  if (!request.transfers.empty()) return;
+  request.stage = Stage::kUnsettled;
+  request.since = t.now;
+  --t.running_requests;
+  CountEnding();
+}
+
+// A request holds its slot until its last transfer has ended, also when it is gone.
+void Scheduler::State::CountEnding() {
+  t.ending_requests = static_cast<uint32_t>(t.holding.size()) - t.running_requests;
 }
 
 void Scheduler::State::Detach(Transfer& transfer) {
   BLOBD_CHECK(!transfer.ending);
   Request& request = t.requests.at(transfer.request);
-  std::erase(request.transfers, transfer.id);
-  if (request.transfers.empty()) {
-    request.stage = Stage::kUnsettled;
-    --t.running_requests;
-  }
+  GiveBack(request, transfer);
+  TakeFrom(request, transfer);
   transfer.ending = true;
-  ++t.ending_transfers;
-  --transfer.provider->running;
   Touch(*transfer.provider);
 }
 
@@ -43,7 +93,8 @@ void Scheduler::State::Stop(Transfer& transfer) {
 
 std::vector<Request*> Scheduler::State::DetachAll(Provider& provider, bool stop) {
   std::vector<Request*> detached;
-  for (const TransferId id : provider.transfers) {
+  const std::vector<TransferId> transfers = provider.transfers;
+  for (const TransferId id : transfers) {
     Transfer& transfer = t.transfers.at(id);
     if (transfer.ending) continue;
     detached.push_back(&t.requests.at(transfer.request));
@@ -57,7 +108,27 @@ std::vector<Request*> Scheduler::State::DetachAll(Provider& provider, bool stop)
 }
 
 void Scheduler::State::SettleAll(const std::vector<Request*>& requests) {
-  for (Request* request : requests) Settle(*request);
+  // By id: the first of two mentions may end it.
+  std::vector<RequestId> ids;
+  for (const Request* request : requests) ids.push_back(request->id);
+  for (const RequestId id : ids) {
+    Request* request = t.FindRequest(id);
+    if (request == nullptr) continue;
+    if (request->stage == Stage::kUnsettled) {
+      SettleOrFinish(*request);
+    } else if (request->stage == Stage::kRunning) {
+      Reconsider(*request);
+    }
+  }
+}
+
+// When the last part of its content was taken from a transfer that goes, it is done.
+void Scheduler::State::SettleOrFinish(Request& request) {
+  if (request.content != nullptr && request.content->length > 0 &&
+      request.content->pending.empty()) {
+    return Finish(request, ResultCode::kDone, "");
+  }
+  Settle(request);
 }
 
 void Scheduler::State::OnProgress(const TransferProgress& event) {
@@ -74,11 +145,75 @@ void Scheduler::State::OnProgress(const TransferProgress& event) {
     if (event.total_bytes) request->total_bytes = *event.total_bytes;
   }
   if (transfer.ending) return;
+  transfer.window_bytes += event.verified_bytes;
   Provider& provider = *transfer.provider;
+  Request& request = t.requests.at(transfer.request);
+  if (request.trouble != nullptr && event.verified_bytes > 0) {
+    request.trouble->own_faults = 0;
+    request.Forgive(t.now);
+  }
+  if (transfer.part) {
+    transfer.position = std::clamp(event.position, transfer.position, transfer.part->end);
+    Reconsider(request);
+  }
   provider.verified_since_failure += event.verified_bytes;
   if (provider.failures > 0 && provider.verified_since_failure >= kBytesThatClear) {
     ClearFailures(provider);
   }
+}
+
+// A stall is judged over windows of time in which we let the transfer read.
+void Scheduler::State::OpenWindow(Transfer& transfer) {
+  transfer.window_started = t.now;
+  transfer.window_bytes = 0;
+  t.timers.Arm({t.now + t.options.stall_window, TimerKind::kSlow, transfer.id.value});
+}
+
+void Scheduler::State::CloseWindow(Transfer& transfer) {
+  if (transfer.held) return;
+  t.timers.Disarm(
+      {transfer.window_started + t.options.stall_window, TimerKind::kSlow, transfer.id.value});
+}
+
+void Scheduler::State::OnHeld(const TransferHeld& event) {
+  const auto it = t.transfers.find(event.transfer);
+  if (it == t.transfers.end() || it->second.ending) {
+    ++t.stats.late_events;
+    return;
+  }
+  Transfer& transfer = it->second;
+  if (transfer.held == event.held) return;
+  if (event.held) CloseWindow(transfer);
+  transfer.held = event.held;
+  if (!event.held) OpenWindow(transfer);
+}
+
+void Scheduler::State::OnWindowOver(Transfer& transfer) {
+  Request& request = t.requests.at(transfer.request);
+  Provider& provider = *transfer.provider;
+  const auto window = std::chrono::duration_cast<seconds>(t.options.stall_window).count();
+  const uint64_t least = t.options.stall_bytes_per_second * static_cast<uint64_t>(window);
+  if (transfer.window_bytes >= least || t.stopping || !AnotherIsFree(request, provider)) {
+    OpenWindow(transfer);
+    return;
+  }
+  const std::string reason =
+      fmt::format("stalled: {} bytes in {} s", transfer.window_bytes, window);
+  Stop(transfer);
+  request.Note(provider.id, Outcome::kRetryLater, reason);
+  Fail(provider, reason);
+  SettleAll({&request});
+}
+
+// Somebody else could take over at once, or could be dialled into a free connection slot.
+bool Scheduler::State::AnotherIsFree(const Request& request, const Provider& than) const {
+  for (const ProviderLink& link : request.wanted->providers) {
+    const Provider& provider = *link.provider;
+    if (&provider == &than || !request.CouldUse(provider)) continue;
+    if (provider.CanTake(t.options)) return true;
+    if (provider.CanBeDialled() && t.HasConnectionSlot()) return true;
+  }
+  return false;
 }
 
 void Scheduler::State::OnEnded(const TransferEnded& event) {
@@ -87,8 +222,10 @@ void Scheduler::State::OnEnded(const TransferEnded& event) {
     ++t.stats.late_events;
     return;
   }
-  const Transfer transfer = it->second;
+  Transfer transfer = it->second;
   t.transfers.erase(it);
+  const auto holding = t.holding.find(transfer.request);
+  if (--holding->second == 0) t.holding.erase(holding);
   Provider& provider = *transfer.provider;
   std::erase(provider.transfers, transfer.id);
   const Duration took = t.now - transfer.started;
@@ -98,42 +235,45 @@ void Scheduler::State::OnEnded(const TransferEnded& event) {
   }
   Request* request = t.FindRequest(transfer.request);
   if (transfer.ending) {
-    --t.ending_transfers;
-    OnEndedEnding(request, provider, event);
+    CountEnding();
+    OnEndedEnding(request, provider, transfer, event);
   } else {
     BLOBD_CHECK(request != nullptr);
-    --provider.running;
-    std::erase(request->transfers, transfer.id);
-    --t.running_requests;
-    request->stage = Stage::kUnsettled;
-    OnEndedRunning(*request, provider, event);
+    event.outcome == Outcome::kDone ? EndPart(transfer) : GiveBack(*request, transfer);
+    TakeFrom(*request, transfer);
+    OnEndedRunning(*request, provider, transfer, event);
   }
   Touch(provider);
   if (provider.hashes.empty()) MayGo(provider);
 }
 
 void Scheduler::State::OnEndedRunning(Request& request, Provider& provider,
-                                      const TransferEnded& event) {
+                                      const Transfer& transfer, const TransferEnded& event) {
+  const RequestId id = request.id;
   switch (event.outcome) {
     case Outcome::kDone:
       ClearFailures(provider);
-      Finish(request, ResultCode::kDone, "");
-      return;
+      if (!transfer.part) return Finish(request, ResultCode::kDone, "");
+      break;
     case Outcome::kImpossible:
       Finish(request, ResultCode::kFailed, CutReason(event.reason));
       return;
     case Outcome::kLocalFault:
-      Hold(request, event.reason);
+      // What stopped this one will stop the others.
+      Unsettle(request);
+      Hold(request, event.own_fault, event.reason);
       return;
     case Outcome::kStopped:
       break;
     case Outcome::kNotHere:
     case Outcome::kAbortRequest:
       request.Note(provider.id, event.outcome, event.reason);
-      if (ProviderMap::Linked(*request.wanted, provider)) request.Refuse(provider.number);
+      Refuse(request, provider, event.outcome);
       break;
     case Outcome::kDropProvider:
+      // It may end with its other transfers on the provider.
       BanNow(provider, CutReason(event.reason));
+      if (t.FindRequest(id) == nullptr) return;
       break;
     case Outcome::kRetryLater:
       request.Note(provider.id, event.outcome, event.reason);
@@ -144,16 +284,31 @@ void Scheduler::State::OnEndedRunning(Request& request, Provider& provider,
       PutOff(provider, event.wait);
       break;
   }
-  Settle(request);
+  SettleAll({&request});
 }
 
-void Scheduler::State::OnEndedEnding(Request* origin, Provider& provider,
+// The provider does not have it: a node that may get it later is asked again while others deliver,
+// one that refuses it is not.
+void Scheduler::State::Refuse(Request& request, Provider& provider, Outcome outcome) {
+  const ProviderLink* link = ProviderMap::FindLink(*request.wanted, provider);
+  if (link == nullptr) return;
+  if (link->standing) return LeaveStanding(*request.wanted, provider);
+  const uint32_t times = request.Refuse(provider.number);
+  if (outcome != Outcome::kNotHere) return;
+  request.RefuseUntil(provider.number, t.now + NotHereDelay(times));
+}
+
+void Scheduler::State::OnEndedEnding(Request* origin, Provider& provider, const Transfer& transfer,
                                      const TransferEnded& event) {
   switch (event.outcome) {
     case Outcome::kDone:
       // It was done before our stop reached it. Another request for the same kind is none of its
       // business, nor are failures of the provider that came after.
-      if (origin != nullptr) Finish(*origin, ResultCode::kDone, "");
+      if (origin != nullptr && transfer.part) {
+        OnArrived({origin->id, transfer.rest()});
+      } else if (origin != nullptr) {
+        Finish(*origin, ResultCode::kDone, "");
+      }
       break;
     case Outcome::kDropProvider:
       BanNow(provider, CutReason(event.reason));

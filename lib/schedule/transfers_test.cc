@@ -96,10 +96,9 @@ TEST_F(Running, DropProviderBansAndStopsItsOtherTransfers) {
   EXPECT_THAT(h.effects, IsEmpty());
   h.End(other.transfer, Outcome::kStopped);
   h.Pass(hours(1));
-  h.Do(NodesHave{Raw(2).hash, {Node(1)}});
-  EXPECT_THAT(h.Dialled(), ElementsAre(Node(1)));
+  EXPECT_THAT(h.Dialled(), ::testing::Contains(Node(1)));
   h.Connect(1);
-  h.End(h.Started().transfer, Outcome::kDropProvider, "again");
+  h.End(h.Saw<StartTransfer>()[0].transfer, Outcome::kDropProvider, "again");
   EXPECT_EQ(h.Saw<BanProvider>()[0].length, hours(2));
 }
 
@@ -192,7 +191,7 @@ TEST(Transfers, MirrorsNeedNoDialAndHaveTheirOwnCapacity) {
   EXPECT_EQ(h.SawEver<StartTransfer>().size(), 8u);
   h.End(TransferId{1}, Outcome::kRetryLater, "503");
   EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
-  h.Pass(milliseconds(550));
+  h.Pass(milliseconds(1100));
   EXPECT_EQ(h.Saw<StartTransfer>().size(), 1u);
 }
 

@@ -31,10 +31,11 @@ std::string Or(const std::vector<std::string>& items) {
 }
 
 std::string Describe(const Tables& tables, const NextStep::Waits& waits) {
+  if (waits.resumption) return "waits until everything is resumed";
   if (waits.shutdown) return "waits for the next start: blobd is shutting down";
   if (waits.request_slot && !waits.parked()) {
     return fmt::format("waits for its turn: {} of {} requests are running",
-                       tables.running_requests + tables.ending_transfers, tables.limits().requests);
+                       tables.running_requests + tables.ending_requests, tables.limits().requests);
   }
   std::vector<std::string> on;
   if (waits.busy > 0) on.push_back("a free slot on " + Count(waits.busy, "connected provider"));
@@ -91,8 +92,14 @@ void DescribeState(const Tables& tables, const Request& request, RequestView& vi
       return;
     case Stage::kHeld:
       view.state = RequestState::kWaiting;
-      view.waits_for = fmt::format("waits after a fault of this machine, tried again {}: {}",
-                                   In(tables, request.held_until), request.held_reason);
+      view.waits_for =
+          fmt::format("waits for {}, tried again {}: {}",
+                      request.trouble->own_fault == OwnFault::kDisk ? "the disk" : "the network",
+                      In(tables, request.trouble->held_until), request.trouble->held_reason);
+      return;
+    case Stage::kPaused:
+      view.state = RequestState::kPaused;
+      view.waits_for = "is paused by its callers";
       return;
     case Stage::kStranded:
       view.state = RequestState::kWaiting;
@@ -110,18 +117,27 @@ void DescribeState(const Tables& tables, const Request& request, RequestView& vi
 }  // namespace
 
 std::vector<ProviderFailure> FailuresOf(const Request& request) {
-  std::vector<ProviderFailure> failures = request.failures;
+  std::vector<ProviderFailure> failures;
+  if (request.trouble != nullptr) failures = request.trouble->failures;
+  const size_t told_of_it = failures.size();
   for (const ProviderLink& link : request.wanted->providers) {
     const Provider& provider = *link.provider;
     if (provider.last_failure.empty()) continue;
-    const bool told = std::any_of(
-        request.failures.begin(), request.failures.end(),
-        [&](const ProviderFailure& failure) { return failure.provider == provider.id; });
+    const auto end = failures.begin() + static_cast<std::ptrdiff_t>(told_of_it);
+    const bool told = std::any_of(failures.begin(), end, [&](const ProviderFailure& failure) {
+      return failure.provider == provider.id;
+    });
     // What the provider said of this very request tells more than its last failure with any.
     if (!told)
       failures.push_back(ProviderFailure{provider.id, Outcome::kRetryLater, provider.last_failure});
   }
   return failures;
+}
+
+RequestState StateOf(const Tables& tables, const Request& request) {
+  RequestView view;
+  DescribeState(tables, request, view);
+  return view.state;
 }
 
 RequestView ViewOf(const Tables& tables, const Request& request) {

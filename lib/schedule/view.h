@@ -10,6 +10,11 @@ namespace blobd::schedule {
 // failure with any.
 std::vector<ProviderFailure> FailuresOf(const Request& request);
 
+RequestState StateOf(const Tables& tables, const Request& request);
+
+// In time proportional to its providers.
+Why WhyOf(const Tables& tables, const Request& request);
+
 RequestView ViewOf(const Tables& tables, const Request& request);
 
 }  // namespace blobd::schedule

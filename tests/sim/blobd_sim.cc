@@ -22,17 +22,6 @@ void PrintReplay() {
   if (running_world != nullptr) running_world->PrintLog();
 }
 
-void Add(blobd::schedule::Stats& sum, const blobd::schedule::Stats& more) {
-  sum.events += more.events;
-  sum.intents_finished += more.intents_finished;
-  sum.transfers_started += more.transfers_started;
-  sum.dials += more.dials;
-  sum.failures += more.failures;
-  sum.unreachable += more.unreachable;
-  sum.bans += more.bans;
-  sum.late_events += more.late_events;
-}
-
 bool Parse(int argc, char** argv, const char* name, uint64_t& value) {
   for (int i = 1; i + 1 < argc; ++i) {
     if (std::strcmp(argv[i], name) != 0) continue;
@@ -68,7 +57,7 @@ int main(int argc, char** argv) {
     running_world = &world;
     world.Run();
     running_world = nullptr;
-    Add(sum, world.stats());
+    sum.Add(world.stats());
   }
   const auto print = [](const char* what, uint64_t count) {
     std::printf("%s%llu %s", what[0] == 'h' ? "" : ", ", static_cast<unsigned long long>(count),

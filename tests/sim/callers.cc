@@ -42,7 +42,39 @@ void World::QueueSomething() {
   if (rng_.Chance(0.02)) Deliver(Withdraw{queue.id});
 }
 
+void World::PauseSomething() {
+  const std::vector<IntentId> open = checkers_.OpenIntents();
+  if (open.empty() || rng_.Chance(0.2)) {
+    all_paused_ = !all_paused_;
+    return Deliver(SetPaused{std::nullopt, all_paused_});
+  }
+  Deliver(SetPaused{open[rng_.Below(open.size())], rng_.Chance(0.6)});
+}
+
+void World::TellNews() {
+  switch (rng_.Below(4)) {
+    case 0:
+      return Deliver(PathNews{node_ids_[rng_.Below(node_ids_.size())]});
+    case 1:
+      return Deliver(NetworkBack{});
+    case 2:
+      return Deliver(DiskRoom{});
+    default:
+      return Deliver(Unban{providers_[rng_.Below(providers_.size())]});
+  }
+}
+
 void World::Act() {
+  if (rng_.Chance(options_.crash)) return Crash();
+  if (rng_.Chance(options_.arrivals) && !transfers_.empty()) {
+    const auto& [id, fake] = *transfers_.begin();
+    const uint64_t to = std::min(LengthOf(fake.start.kind), fake.position + rng_.Below(9 << 20));
+    if (to <= fake.position) return;
+    have_[fake.start.kind].Insert({fake.position, to});
+    return Deliver(Arrived{fake.start.request, {fake.position, to}});
+  }
+  if (rng_.Chance(options_.pause)) return PauseSomething();
+  if (rng_.Chance(options_.news)) return TellNews();
   if (rng_.Chance(options_.change_limits)) return Deliver(SetLimits{DrawLimits(rng_)});
   if (rng_.Chance(options_.queue_weight)) return QueueSomething();
   const std::vector<IntentId> open = checkers_.OpenIntents();

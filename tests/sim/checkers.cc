@@ -1,5 +1,7 @@
 #include "checkers.h"
 
+#include <algorithm>
+
 #include "base/overloaded.h"
 
 namespace blobd::sim {
@@ -29,6 +31,28 @@ void Checkers::Named(const std::vector<ProviderId>& providers) {
   }
 }
 
+Checkers::Persisted Checkers::Crashed() {
+  Persisted persisted;
+  persisted.bans = banned_;
+  for (const auto& [id, intent] : intents_) {
+    Queue queue = intent.asked;
+    queue.paused = intent.paused;
+    queue.patience = std::max(Duration(0), intent.patience_over - now_);
+    queue.providers.clear();
+    for (const auto& [hash, provider] : remembered_) {
+      if (hash == queue.kind.hash) queue.providers.push_back(provider);
+    }
+    persisted.intents.push_back(queue);
+    restored_.insert(id);
+  }
+  remembered_.clear();
+  asked_.clear();
+  transfers_.clear();
+  nodes_.clear();
+  all_paused_ = false;
+  return persisted;
+}
+
 // The connection is gone: what ran on it only waits for its end.
 void Checkers::Lost(const NodeId& node) {
   nodes_[node].link = Link::kDown;
@@ -41,7 +65,8 @@ void Checkers::Lost(const NodeId& node) {
 void Checkers::CheckFailures(const Event& event, uint64_t failures) {
   const uint64_t more = failures - failures_;
   failures_ = failures;
-  Expect(more <= 1, "an event is at most one failure");
+  // Time that passes may find several that stalled.
+  Expect(more <= 1 || std::holds_alternative<Tick>(event), "an event is at most one failure");
   Expect(more == 0 || !draining_, "what breaks during a shutdown is nobody's failure");
   const NodeId* node = nullptr;
   if (const auto* e = std::get_if<Connected>(&event)) nodes_[e->node].failures = 0;
@@ -63,51 +88,105 @@ void Checkers::CheckFailures(const Event& event, uint64_t failures) {
   Expect(++nodes_[*node].failures <= 1, "a connection is at most one failure");
 }
 
+void Checkers::ApplyPaused(const SetPaused& event) {
+  if (!event.intent) {
+    all_paused_ = event.paused;
+  } else if (const auto it = intents_.find(*event.intent); it != intents_.end()) {
+    it->second.paused = event.paused;
+  }
+}
+
+// What is verified up to the end of `range` need not be got.
+void Checkers::Advance(Live& live, Range range) {
+  if (range.begin > live.rest.begin) return;
+  live.rest.begin =
+      std::clamp(range.end, live.rest.begin, std::max(live.rest.begin, live.rest.end));
+}
+
+bool Checkers::Resting(const Kind& kind) const {
+  if (all_paused_) return true;
+  for (const auto& [id, intent] : intents_) {
+    if (intent.kind == kind && !intent.paused) return false;
+  }
+  return true;
+}
+
 void Checkers::ApplyEvent(const Event& event) {
-  std::visit(Overloaded{[&](const Queue& e) {
-                          Expect(e.id > last_intent_, "the world reused an intent id");
-                          last_intent_ = e.id;
-                          intents_[e.id] = {e.kind, e.deadline, now_ + e.patience};
-                          Named(e.providers);
-                        },
-                        [&](const Cancel& e) { cancelled_ = e.id; },
-                        [&](const Withdraw& e) { intents_.erase(e.id); },
-                        [&](const NodesHave& e) { Named(e.providers); },
-                        [&](const StoreAnswered& e) {
-                          const auto it = asked_.find(e.request);
-                          if (it == asked_.end()) return;
-                          if (e.state == StoreAnswered::State::kComplete)
-                            completed_.insert(it->second);
-                          if (e.state == StoreAnswered::State::kFailed) doomed_.insert(it->second);
-                          asked_.erase(it);
-                        },
-                        [&](const Connected& e) {
-                          Node& node = nodes_[e.node];
-                          if (node.link == Link::kDialling) node.link = Link::kUp;
-                        },
-                        [&](const DialFailed& e) {
-                          Node& node = nodes_[e.node];
-                          if (node.link != Link::kDialling) return;
-                          node.link = Link::kDown;
-                          if (!e.local_fault)
-                            node.not_before = now_ + options_.node_retry.initial_delay;
-                        },
-                        [&](const Disconnected& e) {
-                          if (nodes_[e.node].link == Link::kUp) Lost(e.node);
-                        },
-                        [&](const TransferProgress&) {},
-                        [&](const TransferEnded& e) {
-                          const auto it = transfers_.find(e.transfer);
-                          if (it == transfers_.end()) return;
-                          const Kind kind = it->second.start.kind;
-                          if (e.outcome == Outcome::kDone) completed_.insert(kind);
-                          if (e.outcome == Outcome::kImpossible && !it->second.stopped)
-                            doomed_.insert(kind);
-                          transfers_.erase(it);
-                        },
-                        [&](const SetLimits& e) { limits_ = e.limits; },
-                        [&](const Drain&) { draining_ = true; }, [&](const Tick&) {}},
-             event);
+  std::visit(
+      Overloaded{[&](const Queue& e) {
+                   Expect(e.id > last_intent_ || restored_.erase(e.id) == 1,
+                          "the world reused an intent id");
+                   last_intent_ = std::max(last_intent_, e.id);
+                   intents_[e.id] = {e.kind, e.deadline, now_ + e.patience, e, e.paused};
+                   Named(e.providers);
+                 },
+                 [&](const Cancel& e) { cancelled_ = e.id; },
+                 [&](const Withdraw& e) { intents_.erase(e.id); },
+                 [&](const NodesHave& e) { Named(e.providers); },
+                 [&](const StoreAnswered& e) {
+                   const auto it = asked_.find(e.request);
+                   if (it == asked_.end()) return;
+                   if (e.state == StoreAnswered::State::kComplete) completed_.insert(it->second);
+                   if (e.state == StoreAnswered::State::kFailed) doomed_.insert(it->second);
+                   asked_.erase(it);
+                 },
+                 [&](const SetPaused& e) { ApplyPaused(e); },
+                 [&](const PathNews& e) { nodes_[e.node].not_before.reset(); },
+                 [&](const NetworkBack&) {
+                   for (auto& [id, node] : nodes_) node.not_before.reset();
+                 },
+                 [&](const DiskRoom&) {},
+                 [&](const TransferHeld&) {},
+                 [&](const Unban& e) { banned_.erase(e.provider); },
+                 [&](const Connected& e) {
+                   Node& node = nodes_[e.node];
+                   if (node.link == Link::kDialling) node.link = Link::kUp;
+                 },
+                 [&](const DialFailed& e) {
+                   Node& node = nodes_[e.node];
+                   if (node.link != Link::kDialling) return;
+                   node.link = Link::kDown;
+                   if (!e.local_fault) node.not_before = now_ + options_.node_retry.initial_delay;
+                 },
+                 [&](const Disconnected& e) {
+                   if (nodes_[e.node].link == Link::kUp) Lost(e.node);
+                 },
+                 [&](const ContentKnown& e) {
+                   for (auto& [id, live] : transfers_) {
+                     if (live.start.request != e.request || live.start.part) continue;
+                     if (e.missing.empty() || live.rest.end > 0) continue;
+                     live.rest = {e.missing.ranges().front().begin, e.missing.ranges().back().end};
+                   }
+                 },
+                 [&](const ProviderHolds&) {},
+                 [&](const Arrived& e) {
+                   for (auto& [id, live] : transfers_) {
+                     if (live.start.request == e.request) Advance(live, e.range);
+                   }
+                 },
+                 [&](const BoundaryAccepted& e) {
+                   const auto it = transfers_.find(e.transfer);
+                   if (it == transfers_.end()) return;
+                   it->second.lowering = false;
+                   it->second.rest.end = std::min(it->second.rest.end, e.boundary);
+                 },
+                 [&](const TransferProgress& e) {
+                   const auto it = transfers_.find(e.transfer);
+                   if (it != transfers_.end()) Advance(it->second, {0, e.position});
+                 },
+                 [&](const TransferEnded& e) {
+                   const auto it = transfers_.find(e.transfer);
+                   if (it == transfers_.end()) return;
+                   const Kind kind = it->second.start.kind;
+                   if (e.outcome == Outcome::kDone) completed_.insert(kind);
+                   if (e.outcome == Outcome::kImpossible && !it->second.stopped)
+                     doomed_.insert(kind);
+                   transfers_.erase(it);
+                 },
+                 [&](const SetLimits& e) { limits_ = e.limits; },
+                 [&](const Drain&) { draining_ = true; },
+                 [&](const Tick&) {}},
+      event);
 }
 
 uint32_t Checkers::LiveOn(const ProviderId& provider, bool running_only) const {
@@ -118,10 +197,32 @@ uint32_t Checkers::LiveOn(const ProviderId& provider, bool running_only) const {
   return count;
 }
 
-uint32_t Checkers::Running() const {
-  uint32_t count = 0;
-  for (const auto& [id, live] : transfers_) count += live.stopped ? 0 : 1;
-  return count;
+std::set<RequestId> Checkers::Running() const {
+  std::set<RequestId> running;
+  for (const auto& [id, live] : transfers_) {
+    if (!live.stopped) running.insert(live.start.request);
+  }
+  return running;
+}
+
+// What is with another transfer is asked for again only to race its tail.
+void Checkers::CheckPart(const StartTransfer& start) {
+  uint32_t transfers = 1;
+  uint32_t doubled = 0;
+  for (const auto& [id, live] : transfers_) {
+    if (live.stopped || live.start.request != start.request) continue;
+    ++transfers;
+    Expect(start.part.has_value(), "further transfers of a request get parts");
+    const Range both{std::max(live.rest.begin, start.part->begin),
+                     std::min(live.rest.end, start.part->end)};
+    if (both.empty()) continue;
+    ++doubled;
+    Expect(both.size() <= 4 << 20, "duplicate work is bounded");
+    Expect(LiveOn(start.provider, true) == 0, "only an idle provider races");
+  }
+  Expect(doubled <= 1, "a race is between two");
+  Expect(transfers <= options_.parts_per_request, "no more parts at once than may be");
+  if (start.part) Expect(!start.part->empty(), "a part is not empty");
 }
 
 uint32_t Checkers::Connections() const {
@@ -134,21 +235,30 @@ void Checkers::OnStart(const StartTransfer& start) {
   Expect(start.transfer > last_transfer_, "transfer ids increase");
   last_transfer_ = start.transfer;
   Expect(!draining_, "nothing starts while draining");
+  Expect(!Resting(start.kind), "what is paused does not start");
   Expect(OpenKinds().contains(start.kind), "a transfer is for something that is wanted");
-  Expect(remembered_.contains({start.kind.hash, start.provider}),
+  Expect(start.question || remembered_.contains({start.kind.hash, start.provider}),
          "a transfer goes to a named provider");
-  Expect(start.provider != ProviderId(options_.self), "we are no provider of our own");
-  for (const auto& [id, live] : transfers_) {
-    Expect(live.stopped || live.start.kind != start.kind, "one transfer per request at a time");
+  if (start.question) {
+    const auto& standing = options_.standing;
+    Expect(std::find(standing.begin(), standing.end(), start.provider) != standing.end(),
+           "only standing providers are asked without being named");
   }
-  uint32_t capacity = options_.connections_per_mirror;
+  Expect(start.provider != ProviderId(options_.self), "we are no provider of our own");
+  CheckPart(start);
+  uint32_t capacity = limits_.connections_per_mirror;
   if (const auto* node = std::get_if<NodeId>(&start.provider)) {
     Expect(nodes_[*node].link == Link::kUp, "a transfer goes to a connected node");
     capacity = limits_.requests_per_node;
   }
   Expect(LiveOn(start.provider, false) < capacity, "no transfer starts at a provider's limit");
-  Expect(transfers_.size() < limits_.requests, "no transfer starts at the limit of requests");
-  transfers_[start.transfer] = Live{start, false};
+  if (!Running().contains(start.request)) {
+    std::set<RequestId> holding;
+    for (const auto& [id, live] : transfers_) holding.insert(live.start.request);
+    holding.erase(start.request);
+    Expect(holding.size() < limits_.requests, "no request starts at the limit of requests");
+  }
+  transfers_[start.transfer] = Live{start, false, false, start.part.value_or(Range{})};
 }
 
 void Checkers::OnFinish(const FinishIntent& finish) {
@@ -161,7 +271,7 @@ void Checkers::OnFinish(const FinishIntent& finish) {
   const bool deadline_passed = intent.deadline && *intent.deadline <= now_;
   switch (finish.code) {
     case ResultCode::kDone:
-      Expect(completed_.contains(intent.kind), "done means that it is complete");
+      Expect(complete_(intent.kind), "done means that it is complete");
       break;
     case ResultCode::kCancelled:
       Expect(cancelled_ == finish.intent, "who is cancelled was cancelled");
@@ -175,6 +285,8 @@ void Checkers::OnFinish(const FinishIntent& finish) {
     case ResultCode::kFailed:
       Expect(doomed_.contains(intent.kind) || (intent.patience_over <= now_ && !draining_),
              "who fails is out of patience");
+      Expect(doomed_.contains(intent.kind) || (!intent.paused && !all_paused_),
+             "who is paused does not run out of patience");
       break;
   }
   intents_.erase(it);
@@ -182,11 +294,15 @@ void Checkers::OnFinish(const FinishIntent& finish) {
 
 void Checkers::OnDial(const NodeId& id) {
   Node& node = nodes_[id];
-  Expect(!draining_, "nothing is dialled while draining");
+  Expect(!draining_ && !all_paused_, "nothing is dialled while draining or paused");
   Expect(id != options_.self, "we do not dial ourselves");
   Expect(node.link == Link::kDown, "only what is not connected is dialled");
   Expect(Connections() < limits_.connections, "no dial at the limit of connections");
-  Expect(!node.not_before || *node.not_before <= now_, "a failed dial is not repeated at once");
+  // A standing provider leaves its last hash without a word, and its retry state with it.
+  const auto& standing = options_.standing;
+  const bool quiet = std::find(standing.begin(), standing.end(), ProviderId(id)) != standing.end();
+  Expect(quiet || !node.not_before || *node.not_before <= now_,
+         "a failed dial is not repeated at once");
   const auto ban = banned_.find(ProviderId(id));
   Expect(ban == banned_.end() || ban->second <= now_, "who is banned is not dialled");
   node.link = Link::kDialling;
@@ -211,6 +327,15 @@ void Checkers::OnEffect(const Effect& effect) {
             Lost(e.node);
           },
           [&](const StartTransfer& e) { OnStart(e); },
+          [&](const LowerLimit& e) {
+            const auto it = transfers_.find(e.transfer);
+            if (it == transfers_.end()) return Expect(false, "only what runs is lowered");
+            Expect(!it->second.stopped && !it->second.lowering, "lowered once until it answers");
+            const Range rest = it->second.rest;
+            Expect(e.boundary >= rest.begin + (3 << 20) && e.boundary + (3 << 20) <= rest.end,
+                   "both halves keep three mebibytes");
+            it->second.lowering = true;
+          },
           [&](const StopTransfer& e) {
             const auto it = transfers_.find(e.transfer);
             if (it == transfers_.end()) {
@@ -241,7 +366,7 @@ void Checkers::OnEffect(const Effect& effect) {
 }
 
 void Checkers::CheckLimits() {
-  Expect(Running() <= limits_.requests, "no more requests run than may");
+  Expect(Running().size() <= limits_.requests, "no more requests run than may");
   Expect(Connections() <= limits_.connections, "no more connections than there may be");
   for (const auto& [id, node] : nodes_) {
     Expect(LiveOn(id, true) <= limits_.requests_per_node,
@@ -249,6 +374,7 @@ void Checkers::CheckLimits() {
   }
   for (const auto& [id, live] : transfers_) {
     Expect(live.stopped || OpenKinds().contains(live.start.kind), "what nobody wants does not run");
+    Expect(live.stopped || !Resting(live.start.kind), "what is paused does not run");
   }
   for (const auto& [id, intent] : intents_) {
     Expect(!intent.deadline || *intent.deadline > now_, "an intent ends at its deadline");

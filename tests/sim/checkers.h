@@ -25,8 +25,12 @@ namespace blobd::sim {
 class Checkers {
  public:
   using OnBroken = std::function<void(const std::string&)>;
-  Checkers(const schedule::Options& options, OnBroken broken)
-      : options_(options), limits_(options.limits), broken_(std::move(broken)) {}
+  using IsComplete = std::function<bool(const Kind&)>;
+  Checkers(const schedule::Options& options, OnBroken broken, IsComplete complete)
+      : options_(options),
+        limits_(options.limits),
+        broken_(std::move(broken)),
+        complete_(std::move(complete)) {}
 
   // One event that was delivered at `now`, and what came of it; `failures` is the scheduler's count
   // after it.
@@ -34,6 +38,14 @@ class Checkers {
            uint64_t failures);
   // Every intent has ended, no timer is left.
   void CheckRest(const schedule::Scheduler& scheduler);
+
+  // What the registry holds of the life that just ended.
+  struct Persisted {
+    std::vector<schedule::Queue> intents;
+    std::map<ProviderId, Instant> bans;
+  };
+  // The daemon died: what only it knew is gone.
+  Persisted Crashed();
 
   size_t open_intents() const { return intents_.size(); }
   size_t live_transfers() const { return transfers_.size(); }
@@ -47,10 +59,14 @@ class Checkers {
     Kind kind;
     std::optional<Instant> deadline;
     Instant patience_over;
+    schedule::Queue asked;
+    bool paused = false;
   };
   struct Live {
     schedule::StartTransfer start;
     bool stopped = false;
+    bool lowering = false;
+    Range rest;  // what it has still to get, as far as was said; empty: not known
   };
   enum class Link { kDown, kDialling, kUp };
   struct Node {
@@ -62,6 +78,10 @@ class Checkers {
   void Expect(bool condition, const std::string& what) {
     if (!condition) broken_(what);
   }
+  static void Advance(Live& live, Range range);
+  void ApplyPaused(const schedule::SetPaused& event);
+  // Everything is paused, or all intents for it.
+  bool Resting(const Kind& kind) const;
   void ApplyEvent(const schedule::Event& event);
   void Named(const std::vector<ProviderId>& providers);
   void Lost(const NodeId& node);
@@ -71,15 +91,19 @@ class Checkers {
   void OnDial(const NodeId& node);
   void OnEffect(const schedule::Effect& effect);
   void CheckLimits();
-  uint32_t Running() const;
+  // Requests with a transfer that is not stopped.
+  std::set<RequestId> Running() const;
+  void CheckPart(const schedule::StartTransfer& start);
   uint32_t LiveOn(const ProviderId& provider, bool running_only) const;
   uint32_t Connections() const;
 
   schedule::Options options_;
   schedule::Limits limits_;
   OnBroken broken_;
+  IsComplete complete_;  // the truth about the store
   Instant now_;
   bool draining_ = false;
+  bool all_paused_ = false;
   uint64_t failures_ = 0;
   std::map<IntentId, OpenIntent> intents_;
   std::map<RequestId, Kind> asked_;  // of the store
@@ -89,6 +113,7 @@ class Checkers {
   std::map<NodeId, Node> nodes_;
   TransferId last_transfer_;
   IntentId last_intent_;
+  std::set<IntentId> restored_;  // queued again with their old ids
   // What this event makes true.
   std::set<Kind> completed_;
   std::set<Kind> doomed_;

@@ -82,6 +82,32 @@ std::string Describe(const Event& event) {
             return fmt::format("StoreAnswered request {} state {}", e.request.value,
                                static_cast<int>(e.state));
           },
+          [](const SetPaused& e) {
+            const std::string what = e.intent ? std::to_string(e.intent->value) : "everything";
+            return (e.paused ? "Pause " : "Resume ") + what;
+          },
+          [](const PathNews& e) { return "PathNews " + Name(e.node); },
+          [](const NetworkBack&) { return std::string("NetworkBack"); },
+          [](const DiskRoom&) { return std::string("DiskRoom"); },
+          [](const Unban& e) { return "Unban " + Name(e.provider); },
+          [](const ContentKnown& e) {
+            return fmt::format("ContentKnown request {} length {} missing {}", e.request.value,
+                               e.length, e.missing.ToString());
+          },
+          [](const ProviderHolds& e) {
+            return "ProviderHolds " + Name(e.hash) + " " + Name(e.provider) + " " +
+                   e.ranges.ToString();
+          },
+          [](const Arrived& e) {
+            return fmt::format("Arrived request {} {}..{}", e.request.value, e.range.begin,
+                               e.range.end);
+          },
+          [](const BoundaryAccepted& e) {
+            return fmt::format("BoundaryAccepted {} {}", e.transfer.value, e.boundary);
+          },
+          [](const TransferHeld& e) {
+            return fmt::format("TransferHeld {} {}", e.transfer.value, e.held);
+          },
           [](const Connected& e) { return "Connected " + Name(e.node); },
           [](const DialFailed& e) {
             return "DialFailed " + Name(e.node) + (e.local_fault ? " local fault" : "");
@@ -90,7 +116,8 @@ std::string Describe(const Event& event) {
             return "Disconnected " + Name(e.node) + (e.in_order ? " in order" : "");
           },
           [](const TransferProgress& e) {
-            return fmt::format("TransferProgress {}", e.transfer.value);
+            return fmt::format("TransferProgress {} +{} at {}", e.transfer.value, e.verified_bytes,
+                               e.position);
           },
           [](const TransferEnded& e) {
             return fmt::format("TransferEnded {} {}", e.transfer.value, Name(e.outcome));
@@ -115,8 +142,14 @@ std::string Describe(const Effect& effect) {
           [](const GiveUpDial& e) { return "GiveUpDial " + Name(e.node); },
           [](const Disconnect& e) { return "Disconnect " + Name(e.node) + ": " + e.reason; },
           [](const StartTransfer& e) {
-            return fmt::format("StartTransfer {} request {} {} from {}", e.transfer.value,
-                               e.request.value, Name(e.kind), Name(e.provider));
+            const std::string part =
+                e.part ? fmt::format(" part {}..{}", e.part->begin, e.part->end) : "";
+            return fmt::format("StartTransfer {} request {} {} from {}{}{}", e.transfer.value,
+                               e.request.value, Name(e.kind), Name(e.provider), part,
+                               e.question ? " question" : "");
+          },
+          [](const LowerLimit& e) {
+            return fmt::format("LowerLimit {} {}", e.transfer.value, e.boundary);
           },
           [](const StopTransfer& e) { return fmt::format("StopTransfer {}", e.transfer.value); },
           [](const FinishIntent& e) {

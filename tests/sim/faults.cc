@@ -10,9 +10,10 @@ double UpTo(Rng& rng, double most) {
 }
 
 Character DrawCharacter(Rng& rng) {
-  static constexpr Character kAll[] = {Character::kHonest,   Character::kSlow,    Character::kDead,
-                                       Character::kFlapping, Character::kWithout, Character::kLiar,
-                                       Character::kBusy,     Character::kLossy};
+  static constexpr Character kAll[] = {
+      Character::kHonest,  Character::kSlow,   Character::kDead, Character::kFlapping,
+      Character::kWithout, Character::kLiar,   Character::kBusy, Character::kLossy,
+      Character::kPartial, Character::kGrowing};
   return kAll[rng.Below(std::size(kAll))];
 }
 
@@ -57,6 +58,13 @@ WorldOptions WorldOptions::Draw(uint64_t seed) {
   options.no_patience = UpTo(rng, 0.5);
   options.short_patience = UpTo(rng, 0.5);
   options.names_nobody = UpTo(rng, 0.4);
+  options.pause = UpTo(rng, 0.1);
+  options.news = UpTo(rng, 0.1);
+  options.holds = UpTo(rng, 0.3);
+  options.parts = rng.Chance(0.7);
+  options.arrivals = UpTo(rng, 0.05);
+  options.crash = UpTo(rng, 0.02);
+  if (rng.Chance(0.3)) options.standing = Between(rng, 1, nodes);
   return options;
 }
 

@@ -21,6 +21,8 @@ enum class Character {
   kLiar,      // sends false bytes
   kBusy,      // asks to wait
   kLossy,     // transfers and connections break
+  kPartial,   // has the first part of everything, and says so
+  kGrowing,   // the same, and has more as time goes on
 };
 
 struct WorldOptions {
@@ -44,6 +46,13 @@ struct WorldOptions {
   double no_patience = 0;
   double short_patience = 0;
   double names_nobody = 0;
+  double pause = 0;       // single intents, or everything
+  double news = 0;        // of paths, the network, the disk, bans lifted
+  double holds = 0;       // transfers that we ourselves keep waiting
+  double crash = 0;       // of the daemon: only what was persisted comes back
+  bool parts = false;     // transfers can be cut
+  double arrivals = 0;    // of bytes by another way
+  uint32_t standing = 0;  // so many of the nodes are asked for everything
 
   static WorldOptions Draw(uint64_t seed);
 };

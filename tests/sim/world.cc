@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/check.h"
@@ -32,7 +33,12 @@ Options MakeOptions(const WorldOptions& world) {
   options.self = MakeNode(200);
   options.limits = world.limits;
   options.seed = world.seed;
-  options.connections_per_mirror = 2;
+  options.limits.connections_per_mirror = 2;
+  options.node_ability.parts = world.parts;
+  options.mirror_ability = {world.parts, 2};
+  for (uint32_t i = 0; i < world.standing; ++i) options.standing.push_back(MakeNode(i));
+  // Small, so that rounds of several happen.
+  options.standing_at_a_time = 2;
   return options;
 }
 
@@ -42,8 +48,10 @@ World::World(const WorldOptions& options)
     : options_(options),
       rng_(options.seed + 0x51ed),
       scheduler_options_(MakeOptions(options)),
-      scheduler_(scheduler_options_),
-      checkers_(scheduler_options_, [this](const std::string& what) { Broken(what); }) {
+      scheduler_(std::make_unique<Scheduler>(scheduler_options_)),
+      checkers_(
+          scheduler_options_, [this](const std::string& what) { Broken(what); },
+          [this](const Kind& kind) { return Complete(kind); }) {
   for (uint32_t i = 0; i < options_.nodes.size(); ++i) {
     const NodeId node = MakeNode(i);
     node_ids_.push_back(node);
@@ -61,8 +69,40 @@ World::World(const WorldOptions& options)
   providers_.push_back(scheduler_options_.self);
 }
 
+// Things of a life that is over do not happen any more; flapping nodes do not care.
 void World::After(Duration delay, std::function<void()> run) {
-  to_come_.emplace(std::make_pair(now_ + delay, ++inserted_), std::move(run));
+  to_come_.emplace(std::make_pair(now_ + delay, ++inserted_),
+                   [this, life = life_, run = std::move(run)] {
+                     if (life == life_) run();
+                   });
+}
+
+Stats World::stats() const {
+  Stats sum = past_;
+  sum.Add(scheduler_->stats());
+  return sum;
+}
+
+void World::Crash() {
+  past_ = stats();
+  ++life_;
+  const uint64_t next_transfer = scheduler_->next_transfer_id();
+  scheduler_options_.first_transfer_id = next_transfer;
+  scheduler_options_.first_request_id = scheduler_->next_request_id();
+  scheduler_options_.limits = scheduler_->limits();
+  scheduler_ = std::make_unique<Scheduler>(scheduler_options_);
+  transfers_.clear();
+  for (auto& [node, fake] : nodes_) {
+    fake.up = false;
+    fake.dial = 0;
+    if (fake.character == Character::kFlapping) Flap(node);
+  }
+  all_paused_ = false;
+  const Checkers::Persisted persisted = checkers_.Crashed();
+  for (const auto& [provider, until] : persisted.bans) {
+    scheduler_->RestoreBan(provider, until, 1, "before the crash");
+  }
+  for (const Queue& queue : persisted.intents) Deliver(queue);
 }
 
 void World::Broken(const std::string& what) {
@@ -86,15 +126,15 @@ void World::Deliver(const Event& event) {
   };
   log(event);
   std::vector<Effect> effects;
-  scheduler_.Step(now_, event, effects);
+  scheduler_->Step(now_, event, effects);
   for (const Effect& effect : effects) log(effect);
-  scheduler_.CheckInvariants();
-  checkers_.Saw(now_, event, effects, scheduler_.stats().failures);
+  scheduler_->CheckInvariants();
+  checkers_.Saw(now_, event, effects, stats().failures);
   for (const Effect& effect : effects) Execute(effect);
 }
 
 bool World::StepOnce() {
-  const std::optional<Instant> deadline = scheduler_.NextDeadline();
+  const std::optional<Instant> deadline = scheduler_->NextDeadline();
   if (deadline && (to_come_.empty() || *deadline <= to_come_.begin()->first.first)) {
     now_ = std::max(now_, *deadline);
     Deliver(Tick{});
@@ -115,6 +155,7 @@ void World::Execute(const Effect& effect) {
           [&](const GiveUpDial& e) { OnGiveUpDial(e.node); },
           [&](const Disconnect& e) { OnDisconnect(e.node); },
           [&](const StartTransfer& e) { OnStart(e); },
+          [&](const LowerLimit& e) { OnLowerLimit(e); },
           [&](const StopTransfer& e) { OnStop(e.transfer); },
           [&](const FinishIntent& e) {
             const bool fine = e.code == ResultCode::kDone || e.code == ResultCode::kCancelled ||
@@ -127,19 +168,37 @@ void World::Execute(const Effect& effect) {
 
 // --- what the world answers
 
+uint64_t World::LengthOf(const Kind& kind) {
+  const uint64_t seed = kind.hash.bytes[0] * 7u + (kind.format == BlobFormat::kRaw ? 0u : 3u);
+  return seed % 4 == 0 ? 1 + seed * 1000 : (1 + seed % 11) * (3 << 20) + seed;
+}
+
+bool World::Complete(const Kind& kind) const {
+  const auto it = have_.find(kind);
+  return it != have_.end() && it->second.ContainsAll({0, LengthOf(kind)});
+}
+
 void World::OnLookInStore(const LookInStore& effect) {
   const RequestId request = effect.request;
-  After(rng_.Between(Duration(0), milliseconds(50)), [this, request] {
+  last_look_[effect.kind] = request;
+  After(rng_.Between(Duration(0), milliseconds(50)), [this, request, kind = effect.kind] {
     StoreAnswered answer;
     answer.request = request;
-    answer.total_bytes = rng_.Chance(0.5) ? 8 << 20 : 0;
+    RangeSet& have = have_[kind];
     if (Faulty(options_.store_fails)) {
       answer.state = StoreAnswered::State::kFailed;
       answer.reason = "disk";
-    } else if (rng_.Chance(options_.store_has_it)) {
+    } else if (rng_.Chance(options_.store_has_it) || Complete(kind)) {
+      have.Insert({0, LengthOf(kind)});
       answer.state = StoreAnswered::State::kComplete;
     }
     Deliver(answer);
+    if (answer.state != StoreAnswered::State::kIncomplete) return;
+    // What it has is gone now and then, as when it was collected.
+    if (rng_.Chance(0.5) && last_look_[kind] == request) have = RangeSet();
+    if (!have.empty()) {
+      Deliver(ContentKnown{request, LengthOf(kind), have.Missing({0, LengthOf(kind)}), nullptr});
+    }
   });
 }
 
@@ -166,6 +225,7 @@ void World::AnswerDial(const NodeId& node, uint64_t dial) {
   if (dies || ours) return Deliver(DialFailed{node, ours, "no answer"});
   fake.up = true;
   Deliver(Connected{node, milliseconds(5 + rng_.Below(100))});
+  TellWhatItHolds(node);
 }
 
 void World::OnGiveUpDial(const NodeId& node) { nodes_[node].dial = 0; }
@@ -187,32 +247,94 @@ Character World::CharacterOf(const ProviderId& provider) const {
   return mirrors_.at(std::get<MirrorUrl>(provider).url);
 }
 
+uint64_t World::HeldBy(const ProviderId& provider, const Kind& kind) const {
+  const uint64_t length = LengthOf(kind);
+  const Character character = CharacterOf(provider);
+  if (!faults_ || (character != Character::kPartial && character != Character::kGrowing)) {
+    return length;
+  }
+  const uint64_t part = length / 16 * (1 + kind.hash.bytes[0] % 15);
+  if (character == Character::kPartial) return part;
+  return std::min(length, part / 4 + now_.nanos() / 100);
+}
+
+void World::TellWhatItHolds(const ProviderId& provider) {
+  const Character character = CharacterOf(provider);
+  if (character != Character::kPartial && character != Character::kGrowing) return;
+  if (rng_.Chance(0.3)) return;
+  for (const Kind& kind : checkers_.OpenKinds()) {
+    if (kind.format != BlobFormat::kRaw) continue;
+    Deliver(ProviderHolds{kind.hash, provider, RangeSet({0, HeldBy(provider, kind)})});
+  }
+}
+
 void World::OnStart(const StartTransfer& start) {
-  transfers_[start.transfer] = FakeTransfer{start, false};
+  FakeTransfer fake{start};
+  fake.position = start.part ? start.part->begin : 0;
+  fake.end = start.part ? start.part->end : LengthOf(start.kind);
+  transfers_[start.transfer] = fake;
   const TransferId id = start.transfer;
   After(rng_.Between(milliseconds(1), milliseconds(500)), [this, id] { Move(id); });
+}
+
+void World::OnLowerLimit(const LowerLimit& effect) {
+  const bool cannot = rng_.Chance(0.1);
+  After(rng_.Between(Duration(0), milliseconds(60)), [this, effect, cannot] {
+    const auto it = transfers_.find(effect.transfer);
+    if (it == transfers_.end() || it->second.dying) return;
+    BoundaryAccepted answer{effect.transfer, UINT64_MAX};
+    FakeTransfer& fake = it->second;
+    // It may be past the wish already.
+    const uint64_t boundary = std::max(effect.boundary, fake.position + rng_.Below(1 << 20));
+    if (!cannot && boundary < fake.end) answer.boundary = fake.end = boundary;
+    Deliver(answer);
+    if (Faulty(options_.late_answers)) Deliver(answer);
+  });
 }
 
 void World::Move(TransferId id) {
   const auto it = transfers_.find(id);
   if (it == transfers_.end() || it->second.dying) return;
-  const ProviderId provider = it->second.start.provider;
+  FakeTransfer& fake = it->second;
+  const ProviderId provider = fake.start.provider;
+  const Kind kind = fake.start.kind;
   const Character character = CharacterOf(provider);
-  const bool more = rng_.Chance(character == Character::kSlow ? 0.8 : 0.4);
-  if (more) {
-    TransferProgress progress{id, rng_.Below(2 << 20), std::nullopt};
-    if (rng_.Chance(0.5)) progress.total_bytes = 64 << 20;
+  if (Faulty(options_.holds)) Deliver(TransferHeld{id, rng_.Chance(0.5)});
+  const bool never = character == Character::kLiar || character == Character::kWithout;
+  if (never || rng_.Chance(0.25)) {
+    const Outcome outcome = DrawOutcome(character);
+    const auto* node = std::get_if<NodeId>(&provider);
+    if (outcome == Outcome::kRetryLater && node != nullptr && rng_.Chance(0.7)) {
+      return LoseConnection(*node);
+    }
+    if (outcome != Outcome::kDone) return End(id, outcome);
+  }
+  if (!fake.start.part && !fake.proven && options_.parts && rng_.Chance(0.8)) {
+    fake.proven = true;
+    const RangeSet missing = have_[kind].Missing({0, LengthOf(kind)});
+    if (!missing.empty()) {
+      fake.position = std::max(fake.position, missing.ranges().front().begin);
+      fake.end = std::min(fake.end, missing.ranges().back().end);
+    }
+    Deliver(ContentKnown{fake.start.request, LengthOf(kind), missing, nullptr});
+    if (!transfers_.contains(id)) return;
+  }
+  const uint64_t held = HeldBy(provider, kind);
+  const uint64_t most = rng_.Below(character == Character::kSlow ? 1 << 20 : 8 << 20) + 1;
+  const uint64_t to = std::min({fake.end, held, fake.position + most});
+  if (to > fake.position) {
+    TransferProgress progress{id, to - fake.position, std::nullopt, to};
+    if (rng_.Chance(0.5)) progress.total_bytes = LengthOf(kind);
+    have_[kind].Insert({fake.position, to});
+    fake.position = to;
     Deliver(progress);
-    const Duration longest = character == Character::kSlow ? seconds(20) : seconds(1);
-    After(rng_.Between(milliseconds(1), longest), [this, id] { Move(id); });
-    return;
   }
-  const Outcome outcome = DrawOutcome(character);
-  const auto* node = std::get_if<NodeId>(&provider);
-  if (outcome == Outcome::kRetryLater && node != nullptr && rng_.Chance(0.7)) {
-    return LoseConnection(*node);
-  }
-  End(id, outcome);
+  const auto still = transfers_.find(id);
+  if (still == transfers_.end() || still->second.dying) return;
+  if (still->second.position >= still->second.end) return End(id, Outcome::kDone);
+  if (still->second.position >= held) return End(id, Outcome::kNotHere);
+  const Duration longest = character == Character::kSlow ? seconds(20) : seconds(1);
+  After(rng_.Between(milliseconds(1), longest), [this, id] { Move(id); });
 }
 
 Outcome World::DrawOutcome(Character character) {
@@ -227,6 +349,8 @@ Outcome World::DrawOutcome(Character character) {
     case Character::kLossy:
       if (Faulty(0.6)) return Outcome::kRetryLater;
       break;
+    case Character::kPartial:
+    case Character::kGrowing:
     case Character::kHonest:
     case Character::kSlow:
     case Character::kDead:
@@ -242,6 +366,7 @@ Outcome World::DrawOutcome(Character character) {
 void World::End(TransferId id, Outcome outcome) {
   if (transfers_.erase(id) == 0) return;
   TransferEnded ended{id, outcome, "for a reason", std::nullopt};
+  if (rng_.Chance(0.5)) ended.own_fault = OwnFault::kNetwork;
   if (outcome == Outcome::kBusy && rng_.Chance(0.7))
     ended.wait = rng_.Between(Duration(0), hours(1));
   Deliver(ended);
@@ -255,8 +380,13 @@ void World::OnStop(TransferId id) {
     const auto it = transfers_.find(id);
     if (it == transfers_.end() || it->second.dying) return;
     // Whatever comes first.
-    const bool own_end = Faulty(0.2);
-    End(id, own_end ? DrawOutcome(CharacterOf(it->second.start.provider)) : Outcome::kStopped);
+    Outcome outcome = Outcome::kStopped;
+    if (Faulty(0.2)) outcome = DrawOutcome(CharacterOf(it->second.start.provider));
+    if (outcome == Outcome::kDone) {
+      // It was done before the stop reached it.
+      have_[it->second.start.kind].Insert({it->second.position, it->second.end});
+    }
+    End(id, outcome);
   });
 }
 
@@ -296,6 +426,8 @@ void World::Flap(const NodeId& node) {
 // --- the history
 
 void World::StopFaults() {
+  if (all_paused_) Deliver(SetPaused{std::nullopt, false});
+  for (const IntentId intent : checkers_.OpenIntents()) Deliver(SetPaused{intent, false});
   faults_ = false;
   for (auto& [node, fake] : nodes_) fake.gone = false;
   // Node 0 has everything, and everybody is told.
@@ -313,7 +445,7 @@ void World::RunToTheEnd() {
   }
   while (StepOnce()) {
   }
-  checkers_.CheckRest(scheduler_);
+  checkers_.CheckRest(*scheduler_);
 }
 
 // Shutting down: what runs may end, nothing starts, and nothing fails.
@@ -329,7 +461,7 @@ void World::Run() {
   while (steps < options_.steps || events() < 500) {
     const Instant next = now_ + rng_.Between(Duration(0), options_.between_actions);
     while (true) {
-      const auto deadline = scheduler_.NextDeadline();
+      const auto deadline = scheduler_->NextDeadline();
       const bool timer = deadline && *deadline <= next;
       const bool thing = !to_come_.empty() && to_come_.begin()->first.first <= next;
       if (!timer && !thing) break;

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,8 +29,8 @@ class World {
   // The whole history: with faults, then without, to the end. Ends the process if something is
   // wrong.
   void Run();
-  uint64_t events() const { return scheduler_.stats().events; }
-  const schedule::Stats& stats() const { return scheduler_.stats(); }
+  uint64_t events() const { return past_.events + scheduler_->stats().events; }
+  schedule::Stats stats() const;
   // The last events and effects, oldest first.
   void PrintLog() const;
 
@@ -42,7 +43,10 @@ class World {
   };
   struct FakeTransfer {
     schedule::StartTransfer start;
-    bool dying = false;  // its connection is gone, its end is on the way
+    bool dying = false;   // its connection is gone, its end is on the way
+    bool proven = false;  // it has told the size
+    uint64_t position = 0;
+    uint64_t end = 0;
   };
 
   void After(Duration delay, std::function<void()> run);
@@ -55,6 +59,10 @@ class World {
   // What callers do.
   void Act();
   void QueueSomething();
+  void PauseSomething();
+  void TellNews();
+  // The daemon dies and comes back with what was persisted: intents, providers, bans.
+  void Crash();
   schedule::Priority DrawPriority();
   Hash DrawHash();
   std::vector<ProviderId> DrawProviders();
@@ -66,7 +74,14 @@ class World {
   void OnGiveUpDial(const NodeId& node);
   void OnDisconnect(const NodeId& node);
   void OnStart(const schedule::StartTransfer& start);
+  void OnLowerLimit(const schedule::LowerLimit& effect);
   void OnStop(TransferId id);
+  static uint64_t LengthOf(const Kind& kind);
+  // Everything of the kind is in the store.
+  bool Complete(const Kind& kind) const;
+  // How much of it, from its beginning, the provider has now.
+  uint64_t HeldBy(const ProviderId& provider, const Kind& kind) const;
+  void TellWhatItHolds(const ProviderId& provider);
   void Move(TransferId id);
   void End(TransferId id, schedule::Outcome outcome);
   void LoseConnection(const NodeId& node);
@@ -82,13 +97,16 @@ class World {
   WorldOptions options_;
   Rng rng_;
   schedule::Options scheduler_options_;
-  schedule::Scheduler scheduler_;
+  std::unique_ptr<schedule::Scheduler> scheduler_;
+  schedule::Stats past_;  // of earlier lives
   Checkers checkers_;
   Instant now_ = Instant::FromNanos(1);
   uint64_t inserted_ = 0;
   std::map<std::pair<Instant, uint64_t>, std::function<void()>> to_come_;
   std::deque<schedule::Effect> to_execute_;
   bool faults_ = true;
+  bool all_paused_ = false;
+  uint64_t life_ = 0;
   uint64_t next_intent_ = 1;
   uint64_t next_dial_ = 1;
   std::vector<NodeId> node_ids_;
@@ -96,6 +114,8 @@ class World {
   std::map<NodeId, FakeNode> nodes_;
   std::map<std::string, Character> mirrors_;
   std::map<TransferId, FakeTransfer> transfers_;
+  std::map<Kind, RequestId> last_look_;  // into the store
+  std::map<Kind, RangeSet> have_;        // in the store, also after a crash
   struct Line {
     Instant at;
     std::variant<schedule::Event, schedule::Effect> what;

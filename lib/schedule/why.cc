@@ -1,0 +1,134 @@
+// WhyOf: what a request waits for, as values. The sentences are view.cc's.
+#include <algorithm>
+
+#include "schedule/next_step.h"
+#include "schedule/view.h"
+
+namespace blobd::schedule {
+namespace {
+
+std::vector<Wait> Describe(const Tables& tables, const NextStep::Waits& waits) {
+  if (waits.shutdown) return {{WaitFact::kNextStart}};
+  if (waits.resumption) return {{WaitFact::kResumption}};
+  std::vector<Wait> facts;
+  if (waits.request_slot && !waits.parked()) {
+    return {{WaitFact::kRequestSlot, tables.running_requests + tables.ending_requests}};
+  }
+  if (waits.busy > 0) facts.push_back({WaitFact::kProviderSlot, waits.busy});
+  if (waits.dialling > 0) facts.push_back({WaitFact::kDial, waits.dialling});
+  if (waits.dials) facts.push_back({WaitFact::kDialLimit});
+  if (waits.connection) facts.push_back({WaitFact::kConnection, tables.providers.connections()});
+  if (waits.paused > 0) facts.push_back({WaitFact::kRetry, waits.paused, waits.until});
+  return facts;
+}
+
+const Refusal* FindRefusal(const Request& request, uint64_t number) {
+  if (request.trouble == nullptr) return nullptr;
+  for (const Refusal& refusal : request.trouble->refused) {
+    if (refusal.provider == number && refusal.active) return &refusal;
+  }
+  return nullptr;
+}
+
+void DescribeStanding(const Tables& tables, const Request& request, const Provider& provider,
+                      ProviderWhy& why) {
+  const bool used =
+      std::any_of(request.transfers.begin(), request.transfers.end(),
+                  [&](TransferId id) { return tables.transfers.at(id).provider == &provider; });
+  if (used) {
+    why.standing = ProviderStanding::kUsed;
+    return;
+  }
+  if (const Refusal* refusal = FindRefusal(request, provider.number)) {
+    why.standing = ProviderStanding::kWithoutContent;
+    why.until = refusal->until;
+    return;
+  }
+  if (provider.usable() && !request.CouldUse(provider)) {
+    why.standing = ProviderStanding::kWithoutContent;  // of what it holds nothing is missing
+    return;
+  }
+  if (provider.pause != Pause::kNone) why.until = provider.pause_until;
+  switch (provider.pause) {
+    case Pause::kRetry:
+      why.standing = ProviderStanding::kFailed;
+      return;
+    case Pause::kBusy:
+      why.standing = ProviderStanding::kAskedToWait;
+      return;
+    case Pause::kLocalFault:
+      why.standing = ProviderStanding::kOwnFault;
+      return;
+    case Pause::kUnreachable:
+      why.standing = ProviderStanding::kUnreachable;
+      return;
+    case Pause::kNone:
+      break;
+  }
+  if (provider.link == Link::kDialling) {
+    why.standing = ProviderStanding::kDialling;
+  } else if (!provider.CanBeDialled() && !provider.CanTake(tables.options)) {
+    why.standing = ProviderStanding::kBusy;
+  }
+}
+
+}  // namespace
+
+Why WhyOf(const Tables& tables, const Request& request) {
+  Why why;
+  why.request = request.id;
+  why.kind = request.kind;
+  why.state = StateOf(tables, request);
+  why.since = request.since;
+  switch (request.stage) {
+    case Stage::kUnsettled:
+    case Stage::kInStore:
+      why.waits = {{WaitFact::kStore}};
+      break;
+    case Stage::kRunning:
+      break;
+    case Stage::kHeld: {
+      const Trouble& trouble = *request.trouble;
+      const bool disk = trouble.own_fault == OwnFault::kDisk;
+      why.waits = {{disk ? WaitFact::kDisk : WaitFact::kNetwork, 0, trouble.held_until}};
+      break;
+    }
+    case Stage::kPaused:
+      why.waits = {{WaitFact::kItsCallers}};
+      break;
+    case Stage::kStranded: {
+      const Instant again =
+          request.trouble == nullptr ? Instant::Max() : request.trouble->ask_again;
+      why.waits = {{WaitFact::kProvider, 0, again}};
+      break;
+    }
+    case Stage::kQueued:
+      why.waits = Describe(tables, DecideNextStep(tables, request).waits);
+      break;
+  }
+  std::vector<ProviderFailure> failures = FailuresOf(request);
+  for (const ProviderLink& link : request.wanted->providers) {
+    ProviderWhy& one = why.providers.emplace_back();
+    one.provider = link.provider->id;
+    one.failures = link.provider->failures;
+    DescribeStanding(tables, request, *link.provider, one);
+    if (why.waits.size() == 1 && one.standing == ProviderStanding::kUnreachable) {
+      Wait& wait = why.waits.front();
+      if (wait.fact == WaitFact::kProvider) wait.until = std::min(wait.until, one.until);
+    }
+  }
+  for (const ProviderFailure& failure : failures) {
+    const auto known =
+        std::find_if(why.providers.begin(), why.providers.end(),
+                     [&](const ProviderWhy& one) { return one.provider == failure.provider; });
+    if (known != why.providers.end()) {
+      known->last_error = failure.reason;
+    } else {
+      why.providers.push_back(
+          {failure.provider, ProviderStanding::kWithoutContent, Instant::Max(), 0, failure.reason});
+    }
+  }
+  return why;
+}
+
+}  // namespace blobd::schedule
