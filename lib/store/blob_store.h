@@ -9,8 +9,8 @@
 //            one each, also on failure. BlobWriter, BlobReader and Import objects block on the
 //            disk: they are used on a worker's strand, by one thread at a time.
 // Units:     sizes and offsets in bytes; groups are chunk groups of 16 KiB.
-// Errors:    kResourceExhausted: disk full, retry later. kDataLoss: what is on disk does not fit
-//            its hash.
+// Errors:    kResourceExhausted: disk full, and kPermissionDenied: disk read-only; retry when
+//            WatchDisk says so (disk_state.h). kDataLoss: what is on disk does not fit its hash.
 //            kUnavailable from a writer: a sync of the blob failed, or its files are gone; open a
 //            new writer.
 #pragma once
@@ -29,12 +29,13 @@
 #include "base/status.h"
 #include "base/task.h"
 #include "base/time.h"
+#include "store/blob_use.h"
+#include "store/descriptor.h"
+#include "store/disk_state.h"
 
 namespace blobd::store {
 
 inline constexpr uint64_t kGroupSize = 16384;
-
-enum class BlobState { kAbsent, kPartial, kComplete };
 
 // What is known of one hash. An absent blob has size 0 and no groups.
 struct BlobInfo {
@@ -75,6 +76,11 @@ class BlobWriter {
   virtual void ClaimSize(uint64_t size) = 0;
   // The last chunk verified under this size: it is the blob's size for good.
   virtual void ProveSize(uint64_t size) = 0;
+  // Asks for room for what the blob lacks, once its size is proven and before more is written. What
+  // is promised is nobody else's until it is written, or until the blob's last writer is gone.
+  // kResourceExhausted: "needs X, Y free"; nothing is promised, and nothing written is lost. The
+  // same answer, at no cost, when it was admitted before.
+  virtual Status Admit(uint64_t proven_size) = 0;
   // Adds what was written to the blob's verified groups. Cheap; call it once per batch.
   virtual void Publish() = 0;
   // Publishes; if the blob is complete now, makes it durable under its final name. `done` gets OK
@@ -119,11 +125,31 @@ class Import {
   virtual void Finish(Executor& answer_on, UniqueFunction<void(StatusOr<Result>)> done) = 0;
 };
 
+struct ImportOptions {
+  bool is_private = false;  // from its first moment on
+};
+
+struct Verified {
+  uint64_t checked_bytes = 0;
+  RangeSet rotten;  // groups that did not fit the hash; they are no longer claimed
+};
+
+// Long work under way; destroying this, on any thread, cancels what is not done yet. The answer
+// comes all the same, kCancelled then.
+class StoreJob {
+ public:
+  virtual ~StoreJob() = default;
+};
+
 struct StoreStats {
   uint64_t complete_blobs = 0;
   uint64_t complete_bytes = 0;
   uint64_t partial_blobs = 0;
   uint64_t partial_bytes = 0;  // verified bytes of partial blobs
+  // Blobs that store.db no longer knew, or knew wrongly, and that are not claimed until their files
+  // have been hashed again, and directories that may hold more of them. That is done behind
+  // everything else; it is over when this is 0.
+  uint64_t doubtful_blobs = 0;
 };
 
 class BlobStore {
@@ -143,16 +169,55 @@ class BlobStore {
   // kNotFound if nothing of it is verified.
   virtual void OpenReader(const Hash& hash, Executor& answer_on,
                           UniqueFunction<void(StatusOr<std::shared_ptr<BlobReader>>)> done) = 0;
+  // A descriptor of the complete blob `hash`, for another process. What is removed or mended later
+  // changes nothing for whoever has one open. kNotFound if it is absent, kFailedPrecondition if it
+  // is not complete. The bytes of a large blob are not hashed again.
+  virtual void OpenDescriptor(const Hash& hash, Executor& answer_on,
+                              UniqueFunction<void(StatusOr<BlobDescriptor>)> done) = 0;
   // Stores a whole verified blob of at most 16 KiB. `done` comes when it is durable; puts that wait
   // at the same time share one transaction.
   virtual void PutSmall(const Hash& hash, Bytes content, Executor& answer_on,
                         UniqueFunction<void(Status)> done) = 0;
   virtual void StartImport(Executor& answer_on,
                            UniqueFunction<void(StatusOr<std::unique_ptr<Import>>)> done) = 0;
+  // Takes in the bytes that the regular file `source` has now, from its beginning whatever its
+  // offset is: cloned where the file system can, else copied. It is our copy that is hashed, so
+  // whatever the other owner of the file does meanwhile, the blob is whole and fits its hash.
+  // `progress` gets the number of bytes copied and hashed so far, coalesced; it may be empty.
+  // kInvalidArgument: not a regular file open for reading. kAborted: it became shorter meanwhile,
+  // or cannot be read. A file system that never answers a read holds up one worker for as long.
+  // kResourceExhausted: "needs X, Y free", before anything is copied.
+  virtual std::unique_ptr<StoreJob> ImportDescriptor(
+      Descriptor source, const ImportOptions& options, Executor& answer_on,
+      UniqueFunction<void(uint64_t bytes)> progress,
+      UniqueFunction<void(StatusOr<Import::Result>)> done) = 0;
   // Blobs with a hash greater than `after` (nullopt: from the first), in order of hash, at most
   // `limit`.
   virtual void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
                     UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) = 0;
+  // For garbage collection: all blobs, complete or not, least recently used first, those behind
+  // `after` (nullopt: from the first), at most `limit`. What is used between two pages comes again
+  // at the end; nothing is left out. Use is noted once per hour and blob.
+  virtual void ListByUse(std::optional<UseCursor> after, size_t limit, Executor& answer_on,
+                         UniqueFunction<void(StatusOr<std::vector<BlobUse>>)> done) = 0;
+  // Removes the blob, complete or not, durably, and answers how many bytes that freed. Readers and
+  // descriptors opened before keep their view. kNotFound: nothing of it is here.
+  // kFailedPrecondition: somebody writes it. After another error it is either whole or gone, and
+  // what is left of its files is removed when the store is opened next. If it was private and comes
+  // back, it is private again.
+  virtual void Remove(const Hash& hash, Executor& answer_on,
+                      UniqueFunction<void(StatusOr<uint64_t> freed_bytes)> done) = 0;
+  // Reads and hashes everything that is claimed of the blob, in slices behind other work, and
+  // withdraws what does not fit. `progress` gets the number of bytes read so far, coalesced; it may
+  // be empty. kNotFound: nothing of it is here. Cancelled, it withdraws nothing.
+  virtual std::unique_ptr<StoreJob> Verify(const Hash& hash, Executor& answer_on,
+                                           UniqueFunction<void(uint64_t bytes)> progress,
+                                           UniqueFunction<void(StatusOr<Verified>)> done) = 0;
+  // Calls `changed` on `answer_on` with the disk's state, first as it is now, then whenever its
+  // condition changed, and when there is more room after somebody was refused for want of it.
+  // Calls are coalesced as those of Watch, with the same REQUIRES.
+  virtual std::unique_ptr<DiskWatch> WatchDisk(Executor& answer_on,
+                                               UniqueFunction<void(const DiskState&)> changed) = 0;
   virtual void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) = 0;
   // What somebody read of these groups did not fit the hash: they are no longer claimed, durably,
   // and what is left of the blob is partial, or absent. Only groups that really do not fit are

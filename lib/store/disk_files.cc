@@ -67,6 +67,16 @@ Status ClearTarget(FileSystem& file_system, const Layout& layout, const Hash& ha
   return is_changed ? file_system.SyncDirectory(layout.DirectoryOf(hash)) : OkStatus();
 }
 
+Status MakeOutboardFile(FileSystem& file_system, const Layout& layout, const Hash& hash) {
+  const FilePair complete = layout.Complete(hash);
+  const Status data = file_system.Open(complete.data, OpenMode::kRead).status();
+  if (data.code() == StatusCode::kNotFound) return OkStatus();
+  BLOBD_RETURN_IF_ERROR(data);
+  const Status moving = file_system.Open(layout.Partial(hash).outboard, OpenMode::kRead).status();
+  if (moving.code() != StatusCode::kNotFound) return moving;
+  return file_system.Open(complete.outboard, OpenMode::kCreate).status();
+}
+
 Status SyncFiles(const DiskFiles& files) {
   BLOBD_RETURN_IF_ERROR(files.data->Sync());
   return files.outboard->Sync();

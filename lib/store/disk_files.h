@@ -37,6 +37,9 @@ Status RemoveFiles(FileSystem& file_system, const FilePair& paths);
 // Unlinks both, durably: what is at the names of a complete blob and did not get there from here.
 Status ClearTarget(FileSystem& file_system, const Layout& layout, const Hash& hash);
 
+// Makes an empty outboard for a blob in blobs/ that has none: its pairs can be computed.
+Status MakeOutboardFile(FileSystem& file_system, const Layout& layout, const Hash& hash);
+
 // Syncs both.
 Status SyncFiles(const DiskFiles& files);
 

@@ -23,7 +23,7 @@ Status DiskImport::Append(ByteView bytes) {
   if (offset + bytes.size() <= kGroupSize) {
     small_.insert(small_.end(), bytes.begin(), bytes.end());
   } else {
-    status_ = WriteData(bytes);
+    status_ = index_->gate().Note(WriteData(bytes));
     BLOBD_RETURN_IF_ERROR(status_);
   }
   builder_.Append(bytes);
@@ -31,6 +31,7 @@ Status DiskImport::Append(ByteView bytes) {
 }
 
 Status DiskImport::WriteData(ByteView bytes) {
+  BLOBD_RETURN_IF_ERROR(index_->gate().Take(bytes.size()));
   if (files_ == nullptr) {
     const FilePair paths = index_->layout().Import(number_);
     has_names_ = true;
@@ -61,6 +62,7 @@ void DiskImport::Finish(Executor& answer_on, UniqueFunction<void(StatusOr<Result
   UniqueFunction<void(StatusOr<Result>)> answer = PostTo(answer_on, std::move(done));
   if (std::exchange(finished_, true)) return answer(FailedPrecondition("the import is finished"));
   const StatusOr<bao::OutboardBuilder::Result> built = FinishFiles();
+  (void)index_->gate().Note(built.status());
   if (!built.ok()) return answer(built.status());
   const Hash hash = built->root;
   const uint64_t size = built->size;

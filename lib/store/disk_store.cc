@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "store/descriptor_import.h"
 #include "store/disk_import.h"
 #include "store/gather.h"
 #include "store/index.h"
 #include "store/post_to.h"
+#include "store/verification.h"
 
 namespace blobd::store {
 namespace {
@@ -14,24 +16,27 @@ namespace {
 constexpr uint64_t kWaitingCost = 1024;
 
 // The index may end before it, and does not live on for its sake.
-class Attention final : public BlobWatch {
+template <typename Base, typename Watching>
+class AttentionOf final : public Base {
  public:
-  Attention(const std::shared_ptr<Index>& index, std::shared_ptr<Watcher> watcher)
+  AttentionOf(const std::shared_ptr<Index>& index, std::shared_ptr<Watching> watcher)
       : index_(index), strand_(index->shared_strand()), watcher_(std::move(watcher)) {}
-  ~Attention() override {
+  ~AttentionOf() override {
     watcher_->End();
     strand_->Post([weak = index_, watcher = std::move(watcher_)] {
       if (const std::shared_ptr<Index> index = weak.lock()) index->RemoveWatch(watcher);
     });
   }
-  Attention(const Attention&) = delete;
-  Attention& operator=(const Attention&) = delete;
+  AttentionOf(const AttentionOf&) = delete;
+  AttentionOf& operator=(const AttentionOf&) = delete;
 
  private:
   const std::weak_ptr<Index> index_;
   const std::shared_ptr<Executor> strand_;
-  std::shared_ptr<Watcher> watcher_;
+  std::shared_ptr<Watching> watcher_;
 };
+using Attention = AttentionOf<BlobWatch, Watcher>;
+using DiskAttention = AttentionOf<DiskWatch, DiskWatcher>;
 
 }  // namespace
 
@@ -154,6 +159,63 @@ void DiskStore::SetPrivate(const Hash& hash, bool is_private, Executor& answer_o
       [index = index_, hash, is_private, answer = PostTo(answer_on, std::move(done))]() mutable {
         index->SetPrivate(hash, is_private, std::move(answer));
       });
+}
+
+void DiskStore::OpenDescriptor(const Hash& hash, Executor& answer_on,
+                               UniqueFunction<void(StatusOr<BlobDescriptor>)> done) {
+  index_->strand().Post(
+      [index = index_, hash, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->OpenDescriptor(hash, std::move(answer));
+      });
+}
+
+std::unique_ptr<StoreJob> DiskStore::ImportDescriptor(
+    Descriptor source, const ImportOptions& options, Executor& answer_on,
+    UniqueFunction<void(uint64_t)> progress, UniqueFunction<void(StatusOr<Import::Result>)> done) {
+  auto job = std::make_shared<JobState>(answer_on, std::move(progress));
+  std::make_shared<DescriptorImport>(index_, std::move(source), options, job,
+                                     PostTo(answer_on, std::move(done)))
+      ->Start();
+  return std::make_unique<JobHandle>(std::move(job));
+}
+
+void DiskStore::ListByUse(std::optional<UseCursor> after, size_t limit, Executor& answer_on,
+                          UniqueFunction<void(StatusOr<std::vector<BlobUse>>)> done) {
+  index_->strand().Post(
+      [index = index_, after, limit, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->ListByUse(after, limit, std::move(answer));
+      });
+}
+
+void DiskStore::Remove(const Hash& hash, Executor& answer_on,
+                       UniqueFunction<void(StatusOr<uint64_t>)> done) {
+  index_->strand().Post(
+      [index = index_, hash, answer = PostTo(answer_on, std::move(done))]() mutable {
+        index->Remove(hash, std::move(answer));
+      });
+}
+
+std::unique_ptr<StoreJob> DiskStore::Verify(const Hash& hash, Executor& answer_on,
+                                            UniqueFunction<void(uint64_t)> progress,
+                                            UniqueFunction<void(StatusOr<Verified>)> done) {
+  auto job = std::make_shared<JobState>(answer_on, std::move(progress));
+  auto verification =
+      std::make_shared<Verification>(index_, hash, job, PostTo(answer_on, std::move(done)));
+  index_->strand().Post([verification = std::move(verification)] { verification->Start(); });
+  return std::make_unique<JobHandle>(std::move(job));
+}
+
+std::unique_ptr<DiskWatch> DiskStore::WatchDisk(Executor& answer_on,
+                                                UniqueFunction<void(const DiskState&)> changed) {
+  auto watcher = std::make_shared<DiskWatcher>(answer_on, std::move(changed));
+  index_->strand().Post([index = index_, watcher] { index->AddDiskWatch(watcher); });
+  return std::make_unique<DiskAttention>(index_, std::move(watcher));
+}
+
+const std::string& DiskStore::opening_note() const { return index_->opening_note(); }
+
+void DiskStore::Tick() {
+  index_->strand().Post([index = index_] { index->Tick(); });
 }
 
 }  // namespace blobd::store

@@ -6,8 +6,8 @@
 //            survives the end of the process but not power loss: call Flush before. Answers that
 //            are due when the pool ends are never given.
 // Bound:     after power loss at most Options::unsynced_bytes, or unsynced_time of verified work
-//            per blob, is fetched again. The time is looked at when groups are published; Flush
-//            syncs what a stalled writer left.
+//            per blob, is fetched again. The time is looked at when groups are published, and at
+//            every Tick.
 #pragma once
 
 #include <atomic>
@@ -32,11 +32,15 @@ class DiskStore final : public BlobStore {
     uint64_t waiting_small_bytes =
         64 * kMiB;         // of PutSmall; more is refused with kResourceExhausted
     std::string vfs = {};  // of store.db, see sqlite::OpenOptions
+    // Left free on the file system: the smaller of the two.
+    uint64_t reserve_bytes = kGiB;
+    uint64_t reserve_percent = 5;
     const Clock* clock = &SystemClock();
   };
 
   // Opens the store in `state_dir`, which exists, or creates it there. Blocks on the disk. Refuses
-  // a store.db that is foreign, newer, empty or damaged as sqlite::OpenDatabase does.
+  // a store.db that is foreign or newer (kFailedPrecondition). One that is damaged or empty, or
+  // missing while there are blobs, is moved aside and made anew (rebuild.h); opening_note says so.
   static StatusOr<std::unique_ptr<DiskStore>> Open(const std::string& state_dir,
                                                    loop::WorkerPool& workers,
                                                    FileSystem& file_system, Options options);
@@ -64,6 +68,29 @@ class DiskStore final : public BlobStore {
   void SetPrivate(const Hash& hash, bool is_private, Executor& answer_on,
                   UniqueFunction<void(Status)> done) override;
   void Flush(Executor& answer_on, UniqueFunction<void(Status)> done) override;
+  void OpenDescriptor(const Hash& hash, Executor& answer_on,
+                      UniqueFunction<void(StatusOr<BlobDescriptor>)> done) override;
+  std::unique_ptr<StoreJob> ImportDescriptor(
+      Descriptor source, const ImportOptions& options, Executor& answer_on,
+      UniqueFunction<void(uint64_t)> progress,
+      UniqueFunction<void(StatusOr<Import::Result>)> done) override;
+  void ListByUse(std::optional<UseCursor> after, size_t limit, Executor& answer_on,
+                 UniqueFunction<void(StatusOr<std::vector<BlobUse>>)> done) override;
+  void Remove(const Hash& hash, Executor& answer_on,
+              UniqueFunction<void(StatusOr<uint64_t>)> done) override;
+  std::unique_ptr<StoreJob> Verify(const Hash& hash, Executor& answer_on,
+                                   UniqueFunction<void(uint64_t)> progress,
+                                   UniqueFunction<void(StatusOr<Verified>)> done) override;
+  std::unique_ptr<DiskWatch> WatchDisk(Executor& answer_on,
+                                       UniqueFunction<void(const DiskState&)> changed) override;
+
+  // What is due by the clock: syncs of stalled writers, and a look at a disk that was full or
+  // read-only. Whoever owns the store calls it about every kTick; it costs nothing if nothing is
+  // due. Any thread.
+  static constexpr Duration kTick = milliseconds(500);
+  void Tick();
+  // What opening found damaged, and what was done about it, for the log; empty if nothing.
+  const std::string& opening_note() const;
 
  private:
   explicit DiskStore(std::shared_ptr<Index> index, Options options);

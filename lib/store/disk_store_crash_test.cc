@@ -160,7 +160,7 @@ TEST_F(DiskStoreCrashTest, AFullDiskAtAnyWrite) {
     EXPECT_EQ(store.Lookup(blob.hash).groups, written);
     EXPECT_EQ(store.Finish(*writer).code(), StatusCode::kFailedPrecondition);
     // There is room again.
-    store.files.Heal();
+    store.HealDisk();
     store.Write(blob, written.Missing({0, blob.group_count()}));
     writer->ProveSize(blob.size());
     EXPECT_TRUE(store.Finish(*writer).ok());
@@ -236,7 +236,7 @@ TEST_F(DiskStoreCrashTest, AFailureAtAnyStepOfAnImport) {
       status = import->Append(blob.content);
       if (status.ok()) status = store.Finish(*import).status();
     }
-    store.files.Heal();
+    store.HealDisk();
     if (status.ok()) break;
     EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
     const auto again = store.StartImport();
@@ -367,9 +367,14 @@ TEST_F(DiskStoreCrashTest, OddNamesInPartialStopNobody) {
 }
 
 TEST_F(DiskStoreCrashTest, RefusesADatabaseThatIsNotItsOwn) {
-  store_.Close();
-  std::ofstream(store_.layout().database(), std::ios::trunc).close();
-  EXPECT_EQ(store_.TryReopen().code(), StatusCode::kDataLoss);
+  for (const char* sql : {"PRAGMA application_id=77", "PRAGMA user_version=1000"}) {
+    store_.Close();
+    sqlite3* other = nullptr;
+    ASSERT_EQ(sqlite3_open(store_.layout().database().c_str(), &other), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(other, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(other);
+    EXPECT_EQ(store_.TryReopen().code(), StatusCode::kFailedPrecondition);
+  }
 }
 
 }  // namespace

@@ -94,6 +94,41 @@ class StoreUnderTest {
     return inbox_.Await<Status>(
         [&](auto done) { store_->SetPrivate(hash, is_private, inbox_, std::move(done)); });
   }
+  StatusOr<uint64_t> Remove(const Hash& hash) {
+    return inbox_.Await<StatusOr<uint64_t>>(
+        [&](auto done) { store_->Remove(hash, inbox_, std::move(done)); });
+  }
+  StatusOr<BlobDescriptor> OpenDescriptor(const Hash& hash) {
+    return inbox_.Await<StatusOr<BlobDescriptor>>(
+        [&](auto done) { store_->OpenDescriptor(hash, inbox_, std::move(done)); });
+  }
+  StatusOr<Import::Result> ImportFrom(Descriptor source, ImportOptions options = {}) {
+    std::unique_ptr<StoreJob> job;
+    return inbox_.Await<StatusOr<Import::Result>>([&](auto done) {
+      job = store_->ImportDescriptor(std::move(source), options, inbox_, nullptr, std::move(done));
+    });
+  }
+  StatusOr<Verified> Verify(const Hash& hash) {
+    std::unique_ptr<StoreJob> job;
+    return inbox_.Await<StatusOr<Verified>>(
+        [&](auto done) { job = store_->Verify(hash, inbox_, nullptr, std::move(done)); });
+  }
+  std::vector<BlobUse> ListByUse(std::optional<UseCursor> after, size_t limit) {
+    auto uses = inbox_.Await<StatusOr<std::vector<BlobUse>>>(
+        [&](auto done) { store_->ListByUse(after, limit, inbox_, std::move(done)); });
+    EXPECT_TRUE(uses.ok()) << uses.status();
+    return *uses;
+  }
+  void Tick() {
+    store_->Tick();
+    Stats();
+  }
+  // No more faults, and the store knows.
+  void HealDisk() {
+    files.Heal();
+    clock.Advance(seconds(1));
+    Tick();
+  }
   StoreStats Stats() {
     auto stats = inbox_.Await<StatusOr<StoreStats>>(
         [&](auto done) { store_->Stats(inbox_, std::move(done)); });
@@ -189,6 +224,7 @@ class StoreUnderTest {
   }
   void ExpectNoPartialFiles() const { EXPECT_TRUE(std::filesystem::is_empty(layout_.partial())); }
   const Layout& layout() const { return layout_; }
+  DiskStore::Options& options() { return options_; }  // of the next opening
   DiskStore& store() { return *store_; }
   Inbox& inbox() { return inbox_; }
 

@@ -54,6 +54,7 @@ DiskWriter::DiskWriter(std::shared_ptr<Index> index, std::shared_ptr<LiveBlob> l
       live_(std::move(live)),
       generation_(live_->generation.load()),
       withdrawals_(live_->withdrawals),
+      held_bytes_(live_->groups.Count() * kGroupSize),
       files_(std::move(files)) {}
 
 DiskWriter::~DiskWriter() {
@@ -72,12 +73,22 @@ Status DiskWriter::Write(std::span<const VerifiedGroup> groups,
     written_.Insert({0, 1});
     return OkStatus();
   }
+  return index_->gate().Note(WriteNow(groups, pairs));
+}
+
+Status DiskWriter::WriteNow(std::span<const VerifiedGroup> groups,
+                            std::span<const OutboardPair> pairs) {
+  uint64_t bytes = pairs.size() * bao::kPairSize;
+  for (const VerifiedGroup& group : groups) bytes += group.data.size();
+  BLOBD_RETURN_IF_ERROR(index_->gate().Take(bytes));
   BLOBD_RETURN_IF_ERROR(NeedFiles());
   BLOBD_RETURN_IF_ERROR(WriteRuns(*files_->outboard, pairs, bao::kPairSize,
                                   [](const OutboardPair& pair) { return ByteView(pair.hashes); }));
   BLOBD_RETURN_IF_ERROR(WriteRuns(*files_->data, groups, kGroupSize,
                                   [](const VerifiedGroup& group) { return group.data; }));
   for (const VerifiedGroup& group : groups) written_.Insert({group.index, group.index + 1});
+  held_bytes_ += bytes;
+  live_->promise.Use(index_->gate(), bytes);
   return OkStatus();
 }
 
@@ -105,6 +116,13 @@ void DiskWriter::ClaimSize(uint64_t size) {
 
 void DiskWriter::ProveSize(uint64_t size) {
   if (size <= kMaxStoredSize) proven_size_ = size;
+}
+
+Status DiskWriter::Admit(uint64_t proven_size) {
+  if (proven_size > kMaxStoredSize)
+    return OutOfRange("a blob of {} bytes cannot be stored", proven_size);
+  const uint64_t missing = proven_size - std::min(proven_size, held_bytes_);
+  return live_->promise.Ask(index_->gate(), missing + bao::OutboardSize(missing));
 }
 
 // What cannot be written now stays with us, and is missing when the blob is to be finished.

@@ -22,10 +22,12 @@ class DiskWriter final : public BlobWriter {
   Status Write(std::span<const VerifiedGroup> groups, std::span<const OutboardPair> pairs) override;
   void ClaimSize(uint64_t size) override;
   void ProveSize(uint64_t size) override;
+  Status Admit(uint64_t proven_size) override;
   void Publish() override;
   void Finish(Executor& answer_on, UniqueFunction<void(Status)> done) override;
 
  private:
+  Status WriteNow(std::span<const VerifiedGroup> groups, std::span<const OutboardPair> pairs);
   Status NeedFiles();
   Status TryPublish();
 
@@ -33,6 +35,7 @@ class DiskWriter final : public BlobWriter {
   const std::shared_ptr<LiveBlob> live_;  // only its hash and generation are ours to read
   const uint64_t generation_;
   const uint64_t withdrawals_;
+  uint64_t held_bytes_;  // of the blob, as far as this writer knows
   SharedFiles files_;
   RangeSet written_;  // since the last Publish
   std::optional<Bytes>

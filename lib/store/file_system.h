@@ -5,7 +5,8 @@
 // Thread: any, also one File from several threads at once: every access says its offset.
 // Units:  bytes.
 // Errors: as ErrnoStatus maps them: kResourceExhausted when the disk is full, kNotFound,
-//         kAlreadyExists. The last component of a path is never followed if it is a symbolic link.
+//         kAlreadyExists, kPermissionDenied when the file system is read-only. The last component
+//         of a path is never followed if it is a symbolic link.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/range_set.h"
 #include "base/status.h"
+#include "store/descriptor.h"
 
 namespace blobd::store {
 
@@ -37,6 +39,22 @@ class File {
   // The next range at or behind `from` that may hold data; nullopt when there are only holes. A
   // file system that does not know its holes gives the whole file.
   virtual StatusOr<std::optional<Range>> NextExtent(uint64_t from) = 0;
+  // Makes this empty file share all bytes that the file `source` has now (FICLONE); what either
+  // writes later the other does not see. False, and nothing changed: the file system cannot.
+  virtual StatusOr<bool> CloneFrom(int source) = 0;
+  // Copies at most `size` bytes at `offset` of the file `source` to the same place here. Returns
+  // how many; 0 at the end of the source. kAborted: the source cannot be read. After an error any
+  // of the bytes may have been written.
+  virtual StatusOr<uint64_t> CopyFrom(int source, uint64_t offset, uint64_t size) = 0;
+  // Begins to write these bytes to the disk, so that Sync has less to wait for. Promises nothing.
+  virtual void StartWriteBack(Range bytes) = 0;
+};
+
+// Of the file system that holds a directory.
+struct DiskSpace {
+  uint64_t total_bytes = 0;
+  uint64_t free_bytes = 0;  // for us; root may have more
+  bool is_read_only = false;
 };
 
 enum class OpenMode {
@@ -57,6 +75,9 @@ class FileSystem {
   virtual StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
   // Returns when names made, changed and removed in it survive power loss.
   virtual Status SyncDirectory(const std::string& path) = 0;
+  // A descriptor of a regular file, open for reading, to be given away.
+  virtual StatusOr<Descriptor> OpenDescriptor(const std::string& path) = 0;
+  virtual StatusOr<DiskSpace> Space(const std::string& directory) = 0;
 };
 
 class RealFileSystem final : public FileSystem {
@@ -67,6 +88,8 @@ class RealFileSystem final : public FileSystem {
   StatusOr<bool> MakeDirectory(const std::string& path) override;
   StatusOr<std::vector<std::string>> List(const std::string& directory) override;
   Status SyncDirectory(const std::string& path) override;
+  StatusOr<Descriptor> OpenDescriptor(const std::string& path) override;
+  StatusOr<DiskSpace> Space(const std::string& directory) override;
 };
 
 }  // namespace blobd::store

@@ -5,14 +5,6 @@
 #include "store/disk_writer.h"
 
 namespace blobd::store {
-namespace {
-
-// quick_check reads all of the database; for one this large opening would take seconds. Its rows
-// are checked when they are read, and small blobs against their hash.
-constexpr uint64_t kQuickCheckLimit = 256 * kMiB;
-
-}  // namespace
-
 StatusOr<std::shared_ptr<Index>> Index::Open(const std::string& state_dir,
                                              loop::WorkerPool& workers, FileSystem& file_system,
                                              const DiskStore::Options& options) {
@@ -21,16 +13,16 @@ StatusOr<std::shared_ptr<Index>> Index::Open(const std::string& state_dir,
     BLOBD_RETURN_IF_ERROR(file_system.MakeDirectory(directory).status());
   }
   BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(state_dir));
-  bool quick_check = false;
-  if (auto file = file_system.Open(layout.database(), OpenMode::kRead); file.ok()) {
-    BLOBD_ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
-    quick_check = size <= kQuickCheckLimit;
-  }
-  BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(layout.database(), options.vfs, quick_check));
-  BLOBD_ASSIGN_OR_RETURN(const CompleteTotals totals, db.CountComplete());
+  BLOBD_ASSIGN_OR_RETURN(
+      OpenedDb opened, OpenOrRebuildDb(file_system, layout, options.vfs, options.clock->WallNow()));
+  BLOBD_ASSIGN_OR_RETURN(Survey survey, opened.db.ReadAll());
   std::shared_ptr<Index> index(
-      new Index(layout, workers, file_system, options, std::move(db), totals));
+      new Index(layout, workers, file_system, options, std::move(opened.db), survey.complete));
+  index->opening_note_ = std::move(opened.note);
+  for (const BlobRow& row : survey.removing) index->FinishRemoval(row);
+  BLOBD_RETURN_IF_ERROR(index->MendRows(survey.damaged));
   BLOBD_RETURN_IF_ERROR(index->TidyPartial());
+  index->StartDoubting(std::move(survey.doubtful), opened.had_log || !survey.damaged.empty());
   return index;
 }
 
@@ -42,7 +34,21 @@ Index::Index(Layout layout, loop::WorkerPool& workers, FileSystem& file_system,
       options_(options),
       strand_(workers.MakeStrand()),
       db_(std::move(db)),
-      totals_(totals) {}
+      totals_(totals),
+      gate_(file_system_, layout_.partial(), {options_.reserve_bytes, options_.reserve_percent},
+            *options_.clock,
+            // While the index is being made nobody watches yet.
+            [this] {
+              strand_->Post([weak = weak_from_this()] {
+                if (const std::shared_ptr<Index> index = weak.lock()) index->TellDiskState();
+              });
+            }) {}
+
+namespace {
+
+uint64_t EndOf(const RangeSet& groups) { return groups.empty() ? 0 : groups.ranges().back().end; }
+
+}  // namespace
 
 Index::Live Index::AddLive(const Hash& hash, bool is_private) {
   auto live = std::make_shared<LiveBlob>(hash);
@@ -112,6 +118,7 @@ void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWri
       return;
     }
     if (live->files == nullptr && live->may_be_moved) return ReopenForWriter(live, std::move(then));
+    Touch(live->row, live->in_db);
     ++live->writers;
     then(std::shared_ptr<BlobWriter>(
         std::make_shared<DiskWriter>(shared_from_this(), live, live->files)));
@@ -159,7 +166,11 @@ void Index::Publish(const Live& live, Published published) {
     live->row.size_proven = true;
     changed = true;
   } else if (published.claimed_size && !live->row.size_proven &&
-             live->row.size != *published.claimed_size && !published.groups.empty()) {
+             live->row.size != *published.claimed_size &&
+             EndOf(published.groups) > EndOf(live->groups)) {
+    // The claim under which the furthest group verified: all groups before it are found under that
+    // one too, since its path passes them by as they are. A lie that fits what is near the
+    // beginning only must not hide the rest after a crash.
     live->row.size = *published.claimed_size;
     changed = true;
   }
@@ -175,10 +186,12 @@ void Index::Publish(const Live& live, Published published) {
 }
 
 void Index::Release(const Live& live) {
-  if (live->phase == LiveBlob::Phase::kGone) return;
   BLOBD_CHECK(live->writers > 0);
-  if (--live->writers == 0) live->withdrawn = RangeSet();
-  MaybeIdle(live);
+  if (--live->writers == 0) {
+    live->withdrawn = RangeSet();
+    live->promise.End(gate_);
+  }
+  if (live->phase != LiveBlob::Phase::kGone) MaybeIdle(live);
 }
 
 void Index::SetPrivate(const Hash& hash, bool is_private, Answer<Status> then) {

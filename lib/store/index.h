@@ -16,8 +16,11 @@
 // step between to be stopped at. Writers mend the files in place; completing it takes the steps
 // above, with nothing left to move.
 //
-// Thread:    everything but the constants (strand, file_system, layout, NextImport) on the index
-//            strand only.
+// A blob is removed in steps too: record that it is being removed (durable), which claims nothing
+// of it any more; unlink its files and sync the directories; remove the row. Opening takes that up.
+//
+// Thread:    everything but the constants (strand, file_system, layout, gate, NextImport,
+//            MakeStrand) on the index strand only.
 // Ownership: kept alive by its own tasks. Pool and file system outlive the last of them: the pool
 //            goes away first.
 #pragma once
@@ -31,8 +34,10 @@
 
 #include "loop/worker_pool.h"
 #include "store/blob_store.h"
+#include "store/disk_gate.h"
 #include "store/disk_store.h"
 #include "store/live_blob.h"
+#include "store/rebuild.h"
 #include "store/recovery.h"
 #include "store/watches.h"
 
@@ -49,6 +54,15 @@ struct Published {
   uint64_t withdrawals = 0;  // the same
 };
 
+// All that is claimed of a blob, and where to read it.
+struct Claimed {
+  uint64_t size = 0;  // under which the groups fit
+  RangeSet groups;
+  SharedFiles files;  // null: it is in a row, or its files are missing
+  Status small;       // of one in a row: do its bytes fit
+  bool is_small = false;
+};
+
 class Index : public std::enable_shared_from_this<Index> {
  public:
   template <typename Value>
@@ -58,12 +72,16 @@ class Index : public std::enable_shared_from_this<Index> {
   static StatusOr<std::shared_ptr<Index>> Open(const std::string& state_dir,
                                                loop::WorkerPool& workers, FileSystem& file_system,
                                                const DiskStore::Options& options);
+  // What was damaged, for people; empty if nothing was. Constant.
+  const std::string& opening_note() const { return opening_note_; }
 
   Executor& strand() { return *strand_; }
   const std::shared_ptr<Executor>& shared_strand() const { return strand_; }
   FileSystem& file_system() { return file_system_; }
   const Layout& layout() const { return layout_; }
   uint64_t NextImport() { return next_import_.fetch_add(1); }
+  DiskGate& gate() { return gate_; }
+  std::shared_ptr<Executor> MakeStrand() { return workers_.MakeStrand(); }
 
   // For DiskStore (blob_store.h says what they mean).
   void Lookup(const Hash& hash, Answer<StatusOr<BlobInfo>> then);
@@ -78,6 +96,15 @@ class Index : public std::enable_shared_from_this<Index> {
   void AddWatch(std::shared_ptr<Watcher> watcher);
   void RemoveWatch(const std::shared_ptr<Watcher>& watcher) { watches_.Remove(watcher); }
   void Flush(Answer<Status> then);
+  void OpenDescriptor(const Hash& hash, Answer<StatusOr<BlobDescriptor>> then);
+  void ListByUse(const std::optional<UseCursor>& after, size_t limit,
+                 Answer<StatusOr<std::vector<BlobUse>>> then);
+  void Remove(const Hash& hash, Answer<StatusOr<uint64_t>> then);
+  void AddDiskWatch(std::shared_ptr<DiskWatcher> watcher);
+  void RemoveWatch(const std::shared_ptr<DiskWatcher>& watcher);
+  void Tick();
+  // For Verification. kNotFound if nothing is claimed.
+  void OpenClaimed(const Hash& hash, Answer<StatusOr<Claimed>> then);
 
   // Takes over the synced files of an import as the complete blob `hash`. False: it was there
   // already.
@@ -121,6 +148,14 @@ class Index : public std::enable_shared_from_this<Index> {
   // What the last life left (index_load.cc).
   Status TidyPartial();
   Status TidyPartialFile(const Hash& hash);
+  // Damaged rows, and files of which no row tells (index_doubt.cc).
+  Status MendRows(const std::vector<Hash>& hashes);
+  Status MendRow(const Hash& hash);
+  void StartDoubting(std::vector<Hash> hashes, bool look_for_more);
+  void LookForFiles();
+  Status DoubtFilesOf(const Hash& hash);
+  void CheckNextDoubtful();
+
   void Look(const Hash& hash, Answer<StatusOr<Found>> then);
   void Load(BlobRow row, Answer<StatusOr<Found>> then);
   static StatusOr<Loaded> LoadFiles(FileSystem& file_system, const Layout& layout,
@@ -137,13 +172,30 @@ class Index : public std::enable_shared_from_this<Index> {
   void WithFiles(const Live& live, Answer<StatusOr<SharedFiles>> then);
   void ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then);
 
+  // For those who read by themselves (index_open.cc).
+  void OpenComplete(const BlobRow& row, Answer<StatusOr<BlobDescriptor>> then);
+  void OpenClaimedRow(const BlobRow& row, Answer<StatusOr<Claimed>> then);
+  static void AnswerClaimed(Claimed claimed, StatusOr<SharedFiles> files,
+                            Answer<StatusOr<Claimed>> then);
+
+  // Removing (index_remove.cc).
+  void RemoveSmall(const BlobRow& row, Answer<StatusOr<uint64_t>> then);
+  void RemoveFilesOf(BlobRow row, uint64_t disk_bytes, Answer<StatusOr<uint64_t>> then);
+  void UnlinkRemoved(const Hash& hash, Answer<Status> then);
+  void FinishRemoval(const BlobRow& row);
+  void CountOut(uint64_t size);
+  void TellAbsent(const BlobRow& row);
+
   // Reading and telling (index_read.cc).
+  void Touch(BlobRow& row, bool in_db);
   void ReadComplete(const BlobRow& row, Answer<StatusOr<std::shared_ptr<BlobReader>>> then);
   void ReadLive(const Live& live, Answer<StatusOr<std::shared_ptr<BlobReader>>> then);
   BlobInfo InfoOf(const BlobRow& row) const;
   BlobInfo InfoOf(const LiveBlob& live) const;
+  static uint64_t DiskBytes(const BlobInfo& info);  // about
   StatusOr<Bytes> SmallContent(const BlobRow& row);
   void Tell(const LiveBlob& live);
+  void TellDiskState();
 
   // Making groups durable (index_sync.cc).
   void MarkDirty(const Live& live, const RangeSet& groups);
@@ -157,9 +209,11 @@ class Index : public std::enable_shared_from_this<Index> {
   // Puts `apply` into the next durable transaction. `then` is called after it.
   void CommitDurably(UniqueFunction<Status()> apply, Answer<Status> then);
   void RunCommits();
+  void NoteDatabase(const Status& status);
 
   // Completing (index_finish.cc).
   bool HasAllGroups(const LiveBlob& live) const;
+  void FinishGone(const Hash& hash, Answer<Status> then);
   void StartFinish(const Live& live);
   void RecordAllGroups(const Live& live);
   void MoveToBlobs(const Live& live);
@@ -168,6 +222,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void FinishFailed(const Live& live, const Status& status);
   void StartSmall(const Live& live, Bytes content);
   void MoveImport(const Live& live, uint64_t size, uint64_t import, Answer<StatusOr<bool>> then);
+  Status RecordPrivate(LiveBlob& live, uint64_t size);
   void AdoptComplete(const Hash& hash, bool make_private, Answer<StatusOr<bool>> then);
 
   // Withdrawing (index_withdraw.cc).
@@ -212,9 +267,16 @@ class Index : public std::enable_shared_from_this<Index> {
   // By dirty_since; may name blobs that were synced since.
   std::deque<std::weak_ptr<LiveBlob>> dirty_order_;
   std::vector<Commit> commits_;  // for the next transaction, which is posted if there are any
+  // Of blobs whose files are being removed: who waits to look at them again.
+  std::unordered_map<Hash, std::vector<Task>> removals_;
   // Of blobs of which a withdrawal runs: what is to be withdrawn after it, if there are waiters.
   std::unordered_map<Hash, Withdrawal> withdrawals_;
   Watches watches_;
+  std::vector<std::shared_ptr<DiskWatcher>> disk_watchers_;
+  DiskGate gate_;
+  std::string opening_note_;
+  std::vector<Hash> doubtful_;         // to be hashed again; the last one first
+  std::vector<std::string> unlooked_;  // directories in blobs/ to be looked through
 };
 
 }  // namespace blobd::store

@@ -65,14 +65,22 @@ bool Index::HasAllGroups(const LiveBlob& live) const {
 }
 
 void Index::Finish(const Live& live, Answer<Status> then) {
-  // A blob with a writer is gone only because it is complete.
-  if (live->phase == LiveBlob::Phase::kGone) return then(OkStatus());
+  if (live->phase == LiveBlob::Phase::kGone) return FinishGone(live->hash, std::move(then));
   if (live->phase == LiveBlob::Phase::kOpen && !HasAllGroups(*live)) {
     if (!live->last_failure.ok()) return then(live->last_failure);
     return then(FailedPrecondition("groups of blob {} are missing", live->hash.Short()));
   }
   if (live->phase == LiveBlob::Phase::kOpen) StartFinish(live);
   live->finish_waiters.push_back(std::move(then));
+}
+
+// A blob with a writer is gone because it became complete; but it may have been removed, or groups
+// of it withdrawn, since then.
+void Index::FinishGone(const Hash& hash, Answer<Status> then) {
+  const auto row = db_.Find(hash);
+  if (!row.ok()) return then(row.status());
+  if (row->has_value() && (*row)->complete()) return then(OkStatus());
+  then(Unavailable("blob {} was complete and is so no more; open a new writer", hash.Short()));
 }
 
 void Index::StartFinish(const Live& live) {
@@ -206,6 +214,7 @@ void Index::PutSmall(const Hash& hash, Bytes content, Answer<Status> then) {
               then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
     if (found->complete) return then(OkStatus());
+    if (Status room = gate_.Take(content.size()); !room.ok()) return then(std::move(room));
     const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
     if (live->phase == LiveBlob::Phase::kOpen) StartSmall(live, std::move(content));
     live->finish_waiters.push_back(std::move(then));
@@ -247,6 +256,13 @@ void Index::Adopt(const Hash& hash, uint64_t size, uint64_t import, bool make_pr
     }
     const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
     live->row.is_private = live->row.is_private || make_private;
+    if (live->phase == LiveBlob::Phase::kOpen && make_private) {
+      if (Status status = RecordPrivate(*live, size); !status.ok()) {
+        (void)RemoveFiles(file_system_, layout_.Import(import));
+        MaybeIdle(live);
+        return then(std::move(status));
+      }
+    }
     if (live->phase == LiveBlob::Phase::kOpen)
       return MoveImport(live, size, import, std::move(then));
     // Somebody else is about to complete it; if that fails, it is our turn.
@@ -255,6 +271,15 @@ void Index::Adopt(const Hash& hash, uint64_t size, uint64_t import, bool make_pr
           Adopt(hash, size, import, make_private, std::move(then));
         });
   });
+}
+
+// Before there are files under the name of the blob: the next life would find them, and not know.
+Status Index::RecordPrivate(LiveBlob& live, uint64_t size) {
+  if (live.groups.empty()) live.row.size = size;
+  const Status status = db_.Durably([this, &live] { return db_.Put(live.row); });
+  live.in_db = live.in_db || status.ok();
+  NoteDatabase(status);
+  return status;
 }
 
 // Puts the import's files in the place of what was there of the blob, and completes it like any

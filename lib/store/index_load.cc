@@ -46,15 +46,32 @@ Status Index::TidyPartialFile(const Hash& hash) {
 }
 
 void Index::Look(const Hash& hash, Answer<StatusOr<Found>> then) {
+  if (const auto removal = removals_.find(hash); removal != removals_.end()) {
+    removal->second.push_back(
+        [this, hash, then = std::move(then)]() mutable { Look(hash, std::move(then)); });
+    return;
+  }
   if (Live live = FindLive(hash); live != nullptr) {
     if (live->phase != LiveBlob::Phase::kLoading) return then(Found{std::nullopt, std::move(live)});
     live->load_waiters.push_back(std::move(then));
     return;
   }
   StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
+  if (row.status().code() == StatusCode::kDataLoss && MendRow(hash).ok()) {
+    row = db_.Find(hash);
+    // It was counted, most likely, and is again when it is complete.
+    if (row.ok() && row->has_value() && !(*row)->complete()) CountOut((*row)->size);
+  }
   if (!row.ok()) return then(row.status());
   if (!row->has_value()) return then(Found());
   if ((*row)->complete()) return then(Found{std::move(*row), nullptr});
+  if ((*row)->state == RowState::kRemoving) {
+    // Its files could not be removed before, and must not be taken for those of the next one.
+    return UnlinkRemoved(hash, [this, hash, then = std::move(then)](const Status& status) mutable {
+      if (!status.ok()) return then(status);
+      Look(hash, std::move(then));
+    });
+  }
   Load(std::move(**row), std::move(then));
 }
 
@@ -77,6 +94,8 @@ StatusOr<Index::Loaded> Index::LoadFiles(FileSystem& file_system, const Layout& 
   const bool has_all = row.size_proven && row.groups.ContainsAll({0, bao::GroupCount(row.size)});
   Loaded loaded;
   loaded.is_moving = has_all || row.state == RowState::kReopened;
+  const bool is_doubtful = row.state == RowState::kReopened && row.groups.empty();
+  if (is_doubtful) BLOBD_RETURN_IF_ERROR(MakeOutboardFile(file_system, layout, row.hash));
   StatusOr<SharedFiles> files = OpenLiveFiles(file_system, layout, row.hash, loaded.is_moving);
   if (files.status().code() == StatusCode::kNotFound) return loaded;
   BLOBD_RETURN_IF_ERROR(files.status());
@@ -93,6 +112,11 @@ StatusOr<Index::Loaded> Index::LoadFiles(FileSystem& file_system, const Layout& 
   if (row.size == 0) return loaded;
   BLOBD_ASSIGN_OR_RETURN(loaded.found, RecoverGroups(row.hash, row.size, loaded.known,
                                                      *loaded.files->data, *loaded.files->outboard));
+  if (is_doubtful && !loaded.found.groups.ContainsAll({0, bao::GroupCount(row.size)})) {
+    BLOBD_ASSIGN_OR_RETURN(const bool is_whole,
+                           MendOutboard(row.hash, *loaded.files->data, *loaded.files->outboard));
+    if (is_whole) loaded.found = {RangeSet(Range{0, bao::GroupCount(row.size)}), true};
+  }
   return loaded;
 }
 
@@ -115,7 +139,14 @@ void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
   live->unrecovered = live->groups.empty() && loaded->has_data && !live->row.size_proven;
   if (live->groups.empty() && !live->unrecovered) {
     Discard(*live);
-    for (auto& then : waiters) then(Found{std::nullopt, nullptr, live->row.is_private});
+    for (auto& then : waiters) {
+      // One before may have begun the blob anew.
+      if (FindLive(live->hash) != nullptr) {
+        Look(live->hash, std::move(then));
+      } else {
+        then(Found{std::nullopt, nullptr, live->row.is_private});
+      }
+    }
     return;
   }
   if (changed) PutRow(*live);

@@ -11,7 +11,7 @@ namespace blobd::store {
 namespace {
 
 // Use is noted no finer than this, so that reading does not turn into writing.
-constexpr Duration kLastUseGrain = minutes(1);
+constexpr Duration kLastUseGrain = hours(1);
 
 StatusOr<std::shared_ptr<BlobReader>> MakeReader(StatusOr<SharedFiles> files, BlobInfo info) {
   if (files.status().code() == StatusCode::kNotFound)
@@ -22,6 +22,10 @@ StatusOr<std::shared_ptr<BlobReader>> MakeReader(StatusOr<SharedFiles> files, Bl
 }
 
 }  // namespace
+
+uint64_t Index::DiskBytes(const BlobInfo& info) {
+  return info.verified_bytes + bao::OutboardSize(info.verified_bytes);
+}
 
 BlobInfo Index::InfoOf(const BlobRow& row) const {
   BlobInfo info;
@@ -75,17 +79,19 @@ void Index::Lookup(const Hash& hash, Answer<StatusOr<BlobInfo>> then) {
 void Index::OpenReader(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobReader>>> then) {
   Look(hash, [this, hash, then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
-    if (found->complete) return ReadComplete(*found->complete, std::move(then));
+    if (found->complete) {
+      Touch(*found->complete, true);
+      return ReadComplete(*found->complete, std::move(then));
+    }
     if (found->live == nullptr || found->live->groups.empty()) {
       return then(NotFound("nothing of blob {} is here", hash.Short()));
     }
+    Touch(found->live->row, found->live->in_db);
     ReadLive(found->live, std::move(then));
   });
 }
 
 void Index::ReadComplete(const BlobRow& row, Answer<StatusOr<std::shared_ptr<BlobReader>>> then) {
-  const WallTime now = options_.clock->WallNow();
-  if (now - row.last_use >= kLastUseGrain) (void)db_.SetLastUse(row.hash, now);
   BlobInfo info = InfoOf(row);
   if (row.state == RowState::kInRow) {
     StatusOr<Bytes> content = SmallContent(row);
@@ -98,6 +104,15 @@ void Index::ReadComplete(const BlobRow& row, Answer<StatusOr<std::shared_ptr<Blo
     return MakeReader(OpenCompleteFiles(file_system, paths), std::move(info));
   };
   RunJob(nullptr, std::move(open), std::move(then));
+}
+
+// Somebody uses the blob.
+void Index::Touch(BlobRow& row, bool in_db) {
+  const WallTime now = options_.clock->WallNow();
+  // A clock that was set back makes no blob seem used in the future for ever.
+  if (now - row.last_use < kLastUseGrain && now >= row.last_use) return;
+  row.last_use = now;
+  if (in_db) (void)db_.SetLastUse(row.hash, now);
 }
 
 // The bytes of a small blob, checked.
@@ -158,10 +173,33 @@ void Index::List(const std::optional<Hash>& after, size_t limit,
   then(std::move(infos));
 }
 
+void Index::ListByUse(const std::optional<UseCursor>& after, size_t limit,
+                      Answer<StatusOr<std::vector<BlobUse>>> then) {
+  std::vector<BlobUse> uses;
+  std::optional<UseCursor> cursor = after;
+  while (uses.size() < limit) {
+    const StatusOr<std::vector<BlobRow>> rows = db_.ListByUse(cursor, limit - uses.size());
+    if (!rows.ok()) return then(rows.status());
+    if (rows->empty()) break;
+    for (const BlobRow& row : *rows) {
+      cursor = UseCursor{row.last_use, row.hash};
+      const Live live = row.complete() ? nullptr : FindLive(row.hash);
+      const BlobInfo info = live != nullptr ? InfoOf(*live) : InfoOf(row);
+      if (info.state == BlobState::kAbsent) continue;
+      const bool is_pinned =
+          live != nullptr && (live->writers > 0 || live->phase == LiveBlob::Phase::kFinishing);
+      uses.push_back({row.hash, info.state, info.size, info.size_proven, DiskBytes(info), is_pinned,
+                      info.is_private, row.last_use});
+    }
+  }
+  then(std::move(uses));
+}
+
 void Index::Stats(Answer<StatusOr<StoreStats>> then) {
   const StatusOr<std::vector<BlobRow>> rows = db_.ListPartial();
   if (!rows.ok()) return then(rows.status());
   StoreStats stats;
+  stats.doubtful_blobs = doubtful_.size() + unlooked_.size();
   stats.complete_blobs = totals_.blobs;
   stats.complete_bytes = totals_.bytes;
   for (const BlobRow& row : *rows) {

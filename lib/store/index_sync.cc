@@ -80,6 +80,7 @@ void Index::StartSync(const Live& live) {
 }
 
 void Index::OnSynced(const Live& live, const Status& status) {
+  (void)gate_.Note(status);
   if (!status.ok()) {
     TakeBackUnsynced(*live, status);
     return OnGroupsRecorded(live, status);
@@ -163,7 +164,35 @@ void Index::RunCommits() {
     }
     return OkStatus();
   });
+  NoteDatabase(status);
   for (size_t i = 0; i < commits.size(); ++i) commits[i].then(status.ok() ? results[i] : status);
+}
+
+// SQLite says of a read-only file system no more than that it could not write.
+void Index::NoteDatabase(const Status& status) {
+  (void)gate_.Note(status);
+  if (!status.ok()) gate_.LookAgain();
+}
+
+// The probe is a small write and a small transaction, and nobody writes anything else then.
+void Index::Tick() {
+  SyncWhatIsDue();
+  if (gate_.NeedsProbe() && gate_.ProbeFiles()) gate_.ProbeEnded(db_.Probe());
+}
+
+void Index::AddDiskWatch(std::shared_ptr<DiskWatcher> watcher) {
+  if (watcher->ended()) return;
+  watcher->Tell(std::make_shared<const DiskState>(gate_.state()));
+  disk_watchers_.push_back(std::move(watcher));
+}
+
+void Index::RemoveWatch(const std::shared_ptr<DiskWatcher>& watcher) {
+  std::erase(disk_watchers_, watcher);
+}
+
+void Index::TellDiskState() {
+  const auto state = std::make_shared<const DiskState>(gate_.state());
+  for (const std::shared_ptr<DiskWatcher>& watcher : disk_watchers_) watcher->Tell(state);
 }
 
 void Index::Flush(Answer<Status> then) {

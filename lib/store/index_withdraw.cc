@@ -59,12 +59,8 @@ Status Index::WithdrawSmall(const BlobRow& row, const RangeSet& groups) {
     return Forget(row);
   });
   BLOBD_RETURN_IF_ERROR(removed);
-  --totals_.blobs;
-  totals_.bytes -= row.size;
-  BlobInfo absent;
-  absent.hash = row.hash;
-  absent.is_private = row.is_private;
-  watches_.Tell(std::move(absent));
+  CountOut(row.size);
+  TellAbsent(row);
   return OkStatus();
 }
 
@@ -105,8 +101,7 @@ Status Index::Reopen(const Hash& hash, const Rot& rot) {
   row->groups = RangeSet(Range{0, bao::GroupCount(row->size)});
   row->groups.RemoveAll(rot.groups);
   BLOBD_RETURN_IF_ERROR(db_.Durably([this, &row] { return db_.Put(*row); }));
-  --totals_.blobs;
-  totals_.bytes -= row->size;
+  CountOut(row->size);
   const Live live = AddLive(hash, row->is_private);
   live->groups = row->groups;
   live->row = *std::move(row);

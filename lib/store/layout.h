@@ -2,6 +2,7 @@
 // never from what a database row or a peer says.
 //
 //   store.db                      index, small blobs, maps of partial blobs
+//   store.db.damaged-N            what it was when it was found damaged (rebuild.h)
 //   blobs/HH/HASH.data .obao4     complete blobs, and those that were until groups were withdrawn;
 //                                 HH is the first byte of the hash
 //   partial/HASH.data .obao4      blobs on their way in, sparse
@@ -28,6 +29,7 @@ class Layout {
  public:
   explicit Layout(std::string state_dir) : root_(std::move(state_dir)) {}
 
+  const std::string& root() const { return root_; }
   std::string database() const { return root_ + "/store.db"; }
   std::string blobs() const { return root_ + "/blobs"; }
   std::string partial() const { return root_ + "/partial"; }
@@ -41,7 +43,7 @@ class Layout {
   std::string root_;
 };
 
-// The blob a file in partial/ belongs to; nullopt for any other name.
+// The blob a file in partial/ or blobs/ belongs to; nullopt for any other name.
 std::optional<Hash> HashOfPartialName(std::string_view name);
 bool IsImportName(std::string_view name);
 

@@ -7,7 +7,7 @@
 //   (no row) ---------------------------^  `--nothing verified, no writer--> kGone
 //   (complete, groups withdrawn) -------'
 //
-// Thread: the index strand only, but for `hash` and `generation`.
+// Thread: the index strand only, but for `hash`, `generation` and `promise`.
 #pragma once
 
 #include <atomic>
@@ -21,6 +21,7 @@
 #include "base/task.h"
 #include "base/time.h"
 #include "store/disk_files.h"
+#include "store/disk_gate.h"
 #include "store/store_db.h"
 
 namespace blobd::store {
@@ -64,6 +65,7 @@ struct LiveBlob {
   Status last_failure;  // of syncing or finishing, until groups are verified anew
   SharedFiles files;    // set while there are writers or groups to be synced; may be null if small
   size_t writers = 0;
+  Promise promise;                   // of room on the disk, to its writers
   std::shared_ptr<Executor> strand;  // for what waits for the disk; made when first needed
 
   // Each waiter is called once.

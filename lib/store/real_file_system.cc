@@ -1,6 +1,9 @@
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -9,6 +12,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -18,6 +22,7 @@ namespace blobd::store {
 namespace {
 
 constexpr size_t kPartsPerCall = 64;
+constexpr size_t kCopyBuffer = 256 << 10;  // where the kernel cannot copy by itself
 
 // False if `value` is no offset of a file.
 bool IsOffset(uint64_t value) {
@@ -92,9 +97,44 @@ class RealFile final : public File {
     return std::optional<Range>(Range{static_cast<uint64_t>(begin), static_cast<uint64_t>(end)});
   }
 
+  // Whatever is wrong, copying meets it too and says so.
+  StatusOr<bool> CloneFrom(int source) override { return ioctl(fd_, FICLONE, source) == 0; }
+
+  StatusOr<uint64_t> CopyFrom(int source, uint64_t offset, uint64_t size) override {
+    if (!IsOffset(offset) || !IsOffset(offset + size))
+      return OutOfRange("copy to {} at {}", path_, offset);
+    off_t from = static_cast<off_t>(offset);
+    off_t to = from;
+    const ssize_t count = copy_file_range(source, &from, fd_, &to, size, 0);
+    if (count > 0) return static_cast<uint64_t>(count);
+    // It cannot (other file systems, files that the kernel makes up), or does not say on which side
+    // something is wrong.
+    return CopyByHand(source, offset, size);
+  }
+
+  void StartWriteBack(Range bytes) override {
+    if (!IsOffset(bytes.end)) return;
+    (void)sync_file_range(fd_, static_cast<off_t>(bytes.begin), static_cast<off_t>(bytes.size()),
+                          SYNC_FILE_RANGE_WRITE);
+  }
+
  private:
   Status Error(std::string_view what) const {
     return ErrnoStatus(errno, fmt::format("{} {}", what, path_));
+  }
+
+  StatusOr<uint64_t> CopyByHand(int source, uint64_t offset, uint64_t size) {
+    Bytes buffer(std::min<uint64_t>(size, kCopyBuffer));
+    ssize_t count = 0;
+    do {
+      count = pread(source, buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    } while (count < 0 && errno == EINTR);
+    // Not our disk's error, whatever its file system says.
+    if (count < 0) return Aborted("the file cannot be read: {}", std::strerror(errno));
+    if (count == 0) return uint64_t{0};
+    const ByteView part(buffer.data(), static_cast<size_t>(count));
+    BLOBD_RETURN_IF_ERROR(WriteAt(offset, {&part, 1}));
+    return static_cast<uint64_t>(count);
   }
 
   const int fd_;
@@ -103,30 +143,55 @@ class RealFile final : public File {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<File>> RealFileSystem::Open(const std::string& path, OpenMode mode) {
+namespace {
+
+// The descriptor of a regular file.
+StatusOr<Descriptor> OpenRegular(const std::string& path, int flags) {
   // Without O_NONBLOCK a pipe in the file's place would hold us up for ever.
-  int flags = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+  flags |= O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+  Descriptor file(open(path.c_str(), flags, 0600));
+  if (!file.is_open()) return ErrnoStatus(errno, fmt::format("open {}", path));
+  struct stat facts {};
+  if (fstat(file.fd(), &facts) != 0) return ErrnoStatus(errno, fmt::format("stat {}", path));
+  if (!S_ISREG(facts.st_mode)) return FailedPrecondition("{} is not a regular file", path);
+  return file;
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<File>> RealFileSystem::Open(const std::string& path, OpenMode mode) {
+  int flags = 0;
   switch (mode) {
     case OpenMode::kRead:
-      flags |= O_RDONLY;
+      flags = O_RDONLY;
       break;
     case OpenMode::kReadWrite:
-      flags |= O_RDWR;
+      flags = O_RDWR;
       break;
     case OpenMode::kCreate:
-      flags |= O_RDWR | O_CREAT;
+      flags = O_RDWR | O_CREAT;
       break;
     case OpenMode::kCreateNew:
-      flags |= O_RDWR | O_CREAT | O_EXCL;
+      flags = O_RDWR | O_CREAT | O_EXCL;
       break;
   }
-  const int fd = open(path.c_str(), flags, 0600);
-  if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
-  auto file = std::make_unique<RealFile>(fd, path);
-  struct stat facts {};
-  if (fstat(fd, &facts) != 0) return ErrnoStatus(errno, fmt::format("stat {}", path));
-  if (!S_ISREG(facts.st_mode)) return FailedPrecondition("{} is not a regular file", path);
-  return std::unique_ptr<File>(std::move(file));
+  BLOBD_ASSIGN_OR_RETURN(Descriptor file, OpenRegular(path, flags));
+  return std::unique_ptr<File>(std::make_unique<RealFile>(file.Release(), path));
+}
+
+StatusOr<Descriptor> RealFileSystem::OpenDescriptor(const std::string& path) {
+  BLOBD_ASSIGN_OR_RETURN(Descriptor file, OpenRegular(path, O_RDONLY));
+  // For a regular file it means nothing, but whoever gets it may look.
+  if (fcntl(file.fd(), F_SETFL, 0) != 0) return ErrnoStatus(errno, fmt::format("open {}", path));
+  return file;
+}
+
+StatusOr<DiskSpace> RealFileSystem::Space(const std::string& directory) {
+  struct statvfs facts {};
+  if (statvfs(directory.c_str(), &facts) != 0)
+    return ErrnoStatus(errno, fmt::format("free space of {}", directory));
+  return DiskSpace{facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize,
+                   (facts.f_flag & ST_RDONLY) != 0};
 }
 
 Status RealFileSystem::Rename(const std::string& from, const std::string& to) {

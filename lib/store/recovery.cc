@@ -4,11 +4,16 @@
 #include <array>
 #include <vector>
 
+#include "bao/outboard.h"
 #include "bao/tree.h"
+#include "base/units.h"
 #include "blake3/chaining_value.h"
 
 namespace blobd::store {
 namespace {
+
+constexpr uint64_t kMaxMended = 64 * kGiB;
+constexpr size_t kPiece = 256 * kKiB;
 
 struct Node {
   bao::Subtree subtree;
@@ -110,6 +115,23 @@ StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const R
                          FittingGroups(hash, size, std::move(doubtful), data, outboard));
   const bool has_last = groups.Contains(bao::GroupCount(size) - 1);
   return RecoveredGroups{std::move(groups), has_last};
+}
+
+StatusOr<bool> MendOutboard(const Hash& hash, File& data, File& outboard) {
+  BLOBD_ASSIGN_OR_RETURN(const uint64_t size, data.Size());
+  if (size > kMaxMended) return false;
+  bao::OutboardBuilder builder;
+  Bytes piece(kPiece);
+  while (builder.size() < size) {
+    BLOBD_ASSIGN_OR_RETURN(const size_t count, data.ReadAt(builder.size(), piece));
+    if (count == 0) return false;
+    builder.Append(ByteView(piece).first(count));
+  }
+  Bytes mended;
+  if (builder.Finish(&mended).root != hash) return false;
+  const ByteView part = mended;
+  BLOBD_RETURN_IF_ERROR(outboard.WriteAt(0, {&part, 1}));
+  return true;
 }
 
 }  // namespace blobd::store

@@ -34,4 +34,8 @@ StatusOr<RangeSet> FittingGroups(const Hash& hash, uint64_t size, RangeSet group
 StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const RangeSet& known,
                                         File& data, File& outboard);
 
+// Writes the outboard of `data` if all of that is the blob `hash`, and says whether it is. For
+// blobs of up to 64 GiB; larger ones are said not to be. Memory: 2 MiB per GiB.
+StatusOr<bool> MendOutboard(const Hash& hash, File& data, File& outboard);
+
 }  // namespace blobd::store

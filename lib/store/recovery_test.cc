@@ -24,6 +24,11 @@ class CountingFile final : public File {
   StatusOr<std::optional<Range>> NextExtent(uint64_t from) override {
     return real_->NextExtent(from);
   }
+  StatusOr<bool> CloneFrom(int source) override { return real_->CloneFrom(source); }
+  StatusOr<uint64_t> CopyFrom(int source, uint64_t offset, uint64_t size) override {
+    return real_->CopyFrom(source, offset, size);
+  }
+  void StartWriteBack(Range bytes) override { real_->StartWriteBack(bytes); }
   uint64_t read() const { return read_; }
 
  private:

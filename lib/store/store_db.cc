@@ -33,42 +33,28 @@ ALTER TABLE blobs ADD COLUMN is_private INTEGER NOT NULL DEFAULT 0;
 DROP INDEX blobs_partial;
 CREATE INDEX blobs_partial ON blobs(hash) WHERE state IN (1, 4);
 )sql";
-constexpr std::array<std::string_view, 2> kMigrations = {kVersionOne, kVersionTwo};
+// Sums over rows, blobs being removed, the order of use, and what offline readers may rely on.
+// Nothing of the blob is here where neither size nor groups are known: that row keeps it private.
+constexpr std::string_view kVersionThree = R"sql(
+ALTER TABLE blobs ADD COLUMN row_sum INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX blobs_by_use ON blobs(last_use_unix_ms, hash);
+CREATE VIEW offline_blobs_v1 AS
+SELECT lower(hex(hash)) AS hash,
+       CASE state WHEN 1 THEN 'partial' WHEN 4 THEN 'partial' WHEN 5 THEN 'removing'
+                  ELSE 'complete' END AS state,
+       size,
+       size_proven,
+       CASE WHEN state IN (2, 3) THEN size END AS verified_bytes,
+       is_private,
+       last_use_unix_ms
+FROM blobs WHERE state <> 1 OR size > 0 OR length(groups) > 0;
+)sql";
+constexpr std::array<std::string_view, 3> kMigrations = {kVersionOne, kVersionTwo, kVersionThree};
 constexpr sqlite::Schema kSchema{
     .what = "a blob index of blobd",
     .application_id = 0x626c6f53,  // "bloS"
     .migrations = kMigrations,
 };
-
-// A map this large would be a blob in millions of pieces.
-constexpr size_t kMaxMapBytes = 64 << 20;
-constexpr uint64_t kGroupLimit = kMaxStoredSize / bao::kGroupSize;
-
-StatusOr<BlobRow> ReadRow(sqlite::Statement& statement) {
-  sqlite::RowReader row(statement);
-  BlobRow blob;
-  row.FixedBlob(blob.hash.bytes);
-  blob.state = static_cast<RowState>(row.Integer(1, 4));
-  blob.size = row.Unsigned(kMaxStoredSize);
-  blob.size_proven = row.Boolean();
-  const uint64_t limit = blob.size_proven ? bao::GroupCount(blob.size) : kGroupLimit;
-  std::optional<RangeSet> groups = DecodeGroups(row.Blob(kMaxMapBytes), limit);
-  if (!groups) {
-    row.Refuse("is no map of groups");
-  } else {
-    blob.groups = std::move(*groups);
-  }
-  blob.last_use.unix_ms = row.Integer();
-  blob.is_private = row.Boolean();
-  if (blob.complete() && (!blob.size_proven || !blob.groups.empty()))
-    row.Refuse("belongs to an impossible blob");
-  if (blob.state == RowState::kReopened && !blob.size_proven)
-    row.Refuse("belongs to a blob that cannot have been complete");
-  if (blob.state == RowState::kInRow && blob.size > bao::kGroupSize)
-    row.Refuse("belongs to a blob too large here");
-  BLOBD_RETURN_IF_ERROR(row.Finish("blobs"));
-  return blob;
-}
 
 // At most `limit` rows; those that are damaged are left out.
 StatusOr<std::vector<BlobRow>> ReadGoodRows(sqlite::Statement& statement, size_t limit) {
@@ -96,17 +82,18 @@ StatusOr<StoreDb> StoreDb::Open(const std::string& path, const std::string& vfs,
 }
 
 Status StoreDb::PrepareAll() {
-  constexpr std::string_view kColumns =
-      "SELECT hash, state, size, size_proven, groups, last_use_unix_ms, is_private "
-      "FROM blobs ";
+  const std::string columns = fmt::format("SELECT {} FROM blobs", kRowColumns);
   const std::string queries[kQueries] = {
-      fmt::format("{} WHERE hash=?1", kColumns),
-      "INSERT OR REPLACE INTO blobs VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+      fmt::format("{} WHERE hash=?1", columns),
+      "INSERT OR REPLACE INTO blobs VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
       "DELETE FROM blobs WHERE hash=?1",
       "UPDATE blobs SET last_use_unix_ms=?2 WHERE hash=?1",
-      "UPDATE blobs SET is_private=?2 WHERE hash=?1",
-      fmt::format("{} WHERE hash>?1 ORDER BY hash", kColumns),
-      fmt::format("{} WHERE state IN (1, 4)", kColumns),
+      fmt::format("{} WHERE hash>?1 ORDER BY hash", columns),
+      fmt::format("{} WHERE (last_use_unix_ms, hash) > (?1, ?2) "
+                  "ORDER BY last_use_unix_ms, hash",
+                  columns),
+      fmt::format("{} WHERE state IN (1, 4)", columns),
+      columns,
       "INSERT OR REPLACE INTO small_blobs VALUES(?1, ?2)",
       "DELETE FROM small_blobs WHERE hash=?1",
       "SELECT content FROM small_blobs WHERE hash=?1",
@@ -150,7 +137,7 @@ Status StoreDb::Put(const BlobRow& row) {
   return statements_[kPut]
       .Bind(row.hash.view(), int64_t{static_cast<uint8_t>(row.state)},
             static_cast<int64_t>(row.size), int64_t{row.size_proven}, ByteView(groups),
-            row.last_use.unix_ms, int64_t{row.is_private})
+            row.last_use.unix_ms, int64_t{row.is_private}, SumOf(row, groups))
       .Run();
 }
 
@@ -161,8 +148,11 @@ Status StoreDb::SetLastUse(const Hash& hash, WallTime last_use) {
 }
 
 StatusOr<bool> StoreDb::SetPrivate(const Hash& hash, bool is_private) {
-  BLOBD_RETURN_IF_ERROR(statements_[kSetPrivate].Bind(hash.view(), int64_t{is_private}).Run());
-  return database_.changed_rows() > 0;
+  BLOBD_ASSIGN_OR_RETURN(std::optional<BlobRow> row, Find(hash));
+  if (!row) return false;
+  row->is_private = is_private;
+  BLOBD_RETURN_IF_ERROR(Put(*row));
+  return true;
 }
 
 StatusOr<std::vector<BlobRow>> StoreDb::List(const std::optional<Hash>& after, size_t limit) {
@@ -171,26 +161,43 @@ StatusOr<std::vector<BlobRow>> StoreDb::List(const std::optional<Hash>& after, s
   return ReadGoodRows(statements_[kList].Bind(from), limit);
 }
 
+StatusOr<std::vector<BlobRow>> StoreDb::ListByUse(const std::optional<UseCursor>& after,
+                                                  size_t limit) {
+  const int64_t use = after ? after->last_use.unix_ms : std::numeric_limits<int64_t>::min();
+  const ByteView hash = after ? after->hash.view() : ByteView();
+  return ReadGoodRows(statements_[kListByUse].Bind(use, hash), limit);
+}
+
 StatusOr<std::vector<BlobRow>> StoreDb::ListPartial() {
   return ReadGoodRows(statements_[kListPartial].Bind(), std::numeric_limits<size_t>::max());
 }
 
-StatusOr<CompleteTotals> StoreDb::CountComplete() {
-  BLOBD_ASSIGN_OR_RETURN(
-      sqlite::Statement count,
-      // In two halves, of which the sums cannot overflow: damaged rows may say any size.
-      database_.Prepare("SELECT count(*), coalesce(sum(size >> 32), 0), "
-                        "coalesce(sum(size & 4294967295), 0) FROM blobs "
-                        "WHERE state IN (2, 3) AND size BETWEEN 0 AND 4611686018427387904"));
-  BLOBD_ASSIGN_OR_RETURN(const bool has_row, count.Step());
-  if (!has_row) return DataLoss("store.db cannot count its blobs");
-  sqlite::RowReader row(count);
-  CompleteTotals totals;
-  totals.blobs = row.Unsigned();
-  const uint64_t high = std::min(row.Unsigned(), kMaxStoredSize >> 32);
-  totals.bytes = (high << 32) + std::min(row.Unsigned(), kMaxStoredSize);
-  BLOBD_RETURN_IF_ERROR(row.Finish("blobs"));
-  return totals;
+Status StoreDb::Probe() {
+  // It is this number already, but is written all the same.
+  return Durably([this] {
+    return database_.Execute(fmt::format("PRAGMA user_version={}", kMigrations.size()));
+  });
+}
+
+StatusOr<Survey> StoreDb::ReadAll() {
+  Survey survey;
+  sqlite::Statement& statement = statements_[kListAll].Bind();
+  for (;;) {
+    BLOBD_ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+    if (!has_row) return survey;
+    Hash hash;
+    StatusOr<BlobRow> row = ReadRow(statement, &hash);
+    if (!row.ok()) {
+      survey.damaged.push_back(hash);
+    } else if (row->complete()) {
+      ++survey.complete.blobs;
+      survey.complete.bytes += row->size;  // wrong, but no more, where there are 4 of 2^62
+    } else if (row->state == RowState::kRemoving) {
+      survey.removing.push_back(*std::move(row));
+    } else if (row->state == RowState::kReopened && row->groups.empty()) {
+      survey.doubtful.push_back(hash);
+    }
+  }
 }
 
 Status StoreDb::PutContent(const Hash& hash, ByteView content) {

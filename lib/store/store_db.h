@@ -1,6 +1,11 @@
 // StoreDb: store.db as typed operations. A commit survives the end of the process; only what is
 // written inside Durably survives power loss too.
 //
+// Others may read store.db while it is in use or not (blobctl --offline), and rely on this view:
+//   offline_blobs_v1(hash TEXT hex, state TEXT 'complete' | 'partial' | 'removing', size INTEGER,
+//                    size_proven INTEGER 0 | 1, verified_bytes INTEGER or NULL for not known here,
+//                    is_private INTEGER 0 | 1, last_use_unix_ms INTEGER)
+//
 // Thread:    one at a time.
 // Ownership: owns the connection.
 // Errors:    kDataLoss: a row is damaged. kResourceExhausted: disk full.
@@ -17,36 +22,22 @@
 #include "base/task.h"
 #include "base/time.h"
 #include "sqlite/open.h"
+#include "store/blob_row.h"
+#include "store/blob_use.h"
 
 namespace blobd::store {
-
-// No blob can be larger: sizes are signed numbers in the database and offsets of files.
-inline constexpr uint64_t kMaxStoredSize = uint64_t{1} << 62;
-
-enum class RowState : uint8_t {
-  kPartial = 1,
-  kInFiles = 2,  // complete
-  kInRow = 3,    // complete; its bytes are in the table small_blobs
-  // Partial once more: it was complete, or about to be, and groups were withdrawn. Its files are in
-  // blobs/, or in partial/ if they had not been moved yet.
-  kReopened = 4,
-};
-
-struct BlobRow {
-  Hash hash;
-  RowState state = RowState::kPartial;
-  uint64_t size = 0;  // a claim, 0 for none, until size_proven
-  bool size_proven = false;
-  RangeSet groups;  // of a partial blob: what is verified and synced. Empty for a complete one.
-  WallTime last_use;
-  bool is_private = false;
-
-  bool complete() const { return state == RowState::kInFiles || state == RowState::kInRow; }
-};
 
 struct CompleteTotals {
   uint64_t blobs = 0;
   uint64_t bytes = 0;
+};
+
+// What all rows together say.
+struct Survey {
+  CompleteTotals complete;
+  std::vector<Hash> damaged;      // rows that cannot be read
+  std::vector<Hash> doubtful;     // kReopened with no groups
+  std::vector<BlobRow> removing;  // kRemoving
 };
 
 class StoreDb {
@@ -66,16 +57,21 @@ class StoreDb {
   Status Remove(const Hash& hash);
   Status SetLastUse(const Hash& hash, WallTime last_use);
   StatusOr<bool> SetPrivate(const Hash& hash, bool is_private);  // false: there is no such row
-  // Rows with a hash greater than `after`, in order. Both lists pass over damaged rows.
+  // Rows with a hash greater than `after`, in order. The lists pass over damaged rows.
   StatusOr<std::vector<BlobRow>> List(const std::optional<Hash>& after, size_t limit);
+  // Those behind `after` in the order of their use.
+  StatusOr<std::vector<BlobRow>> ListByUse(const std::optional<UseCursor>& after, size_t limit);
   StatusOr<std::vector<BlobRow>> ListPartial();
-  // Reads the whole index. Sizes no blob can have are not counted.
-  StatusOr<CompleteTotals> CountComplete();
+  // Reads all rows.
+  StatusOr<Survey> ReadAll();
 
   Status PutContent(const Hash& hash, ByteView content);
   Status RemoveContent(const Hash& hash);
   // The bytes of a blob whose state is kInRow, as they are in the table: nobody checked them.
   StatusOr<std::optional<Bytes>> Content(const Hash& hash);
+
+  // Writes something that says nothing, durably: can the database be written?
+  Status Probe();
 
  private:
   enum Query : size_t {
@@ -83,9 +79,10 @@ class StoreDb {
     kPut,
     kRemove,
     kSetLastUse,
-    kSetPrivate,
     kList,
+    kListByUse,
     kListPartial,
+    kListAll,
     kPutContent,
     kRemoveContent,
     kContent,

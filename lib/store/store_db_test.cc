@@ -46,7 +46,7 @@ TEST_F(StoreDbTest, RowsComeBack) {
   ASSERT_TRUE(db_.Put(Row(1, RowState::kInFiles)).ok());
   EXPECT_TRUE((*db_.Find(row.hash))->complete());
   EXPECT_TRUE(db_.ListPartial()->empty());
-  EXPECT_EQ(db_.CountComplete()->bytes, row.size);
+  EXPECT_EQ(db_.ReadAll()->complete.bytes, row.size);
   ASSERT_TRUE(db_.Remove(row.hash).ok());
   EXPECT_FALSE(db_.Find(row.hash)->has_value());
 }
@@ -61,7 +61,7 @@ TEST_F(StoreDbTest, AReopenedBlobIsPartial) {
   EXPECT_FALSE((*found)->complete());
   EXPECT_EQ((*found)->groups, row.groups);
   EXPECT_EQ(db_.ListPartial()->size(), 1u);
-  EXPECT_EQ(db_.CountComplete()->blobs, 0u);
+  EXPECT_EQ(db_.ReadAll()->complete.blobs, 0u);
 }
 
 TEST_F(StoreDbTest, PrivacyIsSetAlone) {
@@ -158,18 +158,72 @@ TEST_F(StoreDbTest, DamagedRowsAreDataLoss) {
     ASSERT_EQ(rows->size(), 1u);
     EXPECT_EQ(rows->front().hash, Row(2).hash);
     EXPECT_EQ(db_.ListPartial()->size(), 1u);
-    EXPECT_TRUE(db_.CountComplete().ok());
+    EXPECT_TRUE(db_.ReadAll().ok());
     ASSERT_TRUE(db_.Remove(Row(2).hash).ok());
   }
 }
 
 TEST_F(StoreDbTest, SumsOfDamagedSizesDoNotOverflow) {
   for (uint8_t i = 1; i < 9; ++i) ASSERT_TRUE(db_.Put(Row(i, RowState::kInFiles)).ok());
-  EXPECT_EQ(db_.CountComplete()->bytes, 800000u);
-  Damage("UPDATE blobs SET size=4611686018427387904");
-  EXPECT_EQ(db_.CountComplete()->blobs, 8u);
+  EXPECT_EQ(db_.ReadAll()->complete.bytes, 800000u);
+  Damage("UPDATE blobs SET size=4611686018427387904, row_sum=0");
+  EXPECT_EQ(db_.ReadAll()->complete.blobs, 8u);
   Damage("UPDATE blobs SET size=9223372036854775807");
-  EXPECT_EQ(db_.CountComplete()->blobs, 0u);
+  EXPECT_EQ(db_.ReadAll()->complete.blobs, 0u);
+  EXPECT_EQ(db_.ReadAll()->damaged.size(), 8u);
+}
+
+// No bit of what a row says of its blob can flip unseen.
+TEST_F(StoreDbTest, SumsFindFlippedBits) {
+  BlobRow row = Row(1, RowState::kReopened);
+  row.groups.Insert({1, 3});
+  const std::vector<std::string> cases = {
+      "state=1",          "size=size+1",
+      "size=size|131072", "groups=x'0103'",
+      "groups=x'0105'",   "groups=x''",
+      "is_private=1",     "row_sum=row_sum+1",
+      "row_sum=-row_sum", "hash=CAST(x'02' || zeroblob(31) AS BLOB)",
+  };
+  for (const std::string& change : cases) {
+    SCOPED_TRACE(change);
+    ASSERT_TRUE(db_.Put(row).ok());
+    Damage("UPDATE blobs SET " + change);
+    EXPECT_EQ(db_.ReadAll()->damaged.size(), 1u);
+    EXPECT_TRUE(db_.List(std::nullopt, 10)->empty());
+    Damage("DELETE FROM blobs");
+  }
+  ASSERT_TRUE(db_.Put(row).ok());
+  Damage("UPDATE blobs SET last_use_unix_ms=77");
+  EXPECT_TRUE(db_.Find(row.hash)->has_value());
+}
+
+TEST_F(StoreDbTest, OfflineReadersHaveAView) {
+  BlobRow partial = Row(1);
+  partial.groups.Insert({2, 5});
+  BlobRow hidden = Row(2);
+  hidden.is_private = true;
+  ASSERT_TRUE(db_.Put(partial).ok());
+  ASSERT_TRUE(db_.Put(Row(3, RowState::kInFiles)).ok());
+  hidden.size = 0;
+  ASSERT_TRUE(db_.Put(hidden).ok());  // nothing of it is there
+  sqlite3* reader = nullptr;
+  ASSERT_EQ(sqlite3_open_v2((directory_.path() + "/store.db").c_str(), &reader,
+                            SQLITE_OPEN_READONLY, nullptr),
+            SQLITE_OK);
+  std::string seen;
+  const auto take = [](void* out, int count, char** values, char**) {
+    for (int i = 0; i < count; ++i)
+      *static_cast<std::string*>(out) += std::string(values[i] != nullptr ? values[i] : "-") + " ";
+    return 0;
+  };
+  ASSERT_EQ(sqlite3_exec(reader,
+                         "SELECT substr(hash, 1, 2), state, size, size_proven, verified_bytes, "
+                         "is_private, last_use_unix_ms FROM offline_blobs_v1 ORDER BY hash",
+                         take, &seen, nullptr),
+            SQLITE_OK)
+      << sqlite3_errmsg(reader);
+  sqlite3_close(reader);
+  EXPECT_EQ(seen, "01 partial 100000 0 - 0 5 03 complete 100000 1 100000 0 5 ");
 }
 
 TEST_F(StoreDbTest, AFailedStepLeavesTheOthers) {

@@ -176,6 +176,22 @@ class FaultyFileSystem final : public FileSystem {
     BLOBD_RETURN_IF_ERROR(Count(Kind::kSync));
     return real_.SyncDirectory(path);
   }
+  StatusOr<Descriptor> OpenDescriptor(const std::string& path) override {
+    return real_.OpenDescriptor(path);
+  }
+  StatusOr<DiskSpace> Space(const std::string& directory) override {
+    ++looks_;
+    if (has_space_) return DiskSpace{total_, free_, is_read_only_};
+    return real_.Space(directory);
+  }
+  // From now on the file system says so.
+  void SetSpace(uint64_t total, uint64_t free, bool is_read_only = false) {
+    total_ = total;
+    free_ = free;
+    is_read_only_ = is_read_only;
+    has_space_ = true;
+  }
+  int looks() const { return looks_; }  // at its space
 
  private:
   class FaultyFile final : public File {
@@ -207,6 +223,15 @@ class FaultyFileSystem final : public FileSystem {
     StatusOr<std::optional<Range>> NextExtent(uint64_t from) override {
       return real_->NextExtent(from);
     }
+    StatusOr<bool> CloneFrom(int source) override {
+      BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kWrite));
+      return real_->CloneFrom(source);
+    }
+    StatusOr<uint64_t> CopyFrom(int source, uint64_t offset, uint64_t size) override {
+      BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kWrite));
+      return real_->CopyFrom(source, offset, size);
+    }
+    void StartWriteBack(Range bytes) override { real_->StartWriteBack(bytes); }
 
    private:
     FaultyFileSystem& faults_;
@@ -239,6 +264,11 @@ class FaultyFileSystem final : public FileSystem {
   std::atomic<int> first_ = 0;
   std::atomic<int> last_ = 0;
   std::atomic<int> error_ = 0;
+  std::atomic<bool> has_space_ = false;
+  std::atomic<uint64_t> total_ = 0;
+  std::atomic<uint64_t> free_ = 0;
+  std::atomic<bool> is_read_only_ = false;
+  std::atomic<int> looks_ = 0;
 };
 
 }  // namespace blobd::store

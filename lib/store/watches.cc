@@ -4,22 +4,6 @@
 
 namespace blobd::store {
 
-Watcher::Watcher(const Hash& hash, Executor& call_on, Changed changed)
-    : hash_(hash), call_on_(call_on), changed_(std::move(changed)) {}
-
-Watcher::~Watcher() { delete newest_.load(); }
-
-void Watcher::Tell(std::shared_ptr<const BlobInfo> info) {
-  if (ended()) return;
-  const std::unique_ptr<News> untold(newest_.exchange(new News{std::move(info)}));
-  if (untold == nullptr) call_on_.Post([self = shared_from_this()] { self->Call(); });
-}
-
-void Watcher::Call() {
-  const std::unique_ptr<News> news(newest_.exchange(nullptr));
-  if (!ended()) changed_(*news->info);
-}
-
 void Watches::Add(std::shared_ptr<Watcher> watcher) {
   watchers_[watcher->hash()].push_back(std::move(watcher));
 }

@@ -2,41 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "store/disk_store_for_test.h"
+#include "store/moments_for_test.h"
 #include "store/vfs_for_test.h"
 
 namespace blobd::store {
 namespace {
-
-// The state directory as kill -9 would leave it, at every call that changes something.
-class Moments {
- public:
-  struct Moment {
-    std::string directory;
-    bool is_withdrawn;  // the withdrawal had been answered
-  };
-
-  Moments(std::string from, std::string to) : from_(std::move(from)), to_(std::move(to)) {}
-  void Start() { is_on_ = true; }
-  void Stop() { is_on_ = false; }
-  void SetWithdrawn() { is_withdrawn_ = true; }
-  void Take() {
-    const std::lock_guard lock(mutex_);
-    if (!is_on_) return;
-    const std::string directory = to_ + "/" + std::to_string(taken_.size());
-    std::filesystem::copy(from_, directory, std::filesystem::copy_options::recursive);
-    std::filesystem::remove(directory + "/store.db-shm");
-    taken_.push_back({directory, is_withdrawn_});
-  }
-  const std::vector<Moment>& taken() const { return taken_; }
-
- private:
-  const std::string from_;
-  const std::string to_;
-  std::mutex mutex_;
-  std::atomic<bool> is_on_ = false;
-  std::atomic<bool> is_withdrawn_ = false;
-  std::vector<Moment> taken_;
-};
 
 struct Case {
   const char* name;
@@ -75,7 +45,7 @@ class WithdrawCrashTest : public testing::Test {
       moments.Start();
       const int writes_before = vfs.last_log_write();
       ASSERT_TRUE(store.Withdraw(blob_.hash, RangeSet::All()).ok());
-      moments.SetWithdrawn();
+      moments.SetAnswered();
       if (c.rotten != c.held) {
         // Not only the process may end now.
         EXPECT_GT(vfs.last_log_write(), writes_before);
@@ -99,7 +69,7 @@ class WithdrawCrashTest : public testing::Test {
     good.RemoveAll(c.rotten);
     const RangeSet groups = store.Lookup(blob_.hash).groups;
     EXPECT_EQ(groups.Intersection(good), good);
-    if (moment.is_withdrawn) store.ExpectClaimsHold(blob_);
+    if (moment.is_answered) store.ExpectClaimsHold(blob_);
     ASSERT_TRUE(store.Withdraw(blob_.hash, RangeSet::All()).ok());
     store.ExpectClaimsHold(blob_);
     if (store.Lookup(blob_.hash).state == BlobState::kComplete) {

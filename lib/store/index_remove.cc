@@ -1,0 +1,120 @@
+// Index: removing blobs. Nothing is claimed any more from the first, durable step on; whoever looks
+// for the blob while its files go waits for them, so that the next one's files are its own.
+#include <algorithm>
+#include <utility>
+
+#include "store/index.h"
+
+namespace blobd::store {
+namespace {
+
+// The files of a blob, wherever they are, durably.
+Status UnlinkAll(FileSystem& file_system, const Layout& layout, const Hash& hash) {
+  BLOBD_RETURN_IF_ERROR(ClearTarget(file_system, layout, hash));
+  BLOBD_RETURN_IF_ERROR(RemoveFiles(file_system, layout.Partial(hash)));
+  return file_system.SyncDirectory(layout.partial());
+}
+
+}  // namespace
+
+void Index::Remove(const Hash& hash, Answer<StatusOr<uint64_t>> then) {
+  Look(hash, [this, hash, then = std::move(then)](StatusOr<Found> found) mutable {
+    if (!found.ok()) return then(found.status());
+    if (found->complete && found->complete->state == RowState::kInRow)
+      return RemoveSmall(*found->complete, std::move(then));
+    if (found->complete) {
+      const uint64_t disk_bytes = DiskBytes(InfoOf(*found->complete));
+      return RemoveFilesOf(*std::move(found->complete), disk_bytes, std::move(then));
+    }
+    const Live& live = found->live;
+    if (live == nullptr || (live->groups.empty() && live->writers == 0 && !live->unrecovered))
+      return then(NotFound("nothing of blob {} is here", hash.Short()));
+    if (live->writers > 0)
+      return then(FailedPrecondition("blob {} is being written: cancel that first", hash.Short()));
+    const bool is_finishing = live->phase == LiveBlob::Phase::kFinishing;
+    if (!is_finishing && live->syncing.empty())
+      return RemoveFilesOf(live->row, DiskBytes(InfoOf(*live)), std::move(then));
+    // What is on its way would be recorded after us.
+    auto& waiters = is_finishing ? live->finish_waiters : live->sync_waiters;
+    waiters.push_back([this, hash, then = std::move(then)](const Status&) mutable {
+      Remove(hash, std::move(then));
+    });
+  });
+}
+
+void Index::RemoveSmall(const BlobRow& row, Answer<StatusOr<uint64_t>> then) {
+  const Status removed = db_.Durably([this, &row]() -> Status {
+    BLOBD_RETURN_IF_ERROR(db_.RemoveContent(row.hash));
+    return Forget(row);
+  });
+  NoteDatabase(removed);
+  if (!removed.ok()) return then(removed);
+  CountOut(row.size);
+  TellAbsent(row);
+  then(row.size);
+}
+
+void Index::RemoveFilesOf(BlobRow row, uint64_t disk_bytes, Answer<StatusOr<uint64_t>> then) {
+  const bool was_complete = row.complete();
+  const uint64_t size = row.size;
+  row.state = RowState::kRemoving;
+  row.groups = RangeSet();
+  const Status recorded = db_.Durably([this, &row] { return db_.Put(row); });
+  NoteDatabase(recorded);
+  if (!recorded.ok()) return then(recorded);
+  if (was_complete) CountOut(size);
+  if (const Live live = FindLive(row.hash); live != nullptr) {
+    live->phase = LiveBlob::Phase::kGone;
+    live->files = nullptr;
+    dirty_bytes_ -= live->dirty.Count() * kGroupSize;
+    live->dirty = RangeSet();
+    live_.erase(row.hash);
+    for (auto& waiter : std::exchange(live->next_sync_waiters, {})) waiter(OkStatus());
+  }
+  TellAbsent(row);
+  UnlinkRemoved(row.hash, [disk_bytes, then = std::move(then)](const Status& status) mutable {
+    if (!status.ok()) return then(status);
+    then(disk_bytes);
+  });
+}
+
+// REQUIRES: the row says kRemoving, and nobody removes its files yet
+void Index::UnlinkRemoved(const Hash& hash, Answer<Status> then) {
+  BLOBD_CHECK(removals_.try_emplace(hash).second);
+  RunJob(
+      nullptr,
+      [&file_system = file_system_, layout = layout_, hash] {
+        return UnlinkAll(file_system, layout, hash);
+      },
+      [this, hash, then = std::move(then)](Status status) mutable {
+        if (status.ok()) {
+          const StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
+          status = row.status();
+          // If the row cannot be removed now, this is done again when somebody looks for the blob.
+          if (row.ok() && row->has_value()) status = Forget(**row);
+        }
+        std::vector<Task> waiters = std::move(removals_.extract(hash).mapped());
+        then(std::move(status));
+        for (Task& waiter : waiters) waiter();
+      });
+}
+
+// What the last life did not come to. What cannot be done is tried again when somebody looks for
+// the blob.
+void Index::FinishRemoval(const BlobRow& row) {
+  if (UnlinkAll(file_system_, layout_, row.hash).ok()) (void)Forget(row);
+}
+
+void Index::CountOut(uint64_t size) {
+  totals_.blobs -= std::min<uint64_t>(totals_.blobs, 1);
+  totals_.bytes -= std::min(totals_.bytes, size);
+}
+
+void Index::TellAbsent(const BlobRow& row) {
+  BlobInfo absent;
+  absent.hash = row.hash;
+  absent.is_private = row.is_private;
+  watches_.Tell(std::move(absent));
+}
+
+}  // namespace blobd::store

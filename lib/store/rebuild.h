@@ -1,0 +1,43 @@
+// Opening store.db, and making it anew from the files and from what can be read of the damaged one.
+//
+// A damaged store.db (or an empty one, or a log without its database) is moved aside as
+// store.db.damaged-N with its log, and never changed again but for a header that is none. The new
+// one is made
+// beside its place, with all that was found, and renamed there: so after a crash there is none, and
+// it is made again from the newest one that was moved aside. The new rows claim nothing: every blob
+// is hashed again before it is believed (RowState::kReopened with no groups). A blob of which it is
+// not known whether it was private is private from now on.
+//
+// Thread: one; waits for the disk.
+// Errors: kFailedPrecondition: another program's database, or a newer blobd's; it is left alone.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "store/file_system.h"
+#include "store/layout.h"
+#include "store/store_db.h"
+
+namespace blobd::store {
+
+struct OpenedDb {
+  StoreDb db;
+  std::string note;  // for people: what was damaged, and where it is kept. Empty if nothing was
+  // The last life did not close it: what its log held may be less than what was committed.
+  bool had_log = false;
+};
+
+StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout,
+                                   const std::string& vfs, WallTime now);
+
+// The row of a blob of which nothing is known but what is found under its name: files, or a small
+// blob's bytes. nullopt: nothing is there.
+StatusOr<std::optional<BlobRow>> RowFromWhatIsThere(FileSystem& file_system, const Layout& layout,
+                                                    StoreDb& db, const Hash& hash, WallTime now);
+
+// Calls `take` for the hash of every blob that has files in the directory `name` of blobs/.
+Status ForEachBlobIn(FileSystem& file_system, const Layout& layout, const std::string& name,
+                     UniqueFunction<Status(const Hash& hash)> take);
+
+}  // namespace blobd::store

@@ -1,0 +1,244 @@
+// Every way in which store.db can be damaged: what is right is found again, what is not is never
+// served, and what cannot be known is said to be missing or private.
+#include "store/rebuild.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <thread>
+
+#include "store/disk_store_for_test.h"
+
+namespace blobd::store {
+namespace {
+
+class RebuildTest : public testing::Test {
+ protected:
+  RebuildTest() {
+    for (uint64_t i = 0; i < 40; ++i) small_.emplace_back(2000 + i, 100 + i);
+    for (const TestBlob& blob : small_) store_.Put(blob);
+    store_.Put(public_);
+    store_.Put(private_);
+    EXPECT_TRUE(store_.SetPrivate(private_.hash, true).ok());
+    RangeSet groups(Range{0, 7});
+    groups.Insert({30, 33});
+    store_.Write(partial_, groups);
+    EXPECT_TRUE(store_.Flush().ok());
+  }
+
+  std::string Database() const { return store_.layout().database(); }
+  uint64_t DatabaseSize() const { return std::filesystem::file_size(Database()); }
+  // Closed, so that the log is empty.
+  template <typename F>
+  void Damage(F damage) {
+    store_.Close();
+    damage();
+    store_.Reopen();
+  }
+  void Execute(const std::string& sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(Database().c_str(), &db), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
+  void Overwrite(uint64_t offset, const std::string& bytes) {
+    std::fstream file(Database(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  void AwaitCertainty() {
+    while (store_.Stats().doubtful_blobs > 0) std::this_thread::yield();
+  }
+  size_t SmallOnesLeft() {
+    size_t left = 0;
+    for (const TestBlob& blob : small_) {
+      if (store_.Lookup(blob.hash).state != BlobState::kComplete) continue;
+      store_.ExpectComplete(blob);
+      ++left;
+    }
+    return left;
+  }
+  // What is in files is there all the same.
+  void ExpectFilesFound() {
+    AwaitCertainty();
+    store_.ExpectComplete(public_);
+    store_.ExpectComplete(private_);
+    EXPECT_TRUE(store_.Lookup(private_.hash).is_private);
+    // Where its size is not known any more, not all of them are found.
+    EXPECT_TRUE(store_.Lookup(partial_.hash).groups.Contains(0));
+    store_.ExpectClaimsHold(partial_);
+  }
+  void ExpectKeptAs(const std::string& suffix) {
+    EXPECT_TRUE(std::filesystem::exists(Database() + suffix));
+    EXPECT_NE(store_.store().opening_note().find(suffix), std::string::npos)
+        << store_.store().opening_note();
+  }
+
+  TestDirectory directory_;
+  StoreUnderTest store_{directory_.path()};
+  std::vector<TestBlob> small_;
+  const TestBlob public_{30 * kGroupSize + 5, 1};
+  const TestBlob private_{25 * kGroupSize, 2};
+  const TestBlob partial_{50 * kGroupSize, 3};
+};
+
+TEST_F(RebuildTest, AWholeOneIsLeftAlone) {
+  store_.Reopen();
+  EXPECT_EQ(store_.store().opening_note(), "");
+  EXPECT_EQ(store_.Stats().doubtful_blobs, 0u);
+  EXPECT_FALSE(store_.Lookup(public_.hash).is_private);
+}
+
+TEST_F(RebuildTest, HeaderOverwritten) {
+  Damage([&] { Overwrite(0, std::string(100, 'x')); });
+  ExpectFilesFound();
+  ExpectKeptAs(".damaged-1");
+  EXPECT_EQ(SmallOnesLeft(), small_.size());
+  EXPECT_FALSE(store_.Lookup(public_.hash).is_private);
+  EXPECT_EQ(store_.Lookup(partial_.hash).verified_bytes, 10 * kGroupSize);
+  store_.Reopen();
+  EXPECT_EQ(store_.store().opening_note(), "");
+  ExpectFilesFound();
+}
+
+TEST_F(RebuildTest, Truncated) {
+  Damage([&] { std::filesystem::resize_file(Database(), DatabaseSize() / 2 / 4096 * 4096); });
+  ExpectFilesFound();
+  ExpectKeptAs(".damaged-1");
+  const size_t left = SmallOnesLeft();
+  EXPECT_LT(left, small_.size());
+  // Once more: the second one is kept beside the first.
+  Damage([&] { std::filesystem::resize_file(Database(), 5000); });
+  ExpectFilesFound();
+  ExpectKeptAs(".damaged-2");
+}
+
+TEST_F(RebuildTest, APageOfNoise) {
+  const uint64_t pages = DatabaseSize() / 4096;
+  for (uint64_t page = 1; page < pages; page += 3) {
+    SCOPED_TRACE(page);
+    const TestDirectory directory;
+    (void)store_.Flush();
+    store_.CopyTo(directory.path() + "/copy");
+    StoreUnderTest store(directory.path() + "/copy");
+    store.Close();  // empties the log
+    {
+      std::fstream file(store.layout().database(), std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(static_cast<std::streamoff>(page * 4096));
+      const Bytes noise = TestBlob::RandomBytes(4096, page);
+      file.write(reinterpret_cast<const char*>(noise.data()), 4096);
+    }
+    store.Reopen();
+    while (store.Stats().doubtful_blobs > 0) std::this_thread::yield();
+    store.ExpectComplete(public_);
+    store.ExpectComplete(private_);
+    EXPECT_TRUE(store.Lookup(private_.hash).is_private);
+    EXPECT_TRUE(store.Lookup(partial_.hash).groups.Contains(0));
+    store.ExpectClaimsHold(partial_);
+    for (const TestBlob& blob : small_) {
+      if (store.Lookup(blob.hash).state == BlobState::kComplete) store.ExpectComplete(blob);
+    }
+  }
+}
+
+TEST_F(RebuildTest, EmptyFile) {
+  Damage([&] { std::filesystem::resize_file(Database(), 0); });
+  ExpectFilesFound();
+  ExpectKeptAs(".damaged-1");
+  EXPECT_EQ(SmallOnesLeft(), 0u);
+  EXPECT_EQ(store_.Stats().complete_blobs, 2u);
+  // It is not known any more which ones were private.
+  EXPECT_TRUE(store_.Lookup(public_.hash).is_private);
+}
+
+TEST_F(RebuildTest, MissingFile) {
+  Damage([&] { std::filesystem::remove(Database()); });
+  ExpectFilesFound();
+  EXPECT_NE(store_.store().opening_note().find("missing"), std::string::npos);
+}
+
+TEST_F(RebuildTest, ALogWithoutItsDatabase) {
+  const TestDirectory copies;
+  store_.CopyTo(copies.path() + "/copy");
+  StoreUnderTest store(copies.path() + "/copy");
+  store.Close();
+  std::filesystem::remove(store.layout().database());
+  std::ofstream(store.layout().database() + "-wal") << std::string(50'000, 'x');
+  store.Reopen();
+  while (store.Stats().doubtful_blobs > 0) std::this_thread::yield();
+  store.ExpectComplete(public_);
+  EXPECT_TRUE(std::filesystem::exists(store.layout().database() + ".damaged-1-wal"));
+}
+
+// SQLite sees nothing of these; the sums do.
+TEST_F(RebuildTest, BitsFlippedInRows) {
+  const std::vector<std::string> cases = {
+      "UPDATE blobs SET size=size+1",
+      "UPDATE blobs SET state=2, groups=x'', size_proven=1 WHERE state=1",  // claims it is complete
+      "UPDATE blobs SET groups=x'0032' WHERE state=1",                      // claims all groups
+      "UPDATE blobs SET state=3 WHERE state=2",
+      "UPDATE blobs SET is_private=0 WHERE is_private=1",
+      "UPDATE blobs SET row_sum=row_sum+1",
+  };
+  for (const std::string& sql : cases) {
+    SCOPED_TRACE(sql);
+    Damage([&] { Execute(sql); });
+    EXPECT_EQ(store_.store().opening_note(), "");
+    ExpectFilesFound();
+    EXPECT_EQ(SmallOnesLeft(), small_.size());
+  }
+}
+
+TEST_F(RebuildTest, AKeyThatFlipped) {
+  Damage([&] {
+    Execute("UPDATE blobs SET hash=CAST(x'ee' || substr(hash, 2) AS BLOB) WHERE state=2");
+  });
+  ExpectFilesFound();  // although no row tells of them
+}
+
+TEST_F(RebuildTest, ARowThatIsDamagedWhileTheStoreIsOpen) {
+  Execute("UPDATE blobs SET size=size+1");
+  EXPECT_EQ(store_.Lookup(public_.hash).size, public_.size());
+  store_.ExpectComplete(public_);
+  store_.ExpectComplete(private_);
+  store_.ExpectComplete(small_[3]);
+}
+
+// The log's tail is lost without a word: blobs whose rows were in it are found by their files.
+TEST_F(RebuildTest, DamagedLog) {
+  const TestBlob late(12 * kGroupSize, 50);
+  store_.Put(late);
+  const TestDirectory copies;
+  store_.CopyTo(copies.path() + "/copy");
+  const std::string log = copies.path() + "/copy/store.db-wal";
+  const uint64_t size = std::filesystem::file_size(log);
+  for (const uint64_t at : {uint64_t{40}, size / 4, size / 2, size - 5000}) {
+    SCOPED_TRACE(at);
+    const TestDirectory directory;
+    std::filesystem::copy(copies.path() + "/copy", directory.path() + "/again",
+                          std::filesystem::copy_options::recursive);
+    FlipByte(directory.path() + "/again/store.db-wal", at);
+    StoreUnderTest store(directory.path() + "/again");
+    store.Stats();
+    while (store.Stats().doubtful_blobs > 0) std::this_thread::yield();
+    for (const TestBlob* blob : {&public_, &private_, &late}) store.ExpectComplete(*blob);
+    EXPECT_TRUE(store.Lookup(private_.hash).is_private);
+    store.ExpectClaimsHold(partial_);
+  }
+}
+
+TEST_F(RebuildTest, WhatDoesNotFitIsNotClaimed) {
+  FlipByte(store_.layout().Complete(public_.hash).data, 3 * kGroupSize);
+  std::filesystem::remove(store_.layout().Complete(private_.hash).outboard);
+  Damage([&] { std::filesystem::resize_file(Database(), 0); });
+  AwaitCertainty();
+  EXPECT_EQ(store_.Lookup(public_.hash).groups, RangeSet(Range{3, 4}).Missing({0, 31}));
+  store_.Write(public_, RangeSet(Range{3, 4}));
+  EXPECT_TRUE(store_.Finish(*store_.Writer(public_.hash)).ok());
+  store_.ExpectComplete(public_);
+  store_.ExpectComplete(private_);  // an outboard can be computed
+}
+
+}  // namespace
+}  // namespace blobd::store
