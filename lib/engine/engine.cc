@@ -44,6 +44,10 @@ Engine::~Engine() {
 
 void Engine::Start(UniqueFunction<void(Status)> done) {
   deps_.network.SetSink(this);
+  if (disk_watch_ == nullptr) {
+    disk_watch_ = deps_.store.WatchDisk(deps_.control,
+                                        [this](const store::DiskState& state) { OnDisk(state); });
+  }
   auto shared_done = std::make_shared<UniqueFunction<void(Status)>>(
       [this, done = std::move(done)](const Status& status) mutable {
         degraded_ = OkStatus();
@@ -137,6 +141,10 @@ void Engine::Execute(const schedule::Effect& effect) {
                    deps_.network.Disconnect(e.node);
                  },
                  [&](const schedule::StartTransfer& e) { ExecuteStart(e); },
+                 // Transfers take whole requests as yet (Options::node_ability): none is cut.
+                 [&](const schedule::LowerLimit& e) {
+                   events_.push_back(schedule::BoundaryAccepted{e.transfer, UINT64_MAX});
+                 },
                  [&](const schedule::StopTransfer& e) { deps_.network.StopGet(e.transfer); },
                  [&](const schedule::FinishIntent& e) { Finish(e); },
                  [&](const schedule::RememberProvider& e) {
@@ -174,6 +182,7 @@ void Engine::OnInventory(const schedule::LookInStore& look,
       it->second.verified_bytes = answer.verified_bytes;
       it->second.total_bytes = answer.total_bytes;
       it->second.total_blobs = inventory->total_blobs();
+      if (inventory->children_known) journal_.Note(kind);
       it->second.complete_blobs = inventory->complete_blobs();
     }
   }
@@ -301,6 +310,7 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
     kind.received_bytes += progress.received_bytes - received_before;
     if (progress.total_bytes) kind.total_bytes = *progress.total_bytes;
     kind.claimed_bytes = progress.claimed_bytes;
+    if (kind.total_blobs == 0 && progress.total_blobs != 0) journal_.Note(it->first);
     kind.total_blobs = progress.total_blobs;
     kind.complete_blobs = progress.complete_blobs;
   }

@@ -21,11 +21,13 @@
 
 #include "base/task.h"
 #include "base/timers.h"
+#include "engine/caller.h"
 #include "engine/event_log.h"
 #include "engine/id_source.h"
 #include "engine/look_queue.h"
 #include "engine/transfer_table.h"
 #include "engine/values.h"
+#include "engine/wants.h"
 #include "path/address_book.h"
 #include "path/remote_table.h"
 #include "registry/registry.h"
@@ -51,13 +53,7 @@ class IntentWatcher {
   virtual void OnIntent(const IntentView& view, bool last) = 0;
 };
 
-// Who calls: uid 0 may do everything.
-struct Caller {
-  uint32_t uid = 0;
-  bool is_admin() const { return uid == 0; }
-};
-
-class Engine final : private transfer::NodeNetworkSink, public transfer::UploadSink {
+class Engine final : private transfer::NodeNetworkSink, public transfer::UploadSink, public Wants {
  public:
   struct Deps {
     Executor& control;
@@ -77,6 +73,8 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   // engine is degraded: whatever needs the registry is answered with that status, until a later
   // Start succeeds.
   void Start(UniqueFunction<void(Status)> done);
+  // OK if intents can be taken, and it is known what is wanted.
+  Status Ready() const;
   // No new transfers; running ones end or are cut after the grace time; what is verified is
   // flushed. Intents stay.
   void Drain(UniqueFunction<void()> done);
@@ -109,8 +107,19 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
                     UniqueFunction<void(StatusOr<uint32_t>)> done);
 
-  // transfer::UploadSink: the blob is wanted again, by an intent of uid 0 with the label "repair".
+  // transfer::UploadSink: the blob is repaired.
   void OnRotten(const Hash& hash, const RangeSet& groups) override;
+  // These groups rotted on the disk and were withdrawn: the blob is wanted again, by an intent of
+  // uid 0 with the label "repair", from whoever had it. Answers with an intent that wants it.
+  void Repair(const Hash& hash, const RangeSet& groups,
+              UniqueFunction<void(StatusOr<IntentId>)> done);
+
+  // Wants (engine_wants.cc).
+  bool IsWanted(const Hash& hash) const override;
+  std::vector<Hash> WantedSequences() const override;
+  bool IsListArriving() const override;
+  bool IsBeingRepaired(const Hash& hash) const override;
+  Journal& journal() override { return journal_; }
 
  private:
   struct LiveIntent {
@@ -140,9 +149,6 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
   void OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                   const transfer::GetEnd& end) override;
-
-  // OK if intents can be taken.
-  Status Ready() const;
 
   // Events in, effects out (engine.cc).
   void Deliver(schedule::Event event);
@@ -175,14 +181,19 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void RestoreRemotes(const registry::Snapshot& rows);
   void RestoreIntent(registry::IntentRow row, const ProvidersOf& providers);
 
+  void OnDisk(const store::DiskState& state);
+
   // Repair (engine_repair.cc).
-  void QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlier);
+  void QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlier,
+                   UniqueFunction<void(StatusOr<IntentId>)> done);
   std::set<ProviderId> ProvidersNow(const Hash& hash) const;
 
   // Intents (engine_intents.cc).
   void CancelNow(const std::shared_ptr<PendingCancel>& pending);
   void AddLive(registry::IntentRow row, bool durable);
   void RemoveLive(IntentId id);
+  void NoteWant(const registry::IntentRow& row);
+  void NoteUnwanted(const registry::IntentRow& row, bool last);
   void Finish(const schedule::FinishIntent& effect);
   void CommitFinish(IntentId id);
   IntentView ViewOf(const LiveIntent& intent) const;
@@ -216,6 +227,9 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   std::map<std::pair<uint32_t, std::string>, IntentId>
       keys_;  // (owner, idempotency key) of live intents
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
+  std::set<Hash> sequences_;        // the roots among kinds_
+  std::map<Hash, size_t> repairs_;  // intents of ours for what rotted
+  Journal journal_;
   std::unordered_map<TransferId, Kind> kind_of_transfer_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
@@ -226,6 +240,8 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   Instant flushed_at_;
   uint64_t verified_bytes_ = 0;
 
+  std::unique_ptr<store::DiskWatch> disk_watch_;
+  store::DiskState disk_;
   Status degraded_;  // why the registry could not be loaded, if it is damaged
   bool draining_ = false;
   UniqueFunction<void()> drained_;

@@ -35,6 +35,7 @@ IntentState StateOf(schedule::RequestState state) {
     case schedule::RequestState::kQueued:
       return IntentState::kQueued;
     case schedule::RequestState::kWaiting:
+    case schedule::RequestState::kPaused:
       return IntentState::kWaiting;
     case schedule::RequestState::kParked:
       return IntentState::kParked;
@@ -180,6 +181,7 @@ void Engine::CommitFinish(IntentId id) {
 void Engine::AddLive(registry::IntentRow row, bool durable) {
   const IntentId id = row.id;
   ++kinds_[row.kind].intents;
+  NoteWant(row);
   ++intents_of_uid_[row.owner_uid];
   if (!row.idempotency_key.empty()) keys_[{row.owner_uid, row.idempotency_key}] = id;
   LiveIntent& intent = live_[id];
@@ -193,7 +195,10 @@ void Engine::RemoveLive(IntentId id) {
   const registry::IntentRow& row = node.mapped().row;
   if (!row.idempotency_key.empty()) keys_.erase({row.owner_uid, row.idempotency_key});
   if (--intents_of_uid_[row.owner_uid] == 0) intents_of_uid_.erase(row.owner_uid);
-  if (const auto kind = kinds_.find(row.kind); --kind->second.intents == 0) kinds_.erase(kind);
+  const auto kind = kinds_.find(row.kind);
+  const bool last = --kind->second.intents == 0;
+  if (last) kinds_.erase(kind);
+  NoteUnwanted(row, last);
 }
 
 IntentView Engine::ViewOf(const LiveIntent& intent) const {

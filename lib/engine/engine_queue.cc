@@ -59,7 +59,8 @@ Status Engine::CheckQuota(const Caller& caller, size_t more) const {
 }
 
 void Engine::Refuse(PendingQueue& pending, const Status& status) {
-  pending.done(Annotate(status, "the registry could not be written"));
+  const std::string why = disk_.reason.empty() ? "" : fmt::format(" ({})", disk_.reason);
+  pending.done(Annotate(status, "the registry could not be written" + why));
 }
 
 void Engine::Admit(std::shared_ptr<PendingQueue> pending) {

@@ -7,7 +7,6 @@
 #include "engine/engine.h"
 
 namespace blobd::engine {
-
 std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, size_t limit,
                                             const std::vector<NodeId>& known_elsewhere) const {
   const std::map<NodeId, TransferTable::Use> uses = transfers_.RunningPerNode();

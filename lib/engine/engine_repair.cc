@@ -13,43 +13,56 @@ constexpr size_t kRepairProviders = 64;
 }  // namespace
 
 void Engine::OnRotten(const Hash& hash, const RangeSet& groups) {
+  Repair(hash, groups, [this, hash](const StatusOr<IntentId>& intent) {
+    if (intent.ok()) {
+      deps_.log.Write(LogLevel::kNotice, {.hash = hash, .intent = *intent},
+                      "intent " + std::to_string(intent->value) + " gets it again");
+    } else {
+      deps_.log.Write(
+          LogLevel::kError, {.hash = hash},
+          "the blob is not repaired; queue it to get it again: " + Message(intent.status()));
+    }
+  });
+}
+
+void Engine::Repair(const Hash& hash, const RangeSet& groups,
+                    UniqueFunction<void(StatusOr<IntentId>)> done) {
   deps_.log.Write(LogLevel::kWarning, {.hash = hash},
                   "groups " + groups.ToString() +
                       " of this blob did not fit its hash when read; they were withdrawn");
   const Kind kind{hash, BlobFormat::kRaw};
-  if (scheduler_ != nullptr && scheduler_->ViewOfKind(kind)) return;  // it is wanted already
+  if (scheduler_ != nullptr) {
+    const auto view = scheduler_->ViewOfKind(kind);
+    if (view && !view->intents.empty()) return done(view->intents.front());  // it is wanted already
+  }
   deps_.registry.ProvidersSeen(
-      hash, kRepairProviders, [this, kind](const StatusOr<std::vector<ProviderId>>& earlier) {
-        QueueRepair(kind, earlier.ok() ? *earlier : std::vector<ProviderId>());
+      hash, kRepairProviders,
+      [this, kind,
+       done = std::move(done)](const StatusOr<std::vector<ProviderId>>& earlier) mutable {
+        QueueRepair(kind, earlier.ok() ? *earlier : std::vector<ProviderId>(), std::move(done));
       });
 }
 
 // `earlier`: who gave it to us, in this life or one before.
-void Engine::QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlier) {
-  const auto not_repaired = [this, hash = kind.hash](const Status& status) {
-    deps_.log.Write(LogLevel::kError, {.hash = hash},
-                    "the blob is not repaired; queue it to get it again: " + Message(status));
-  };
+void Engine::QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlier,
+                         UniqueFunction<void(StatusOr<IntentId>)> done) {
   const Caller ourselves;
   if (const auto own = intents_of_uid_.find(ourselves.uid);
       own != intents_of_uid_.end() && own->second >= options_.intents_per_uid) {
-    return not_repaired(
-        ResourceExhausted("uid {} has {} unfinished intents", ourselves.uid, own->second));
+    return done(ResourceExhausted("uid {} has {} unfinished intents", ourselves.uid, own->second));
   }
   std::set<ProviderId> providers(earlier.begin(), earlier.end());
   providers.merge(ProvidersNow(kind.hash));
   QueueItem item;
   item.kind = kind;
-  item.label = "repair";
+  item.label = kRepairLabel;
   for (const ProviderId& provider : providers) item.providers.push_back({provider, {}});
   std::vector<QueueItem> items;
   items.push_back(std::move(item));
   Queue(ourselves, std::move(items),
-        [this, not_repaired, hash = kind.hash](const StatusOr<std::vector<QueuedIntent>>& queued) {
-          if (!queued.ok()) return not_repaired(queued.status());
-          deps_.log.Write(
-              LogLevel::kNotice, {.hash = hash},
-              "queued as intent " + std::to_string(queued->front().intent.value) + " for repair");
+        [done = std::move(done)](const StatusOr<std::vector<QueuedIntent>>& queued) mutable {
+          if (!queued.ok()) return done(queued.status());
+          done(queued->front().intent);
         });
 }
 

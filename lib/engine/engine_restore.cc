@@ -75,6 +75,19 @@ void Engine::RestoreRemotes(const registry::Snapshot& rows) {
   }
 }
 
+// Told when the disk is full or read-only, when it is well again, and when there is more room after
+// somebody was refused for want of it. What waits on the disk looks again then.
+void Engine::OnDisk(const store::DiskState& state) {
+  const store::DiskState before = std::exchange(disk_, state);
+  const bool well = state.condition == store::DiskCondition::kOk;
+  if (state.condition != before.condition) {
+    deps_.log.Write(well ? LogLevel::kNotice : LogLevel::kError, {},
+                    well ? "the disk is well again; downloads go on"
+                         : "downloads wait on the disk: " + state.reason);
+  }
+  if (well && scheduler_ != nullptr) Deliver(schedule::DiskRoom{});
+}
+
 void Engine::Restore(Loading& loading) {
   scheduler_ = std::make_unique<schedule::Scheduler>(loading.options);
   ProvidersOf providers;

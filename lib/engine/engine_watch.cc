@@ -113,6 +113,7 @@ StatusView Engine::Summary() const {
   StatusView view;
   view.draining = draining_;
   view.degraded = Message(degraded_);
+  view.disk = disk_;
   view.running_transfers = kind_of_transfer_.size();
   view.unfinished_requests = scheduler_ == nullptr ? 0 : scheduler_->unfinished_requests();
   view.download_rate = transfers_.total_rate();

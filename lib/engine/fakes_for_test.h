@@ -297,12 +297,21 @@ class FakeStore : public store::BlobStore {
                    UniqueFunction<void(StatusOr<std::unique_ptr<store::Import>>)> done) override {
     Refuse<StatusOr<std::unique_ptr<store::Import>>>(answer_on, std::move(done));
   }
-  void List(std::optional<Hash>, size_t, Executor& answer_on,
+  void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
             UniqueFunction<void(StatusOr<std::vector<store::BlobInfo>>)> done) override {
-    Refuse<StatusOr<std::vector<store::BlobInfo>>>(answer_on, std::move(done));
+    std::vector<store::BlobInfo> page;
+    for (auto it = after ? blobs.upper_bound(*after) : blobs.begin();
+         it != blobs.end() && page.size() < limit; ++it)
+      page.push_back(it->second);
+    Give(answer_on, std::move(done), StatusOr<std::vector<store::BlobInfo>>(std::move(page)));
   }
   void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<store::StoreStats>)> done) override {
-    Refuse<StatusOr<store::StoreStats>>(answer_on, std::move(done));
+    store::StoreStats stats;
+    for (const auto& [hash, info] : blobs) {
+      ++stats.complete_blobs;
+      stats.complete_bytes += info.size;
+    }
+    Give(answer_on, std::move(done), StatusOr<store::StoreStats>(stats));
   }
   void Withdraw(const Hash&, const RangeSet&, Executor& answer_on,
                 UniqueFunction<void(Status)> done) override {
@@ -328,6 +337,70 @@ class FakeStore : public store::BlobStore {
     answer_on.Post([done = std::move(done)]() mutable { done(OkStatus()); });
   }
 
+  void OpenDescriptor(const Hash&, Executor& answer_on,
+                      UniqueFunction<void(StatusOr<store::BlobDescriptor>)> done) override {
+    Refuse<StatusOr<store::BlobDescriptor>>(answer_on, std::move(done));
+  }
+  std::unique_ptr<store::StoreJob> ImportDescriptor(
+      store::Descriptor, const store::ImportOptions&, Executor& answer_on,
+      UniqueFunction<void(uint64_t)>,
+      UniqueFunction<void(StatusOr<store::Import::Result>)> done) override {
+    Refuse<StatusOr<store::Import::Result>>(answer_on, std::move(done));
+    return nullptr;
+  }
+  void ListByUse(std::optional<store::UseCursor> after, size_t limit, Executor& answer_on,
+                 UniqueFunction<void(StatusOr<std::vector<store::BlobUse>>)> done) override {
+    std::map<std::pair<WallTime, Hash>, store::BlobUse> by_use;
+    for (const auto& [hash, info] : blobs) {
+      store::BlobUse use;
+      use.hash = hash;
+      use.state = info.state;
+      use.size = use.disk_bytes = info.size;
+      use.is_pinned = pinned.count(hash) != 0;
+      use.last_use = info.last_use;
+      by_use[{info.last_use, hash}] = use;
+    }
+    std::vector<store::BlobUse> page;
+    for (auto it = after ? by_use.upper_bound({after->last_use, after->hash}) : by_use.begin();
+         it != by_use.end() && page.size() < limit; ++it)
+      page.push_back(it->second);
+    Give(answer_on, std::move(done), StatusOr<std::vector<store::BlobUse>>(std::move(page)));
+  }
+  void Remove(const Hash& hash, Executor& answer_on,
+              UniqueFunction<void(StatusOr<uint64_t>)> done) override {
+    StatusOr<uint64_t> answer = NotFound("nothing of it is here");
+    const auto it = blobs.find(hash);
+    if (!status.ok()) {
+      answer = status;
+    } else if (pinned.count(hash) != 0) {
+      answer = FailedPrecondition("somebody writes it");
+    } else if (it != blobs.end()) {
+      answer = it->second.size;
+      removed.push_back(hash);
+      blobs.erase(it);
+    }
+    Give(answer_on, std::move(done), std::move(answer));
+  }
+  std::unique_ptr<store::StoreJob> Verify(
+      const Hash& hash, Executor& answer_on, UniqueFunction<void(uint64_t)> progress,
+      UniqueFunction<void(StatusOr<store::Verified>)> done) override {
+    StatusOr<store::Verified> answer = NotFound("nothing of it is here");
+    if (const auto it = blobs.find(hash); it != blobs.end()) {
+      answer = store::Verified{it->second.size, rotten[hash]};
+      answer_on.Post([progress = std::move(progress), bytes = it->second.size / 2]() mutable {
+        progress(bytes);
+      });
+    }
+    Give(answer_on, std::move(done), std::move(answer));
+    return nullptr;
+  }
+  std::unique_ptr<store::DiskWatch> WatchDisk(
+      Executor& answer_on, UniqueFunction<void(const store::DiskState&)> changed) override {
+    disk_changed = std::move(changed);
+    answer_on.Post([this] { disk_changed(store::DiskState()); });
+    return std::make_unique<store::DiskWatch>();
+  }
+
   void PutComplete(const Hash& hash, uint64_t size) {
     store::BlobInfo info;
     info.hash = hash;
@@ -344,6 +417,10 @@ class FakeStore : public store::BlobStore {
 
   std::map<Hash, store::BlobInfo> blobs;
   std::map<Hash, Bytes> contents;
+  std::set<Hash> pinned;            // somebody writes them
+  std::map<Hash, RangeSet> rotten;  // what Verify finds
+  std::vector<Hash> removed;
+  UniqueFunction<void(const store::DiskState&)> disk_changed;
   Status status;
   int flushes = 0;
 
@@ -365,6 +442,11 @@ class FakeStore : public store::BlobStore {
     const Bytes content_;
   };
 
+  template <typename Done, typename Value>
+  static void Give(Executor& answer_on, Done done, Value value) {
+    answer_on.Post(
+        [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+  }
   template <typename Answer, typename Done>
   void Refuse(Executor& answer_on, Done done) {
     answer_on.Post(

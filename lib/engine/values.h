@@ -18,6 +18,7 @@
 #include "registry/registry.h"
 #include "schedule/effect.h"
 #include "schedule/event.h"
+#include "store/disk_state.h"
 
 namespace blobd::engine {
 
@@ -110,6 +111,7 @@ struct RemoteView {
 struct StatusView {
   bool draining = false;
   std::string degraded;  // why, if the registry is damaged
+  store::DiskState disk;
   uint64_t unfinished_requests = 0;
   uint64_t running_transfers = 0;
   double download_rate = 0;

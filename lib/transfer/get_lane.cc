@@ -68,7 +68,10 @@ GetLane::Step GetLane::Advance() {
   FlushWrites();
   if (writer_ != nullptr) {
     // Before the last group can be read its size must be known.
-    if (decoder_->size_proven()) writer_->ProveSize(claimed_size());
+    if (decoder_->size_proven()) {
+      writer_->ProveSize(claimed_size());
+      if (write_status_.ok()) write_status_ = writer_->Admit(claimed_size());
+    }
     writer_->Publish();
   }
   input_used_ += used;

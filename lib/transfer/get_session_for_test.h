@@ -313,6 +313,34 @@ class HoldingStore final : public store::BlobStore {
   void Flush(Executor& on, UniqueFunction<void(Status)> done) override {
     real_.Flush(on, std::move(done));
   }
+  void OpenDescriptor(const Hash& hash, Executor& on,
+                      UniqueFunction<void(StatusOr<store::BlobDescriptor>)> done) override {
+    real_.OpenDescriptor(hash, on, std::move(done));
+  }
+  std::unique_ptr<store::StoreJob> ImportDescriptor(
+      store::Descriptor source, const store::ImportOptions& options, Executor& on,
+      UniqueFunction<void(uint64_t)> progress,
+      UniqueFunction<void(StatusOr<store::Import::Result>)> done) override {
+    return real_.ImportDescriptor(std::move(source), options, on, std::move(progress),
+                                  std::move(done));
+  }
+  void ListByUse(std::optional<store::UseCursor> after, size_t limit, Executor& on,
+                 UniqueFunction<void(StatusOr<std::vector<store::BlobUse>>)> done) override {
+    real_.ListByUse(after, limit, on, std::move(done));
+  }
+  void Remove(const Hash& hash, Executor& on,
+              UniqueFunction<void(StatusOr<uint64_t>)> done) override {
+    real_.Remove(hash, on, std::move(done));
+  }
+  std::unique_ptr<store::StoreJob> Verify(
+      const Hash& hash, Executor& on, UniqueFunction<void(uint64_t)> progress,
+      UniqueFunction<void(StatusOr<store::Verified>)> done) override {
+    return real_.Verify(hash, on, std::move(progress), std::move(done));
+  }
+  std::unique_ptr<store::DiskWatch> WatchDisk(
+      Executor& on, UniqueFunction<void(const store::DiskState&)> changed) override {
+    return real_.WatchDisk(on, std::move(changed));
+  }
 
  private:
   void Hold(Task call) {

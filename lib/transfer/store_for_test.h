@@ -170,6 +170,31 @@ class MemoryStore final : public store::BlobStore {
     std::abort();
   }
   void Flush(Executor&, UniqueFunction<void(Status)>) override { std::abort(); }
+  void OpenDescriptor(const Hash&, Executor&,
+                      UniqueFunction<void(StatusOr<store::BlobDescriptor>)>) override {
+    std::abort();
+  }
+  std::unique_ptr<store::StoreJob> ImportDescriptor(
+      store::Descriptor, const store::ImportOptions&, Executor&, UniqueFunction<void(uint64_t)>,
+      UniqueFunction<void(StatusOr<store::Import::Result>)>) override {
+    std::abort();
+  }
+  void ListByUse(std::optional<store::UseCursor>, size_t, Executor&,
+                 UniqueFunction<void(StatusOr<std::vector<store::BlobUse>>)>) override {
+    std::abort();
+  }
+  void Remove(const Hash&, Executor&, UniqueFunction<void(StatusOr<uint64_t>)>) override {
+    std::abort();
+  }
+  std::unique_ptr<store::StoreJob> Verify(
+      const Hash&, Executor&, UniqueFunction<void(uint64_t)>,
+      UniqueFunction<void(StatusOr<store::Verified>)>) override {
+    std::abort();
+  }
+  std::unique_ptr<store::DiskWatch> WatchDisk(
+      Executor&, UniqueFunction<void(const store::DiskState&)>) override {
+    std::abort();
+  }
 
  private:
   class MemoryReader final : public store::BlobReader {

@@ -1,0 +1,208 @@
+#include "engine/keeper.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "engine/lease.h"
+
+namespace blobd::engine {
+
+Keeper::Keeper(Deps deps, KeeperOptions options)
+    : deps_(std::move(deps)),
+      options_(options),
+      tags_({deps_.control, deps_.clock, deps_.registry, deps_.store, deps_.wants.journal(),
+             deps_.make_strand}) {}
+
+Keeper::~Keeper() { Stop(); }
+
+// ---- Tags ----
+
+void Keeper::FindTag(const std::string& name,
+                     registry::Registry::Done<std::optional<registry::TagRow>> done) {
+  deps_.registry.FindTag(name, std::move(done));
+}
+
+void Keeper::ListTags(const registry::TagFilter& filter, const std::string& after, size_t limit,
+                      registry::Registry::Done<std::vector<registry::TagRow>> done) {
+  deps_.registry.ListTags(filter, after, limit, std::move(done));
+}
+
+void Keeper::HiddenFrom(const Caller& caller, std::vector<Hash> hashes,
+                        UniqueFunction<void(StatusOr<std::unordered_set<Hash>>)> done) {
+  if (hashes.empty() || caller.is_admin()) return done(std::unordered_set<Hash>());
+  if (const Status status = AdmitQuestion(); !status.ok()) return done(status);
+  auto gathering = Gathering::OfPrivateTags(
+      {deps_.control, deps_.registry, deps_.store, deps_.wants, deps_.make_strand()});
+  gathering->Start([this, gathering, caller, hashes = std::move(hashes),
+                    done = std::move(done)](const Status& status) mutable {
+    --questions_;
+    if (!status.ok()) return done(status);
+    std::unordered_set<Hash> hidden;
+    for (const Hash& hash : hashes) {
+      const std::vector<Keeping> tags = gathering->protection().All(hash);
+      // Who tagged it in private as well knows it already.
+      const bool is_own = std::any_of(tags.begin(), tags.end(), [&](const Keeping& tag) {
+        return tag.owner_uid == caller.uid;
+      });
+      if (!tags.empty() && !is_own) hidden.insert(hash);
+    }
+    done(std::move(hidden));
+  });
+}
+
+// ---- Adding ----
+
+Keeper::AddId Keeper::BeginAdd(std::vector<Hash> pins) {
+  for (const Hash& hash : pins) ++pins_[hash];
+  adds_[next_add_] = {deps_.clock.WallNow(), std::move(pins)};
+  return next_add_++;
+}
+
+void Keeper::EndAdd(AddId id) {
+  auto add = adds_.extract(id);
+  if (add.empty()) return;
+  for (const Hash& hash : add.mapped().pins) {
+    const auto it = pins_.find(hash);
+    if (--it->second == 0) pins_.erase(it);
+  }
+}
+
+void Keeper::KeepAdded(AddId id, const Caller& caller, const Kind& kind,
+                       UniqueFunction<void(Status)> done) {
+  const auto add = adds_.find(id);
+  BLOBD_CHECK(add != adds_.end());
+  // Not removed from now on, first because it is pinned, then because of its lease.
+  ++pins_[kind.hash];
+  add->second.pins.push_back(kind.hash);
+  deps_.wants.journal().Note(kind);
+  std::vector<registry::Change> changes;
+  if (options_.lease > Duration::zero()) {
+    changes.emplace_back(registry::PutLease{
+        {kind, LeaseHolder(caller.uid), deps_.clock.WallNow() + options_.lease}});
+  }
+  deps_.registry.Commit(std::move(changes), [this, id, hash = kind.hash,
+                                             done = std::move(done)](const Status& status) mutable {
+    // While the registry is damaged nothing is collected either, so it stays all the same.
+    if (!status.ok() && status.code() != StatusCode::kDataLoss) {
+      return done(Annotate(status, "the registry could not be written"));
+    }
+    LookAtAdded(id, hash, std::move(done));
+  });
+}
+
+// Behind every removal that was ordered before it was pinned.
+void Keeper::LookAtAdded(AddId id, const Hash& hash, UniqueFunction<void(Status)> done) {
+  deps_.store.Lookup(
+      hash, deps_.control,
+      [this, id, hash, done = std::move(done)](const StatusOr<store::BlobInfo>& info) mutable {
+        if (!info.ok()) return done(info.status());
+        if (info->state != store::BlobState::kComplete) {
+          return done(
+              Aborted("{} was removed in the moment it was added; add it again", hash.ToHex()));
+        }
+        EndAdd(id);
+        done(OkStatus());
+      });
+}
+
+bool Keeper::IsBeingAdded(const store::BlobUse& blob) const {
+  return IsPinned(blob.hash) || (!adds_.empty() && blob.last_use >= adds_.begin()->second.since);
+}
+
+// ---- Keeping and removing ----
+
+std::shared_ptr<Gathering> Keeper::Gather() {
+  const WallTime now = deps_.clock.WallNow();
+  auto gathering = std::make_shared<Gathering>(
+      Gathering::Deps{deps_.control, deps_.registry, deps_.store, deps_.wants, deps_.make_strand()},
+      now,
+      WallTime{now.unix_ms - std::chrono::duration_cast<milliseconds>(options_.lease).count()});
+  tags_.NoteUnderWay();
+  return gathering;
+}
+
+Status Keeper::AdmitQuestion() {
+  if (questions_ >= kMaxQuestions) {
+    return ResourceExhausted("{} such calls are under way; try again soon", questions_);
+  }
+  ++questions_;
+  return OkStatus();
+}
+
+void Keeper::WhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done) {
+  if (const Status status = AdmitQuestion(); !status.ok()) return done(status);
+  auto gathering = Gather();
+  gathering->Start([this, gathering, hash, done = std::move(done)](const Status& status) mutable {
+    --questions_;
+    if (!status.ok()) return done(status);
+    std::vector<Keeping> all = gathering->protection().All(hash);
+    const bool told = !all.empty() && all.front().because == KeptBecause::kWanted;
+    if (!told && gathering->IsWanted(hash)) {
+      all.insert(all.begin(), Keeping{.because = KeptBecause::kWanted});
+    }
+    done(std::move(all));
+  });
+}
+
+void Keeper::Remove(const Caller& caller, std::vector<Hash> hashes, bool force,
+                    UniqueFunction<void(StatusOr<Removed>)> done) {
+  if (force && !caller.is_admin()) {
+    return done(PermissionDenied("only root may remove by force; you are uid {}", caller.uid));
+  }
+  Status status = force ? OkStatus() : deps_.may_remove();
+  if (status.ok()) status = AdmitQuestion();
+  if (!status.ok()) return done(status);
+  Removal removal{caller, std::move(hashes), force,
+                  [this](const Hash& hash) { return IsPinned(hash); }};
+  engine::Remove(deps_.control, deps_.store, Gather(), std::move(removal),
+                 [this, done = std::move(done)](StatusOr<Removed> removed) mutable {
+                   --questions_;
+                   done(std::move(removed));
+                 });
+}
+
+std::shared_ptr<KeeperJob> Keeper::Collect(const GcRequest& request,
+                                           std::function<void(const GcReport&)> progress,
+                                           UniqueFunction<void(const Status&, GcReport)> done) {
+  Status status = deps_.may_remove();
+  if (status.ok() && collecting_ != nullptr) {
+    status = ResourceExhausted("a garbage collection is running already; try again later");
+  }
+  if (!status.ok()) {
+    done(status, {});
+    return nullptr;
+  }
+  auto collector = std::make_shared<Collector>(
+      Collector::Deps{deps_.control, deps_.timers, deps_.store, Gather(),
+                      [this](const store::BlobUse& blob) { return IsBeingAdded(blob); }},
+      request, std::move(progress),
+      [this, done = std::move(done)](const Status& ended, GcReport report) mutable {
+        collecting_ = nullptr;
+        done(ended, std::move(report));
+      });
+  collecting_ = collector;
+  collector->Start();
+  return collector;
+}
+
+std::shared_ptr<KeeperJob> Keeper::Verify(std::vector<Hash> hashes, Verifier::Listener listener) {
+  if (verifying_ != nullptr) {
+    listener.done(ResourceExhausted("a verification is running already; try again later"), {});
+    return nullptr;
+  }
+  listener.done = [this, done = std::move(listener.done)](const Status& status,
+                                                          const VerifyReport& report) mutable {
+    verifying_ = nullptr;
+    done(status, report);
+  };
+  auto verifier =
+      std::make_shared<Verifier>(Verifier::Deps{deps_.control, deps_.store, deps_.repair},
+                                 std::move(hashes), std::move(listener));
+  verifying_ = verifier;
+  verifier->Start();
+  return verifier;
+}
+
+}  // namespace blobd::engine

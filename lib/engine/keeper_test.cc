@@ -1,0 +1,384 @@
+// What is kept, and why: tags, leases, intents; and what goes: collection, removal.
+#include "engine/keeper.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/keeper_for_test.h"
+
+namespace blobd::engine {
+namespace {
+
+using store::BlobState;
+
+Kind Raw(const Hash& hash) { return {hash, BlobFormat::kRaw}; }
+Kind Seq(const Hash& hash) { return {hash, BlobFormat::kHashSeq}; }
+
+class TagBookTest : public KeeperTest {};
+class CollectorTest : public KeeperTest {};
+class RemoverTest : public KeeperTest {};
+
+TEST_F(TagBookTest, ATagIsMadeMovedAndDeletedByItsOwnerAndRoot) {
+  const auto made = Tag(kAnn, "t", Raw(H(1)));
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->tag.owner_uid, kAnn.uid);
+  EXPECT_FALSE(made->previous_hash.has_value());
+  EXPECT_EQ(Tag(kJoe, "t", Raw(H(2))).status().code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(ChangeTag(kJoe, {"t", {}, false, {}}).status().code(), StatusCode::kPermissionDenied);
+  const auto moved = Tag(kRoot, "t", Raw(H(3)));
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  EXPECT_EQ(moved->previous_hash, H(1));
+  EXPECT_EQ(registry_.tags["t"].owner_uid, kAnn.uid) << "it stays hers";
+  EXPECT_TRUE(ChangeTag(kAnn, {"t", {}, false, {}}).ok());
+  EXPECT_TRUE(registry_.tags.empty());
+  EXPECT_EQ(ChangeTag(kAnn, {"t", {}, false, {}}).status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(TagBookTest, ComparesAndSets) {
+  using Expected = std::optional<std::optional<Hash>>;
+  const Expected none = std::optional<Hash>();
+  const Expected one = std::optional<Hash>(H(1));
+  EXPECT_EQ(ChangeTag(kAnn, {"t", Raw(H(1)), false, one}).status().code(),
+            StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(ChangeTag(kAnn, {"t", Raw(H(1)), false, none}).ok());
+  EXPECT_EQ(ChangeTag(kAnn, {"t", Raw(H(2)), false, none}).status().code(),
+            StatusCode::kFailedPrecondition);
+  // Of two who saw the same, one wins.
+  StatusOr<TagChanged> first = Unavailable("no answer");
+  StatusOr<TagChanged> second = Unavailable("no answer");
+  keeper_->ChangeTag(kAnn, {"t", Raw(H(2)), false, one}, [&](auto a) { first = std::move(a); });
+  keeper_->ChangeTag(kAnn, {"t", Raw(H(3)), false, one}, [&](auto a) { second = std::move(a); });
+  loop_.Settle();
+  EXPECT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(second.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(registry_.tags["t"].kind.hash, H(2));
+}
+
+TEST_F(TagBookTest, APrivateTagHidesFirstAndNeedsItAllHere) {
+  const TagChange unknown{"t", Raw(H(1)), true, {}};
+  EXPECT_EQ(ChangeTag(kAnn, unknown).status().code(), StatusCode::kNotFound);
+  const Hash child = Put(1);
+  const Hash root = PutList({child, H(2)});
+  EXPECT_EQ(ChangeTag(kAnn, {"t", Seq(root), true, {}}).status().code(),
+            StatusCode::kFailedPrecondition);
+  Put(2);
+  ASSERT_TRUE(ChangeTag(kAnn, {"t", Seq(root), true, {}}).ok());
+  for (const Hash& hash : {root, H(1), H(2)}) EXPECT_TRUE(store_.blobs[hash].is_private);
+  // It stays private when it moves.
+  ASSERT_TRUE(Tag(kAnn, "t", Raw(Put(3))).ok());
+  EXPECT_TRUE(store_.blobs[H(3)].is_private);
+  EXPECT_TRUE(registry_.tags["t"].is_private);
+}
+
+TEST_F(TagBookTest, IsAnsweredWhenItIsDurable) {
+  registry_.commit_status = ResourceExhausted("disk full");
+  EXPECT_EQ(Tag(kAnn, "t", Raw(H(1))).status().code(), StatusCode::kResourceExhausted);
+  registry_.commit_status = OkStatus();
+  registry_.hold_commits = true;
+  bool answered = false;
+  keeper_->ChangeTag(kAnn, {"t", Raw(H(1)), false, {}}, [&](const auto& a) { answered = a.ok(); });
+  loop_.Settle();
+  EXPECT_FALSE(answered);
+  registry_.ReleaseCommits();
+  loop_.Settle();
+  EXPECT_TRUE(answered);
+}
+
+TEST_F(CollectorTest, ADryRunSaysWhatARunRemoves) {
+  for (uint8_t i = 1; i <= 5; ++i) Put(i);
+  ASSERT_TRUE(Tag(kAnn, "t", Raw(H(2))).ok());
+  const auto dry = Collect({.dry_run = true});
+  ASSERT_TRUE(dry.ok()) << dry.status();
+  EXPECT_EQ(Left().size(), 5u);
+  const auto real = Collect();
+  ASSERT_TRUE(real.ok()) << real.status();
+  EXPECT_EQ(Left(), (std::vector<Hash>{H(2)}));
+  EXPECT_EQ(store_.removed, (std::vector<Hash>{H(1), H(3), H(4), H(5)}));
+  for (const auto* report : {&*dry, &*real}) {
+    EXPECT_EQ(report->removed_blobs, 4u);
+    EXPECT_EQ(report->removed_bytes, 400u);
+    EXPECT_EQ(report->kept_blobs, 1u);
+    ASSERT_EQ(report->removed.size(), 4u);
+    EXPECT_EQ(report->removed[1].blob.hash, H(3));
+    ASSERT_EQ(report->kept.size(), 1u);
+    EXPECT_EQ(report->kept[0].keeping.tag, "t");
+  }
+}
+
+TEST_F(CollectorTest, KeepsWhatIsWantedLeasedGotAndListed) {
+  for (uint8_t i = 1; i <= 7; ++i) Put(i);
+  store_.blobs[H(1)].state = BlobState::kPartial;
+  ASSERT_TRUE(Queue(kAnn, {Item(Raw(H(1)))}).ok());
+  ASSERT_TRUE(Keep(kAnn, Raw(H(2))).ok());
+  ASSERT_TRUE(Queue(kAnn, {Item(Raw(H(3)))}).ok());  // it is here, so it is done at once
+  const Hash root = PutList({H(4), H(5)});
+  ASSERT_TRUE(Tag(kAnn, "set", Seq(root)).ok());
+  const Hash got = PutList({H(6)});
+  ASSERT_TRUE(Queue(kAnn, {Item(Seq(got))}).ok());
+  ASSERT_TRUE(Collect().ok());
+  EXPECT_EQ(store_.removed, (std::vector<Hash>{H(7)}));
+  EXPECT_EQ(Why(H(1)), (std::vector<KeptBecause>{KeptBecause::kWanted}));
+  EXPECT_EQ(Why(H(2)), (std::vector<KeptBecause>{KeptBecause::kLeased}));
+  EXPECT_EQ(Why(H(3)), (std::vector<KeptBecause>{KeptBecause::kFinished}));
+  EXPECT_EQ(Why(H(5)), (std::vector<KeptBecause>{KeptBecause::kTagged}));
+  EXPECT_EQ(Why(H(6)), (std::vector<KeptBecause>{KeptBecause::kFinished}));
+  EXPECT_TRUE(Why(H(7)).empty());
+  // A day later leases and what was got protect no longer.
+  loop_.Advance(hours(25));
+  ASSERT_TRUE(Collect().ok());
+  EXPECT_EQ(Left().size(), 4u);  // what is wanted, and the tagged list with its two blobs
+}
+
+TEST_F(CollectorTest, RemovesJustEnough) {
+  for (uint8_t i = 1; i <= 5; ++i) Put(i);
+  const auto report = Collect({.to_bytes = 250});
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(store_.removed, (std::vector<Hash>{H(1), H(2), H(3)}));
+  EXPECT_EQ(Collect({.to_bytes = 250})->seen_blobs, 0u);
+}
+
+TEST_F(CollectorTest, WhatBecomesWantedWhileItRunsIsKept) {
+  // More than one page of blobs: what happens between two is seen.
+  for (int i = 0; i < 3000; ++i) {
+    const Hash hash{{static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i), 1}};
+    store_.PutComplete(hash, 100);
+    store_.blobs[hash].last_use = WallTime{i};
+  }
+  const auto blob = [](int i) {
+    return Hash{{static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i), 1}};
+  };
+  const Hash root = PutList({blob(2600), blob(2601)});
+  const Hash tagged = PutList({blob(2700)});
+  store_.blobs[root].last_use = store_.blobs[tagged].last_use = WallTime{5000};
+  int batches = 0;
+  Status ended = Unavailable("no answer");
+  keeper_->Collect(
+      {},
+      [&](const GcReport&) {
+        if (++batches != 3) return;
+        engine_->Queue(kAnn, {Item(Raw(blob(2500)))}, [](const auto&) {});
+        engine_->Queue(kAnn, {Item(Seq(root))}, [](const auto&) {});
+        keeper_->ChangeTag(kAnn, {"t", Seq(tagged), false, {}}, [](const auto&) {});
+        const Keeper::AddId id = keeper_->BeginAdd({blob(2800)});
+        keeper_->KeepAdded(id, kAnn, Raw(blob(2900)), [](const Status&) {});
+      },
+      [&](const Status& status, const GcReport&) { ended = status; });
+  loop_.Settle();
+  EXPECT_TRUE(ended.ok()) << ended;
+  for (const int i : {2500, 2600, 2601, 2700, 2900})
+    EXPECT_EQ(store_.blobs.count(blob(i)), 1u) << i;
+  EXPECT_EQ(store_.blobs.count(root), 1u);
+  EXPECT_EQ(store_.blobs.count(tagged), 1u);
+  EXPECT_EQ(Left().size(), 7u);
+}
+
+TEST_F(CollectorTest, WhatIsBeingAddedIsKept) {
+  Put(1);
+  Put(2);
+  const Keeper::AddId id = keeper_->BeginAdd({H(1)});
+  store_.PutComplete(H(3), 100);
+  store_.blobs[H(3)].last_use = loop_.WallNow();  // taken in by this add
+  ASSERT_TRUE(Collect().ok());
+  EXPECT_EQ(store_.removed, (std::vector<Hash>{H(2)}));
+  keeper_->EndAdd(id);
+  ASSERT_TRUE(Collect().ok());
+  EXPECT_TRUE(Left().empty());
+}
+
+TEST_F(CollectorTest, WhatWasRemovedInTheMomentItWasAddedIsNotAnsweredFor) {
+  EXPECT_EQ(Keep(kAnn, Raw(H(1))).code(), StatusCode::kAborted);
+  Put(1);
+  EXPECT_TRUE(Keep(kAnn, Raw(H(1))).ok());
+  registry_.commit_status = ResourceExhausted("disk full");
+  EXPECT_EQ(Keep(kAnn, Raw(H(1))).code(), StatusCode::kResourceExhausted);
+  registry_.commit_status = DataLoss("damaged");
+  EXPECT_TRUE(Keep(kAnn, Raw(H(1))).ok()) << "nothing is collected while it is damaged";
+}
+
+TEST_F(CollectorTest, WaitsForAListThatIsArriving) {
+  Put(1);
+  const Hash root = PutList({H(1)});
+  const Bytes content = store_.contents[root];
+  store_.blobs.erase(root);
+  ASSERT_TRUE(Queue(kAnn, {Item(Seq(root))}).ok());
+  Connect();
+  const TransferId transfer = OnlyGet();
+  const auto during = Collect();
+  EXPECT_FALSE(during.ok()) << "it waits";
+  EXPECT_EQ(Left(), (std::vector<Hash>{H(1)}));
+  // The list comes, and the blob that it names was here all along.
+  store_.PutContent(root, content);
+  transfer::GetProgress progress;
+  progress.total_blobs = 2;
+  network_->sink->OnGetProgress(transfer, progress);
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(Left().size(), 2u);
+  EXPECT_TRUE(store_.removed.empty());
+  EXPECT_TRUE(Collect().ok()) << "the first one is over";
+}
+
+TEST_F(CollectorTest, GivesUpWaitingInTheEnd) {
+  Put(1);
+  ASSERT_TRUE(Queue(kAnn, {Item(Seq(H(9)))}).ok());
+  Connect();
+  Status ended;
+  keeper_->Collect({}, nullptr, [&](const Status& status, const GcReport&) { ended = status; });
+  loop_.Advance(seconds(70));
+  EXPECT_EQ(ended.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Left(), (std::vector<Hash>{H(1)}));
+}
+
+TEST_F(CollectorTest, RemovesNothingWhileAListCannotBeRead) {
+  Put(1);
+  Put(2);
+  const Hash root = PutList({H(1)});
+  ASSERT_TRUE(Tag(kAnn, "set", Seq(root)).ok());
+  store_.contents[root][0] ^= 1;
+  const auto damaged = Collect();
+  EXPECT_EQ(damaged.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(Message(damaged.status()).find("tag \"set\""), std::string::npos);
+  EXPECT_EQ(Remove(kRoot, {H(2)}).status().code(), StatusCode::kFailedPrecondition);
+  // It was withdrawn, and is being got again.
+  store_.blobs.erase(root);
+  engine_->OnRotten(root, RangeSet(Range{0, 1}));
+  loop_.Settle();
+  EXPECT_EQ(Collect().status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(store_.removed.empty());
+  // It never comes back: nobody knows any more what it listed.
+  const IntentId repair = registry_.intents.rbegin()->first;
+  ASSERT_TRUE(Cancel(kRoot, {repair}).ok());
+  ASSERT_TRUE(Collect().ok());
+  EXPECT_EQ(store_.removed.size(), 2u);
+}
+
+TEST_F(CollectorTest, ATagOfWhatIsNotHereKeepsNothingElse) {
+  Put(1);
+  ASSERT_TRUE(Tag(kAnn, "set", Seq(H(9))).ok());
+  ASSERT_TRUE(Collect().ok());
+  EXPECT_EQ(store_.removed, (std::vector<Hash>{H(1)}));
+}
+
+TEST_F(CollectorTest, StopsWhenItIsNotKnownWhatIsProtected) {
+  Put(1);
+  may_remove_ = DataLoss("the registry is damaged");
+  EXPECT_EQ(Collect().status().code(), StatusCode::kDataLoss);
+  EXPECT_EQ(Remove(kRoot, {H(1)}).status().code(), StatusCode::kDataLoss);
+  EXPECT_EQ(Left().size(), 1u);
+}
+
+TEST_F(CollectorTest, EndsWithWhatTheStoreSays) {
+  Put(1);
+  store_.status = ResourceExhausted("disk full");
+  EXPECT_EQ(Collect().status().code(), StatusCode::kResourceExhausted);
+  store_.status = OkStatus();
+  store_.pinned.insert(H(1));
+  const auto report = Collect();
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->kept_blobs, 1u);
+}
+
+TEST_F(CollectorTest, IsCancelledAndRunsAlone) {
+  for (int i = 0; i < 1000; ++i) {
+    store_.PutComplete({{static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i), 1}}, 100);
+  }
+  Status ended;
+  std::shared_ptr<KeeperJob> job;
+  job = keeper_->Collect(
+      {},
+      [&](const GcReport&) {
+        job->Cancel();
+        Status second;
+        EXPECT_EQ(
+            keeper_->Collect({}, nullptr, [&](const Status& s, const GcReport&) { second = s; }),
+            nullptr);
+        EXPECT_EQ(second.code(), StatusCode::kResourceExhausted);
+      },
+      [&](const Status& status, const GcReport& report) {
+        ended = status;
+        EXPECT_GT(report.removed_blobs, 0u);
+      });
+  loop_.Settle();
+  EXPECT_EQ(ended.code(), StatusCode::kCancelled);
+  EXPECT_GT(Left().size(), 500u);
+}
+
+TEST_F(RemoverTest, TakesWhatNothingKeeps) {
+  Put(1);
+  Put(2);
+  const auto removed = Remove(kAnn, {H(2), H(3), H(1), H(2)});
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  EXPECT_EQ(removed->removed, (std::vector<Hash>{H(2), H(1)}));
+  EXPECT_EQ(removed->absent, (std::vector<Hash>{H(3)}));
+  EXPECT_EQ(removed->bytes, 200u);
+}
+
+TEST_F(RemoverTest, WhatProtectsFromWhom) {
+  enum class By { kNothing, kIntent, kTag, kOwnTag, kList, kLease, kOwnLease, kGot };
+  struct Case {
+    std::string name;
+    By by;
+    bool member;
+    bool root;
+  };
+  const Case cases[] = {
+      {"nothing", By::kNothing, true, true},
+      {"an intent", By::kIntent, false, false},
+      {"a tag", By::kTag, false, false},
+      {"one's own tag", By::kOwnTag, false, false},
+      {"a tagged list", By::kList, false, false},
+      {"somebody's lease", By::kLease, false, false},
+      {"one's own lease", By::kOwnLease, true, true},
+      {"an intent that ended", By::kGot, false, true},
+  };
+  for (const bool as_root : {false, true}) {
+    const Caller caller = as_root ? kRoot : kAnn;
+    for (const Case& c : cases) {
+      SCOPED_TRACE(c.name + (as_root ? " as root" : " as a member"));
+      registry_.tags.clear();
+      registry_.leases.clear();
+      for (const auto& [id, row] : std::map(registry_.intents)) (void)Cancel(kRoot, {id});
+      registry_.intents.clear();
+      store_.blobs.clear();
+      Put(1);
+      switch (c.by) {
+        case By::kNothing:
+          break;
+        case By::kIntent:
+          store_.blobs[H(1)].state = BlobState::kPartial;
+          ASSERT_TRUE(Queue(kJoe, {Item(Raw(H(1)))}).ok());
+          break;
+        case By::kTag:
+        case By::kOwnTag:
+          ASSERT_TRUE(Tag(c.by == By::kTag ? kJoe : caller, "t", Raw(H(1))).ok());
+          break;
+        case By::kList:
+          ASSERT_TRUE(Tag(kJoe, "t", Seq(PutList({H(1)}))).ok());
+          break;
+        case By::kLease:
+        case By::kOwnLease:
+          ASSERT_TRUE(Keep(c.by == By::kLease ? kJoe : caller, Raw(H(1))).ok());
+          break;
+        case By::kGot:
+          ASSERT_TRUE(Queue(kJoe, {Item(Raw(H(1)))}).ok());
+          break;
+      }
+      const auto removed = Remove(caller, {H(1)});
+      EXPECT_EQ(removed.ok(), as_root ? c.root : c.member) << removed.status();
+      if (removed.ok()) continue;
+      EXPECT_EQ(removed.status().code(), StatusCode::kFailedPrecondition);
+      EXPECT_EQ(store_.blobs.count(H(1)), 1u);
+      const auto forced = Remove(caller, {H(1)}, true);
+      EXPECT_EQ(forced.ok(), as_root) << forced.status();
+    }
+  }
+}
+
+TEST_F(RemoverTest, AllOrNothing) {
+  Put(1);
+  Put(2);
+  ASSERT_TRUE(Tag(kAnn, "t", Raw(H(2))).ok());
+  EXPECT_FALSE(Remove(kAnn, {H(1), H(2)}).ok());
+  EXPECT_EQ(Left().size(), 2u);
+}
+
+}  // namespace
+}  // namespace blobd::engine

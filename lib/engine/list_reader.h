@@ -1,0 +1,35 @@
+// ReadLists: reads the lists of hash sequences that the store holds, for what protects their blobs.
+//
+// Thread: any; reads on `strand`, one list at a time, and calls `done` there. `protection` is
+//         touched on the strand only until then.
+// Errors: kFailedPrecondition: a list is here and cannot be read, or does not fit its hash, so
+//         nobody can say what it protects; or more is protected than can be held in memory.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "base/task.h"
+#include "engine/protection.h"
+#include "store/blob_store.h"
+
+namespace blobd::engine {
+
+// Hashes that are held at most, all lists together.
+inline constexpr size_t kMaxHolds = 20'000'000;
+
+struct ListToRead {
+  Protection::Holder holder = 0;
+  Hash root;
+  std::string name;  // of the holder, for errors
+};
+
+// Answers with those whose root is not complete here: what they list is not known.
+void ReadLists(store::BlobStore& store, std::shared_ptr<Executor> strand,
+               std::vector<ListToRead> lists, std::shared_ptr<Protection> protection,
+               UniqueFunction<void(StatusOr<std::vector<ListToRead>>)> done);
+
+}  // namespace blobd::engine

@@ -1,0 +1,139 @@
+#include "engine/remover.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+namespace blobd::engine {
+namespace {
+
+class Remover : public std::enable_shared_from_this<Remover> {
+ public:
+  Remover(Executor& control, store::BlobStore& store, std::shared_ptr<Gathering> gathering,
+          Removal removal, UniqueFunction<void(StatusOr<Removed>)> done)
+      : control_(control),
+        store_(store),
+        gathering_(std::move(gathering)),
+        removal_(std::move(removal)),
+        done_(std::move(done)) {}
+
+  void Start() {
+    std::unordered_set<Hash> seen;
+    std::erase_if(removal_.hashes, [&](const Hash& hash) { return !seen.insert(hash).second; });
+    if (removal_.force) return RemoveAll();
+    gathering_->Start([self = shared_from_this()](const Status& gathered) {
+      const Status status = gathered.ok() ? self->CheckAll() : gathered;
+      status.ok() ? self->RemoveAll() : self->done_(status);
+    });
+  }
+
+ private:
+  Status CheckAll() const {
+    if (gathering_->must_wait()) {
+      return FailedPrecondition(
+          "the list of a collection is just arriving, so what belongs to it is not known; try "
+          "again soon");
+    }
+    for (const Hash& hash : removal_.hashes) BLOBD_RETURN_IF_ERROR(Check(hash));
+    return OkStatus();
+  }
+
+  Status Check(const Hash& hash) const {
+    const std::string remedy = removal_.caller.is_admin()
+                                   ? "remove what keeps it, or remove it by force"
+                                   : "remove what keeps it first";
+    if (gathering_->IsWanted(hash)) {
+      return FailedPrecondition("{} is kept: an unfinished intent wants it; {}", hash.ToHex(),
+                                remedy);
+    }
+    if (removal_.is_being_added(hash)) {
+      return FailedPrecondition("{} is kept: it is being added just now", hash.ToHex());
+    }
+    for (const Keeping& keeping : gathering_->protection().All(hash)) {
+      if (!Binds(keeping)) continue;
+      return FailedPrecondition("{} is kept: {}; {}", hash.ToHex(), Describe(keeping), remedy);
+    }
+    return OkStatus();
+  }
+
+  bool Binds(const Keeping& keeping) const {
+    switch (keeping.because) {
+      case KeptBecause::kWanted:
+      case KeptBecause::kTagged:
+        return true;
+      case KeptBecause::kLeased:
+        return keeping.owner_uid != removal_.caller.uid;
+      case KeptBecause::kFinished:
+        return !removal_.caller.is_admin();
+      case KeptBecause::kNothing:
+        break;
+    }
+    return false;
+  }
+
+  void RemoveAll() {
+    waits_ = removal_.hashes.size() + 1;
+    for (const Hash& hash : removal_.hashes) {
+      store_.Remove(hash, control_, [self = shared_from_this(), hash](const StatusOr<uint64_t>& f) {
+        self->OnRemoved(hash, f);
+      });
+    }
+    if (--waits_ == 0) End();
+  }
+
+  void OnRemoved(const Hash& hash, const StatusOr<uint64_t>& freed) {
+    if (freed.ok()) {
+      removed_.bytes += *freed;
+      gone_.insert(hash);
+    } else if (freed.status().code() != StatusCode::kNotFound) {
+      failure_ = Annotate(freed.status(), hash.ToHex());
+    }
+    if (--waits_ == 0) End();
+  }
+
+  void End() {
+    if (!failure_.ok()) return done_(failure_);
+    for (const Hash& hash : removal_.hashes) {
+      (gone_.count(hash) != 0 ? removed_.removed : removed_.absent).push_back(hash);
+    }
+    done_(std::move(removed_));
+  }
+
+  Executor& control_;
+  store::BlobStore& store_;
+  const std::shared_ptr<Gathering> gathering_;
+  Removal removal_;
+  UniqueFunction<void(StatusOr<Removed>)> done_;
+  size_t waits_ = 0;
+  std::unordered_set<Hash> gone_;
+  Removed removed_;
+  Status failure_;
+};
+
+}  // namespace
+
+void Remove(Executor& control, store::BlobStore& store, std::shared_ptr<Gathering> gathering,
+            Removal removal, UniqueFunction<void(StatusOr<Removed>)> done) {
+  std::make_shared<Remover>(control, store, std::move(gathering), std::move(removal),
+                            std::move(done))
+      ->Start();
+}
+
+std::string Describe(const Keeping& keeping) {
+  const std::string through = keeping.through_collection ? ", as part of a collection" : "";
+  switch (keeping.because) {
+    case KeptBecause::kWanted:
+      return "an unfinished intent wants it" + through;
+    case KeptBecause::kTagged:
+      return "tag \"" + keeping.tag + "\" names it" + through;
+    case KeptBecause::kLeased:
+      return "uid " + std::to_string(keeping.owner_uid) + " added it lately" + through;
+    case KeptBecause::kFinished:
+      return "it was got lately" + through;
+    case KeptBecause::kNothing:
+      break;
+  }
+  return "nothing keeps it";
+}
+
+}  // namespace blobd::engine

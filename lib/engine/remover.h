@@ -1,0 +1,43 @@
+// Remove: takes blobs out of the store that a caller names, if nothing protects any of them.
+//
+//   wanted by an unfinished intent, tagged, added lately by somebody else   nobody, but root by
+//   force got lately by an intent that ended                                      members
+//
+// Thread:    the control loop, where `done` is called too.
+// Ownership: held by the callbacks that it waits for. The store outlives it.
+// Errors:    kFailedPrecondition: one of them is protected, or is being written, or it cannot be
+//            known; of the first kind nothing is removed. Those of the registry and the store.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/status.h"
+#include "base/task.h"
+#include "engine/caller.h"
+#include "engine/gathering.h"
+
+namespace blobd::engine {
+
+struct Removal {
+  Caller caller;
+  std::vector<Hash> hashes;
+  bool force = false;  // whatever protects them; for root only
+  // Whether a blob is being taken in just now.
+  std::function<bool(const Hash&)> is_being_added;
+};
+
+struct Removed {
+  std::vector<Hash> removed;
+  std::vector<Hash> absent;  // nothing of them was here
+  uint64_t bytes = 0;
+};
+
+void Remove(Executor& control, store::BlobStore& store, std::shared_ptr<Gathering> gathering,
+            Removal removal, UniqueFunction<void(StatusOr<Removed>)> done);
+
+// For people: what keeps a blob.
+std::string Describe(const Keeping& keeping);
+
+}  // namespace blobd::engine
