@@ -9,8 +9,9 @@ namespace blobd::rpc {
 AddReactor::AddReactor(const ServiceContext& context, v1::AddResponse* response)
     : context_(context), response_(response), strand_(context.workers.MakeStrand()) {}
 
-void AddReactor::Begin(const Status& caller) {
-  if (!caller.ok()) return End(caller);
+void AddReactor::Begin(const StatusOr<engine::Caller>& caller) {
+  if (!caller.ok()) return End(caller.status());
+  caller_ = *caller;
   context_.store.StartImport(*strand_, [this](StatusOr<std::unique_ptr<store::Import>> import) {
     if (!import.ok()) return End(import.status());
     import_ = *std::move(import);
@@ -43,15 +44,28 @@ void AddReactor::OnReadDone(bool ok) {
 }
 
 void AddReactor::Complete() {
-  import_->Finish(*strand_, [this](StatusOr<store::Import::Result> result) {
-    if (!result.ok()) return End(result.status());
+  KeepAdded(
+      context_, caller_, {},
+      [this](Added added) {
+        strand_->Post([this, added = std::move(added)]() mutable { Finish(std::move(added)); });
+      },
+      [this](const Status& status) { End(status); });
+}
+
+void AddReactor::Finish(Added added) {
+  import_->Finish(*strand_, [this, added = std::move(added)](
+                                StatusOr<store::Import::Result> result) mutable {
+    if (!result.ok()) return added(result.status());
     response_->set_hash(result->hash.ToHex());
     response_->set_size(result->size);
     response_->set_existed(result->was_there);
-    if (!is_private_) return End(OkStatus());
+    const Kind kind{result->hash, BlobFormat::kRaw};
+    if (!is_private_) return added(kind);
     // It may have been here before, for all to see.
-    engine::SetPrivate(context_.store, strand_, {result->hash, BlobFormat::kRaw}, true,
-                       [this](const StatusOr<uint64_t>& changed) { End(changed.status()); });
+    engine::SetPrivate(context_.store, strand_, kind, true,
+                       [kind, added = std::move(added)](const StatusOr<uint64_t>& changed) mutable {
+                         changed.ok() ? added(kind) : added(changed.status());
+                       });
   });
 }
 

@@ -38,6 +38,35 @@ void Fill(const store::StoreStats& stats, v1::StoreStatus* out) {
   out->set_partial_bytes(stats.partial_bytes);
 }
 
+void Fill(const DataSocket& data_socket, v1::DataSocketStatus* out) {
+  out->set_path(data_socket.path());
+  out->set_opened(data_socket.counts().opened);
+  out->set_imported(data_socket.counts().imported);
+  out->set_refused(data_socket.counts().refused);
+}
+
+v1::DiskCondition ToProto(store::DiskCondition condition) {
+  switch (condition) {
+    case store::DiskCondition::kOk:
+      return v1::DISK_CONDITION_OK;
+    case store::DiskCondition::kFull:
+      return v1::DISK_CONDITION_FULL;
+    case store::DiskCondition::kReadOnly:
+      return v1::DISK_CONDITION_READ_ONLY;
+  }
+  return v1::DISK_CONDITION_UNSPECIFIED;
+}
+
+void Fill(const store::DiskState& disk, v1::DiskStatus* out) {
+  out->set_condition(ToProto(disk.condition));
+  out->set_reason(disk.reason);
+  out->set_since_unix_ms(disk.since.unix_ms);
+  out->set_total_bytes(disk.total_bytes);
+  out->set_free_bytes(disk.free_bytes);
+  out->set_reserve_bytes(disk.reserve_bytes);
+  out->set_admitted_bytes(disk.admitted_bytes);
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call,
@@ -54,12 +83,14 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
   response->set_state_directory(identity_.state_directory);
   response->set_unsynced_bytes_bound(identity_.unsynced_bytes_bound);
   response->set_serve(std::string(ServeModeName(identity_.serve)));
+  if (context_.data_socket != nullptr) Fill(*context_.data_socket, response->mutable_data_socket());
   context_.OnControl(reactor, [this, reactor, response] {
     const engine::StatusView view = context_.engine.Summary();
     response->set_state(view.draining           ? "draining"
                         : view.degraded.empty() ? "running"
                                                 : "degraded");
     response->set_degraded(view.degraded);
+    Fill(view.disk, response->mutable_disk());
     for (std::string& warning : maintenance_.Warnings()) response->add_warnings(std::move(warning));
     response->set_unfinished_requests(view.unfinished_requests);
     response->set_running_transfers(view.running_transfers);

@@ -1,11 +1,13 @@
 #include "rpc/blobs_service.h"
 
+#include <unordered_set>
 #include <utility>
 
 #include "engine/collection.h"
 #include "engine/privacy.h"
 #include "rpc/add_reactor.h"
 #include "rpc/convert.h"
+#include "rpc/keep_added.h"
 #include "rpc/read_reactor.h"
 
 namespace blobd::rpc {
@@ -14,12 +16,42 @@ namespace {
 constexpr int kMaxCollectionEntries = 100'000;
 constexpr uint32_t kMaxCollectionPage = 10'000;
 
+// OK if there is a data socket to use a token on.
+Status CheckDataSocket(const ServiceContext& context, std::string_view instead) {
+  if (context.data_socket != nullptr) return OkStatus();
+  return MakeStatus(StatusCode::kUnimplemented, "this daemon has no data socket; use {}", instead);
+}
+
+// Puts a new token into the response.
+template <typename Response>
+Status IssueToken(const ServiceContext& context, const engine::Caller& caller, const Grant& grant,
+                  Response* response) {
+  BLOBD_ASSIGN_OR_RETURN(*response->mutable_token(),
+                         context.tokens.Issue(SystemClock().Now(), caller.uid, grant));
+  response->set_lifetime_ms(context.tokens.lifetime() / milliseconds(1));
+  response->set_data_socket(context.data_socket->path());
+  return OkStatus();
+}
+
+Status CheckComplete(const store::BlobInfo& info) {
+  switch (info.state) {
+    case store::BlobState::kAbsent:
+      return NotFound("nothing of {} is here", info.hash.ToHex());
+    case store::BlobState::kPartial:
+      return FailedPrecondition("{} is not complete here; get it first, or use Read",
+                                info.hash.ToHex());
+    case store::BlobState::kComplete:
+      return OkStatus();
+  }
+  return Internal("a blob has no state");
+}
+
 }  // namespace
 
 grpc::ServerReadReactor<v1::AddRequest>* BlobsService::Add(grpc::CallbackServerContext* call,
                                                            v1::AddResponse* response) {
   auto* reactor = new AddReactor(context_, response);
-  reactor->Begin(context_.CallerOf(*call).status());
+  reactor->Begin(context_.CallerOf(*call));
   return reactor;
 }
 
@@ -34,24 +66,34 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
                                                          const v1::CreateCollectionRequest* request,
                                                          v1::CreateCollectionResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
-    return Refuse(reactor, caller.status());
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   if (request->entries_size() > kMaxCollectionEntries) {
     return Refuse(reactor, InvalidArgument("entries: {} of them; the limit is {}",
                                            request->entries_size(), kMaxCollectionEntries));
   }
+  std::vector<Hash> hashes;
   std::vector<engine::CollectionEntry> entries;
   entries.reserve(static_cast<size_t>(request->entries_size()));
   for (int i = 0; i < request->entries_size(); ++i) {
     const auto hash = ToHash(request->entries(i).hash(), fmt::format("entries[{}].hash", i));
     if (!hash.ok()) return Refuse(reactor, hash.status());
+    hashes.push_back(*hash);
     entries.push_back({request->entries(i).name(), *hash, 0});
   }
-  engine::CreateCollection(context_.store, context_.workers.MakeStrand(), std::move(entries),
-                           request->is_private(), [reactor, response](StatusOr<Hash> hash) {
-                             if (hash.ok()) response->set_hash(hash->ToHex());
-                             reactor->End(hash.status());
-                           });
+  KeepAdded(
+      context_, *caller, std::move(hashes),
+      [this, response, entries = std::move(entries),
+       is_private = request->is_private()](Added added) mutable {
+        engine::CreateCollection(context_.store, context_.workers.MakeStrand(), std::move(entries),
+                                 is_private,
+                                 [response, added = std::move(added)](StatusOr<Hash> hash) mutable {
+                                   if (!hash.ok()) return added(hash.status());
+                                   response->set_hash(hash->ToHex());
+                                   added(Kind{*hash, BlobFormat::kHashSeq});
+                                 });
+      },
+      [reactor](const Status& status) { reactor->End(status); });
   return reactor;
 }
 
@@ -103,8 +145,8 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
                                              const v1::ListBlobsRequest* request,
                                              v1::ListBlobsResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
-    return Refuse(reactor, caller.status());
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   std::optional<Hash> after;
   if (!request->page_token().empty()) {
     after = Hash::FromHexText(request->page_token());
@@ -116,16 +158,37 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
   const uint32_t limit = PageSize(request->page_size());
   auto strand = context_.workers.MakeStrand();
   Executor& executor = *strand;
-  context_.store.List(
-      after, limit, executor,
-      [strand, reactor, response, limit](StatusOr<std::vector<store::BlobInfo>> blobs) {
-        if (blobs.ok()) {
-          for (const store::BlobInfo& info : *blobs) Fill(info, response->add_blobs());
-          if (blobs->size() == limit) response->set_next_page_token(blobs->back().hash.ToHex());
-        }
-        reactor->End(blobs.status());
-      });
+  context_.store.List(after, limit, executor,
+                      [this, strand, reactor, response, limit,
+                       caller = *caller](StatusOr<std::vector<store::BlobInfo>> blobs) {
+                        if (!blobs.ok()) return reactor->End(blobs.status());
+                        if (blobs->size() == limit)
+                          response->set_next_page_token(blobs->back().hash.ToHex());
+                        ShowTo(caller, *std::move(blobs), reactor, response);
+                      });
   return reactor;
+}
+
+// Leaves out what is private to others.
+void BlobsService::ShowTo(const engine::Caller& caller, std::vector<store::BlobInfo> blobs,
+                          UnaryReactor* reactor, v1::ListBlobsResponse* response) {
+  std::vector<Hash> doubtful;
+  for (const store::BlobInfo& info : blobs) {
+    if (info.is_private && !caller.is_admin()) doubtful.push_back(info.hash);
+  }
+  const auto show = [reactor, response,
+                     blobs = std::move(blobs)](const StatusOr<std::unordered_set<Hash>>& hidden) {
+    for (const store::BlobInfo& info : blobs) {
+      // If nobody knows which of the private ones are whose, none is shown.
+      const bool is_hidden = hidden.ok() ? hidden->count(info.hash) != 0 : info.is_private;
+      if (!is_hidden) Fill(info, response->add_blobs());
+    }
+    reactor->End(OkStatus());
+  };
+  if (doubtful.empty()) return show(std::unordered_set<Hash>());
+  context_.OnControl(reactor, [this, caller, doubtful = std::move(doubtful), show]() mutable {
+    context_.keeper.HiddenFrom(caller, std::move(doubtful), show);
+  });
 }
 
 grpc::ServerUnaryReactor* BlobsService::SetPrivate(grpc::CallbackServerContext* call,
@@ -141,6 +204,41 @@ grpc::ServerUnaryReactor* BlobsService::SetPrivate(grpc::CallbackServerContext* 
                        if (changed.ok()) response->set_changed(*changed);
                        reactor->End(changed.status());
                      });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* BlobsService::Open(grpc::CallbackServerContext* call,
+                                             const v1::OpenRequest* request,
+                                             v1::OpenResponse* response) {
+  auto* reactor = new UnaryReactor();
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  const auto hash = ToHash(request->hash(), "hash");
+  if (!hash.ok()) return Refuse(reactor, hash.status());
+  if (const Status status = CheckDataSocket(context_, "Read"); !status.ok())
+    return Refuse(reactor, status);
+  auto strand = context_.workers.MakeStrand();
+  Executor& executor = *strand;
+  context_.store.Lookup(
+      *hash, executor,
+      [this, strand, reactor, response, caller = *caller](const StatusOr<store::BlobInfo>& info) {
+        if (!info.ok()) return reactor->End(info.status());
+        if (const Status status = CheckComplete(*info); !status.ok()) return reactor->End(status);
+        response->set_size(info->size);
+        reactor->End(IssueToken(context_, caller, OpenGrant{info->hash}, response));
+      });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* BlobsService::Import(grpc::CallbackServerContext* call,
+                                               const v1::ImportRequest* request,
+                                               v1::ImportResponse* response) {
+  auto* reactor = new UnaryReactor();
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  if (const Status status = CheckDataSocket(context_, "Add"); !status.ok())
+    return Refuse(reactor, status);
+  reactor->End(IssueToken(context_, *caller, ImportGrant{request->is_private()}, response));
   return reactor;
 }
 

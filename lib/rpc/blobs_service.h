@@ -1,6 +1,9 @@
-// Blobs, see proto/blobd/v1/blobs.proto. It works on the store alone; the control loop is not
-// involved.
+// Blobs, see proto/blobd/v1/blobs.proto. Content comes from and goes to the store; the control loop
+// is asked where it matters what is kept. What tokens buy is in
+// data_exchange.h.
 #pragma once
+
+#include <vector>
 
 #include "blobd/v1/blobs.grpc.pb.h"
 #include "rpc/context.h"
@@ -29,8 +32,28 @@ class BlobsService final : public v1::Blobs::CallbackService {
   grpc::ServerUnaryReactor* SetPrivate(grpc::CallbackServerContext* call,
                                        const v1::SetPrivateRequest* request,
                                        v1::SetPrivateResponse* response) override;
+  grpc::ServerUnaryReactor* Open(grpc::CallbackServerContext* call, const v1::OpenRequest* request,
+                                 v1::OpenResponse* response) override;
+  grpc::ServerUnaryReactor* Import(grpc::CallbackServerContext* call,
+                                   const v1::ImportRequest* request,
+                                   v1::ImportResponse* response) override;
+
+  // What is kept and what goes (blobs_keeping.cc).
+  grpc::ServerUnaryReactor* WhyKept(grpc::CallbackServerContext* call,
+                                    const v1::WhyKeptRequest* request,
+                                    v1::WhyKeptResponse* response) override;
+  grpc::ServerUnaryReactor* Remove(grpc::CallbackServerContext* call,
+                                   const v1::RemoveRequest* request,
+                                   v1::RemoveResponse* response) override;
+  grpc::ServerWriteReactor<v1::CollectGarbageResponse>* CollectGarbage(
+      grpc::CallbackServerContext* call, const v1::CollectGarbageRequest* request) override;
+  grpc::ServerWriteReactor<v1::VerifyResponse>* Verify(grpc::CallbackServerContext* call,
+                                                       const v1::VerifyRequest* request) override;
 
  private:
+  void ShowTo(const engine::Caller& caller, std::vector<store::BlobInfo> blobs,
+              UnaryReactor* reactor, v1::ListBlobsResponse* response);
+
   const ServiceContext& context_;
 };
 

@@ -9,9 +9,11 @@
 #include <memory>
 
 #include "engine/engine.h"
+#include "engine/keeper.h"
 #include "engine/upload_table.h"
 #include "loop/worker_pool.h"
 #include "rpc/commands.h"
+#include "rpc/data_socket.h"
 #include "rpc/peer.h"
 #include "rpc/reactor.h"
 #include "store/blob_store.h"
@@ -21,10 +23,13 @@ namespace blobd::rpc {
 struct ServiceContext {
   engine::Engine& engine;        // touched on the control loop only
   engine::UploadTable& uploads;  // the same
+  engine::Keeper& keeper;        // the same
   store::BlobStore& store;
   loop::WorkerPool& workers;
   Commands& commands;
   const PeerTable& peers;
+  TokenTable& tokens;                              // for the data socket
+  const std::unique_ptr<DataSocket>& data_socket;  // null: there is none
 
   // The caller of a call that has just begun. kPermissionDenied if the connection is not known.
   StatusOr<engine::Caller> CallerOf(const grpc::ServerContextBase& context) const {

@@ -12,6 +12,8 @@
 #include "blobd/v1/blobs.pb.h"
 #include "blobd/v1/downloads.pb.h"
 #include "blobd/v1/remotes.pb.h"
+#include "engine/caller.h"
+#include "engine/protection.h"
 #include "engine/upload_table.h"
 #include "engine/values.h"
 #include "store/blob_store.h"
@@ -50,5 +52,12 @@ void Fill(const engine::TransferView& view, v1::Transfer* out);
 void Fill(const engine::UploadView& view, v1::Upload* out);
 void Fill(const engine::RemoteView& view, v1::Remote* out);
 void Fill(const store::BlobInfo& info, v1::Blob* out);
+// Without the blob that is kept so.
+void Fill(const engine::Keeping& keeping, v1::Keeping* out);
+
+// Whether `caller` may learn what a private tag of `owner_uid` names.
+inline bool MaySee(const engine::Caller& caller, uint32_t owner_uid) {
+  return caller.is_admin() || caller.uid == owner_uid;
+}
 
 }  // namespace blobd::rpc

@@ -42,6 +42,22 @@ v1::IntentState FromState(const engine::IntentView& view) {
   return v1::INTENT_STATE_FAILED;
 }
 
+v1::KeptBecause FromKeptBecause(engine::KeptBecause because) {
+  switch (because) {
+    case engine::KeptBecause::kWanted:
+      return v1::KEPT_BECAUSE_WANTED;
+    case engine::KeptBecause::kTagged:
+      return v1::KEPT_BECAUSE_TAGGED;
+    case engine::KeptBecause::kLeased:
+      return v1::KEPT_BECAUSE_LEASED;
+    case engine::KeptBecause::kFinished:
+      return v1::KEPT_BECAUSE_FINISHED;
+    case engine::KeptBecause::kNothing:
+      break;
+  }
+  return v1::KEPT_BECAUSE_UNSPECIFIED;
+}
+
 v1::FailureOutcome FromOutcome(schedule::Outcome outcome) {
   switch (outcome) {
     case schedule::Outcome::kNotHere:
@@ -198,6 +214,13 @@ void Fill(const store::BlobInfo& info, v1::Blob* out) {
   out->set_size_proven(info.size_proven);
   out->set_verified_bytes(info.verified_bytes);
   out->set_is_private(info.is_private);
+}
+
+void Fill(const engine::Keeping& keeping, v1::Keeping* out) {
+  out->set_because(FromKeptBecause(keeping.because));
+  out->set_tag(keeping.tag);
+  out->set_until_unix_ms(keeping.until.unix_ms);
+  out->set_through_collection(keeping.through_collection);
 }
 
 }  // namespace blobd::rpc

@@ -22,19 +22,19 @@ constexpr int kBacklog = 512;
 constexpr int kSweepIntervalMs = 1000;
 constexpr mode_t kSocketMode = 0660;
 
-// Whether somebody accepts connections at this address.
-bool IsAlive(const sockaddr_un& address) {
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+// Whether somebody accepts connections at this address, of this type or another.
+bool IsAlive(const sockaddr_un& address, int type) {
+  const int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
   const int result = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  const bool alive = result == 0 || errno == EAGAIN;
+  const bool alive = result == 0 || errno == EAGAIN || errno == EPROTOTYPE;
   close(fd);
   return alive;
 }
 
 }  // namespace
 
-StatusOr<int> Listener::Bind(const std::string& path, const std::string& group) {
+StatusOr<int> Listener::Bind(const std::string& path, const std::string& group, int type) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -45,10 +45,10 @@ StatusOr<int> Listener::Bind(const std::string& path, const std::string& group) 
   struct stat info {};
   if (lstat(path.c_str(), &info) == 0) {
     if (!S_ISSOCK(info.st_mode)) return AlreadyExists("{} exists and is no socket", path);
-    if (IsAlive(address)) return AlreadyExists("another program serves on {}", path);
+    if (IsAlive(address, type)) return AlreadyExists("another program serves on {}", path);
     unlink(path.c_str());
   }
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return ErrnoStatus(errno, "socket");
   fchmod(fd, 0600);  // until the group is set, nobody else may connect
   const auto fail = [&](const char* what) {

@@ -21,8 +21,9 @@ namespace blobd::rpc {
 
 class Listener {
  public:
-  // Makes a socket at `path`. `group`: a group name, or empty to leave the group as it is.
-  static StatusOr<int> Bind(const std::string& path, const std::string& group);
+  // Makes a socket at `path`. `group`: a group name, or empty to leave the group as it is. `type`:
+  // SOCK_STREAM for gRPC, SOCK_SEQPACKET for the data socket.
+  static StatusOr<int> Bind(const std::string& path, const std::string& group, int type);
 
   // `on_connection` gets the descriptor for gRPC; it is called on the listener's thread.
   Listener(int listening, PeerTable& peers, UniqueFunction<void(int)> on_connection);

@@ -43,28 +43,30 @@ bool HasHungUp(int fd) {
 
 }  // namespace
 
+StatusOr<Peer> PeerOf(int connection) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
+      credentials.pid == 0 || credentials.uid == kOverflowUid) {
+    return PermissionDenied("the kernel does not say who connected");
+  }
+  return Peer{credentials.uid, credentials.gid, credentials.pid};
+}
+
 PeerTable::~PeerTable() {
   for (const auto& [number, connection] : connections_) close(connection.watch);
 }
 
 StatusOr<int> PeerTable::Admit(int connection) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
-      credentials.pid == 0 || credentials.uid == kOverflowUid) {
+  const auto peer = PeerOf(connection);
+  if (!peer.ok()) {
     close(connection);
-    return PermissionDenied("the kernel does not say who connected");
+    return peer.status();
   }
   const MutexLock lock(mutex_);
-  const uint32_t uid = credentials.uid;
-  const auto own = per_uid_.find(uid);
-  const size_t count = own == per_uid_.end() ? 0 : own->second;
-  // Some are kept for root, who must get in to see what is wrong.
-  const size_t total = limits_.total - (uid == 0 ? 0 : limits_.kept_for_root);
-  if (connections_.size() >= total || count >= limits_.per_uid) {
+  if (const Status status = quota_.Take(peer->uid, "connections"); !status.ok()) {
     close(connection);
-    return ResourceExhausted("uid {} has {} connections, all together {}", uid, count,
-                             connections_.size());
+    return status;
   }
   const NumberRange range = Numbers();
   if (next_number_ < range.first || next_number_ >= range.end) next_number_ = range.first;
@@ -72,12 +74,12 @@ StatusOr<int> PeerTable::Admit(int connection) {
   if (number < 0) number = fcntl(connection, F_DUPFD_CLOEXEC, next_number_ = range.first);
   if (number < 0) {
     const int error = errno;
+    quota_.Give(peer->uid);
     close(connection);
     return ErrnoStatus(error, "accepting a connection");
   }
   next_number_ = number + 1;
-  connections_[number] = {{uid, credentials.gid, credentials.pid}, connection, InodeOf(connection)};
-  ++per_uid_[uid];
+  connections_[number] = {*peer, connection, InodeOf(connection)};
   return number;
 }
 
@@ -88,7 +90,7 @@ void PeerTable::Sweep() {
     // Ended by the peer, or gRPC has closed its number (or it names another file by now).
     if (HasHungUp(connection.watch) || InodeOf(number) != connection.inode) {
       close(connection.watch);
-      if (--per_uid_[connection.peer.uid] == 0) per_uid_.erase(connection.peer.uid);
+      quota_.Give(connection.peer.uid);
       it = connections_.erase(it);
     } else {
       ++it;

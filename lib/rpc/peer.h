@@ -13,10 +13,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "base/mutex.h"
 #include "base/status.h"
+#include "rpc/uid_quota.h"
 
 namespace blobd::rpc {
 
@@ -26,15 +26,15 @@ struct Peer {
   pid_t pid = 0;
 };
 
-struct PeerLimits {
-  size_t per_uid = 64;
-  size_t total = 512;
-  size_t kept_for_root = 16;  // of the total
-};
+// Of connections.
+using PeerLimits = UidLimits;
+
+// Who is at the other end of this connection. kPermissionDenied: the kernel does not say.
+StatusOr<Peer> PeerOf(int connection);
 
 class PeerTable {
  public:
-  explicit PeerTable(PeerLimits limits) : limits_(limits) {}
+  explicit PeerTable(PeerLimits limits) : quota_(limits) {}
   ~PeerTable();
   PeerTable(const PeerTable&) = delete;
   PeerTable& operator=(const PeerTable&) = delete;
@@ -57,10 +57,9 @@ class PeerTable {
     uint64_t inode = 0;
   };
 
-  const PeerLimits limits_;
   mutable Mutex mutex_;
   std::map<int, Connection> connections_ ABSL_GUARDED_BY(mutex_);  // by the number gRPC has
-  std::unordered_map<uint32_t, size_t> per_uid_ ABSL_GUARDED_BY(mutex_);
+  UidQuota quota_ ABSL_GUARDED_BY(mutex_);
   int next_number_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -11,9 +11,12 @@
 #include "rpc/admin_service.h"
 #include "rpc/blobs_service.h"
 #include "rpc/commands.h"
+#include "rpc/data_socket.h"
 #include "rpc/downloads_service.h"
+#include "rpc/keep_added.h"
 #include "rpc/listener.h"
 #include "rpc/remotes_service.h"
+#include "rpc/tags_service.h"
 
 namespace blobd::rpc {
 namespace {
@@ -27,15 +30,25 @@ class GrpcServer final : public Server {
   GrpcServer(Deps deps, DaemonIdentity identity, PeerLimits limits)
       : peers_(limits),
         commands_(deps.control),
-        context_{deps.engine, deps.uploads, deps.store, deps.workers, commands_, peers_},
+        tokens_(TokenOptions{}),
+        context_{deps.engine, deps.uploads, deps.keeper, deps.store,  deps.workers,
+                 commands_,   peers_,       tokens_,     data_socket_},
         downloads_(context_),
         blobs_(context_),
         remotes_(context_),
+        tags_(context_),
         admin_(context_, std::move(identity), std::move(deps.own_addresses), deps.maintenance) {}
 
   ~GrpcServer() override { Shutdown(Duration::zero()); }
 
-  Status Begin(int listening) {
+  Status Begin(Sockets sockets, PeerLimits limits) {
+    if (sockets.data >= 0) {
+      DataOptions options;
+      options.connections = limits;
+      BLOBD_ASSIGN_OR_RETURN(data_socket_,
+                             DataSocket::Start({context_.store, tokens_, Keeping()},
+                                               store::Descriptor(sockets.data), options));
+    }
     // One reference that is never given back: the library's own clean-up, which comes with the last
     // one, can wait ten seconds for a poll, and there is nothing left for it to save.
     grpc_init();
@@ -46,11 +59,13 @@ class GrpcServer final : public Server {
     builder.RegisterService(&downloads_);
     builder.RegisterService(&blobs_);
     builder.RegisterService(&remotes_);
+    builder.RegisterService(&tags_);
     builder.RegisterService(&admin_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return Internal("gRPC could not be started");
-    listener_ = std::make_unique<Listener>(
-        listening, peers_, [this](int fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd); });
+    listener_ = std::make_unique<Listener>(sockets.grpc, peers_, [this](int fd) {
+      grpc::AddInsecureChannelFromFd(server_.get(), fd);
+    });
     return OkStatus();
   }
 
@@ -60,15 +75,27 @@ class GrpcServer final : public Server {
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
     server_.reset();
+    if (data_socket_ != nullptr) data_socket_->Shutdown(grace);
   }
 
  private:
+  // What comes in by descriptors is leased like what comes by streams.
+  KeepImport Keeping() {
+    return [this](uint32_t uid, UniqueFunction<void(Added)> add,
+                  UniqueFunction<void(blobd::Status)> done) {
+      KeepAdded(context_, engine::Caller{uid}, {}, std::move(add), std::move(done));
+    };
+  }
+
   PeerTable peers_;
   Commands commands_;
+  TokenTable tokens_;
+  std::unique_ptr<DataSocket> data_socket_;
   const ServiceContext context_;
   DownloadsService downloads_;
   BlobsService blobs_;
   RemotesService remotes_;
+  TagsService tags_;
   AdminService admin_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Listener> listener_;
@@ -76,10 +103,10 @@ class GrpcServer final : public Server {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Server>> Server::Start(Deps deps, DaemonIdentity identity, int listening,
+StatusOr<std::unique_ptr<Server>> Server::Start(Deps deps, DaemonIdentity identity, Sockets sockets,
                                                 PeerLimits limits) {
   auto server = std::make_unique<GrpcServer>(std::move(deps), std::move(identity), limits);
-  BLOBD_RETURN_IF_ERROR(server->Begin(listening));
+  BLOBD_RETURN_IF_ERROR(server->Begin(sockets, limits));
   return std::unique_ptr<Server>(std::move(server));
 }
 

@@ -1,11 +1,12 @@
 // rpc: gRPC services on a Unix socket, over the engine and the store (design/control-plane.md). Who
 // calls is known from the kernel, never from a message.
 //
-// Server holds everything: the listener, gRPC's server, the services.
+// Server holds everything: the listener, gRPC's server, the services, the data socket.
 //
 // Thread:    made and destroyed by the daemon's main thread, while the control loop does not turn
 //            or from within it.
-// Ownership: what Deps names outlives the server.
+// Ownership: what Deps names outlives the server, but for the workers: they are gone when it is
+//            destroyed, so that what they answer still finds it.
 #pragma once
 
 #include <functional>
@@ -14,6 +15,7 @@
 
 #include "base/status.h"
 #include "engine/engine.h"
+#include "engine/keeper.h"
 #include "engine/upload_table.h"
 #include "loop/worker_pool.h"
 #include "rpc/daemon_identity.h"
@@ -28,6 +30,7 @@ class Server {
   struct Deps {
     engine::Engine& engine;
     engine::UploadTable& uploads;
+    engine::Keeper& keeper;
     store::BlobStore& store;
     loop::WorkerPool& workers;
     Executor& control;
@@ -36,9 +39,13 @@ class Server {
     Maintenance& maintenance;
   };
 
-  // `listening`: a bound socket (Listener::Bind, or inherited); the server owns it from now on.
-  static StatusOr<std::unique_ptr<Server>> Start(Deps deps, DaemonIdentity identity, int listening,
-                                                 PeerLimits limits);
+  // Bound sockets (Listener::Bind, or inherited); the server owns them from now on.
+  struct Sockets {
+    int grpc = -1;
+    int data = -1;  // -1: no data socket; callers must send and read streams
+  };
+  static StatusOr<std::unique_ptr<Server>> Start(Deps deps, DaemonIdentity identity,
+                                                 Sockets sockets, PeerLimits limits);
   virtual ~Server() = default;
 
   // No new connections; calls under way have until `grace` and are cut then.

@@ -25,8 +25,10 @@
 
 #include "blobd/v1/admin.grpc.pb.h"
 #include "blobd/v1/blobs.grpc.pb.h"
+#include "blobd/v1/data_socket.pb.h"
 #include "blobd/v1/downloads.grpc.pb.h"
 #include "blobd/v1/remotes.grpc.pb.h"
+#include "blobd/v1/tags.grpc.pb.h"
 #include "engine/fakes_for_test.h"
 #include "registry/sqlite_registry.h"
 #include "rpc/listener.h"
@@ -59,7 +61,10 @@ class FakeMaintenance final : public Maintenance {
 
 class ServerTest : public testing::Test {
  protected:
-  ServerTest() : directory_(testing::TempDir() + "server_test"), socket_(directory_ + "/s") {
+  ServerTest()
+      : directory_(testing::TempDir() + "server_test"),
+        socket_(directory_ + "/s"),
+        data_socket_(directory_ + "/d") {
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
     control_ = *loop::Loop::Create();
@@ -75,6 +80,15 @@ class ServerTest : public testing::Test {
         *control_, [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
           control_->Post([this, done = std::move(done)]() mutable { done(served_); });
         });
+    keeper_ = std::make_unique<engine::Keeper>(
+        engine::Keeper::Deps{*control_, *control_, SystemClock(), *registry_, *store_, *engine_,
+                             [this] { return workers_->MakeStrand(); }, log_,
+                             [] { return OkStatus(); },
+                             [this](const Hash& hash, const RangeSet& groups,
+                                    UniqueFunction<void(StatusOr<IntentId>)> done) {
+                               engine_->Repair(hash, groups, std::move(done));
+                             }},
+        engine::KeeperOptions{});
     thread_ = std::thread([this] { control_->Run(); });
     std::promise<Status> started;
     control_->Post([&] { engine_->Start([&](const Status& s) { started.set_value(s); }); });
@@ -82,13 +96,16 @@ class ServerTest : public testing::Test {
     DaemonIdentity identity;
     identity.node_id = kOurselves;
     identity.serve = transfer::ServeMode::kAnyone;
-    auto server = Server::Start({*engine_, *uploads_, *store_, *workers_, *control_,
+    auto server = Server::Start({*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
                                  [](bool include_loopback) {
                                    return std::vector<SocketAddress>{*SocketAddress::Parse(
                                        include_loopback ? "127.0.0.1:7" : "192.0.2.1:7")};
                                  },
                                  maintenance_},
-                                identity, *Listener::Bind(socket_, ""), PeerLimits{});
+                                identity,
+                                {*Listener::Bind(socket_, "", SOCK_STREAM),
+                                 *Listener::Bind(data_socket_, "", SOCK_SEQPACKET)},
+                                PeerLimits{});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -99,6 +116,7 @@ class ServerTest : public testing::Test {
     workers_.reset();
     server_.reset();
     uploads_.reset();
+    keeper_.reset();
     engine_.reset();
     store_.reset();
     registry_.reset();
@@ -190,6 +208,7 @@ class ServerTest : public testing::Test {
 
   const std::string directory_;
   const std::string socket_;
+  const std::string data_socket_;
   store::RealFileSystem files_;
   engine::FakeNetwork network_;
   engine::SilentLog log_;
@@ -199,6 +218,7 @@ class ServerTest : public testing::Test {
   std::unique_ptr<registry::SqliteRegistry> registry_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<engine::Keeper> keeper_;
   engine::UploadTable::Snapshot served_;  // what the upload server would answer; control loop
   std::unique_ptr<engine::UploadTable> uploads_;
   std::unique_ptr<Server> server_;

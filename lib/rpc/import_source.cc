@@ -1,0 +1,95 @@
+#include "rpc/import_source.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+
+namespace blobd::rpc {
+namespace {
+
+// File systems on a disk or in memory, by what fstatfs says of them. overlayfs is not among them:
+// an ordinary user can stack one on a FUSE file system of their own.
+constexpr std::array<uint32_t, 15> kLocalFileSystems = {
+    EXT4_SUPER_MAGIC,  // and ext2, ext3
+    XFS_SUPER_MAGIC,   BTRFS_SUPER_MAGIC,
+    TMPFS_MAGIC,  // and memfd
+    F2FS_SUPER_MAGIC,
+    MSDOS_SUPER_MAGIC,  // and vfat
+    EXFAT_SUPER_MAGIC, ISOFS_SUPER_MAGIC,    UDF_SUPER_MAGIC,
+    SQUASHFS_MAGIC,    EROFS_SUPER_MAGIC_V1, NILFS_SUPER_MAGIC,
+    0x2fc12fc1,  // ZFS
+    0xca451a4e,  // bcachefs
+    0x7366746e,  // NTFS3
+};
+
+}  // namespace
+
+Status CheckImportSource(int descriptor) {
+  struct stat info {};
+  const int flags = fcntl(descriptor, F_GETFL);
+  if (flags < 0 || fstat(descriptor, &info) != 0) return ErrnoStatus(errno, "import");
+  if (!S_ISREG(info.st_mode)) {
+    return InvalidArgument("the descriptor is no regular file; send its bytes with Blobs.Add");
+  }
+  if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY) {
+    return InvalidArgument("the file is not opened for reading");
+  }
+  struct statfs system {};
+  if (fstatfs(descriptor, &system) != 0) return ErrnoStatus(errno, "import");
+  const auto type = static_cast<uint32_t>(system.f_type);
+  if (std::find(kLocalFileSystems.begin(), kLocalFileSystems.end(), type) ==
+      kLocalFileSystems.end()) {
+    return MakeStatus(StatusCode::kUnimplemented,
+                      "the file is on a file system (type {:#x}) that may keep the daemon waiting; "
+                      "send its bytes with Blobs.Add",
+                      type);
+  }
+  return OkStatus();
+}
+
+bool SourceInspector::MayTake(uint32_t uid) {
+  if (!quota_.Take(uid, "descriptors").ok()) return false;
+  quota_.Give(uid);
+  return true;
+}
+
+void SourceInspector::Inspect(uint32_t uid, store::Descriptor descriptor,
+                              UniqueFunction<void(StatusOr<store::Descriptor>)> done) {
+  OnThread(uid,
+           [loop = loop_, descriptor = std::move(descriptor), done = std::move(done)]() mutable {
+             const Status status = CheckImportSource(descriptor.fd());
+             auto answer = status.ok() ? StatusOr<store::Descriptor>(std::move(descriptor))
+                                       : StatusOr<store::Descriptor>(status);
+             // Closed here if it is refused, after the answer.
+             loop->Post([done = std::move(done), answer = std::move(answer)]() mutable {
+               done(std::move(answer));
+             });
+             descriptor = store::Descriptor();
+           });
+}
+
+void SourceInspector::Close(uint32_t uid, std::vector<store::Descriptor> descriptors) {
+  if (descriptors.empty()) return;
+  OnThread(uid, [descriptors = std::move(descriptors)]() mutable { descriptors.clear(); });
+}
+
+void SourceInspector::OnThread(uint32_t uid, Task work) {
+  BLOBD_CHECK(quota_.Take(uid, "descriptors").ok());
+  std::thread([this, loop = loop_, uid, work = std::move(work)]() mutable {
+    work();
+    work = nullptr;
+    loop->Post([this, uid] { quota_.Give(uid); });
+  }).detach();
+}
+
+}  // namespace blobd::rpc

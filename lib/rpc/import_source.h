@@ -1,0 +1,53 @@
+// What a descriptor must be before a worker of ours reads from it: a regular file opened for
+// reading, on a file system that answers for itself. A descriptor can come from anybody in the
+// socket's group, and some "regular files" wait for as long as their owner pleases: those of a FUSE
+// server of the caller's own, of a network share that went away, of /proc and /sys. Such content is
+// sent as a stream, where the caller waits for it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "base/task.h"
+#include "rpc/uid_quota.h"
+#include "store/descriptor.h"
+
+namespace blobd::rpc {
+
+// May wait for the owner of the file, if it is of the wrong kind.
+// Thread: any. Errors: kInvalidArgument: it cannot be read as a file. kUnimplemented: send it with
+// Blobs.Add.
+Status CheckImportSource(int descriptor);
+
+// SourceInspector: looks at descriptors that came from callers, and closes them. Even looking and
+// closing may wait for a FUSE server, so each is done on a thread of its own, and a uid whose
+// threads do not come back is not listened to any more: it costs itself.
+//
+// Thread:    the loop that it answers on.
+// Ownership: that loop outlives the threads (they share it) and is not turned when this is gone.
+class SourceInspector {
+ public:
+  SourceInspector(std::shared_ptr<Executor> loop, UidLimits limits)
+      : loop_(std::move(loop)), quota_(limits) {}
+
+  // Whether one more descriptor may be taken from this uid. To be asked before it is received:
+  // what the kernel never gave us waits for nobody when it goes away.
+  bool MayTake(uint32_t uid);
+  // Answers with the descriptor if it can be imported.
+  void Inspect(uint32_t uid, store::Descriptor descriptor,
+               UniqueFunction<void(StatusOr<store::Descriptor>)> done);
+  // REQUIRES: MayTake said so
+  void Close(uint32_t uid, std::vector<store::Descriptor> descriptors);
+
+ private:
+  // Runs `work` on a thread, and counts it until it is over.
+  void OnThread(uint32_t uid, Task work);
+
+  const std::shared_ptr<Executor> loop_;
+  UidQuota quota_;
+};
+
+}  // namespace blobd::rpc

@@ -1,0 +1,37 @@
+// UidQuota: how many of something each uid holds, bounded per uid and in all. Some of the total are
+// kept for root, who must get in to see what is wrong.
+//
+// Thread: one owner; no locking inside.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+
+#include "base/status.h"
+
+namespace blobd::rpc {
+
+struct UidLimits {
+  size_t per_uid = 64;
+  size_t total = 512;
+  size_t kept_for_root = 16;  // of the total
+};
+
+class UidQuota {
+ public:
+  explicit UidQuota(UidLimits limits) : limits_(limits) {}
+
+  // Counts one more, of what is called `things` in the error. kResourceExhausted: not counted.
+  Status Take(uint32_t uid, std::string_view things);
+  // REQUIRES: it was taken
+  void Give(uint32_t uid);
+  size_t total() const { return total_; }
+
+ private:
+  const UidLimits limits_;
+  size_t total_ = 0;
+  std::unordered_map<uint32_t, size_t> per_uid_;  // no zeros
+};
+
+}  // namespace blobd::rpc
