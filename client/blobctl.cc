@@ -36,8 +36,14 @@ struct Arguments {
   ListOptions list;
   ExportArguments exported;
   AddOptions add;
+  ImportStoreOptions import_store;
+  ExportStoreOptions export_store;
   TicketOptions ticket;
+  TagOptions tag;
+  GcOptions gc;
   bool publish = false;
+  bool force = false;
+  bool all = false;
   std::vector<uint64_t> ids;
   std::vector<std::string> paths;
   std::string hash;
@@ -162,6 +168,33 @@ void AddBlobCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command
   commands[exported] = [&args](Context& context) { return RunExport(context, args.exported); };
 }
 
+void AddStoreCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
+  auto* imported = app.add_subcommand(
+      "import-store", "Take in every complete blob of another blobd's directory, or a copy of it");
+  imported
+      ->add_option("DIR", args.import_store.directory,
+                   "A state directory, its blobs/, or what export-store wrote")
+      ->required();
+  imported->add_flag("--private", args.import_store.is_private, "Never serve them to other nodes");
+  imported->add_flag("--collection", args.import_store.collection,
+                     "Make a collection of them, named by their hashes, and print its hash");
+  commands[imported] = [&args](Context& context) {
+    return RunImportStore(context, args.import_store);
+  };
+
+  auto* exported = app.add_subcommand(
+      "export-store", "Write complete blobs as files HH/HASH.data, for import-store elsewhere");
+  exported->add_option("DIR", args.export_store.directory, "Where to; made if it is missing")
+      ->required();
+  exported->add_option("WANTED", args.export_store.wanted,
+                       "Hashes, s + hash for collections, or tags; else everything");
+  exported->add_flag("--private", args.export_store.with_private,
+                     "Of everything, private blobs too");
+  commands[exported] = [&args](Context& context) {
+    return RunExportStore(context, args.export_store);
+  };
+}
+
 void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
   auto* ticket =
       app.add_subcommand("ticket", "Print a ticket with which others get a blob from here");
@@ -199,6 +232,55 @@ void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Comm
   commands[add] = [&args](Context& context) {
     return RunAddRemote(context, args.hash, args.paths);
   };
+}
+
+void AddTagCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
+  auto* tag = app.add_subcommand("tag", "Give content a name, which keeps it; or move the name");
+  tag->add_option("NAME", args.tag.name, "The tag")->required();
+  tag->add_option("WANTED", args.tag.wanted, "A hash, s + hash, a ticket or another tag");
+  tag->add_option("--format", args.tag.format, "What it is, if the hash alone does not say")
+      ->check(CLI::IsMember({"raw", "collection"}))
+      ->type_name("FORMAT");
+  tag->add_flag("--private", args.tag.is_private,
+                "Show others not what it names, and serve that to no node");
+  auto* only_new = tag->add_flag("--new", args.tag.only_new, "Only if there is no such tag");
+  tag->add_option("--expect", args.tag.expected, "Only if it names this hash now")
+      ->type_name("HASH")
+      ->excludes(only_new);
+  tag->add_flag("-d,--delete", args.tag.remove, "Take the name away; the content stays until gc")
+      ->excludes(only_new);
+  commands[tag] = [&args](Context& context) { return RunTag(context, args.tag); };
+
+  auto* tags = app.add_subcommand("tags", "List tags");
+  tags->add_option("PREFIX", args.hash, "Only those whose names begin so");
+  tags->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
+  commands[tags] = [&args](Context& context) { return RunTags(context, args.hash, args.list); };
+}
+
+void AddKeepingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
+  auto* gc = app.add_subcommand("gc", "Remove what nothing keeps; for root only");
+  gc->add_flag("--dry-run", args.gc.dry_run, "Only say what would go, and why the rest stays");
+  gc->add_option("--to", args.gc.to_bytes, "Stop when the store has no more than this, as in 10GiB")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
+  commands[gc] = [&args](Context& context) { return RunGc(context, args.gc); };
+
+  auto* remove = app.add_subcommand("rm", "Remove blobs that nothing keeps");
+  remove->add_option("HASH", args.paths, "Hashes or tags")->required();
+  remove->add_flag("--force", args.force, "Also what is kept; for root only");
+  commands[remove] = [&args](Context& context) {
+    return RunRemove(context, args.paths, args.force);
+  };
+
+  auto* why = app.add_subcommand("why", "Say why a blob is kept, or what an intent waits for");
+  why->add_option("WHAT", args.hash, "A hash, a tag or an intent's id")->required();
+  commands[why] = [&args](Context& context) { return RunWhy(context, args.hash); };
+
+  auto* verify =
+      app.add_subcommand("verify", "Hash blobs again, and get again what does not fit any more");
+  auto* named = verify->add_option("HASH", args.paths, "Hashes or tags");
+  verify->add_flag("--all", args.all, "Every blob that is here")->excludes(named);
+  commands[verify] = [&args](Context& context) { return RunVerify(context, args.paths, args.all); };
 }
 
 void AddRegistryCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
@@ -258,7 +340,10 @@ int Main(int argc, char** argv) {
   AddDownloadCommands(app, args, commands);
   AddListCommands(app, args, commands);
   AddBlobCommands(app, args, commands);
+  AddStoreCommands(app, args, commands);
   AddSharingCommands(app, args, commands);
+  AddTagCommands(app, args, commands);
+  AddKeepingCommands(app, args, commands);
   AddRegistryCommands(app, args, commands);
   try {
     app.parse(argc, argv);

@@ -1,137 +1,58 @@
-// add, cat, export, status: what the store holds, and the daemon itself.
-#include <fcntl.h>
+// cat, export, status: what the store holds, and the daemon itself.
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <filesystem>
 
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/copy_file.h"
+#include "client/data_channel.h"
 #include "client/export.h"
 #include "client/progress_line.h"
 
 namespace blobd::client {
 namespace {
 
-namespace fs = std::filesystem;
-
-StatusOr<v1::AddResponse> AddDescriptor(Context& context, int fd, uint64_t size,
-                                        const std::string& name, bool is_private) {
-  ProgressLine progress(!context.style.quiet && !context.style.is_json());
-  uint64_t done = 0;
-  return context.daemon->Add(is_private, [&](char* buffer, size_t capacity) -> StatusOr<size_t> {
-    for (;;) {
-      if (context.interrupt.happened()) return Cancelled("interrupted");
-      const ssize_t count = read(fd, buffer, capacity);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return ErrnoStatus(errno, "read " + name);
-      done += static_cast<uint64_t>(count);
-      progress.Show("adding", done, size);
-      return static_cast<size_t>(count);
-    }
-  });
-}
-
-StatusOr<v1::AddResponse> AddFile(Context& context, const std::string& path, bool is_private) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
-  struct stat info {};
-  fstat(fd, &info);
-  auto response = AddDescriptor(context, fd, static_cast<uint64_t>(info.st_size), path, is_private);
-  close(fd);
-  return response;
-}
-
-// Every regular file below `root` becomes an entry, in order of name. Symbolic links are left out,
-// and said so.
-StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root, bool is_private) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(root, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = fs::path(it->path()).lexically_relative(root).string();
-    if (it->is_symlink()) {
-      fmt::print(stderr, "blobctl: {} is a symbolic link and is left out\n",
-                 EscapeForTerminal(name));
-    } else if (it->is_regular_file()) {
-      names.push_back(name);
-    }
+// The bytes to standard output. A blob that is not complete, and whatever else goes wrong, is the
+// stream's to tell.
+Status Cat(Context& context, const std::string& hash, uint64_t offset, uint64_t length) {
+  DaemonClient& daemon = *context.daemon;
+  const auto interrupted = [&] {
+    return daemon.interrupted() ? Cancelled("interrupted") : OkStatus();
+  };
+  const auto blob = OpenBlob(daemon, hash);
+  if (blob.ok() && offset <= blob->size && length <= blob->size - offset) {
+    return CopyOut(blob->file.get(), offset, length == 0 ? blob->size - offset : length,
+                   STDOUT_FILENO, [&](uint64_t) { return interrupted(); });
   }
-  if (error) return Internal("{}: {}", EscapeForTerminal(root), error.message());
-  std::sort(names.begin(), names.end());
-  v1::CreateCollectionRequest request;
-  request.set_is_private(is_private);
-  v1::AddResponse total;
-  for (const std::string& name : names) {
-    BLOBD_ASSIGN_OR_RETURN(const v1::AddResponse added,
-                           AddFile(context, (fs::path(root) / name).string(), is_private));
-    v1::CollectionEntry* entry = request.add_entries();
-    entry->set_name(name);
-    entry->set_hash(added.hash());
-    total.set_size(total.size() + added.size());
-  }
-  BLOBD_ASSIGN_OR_RETURN(const v1::CreateCollectionResponse created,
-                         context.daemon->CreateCollection(request));
-  total.set_hash(created.hash());
-  return total;
-}
-
-}  // namespace
-
-int RunAdd(Context& context, const AddOptions& options) {
-  const bool is_private = options.is_private;
-  std::string name;
-  for (const std::string& path : options.paths) {
-    std::error_code error;
-    const bool directory = path != "-" && fs::is_directory(path, error);
-    const auto added = path == "-"
-                           ? AddDescriptor(context, STDIN_FILENO, 0, "standard input", is_private)
-                       : directory ? AddDirectory(context, path, is_private)
-                                   : AddFile(context, path, is_private);
-    if (!added.ok()) return Fail(added.status());
-    name = (directory ? "s" : "") + added->hash();
-    if (context.style.is_json()) {
-      PrintJson(context.style, *added);
-    } else if (context.style.quiet) {
-      fmt::print("{}\n", name);
-    } else {
-      fmt::print("{} {} {}\n", name, FormatSize(added->size()), EscapeForTerminal(path));
-    }
-  }
-  const bool hint = !is_private && !context.style.quiet && !context.style.is_json();
-  if (hint && isatty(STDOUT_FILENO) == 1) {
-    fmt::print("Share it: blobctl ticket {}\n", options.paths.size() == 1 ? name : "HASH");
-  }
-  return kExitDone;
-}
-
-int RunCat(Context& context, const std::string& hash, uint64_t offset, uint64_t length) {
   v1::ReadRequest request;
   request.set_hash(hash);
   request.set_offset(offset);
   request.set_length(length);
-  const Status status = context.daemon->Read(request, [&](std::string_view data) {
-    if (context.interrupt.happened()) return Cancelled("interrupted");
-    if (std::fwrite(data.data(), 1, data.size(), stdout) != data.size())
-      return ErrnoStatus(errno, "write");
-    return OkStatus();
+  return daemon.Read(request, [&](std::string_view data) {
+    BLOBD_RETURN_IF_ERROR(interrupted());
+    return WriteAll(STDOUT_FILENO, data);
   });
-  if (!status.ok()) return Fail(status);
-  return std::fflush(stdout) == 0 ? static_cast<int>(kExitDone) : Fail(ErrnoStatus(errno, "write"));
+}
+
+}  // namespace
+
+int RunCat(Context& context, const std::string& hash, uint64_t offset, uint64_t length) {
+  std::string resolved = hash;
+  Status status = ResolveHash(context, &resolved);
+  if (status.ok()) status = Cat(context, resolved, offset, length);
+  return status.ok() ? static_cast<int>(kExitDone) : Fail(status);
 }
 
 int RunExport(Context& context, const ExportArguments& arguments) {
+  std::string wanted = arguments.wanted;
+  if (const Status status = ResolveTag(context, &wanted); !status.ok()) return Fail(status);
   ProgressLine progress(!context.style.quiet && arguments.output != "-");
-  const bool collection = arguments.wanted.size() == 65 && arguments.wanted.front() == 's';
+  const bool collection = wanted.size() == 65 && wanted.front() == 's';
   const ExportOptions options{arguments.output, arguments.force};
-  const Status status =
-      collection ? ExportCollection(*context.daemon, arguments.wanted.substr(1), options, progress)
-                 : ExportBlob(*context.daemon, arguments.wanted, options, progress);
+  const Status status = collection
+                            ? ExportCollection(*context.daemon, wanted.substr(1), options, progress)
+                            : ExportBlob(*context.daemon, wanted, options, progress);
   progress.Clear();
   return status.ok() ? static_cast<int>(kExitDone) : Fail(status);
 }
@@ -166,6 +87,10 @@ int RunStatus(Context& context) {
   fmt::print("  Store      {} blobs, {}; {} partial, {}\n", status->store().complete_blobs(),
              FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
              FormatSize(status->store().partial_bytes()));
+  const v1::DiskStatus& disk = status->disk();
+  fmt::print("  Disk       {} of {} free, {} kept in reserve{}\n", FormatSize(disk.free_bytes()),
+             FormatSize(disk.total_bytes()), FormatSize(disk.reserve_bytes()),
+             disk.reason().empty() ? "" : "; downloads wait: " + EscapeForTerminal(disk.reason()));
   fmt::print("  Durability at most {} (or 5 s) of work is fetched again after a power loss\n",
              FormatSize(status->unsynced_bytes_bound()));
   return kExitDone;

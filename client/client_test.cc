@@ -43,6 +43,18 @@ TEST(Naming, KindsOfBlobsAndCollections) {
   EXPECT_EQ(KindOf("nonsense").hash(), "nonsense") << "the daemon says what is wrong with it";
 }
 
+TEST(Naming, WhatIsWrittenAsAHashIsNoTag) {
+  const std::string hex(64, 'a');
+  for (const std::string& text : {hex, "s" + hex, std::string(64, '7'), std::string(52, 'b')})
+    EXPECT_TRUE(IsHashSyntax(text)) << text;
+  for (const std::string& text :
+       {std::string(), std::string("a"), std::string(63, 'a'), std::string(64, 'g'), "t" + hex,
+        "s" + std::string(63, 'a') + "/", std::string(52, '/')})
+    EXPECT_FALSE(IsHashSyntax(text)) << text;
+  EXPECT_EQ(NameOf(KindOf("s" + hex)), "s" + hex);
+  EXPECT_EQ(NameOf(KindOf(hex)), hex);
+}
+
 TEST(Pages, AreCollectedUntilTheLastOrTheLimit) {
   // A list of 2,500 rows; the token says where the next page begins.
   int asked = 0;

@@ -72,6 +72,18 @@ struct ExportArguments {
   bool force = false;
 };
 int RunExport(Context& context, const ExportArguments& arguments);
+struct ImportStoreOptions {
+  std::string directory;
+  bool is_private = false;
+  bool collection = false;  // make one of everything
+};
+int RunImportStore(Context& context, const ImportStoreOptions& options);
+struct ExportStoreOptions {
+  std::string directory;
+  std::vector<std::string> wanted;  // hashes, or s + hash; empty: everything
+  bool with_private = false;        // of everything
+};
+int RunExportStore(Context& context, const ExportStoreOptions& options);
 
 struct TicketOptions {
   std::string wanted;                  // a hash, or s + hash
@@ -83,6 +95,27 @@ struct TicketOptions {
 int RunTicket(Context& context, const TicketOptions& options);
 int RunPrivate(Context& context, const std::vector<std::string>& wanted, bool is_private);
 
+struct TagOptions {
+  std::string name;
+  std::string wanted;  // a hash, s + hash, a ticket or another tag
+  std::string format;  // "raw", "collection", or empty: what it turns out to be
+  bool is_private = false;
+  bool only_new = false;
+  std::string expected;  // empty: whatever it names now
+  bool remove = false;
+};
+int RunTag(Context& context, const TagOptions& options);
+int RunTags(Context& context, const std::string& prefix, const ListOptions& options);
+
+struct GcOptions {
+  bool dry_run = false;
+  std::optional<uint64_t> to_bytes;
+};
+int RunGc(Context& context, const GcOptions& options);
+int RunRemove(Context& context, const std::vector<std::string>& wanted, bool force);
+int RunWhy(Context& context, const std::string& wanted);
+int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all);
+
 int RunRemotes(Context& context, const ListOptions& options);
 int RunAddRemote(Context& context, const std::string& node,
                  const std::vector<std::string>& addresses);
@@ -93,6 +126,18 @@ int RunRecoverRegistry(Context& context);
 // A hash, or s + hash for a collection; anything else is taken for a hash, which the daemon
 // refuses.
 v1::Kind KindOf(const std::string& wanted);
+std::string NameOf(const v1::Kind& kind);
+// Whether it is written as a hash is, or as s + hash. A tag can have no such name.
+bool IsHashSyntax(const std::string& text);
+// Puts what a tag names in the place of its name: a hash, or s + hash. What is written as a hash is
+// left as it is. kNotFound: there is no such tag.
+Status ResolveTag(Context& context, std::string* wanted);
+// The same for what may also be a ticket, which is left as it is; so is what is nothing of these.
+Status ResolveWanted(Context& context, std::string* wanted);
+// As ResolveTag, and leaves the hash alone.
+Status ResolveHash(Context& context, std::string* hash);
+// Whether a bare hash names a collection: the daemon finds its names under it.
+bool IsKnownCollection(DaemonClient& daemon, const std::string& hash);
 // The request for one thing that a person named.
 StatusOr<v1::QueueItem> ItemOf(const std::string& wanted, const QueueOptions& options);
 StatusOr<v1::Provider> ProviderOf(const std::string& text);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "base/mutex.h"
@@ -17,6 +18,7 @@
 #include "blobd/v1/blobs.grpc.pb.h"
 #include "blobd/v1/downloads.grpc.pb.h"
 #include "blobd/v1/remotes.grpc.pb.h"
+#include "blobd/v1/tags.grpc.pb.h"
 
 namespace blobd::client {
 namespace {
@@ -59,12 +61,17 @@ class GrpcDaemonClient final : public DaemonClient {
         downloads_(v1::Downloads::NewStub(channel_)),
         blobs_(v1::Blobs::NewStub(channel_)),
         remotes_(v1::Remotes::NewStub(channel_)),
+        tags_(v1::Tags::NewStub(channel_)),
         admin_(v1::Admin::NewStub(channel_)) {}
 
   void Interrupt() override {
     const MutexLock lock(mutex_);
     interrupted_ = true;
-    if (running_ != nullptr) running_->TryCancel();
+    for (grpc::ClientContext* context : running_) context->TryCancel();
+  }
+  bool interrupted() const override {
+    const MutexLock lock(mutex_);
+    return interrupted_;
   }
 
   StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest& request) override {
@@ -154,8 +161,46 @@ class GrpcDaemonClient final : public DaemonClient {
     return Unary(*blobs_, &v1::Blobs::Stub::List, request);
   }
 
+  StatusOr<v1::OpenResponse> Open(const v1::OpenRequest& request) override {
+    return Unary(*blobs_, &v1::Blobs::Stub::Open, request);
+  }
+  StatusOr<v1::ImportResponse> Import(const v1::ImportRequest& request) override {
+    return Unary(*blobs_, &v1::Blobs::Stub::Import, request);
+  }
+
   StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest& request) override {
     return Unary(*blobs_, &v1::Blobs::Stub::SetPrivate, request);
+  }
+
+  StatusOr<v1::WhyKeptResponse> WhyKept(const std::string& hash) override {
+    v1::WhyKeptRequest request;
+    request.set_hash(hash);
+    return Unary(*blobs_, &v1::Blobs::Stub::WhyKept, request);
+  }
+  StatusOr<v1::RemoveResponse> Remove(const v1::RemoveRequest& request) override {
+    return Unary(*blobs_, &v1::Blobs::Stub::Remove, request);
+  }
+  Status CollectGarbage(
+      const v1::CollectGarbageRequest& request,
+      const std::function<void(const v1::CollectGarbageResponse&)>& on_message) override {
+    const Call call(*this);
+    return ReadAll<v1::CollectGarbageResponse>(*blobs_->CollectGarbage(call.context(), request),
+                                               on_message);
+  }
+  Status Verify(const v1::VerifyRequest& request,
+                const std::function<void(const v1::VerifyResponse&)>& on_message) override {
+    const Call call(*this);
+    return ReadAll<v1::VerifyResponse>(*blobs_->Verify(call.context(), request), on_message);
+  }
+
+  StatusOr<v1::SetTagResponse> SetTag(const v1::SetTagRequest& request) override {
+    return Unary(*tags_, &v1::Tags::Stub::Set, request);
+  }
+  StatusOr<v1::DeleteTagResponse> DeleteTag(const v1::DeleteTagRequest& request) override {
+    return Unary(*tags_, &v1::Tags::Stub::Delete, request);
+  }
+  StatusOr<v1::ListTagsResponse> ListTags(const v1::ListTagsRequest& request) override {
+    return Unary(*tags_, &v1::Tags::Stub::List, request);
   }
 
   StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) override {
@@ -200,18 +245,18 @@ class GrpcDaemonClient final : public DaemonClient {
   }
 
  private:
-  // One call under way, which Interrupt can end.
+  // A call under way, which Interrupt can end.
   class Call {
    public:
     explicit Call(GrpcDaemonClient& client)
         : client_(client), context_(std::make_unique<grpc::ClientContext>()) {
       const MutexLock lock(client_.mutex_);
-      client_.running_ = context_.get();
+      client_.running_.insert(context_.get());
       if (client_.interrupted_) context_->TryCancel();
     }
     ~Call() {
       const MutexLock lock(client_.mutex_);
-      client_.running_ = nullptr;
+      client_.running_.erase(context_.get());
     }
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
@@ -234,13 +279,22 @@ class GrpcDaemonClient final : public DaemonClient {
     return response;
   }
 
+  template <typename Response>
+  static Status ReadAll(grpc::ClientReader<Response>& stream,
+                        const std::function<void(const Response&)>& on_message) {
+    Response response;
+    while (stream.Read(&response)) on_message(response);
+    return FromGrpc(stream.Finish());
+  }
+
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::Downloads::Stub> downloads_;
   const std::unique_ptr<v1::Blobs::Stub> blobs_;
   const std::unique_ptr<v1::Remotes::Stub> remotes_;
+  const std::unique_ptr<v1::Tags::Stub> tags_;
   const std::unique_ptr<v1::Admin::Stub> admin_;
-  Mutex mutex_;
-  grpc::ClientContext* running_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  mutable Mutex mutex_;
+  std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
   bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -1,8 +1,8 @@
 // DaemonClient: the daemon's API as plain calls. It speaks gRPC inside and shows protobuf messages
 // and Status outside.
 //
-// Thread:    calls block; Interrupt may come from any other thread and ends the call under way with
-//            kCancelled.
+// Thread:    calls block, and may come from several threads at once; Interrupt may come from any
+//            other thread and ends the calls under way with kCancelled.
 // Errors:    the daemon's own codes and messages. kUnavailable: the daemon cannot be reached.
 #pragma once
 
@@ -17,6 +17,7 @@
 #include "blobd/v1/blobs.pb.h"
 #include "blobd/v1/downloads.pb.h"
 #include "blobd/v1/remotes.pb.h"
+#include "blobd/v1/tags.pb.h"
 
 namespace blobd::client {
 
@@ -29,8 +30,9 @@ class DaemonClient {
   static std::string DefaultSocket();
 
   virtual ~DaemonClient() = default;
-  // Ends the call under way, now and for all later ones.
+  // Ends the calls under way, now and for all later ones.
   virtual void Interrupt() = 0;
+  virtual bool interrupted() const = 0;
 
   virtual StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest& request) = 0;
   virtual StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest& request) = 0;
@@ -56,7 +58,24 @@ class DaemonClient {
   virtual StatusOr<v1::Blob> Stat(const std::string& hash) = 0;
   virtual StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest& request) = 0;
 
+  // Tokens for the data socket (data_channel.h). kUnimplemented: the daemon has none.
+  virtual StatusOr<v1::OpenResponse> Open(const v1::OpenRequest& request) = 0;
+  virtual StatusOr<v1::ImportResponse> Import(const v1::ImportRequest& request) = 0;
+
   virtual StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest& request) = 0;
+
+  virtual StatusOr<v1::WhyKeptResponse> WhyKept(const std::string& hash) = 0;
+  virtual StatusOr<v1::RemoveResponse> Remove(const v1::RemoveRequest& request) = 0;
+  // Both call `on_message` for every message, and return OK when the work has ended well.
+  virtual Status CollectGarbage(
+      const v1::CollectGarbageRequest& request,
+      const std::function<void(const v1::CollectGarbageResponse&)>& on_message) = 0;
+  virtual Status Verify(const v1::VerifyRequest& request,
+                        const std::function<void(const v1::VerifyResponse&)>& on_message) = 0;
+
+  virtual StatusOr<v1::SetTagResponse> SetTag(const v1::SetTagRequest& request) = 0;
+  virtual StatusOr<v1::DeleteTagResponse> DeleteTag(const v1::DeleteTagRequest& request) = 0;
+  virtual StatusOr<v1::ListTagsResponse> ListTags(const v1::ListTagsRequest& request) = 0;
 
   virtual StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) = 0;
   virtual StatusOr<v1::AddAddressesResponse> AddAddresses(

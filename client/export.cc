@@ -1,9 +1,7 @@
 #include "client/export.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,27 +13,12 @@
 
 #include "base/file_names.h"
 #include "base/utf8.h"
+#include "client/copy_file.h"
+#include "client/data_channel.h"
+#include "client/descriptor.h"
 
 namespace blobd::client {
 namespace {
-
-// A descriptor that is closed when it goes away.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // The directory that holds `target`, and the last component of its name.
 struct Place {
@@ -52,27 +35,6 @@ Place PlaceOf(std::string target) {
 std::string TemporaryName(const std::string& name) {
   std::random_device random;
   return fmt::format(".{}.blobd-{:08x}", name.substr(0, 200), random());
-}
-
-Status WriteAll(int fd, std::string_view data) {
-  while (!data.empty()) {
-    const ssize_t written = write(fd, data.data(), data.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "write");
-    data.remove_prefix(static_cast<size_t>(written));
-  }
-  return OkStatus();
-}
-
-StatusOr<Descriptor> OpenBeneath(int directory, const std::string& path, uint64_t flags,
-                                 uint64_t mode) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
-  how.mode = mode;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  const auto fd = static_cast<int>(syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how));
-  if (fd < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
-  return Descriptor(fd);
 }
 
 // Makes the directories above `name`; those in `made` exist already.
@@ -102,13 +64,11 @@ struct Progress {
   uint64_t total = 0;
 };
 
-Status ReadInto(DaemonClient& client, const std::string& hash, int fd, Progress& progress) {
-  v1::ReadRequest request;
-  request.set_hash(hash);
-  return client.Read(request, [&](std::string_view data) {
-    progress.done += data.size();
+Status WriteWithProgress(DaemonClient& client, const std::string& hash, uint64_t size, int fd,
+                         Progress& progress) {
+  return WriteBlob(client, hash, size, fd, [&progress](uint64_t bytes) {
+    progress.done += bytes;
     progress.line.Show("writing", progress.done, progress.total);
-    return WriteAll(fd, data);
   });
 }
 
@@ -133,7 +93,8 @@ Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& e
     BLOBD_RETURN_IF_ERROR(MakeParents(root, entry.name(), &made));
     BLOBD_ASSIGN_OR_RETURN(const Descriptor file,
                            OpenBeneath(root, entry.name(), O_WRONLY | O_CREAT | O_EXCL, 0666));
-    BLOBD_RETURN_IF_ERROR(ReadInto(client, entry.hash(), file.get(), progress));
+    BLOBD_RETURN_IF_ERROR(
+        WriteWithProgress(client, entry.hash(), entry.size(), file.get(), progress));
   }
   // One sync for all files, before the directory gets its name.
   if (syncfs(root) != 0) return ErrnoStatus(errno, "sync");
@@ -142,17 +103,42 @@ Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& e
 
 }  // namespace
 
+Status WriteBlob(DaemonClient& client, const std::string& hash, uint64_t size, int fd,
+                 const BytesWritten& written) {
+  if (size >= kWorthADescriptor) {
+    const auto blob = OpenBlob(client, hash);
+    if (blob.ok()) {
+      uint64_t at = 0;
+      return CopyOut(blob->file.get(), 0, blob->size, fd, [&](uint64_t bytes) {
+        // The disk writes while we copy, so that little is left to be waited for by a sync.
+        sync_file_range(fd, static_cast<off_t>(at), static_cast<off_t>(bytes),
+                        SYNC_FILE_RANGE_WRITE);
+        at += bytes;
+        written(bytes);
+        return client.interrupted() ? Cancelled("interrupted") : OkStatus();
+      });
+    }
+    if (!IsWorthAStream(blob.status())) return blob.status();
+  }
+  v1::ReadRequest request;
+  request.set_hash(hash);
+  return client.Read(request, [&](std::string_view data) {
+    written(data.size());
+    return WriteAll(fd, data);
+  });
+}
+
 Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOptions& options,
                   ProgressLine& line) {
   BLOBD_ASSIGN_OR_RETURN(const v1::Blob blob, client.Stat(hash));
   if (blob.state() != v1::BLOB_STATE_COMPLETE)
     return NotFound("{} is not complete here; get it first", hash);
   Progress progress{line, 0, blob.size()};
-  if (options.target == "-") return ReadInto(client, hash, STDOUT_FILENO, progress);
+  if (options.target == "-")
+    return WriteWithProgress(client, hash, blob.size(), STDOUT_FILENO, progress);
 
   const Place place = PlaceOf(options.target);
-  const Descriptor directory(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
+  BLOBD_ASSIGN_OR_RETURN(const Descriptor directory, OpenDirectory(place.directory));
   Status exists = AlreadyExists("{} exists; name another target, or replace it with --force",
                                 EscapeForTerminal(options.target));
   struct stat existing {};
@@ -168,7 +154,7 @@ Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOpt
   const std::string temporary = TemporaryName(place.name);
   BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(directory.get(), temporary,
                                                             O_WRONLY | O_CREAT | O_EXCL, 0666));
-  Status status = ReadInto(client, hash, file.get(), progress);
+  Status status = WriteWithProgress(client, hash, blob.size(), file.get(), progress);
   if (status.ok() && fsync(file.get()) != 0) status = ErrnoStatus(errno, "sync " + options.target);
   if (status.ok() && renameat2(directory.get(), temporary.c_str(), directory.get(),
                                place.name.c_str(), options.replace ? 0 : RENAME_NOREPLACE) != 0) {
@@ -193,8 +179,7 @@ Status ExportCollection(DaemonClient& client, const std::string& hash, const Exp
     return FailedPrecondition("the collection is not written: {}", Message(status));
   }
   const Place place = PlaceOf(options.target);
-  const Descriptor directory(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0) return ErrnoStatus(errno, "open " + place.directory);
+  BLOBD_ASSIGN_OR_RETURN(const Descriptor directory, OpenDirectory(place.directory));
   Status exists = AlreadyExists("{} exists and is not an empty directory; name another target",
                                 EscapeForTerminal(options.target));
   std::error_code error;

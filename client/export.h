@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/status.h"
@@ -19,6 +20,14 @@ struct ExportOptions {
   std::string target;    // "-": standard output (blobs only)
   bool replace = false;  // an existing file may be replaced
 };
+
+// Called after every piece with its size.
+using BytesWritten = std::function<void(uint64_t)>;
+
+// Writes a complete blob of `size` bytes to `fd`: copied from a descriptor if there is one to be
+// had and it is worth that, else read as a stream.
+Status WriteBlob(DaemonClient& client, const std::string& hash, uint64_t size, int fd,
+                 const BytesWritten& written);
 
 Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOptions& options,
                   ProgressLine& progress);

@@ -101,7 +101,9 @@ int RunGet(Context& context, const GetOptions& options) {
   // Somebody is waiting: no provider now is an answer, not a reason to wait for a day.
   if (!queue.patience_ms && !options.detach) queue.patience_ms = 0;
   v1::QueueRequest request;
-  const auto item = ItemOf(queue.wanted.front(), queue);
+  std::string wanted = queue.wanted.front();
+  if (const Status status = ResolveWanted(context, &wanted); !status.ok()) return Fail(status);
+  const auto item = ItemOf(wanted, queue);
   if (!item.ok()) return Fail(item.status());
   *request.add_items() = *item;
   const auto queued = context.daemon->Queue(request);

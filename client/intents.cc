@@ -32,7 +32,9 @@ void PrintUploads(const Style& style, const v1::ListTransfersResponse& all) {
 int RunQueue(Context& context, const QueueOptions& options) {
   v1::QueueRequest request;
   for (const std::string& wanted : options.wanted) {
-    const auto item = ItemOf(wanted, options);
+    std::string name = wanted;
+    if (const Status status = ResolveWanted(context, &name); !status.ok()) return Fail(status);
+    const auto item = ItemOf(name, options);
     if (!item.ok()) return Fail(item.status());
     *request.add_items() = *item;
   }
@@ -74,8 +76,10 @@ int RunCancel(Context& context, const std::vector<uint64_t>& ids) {
 
 int RunNodesHave(Context& context, const std::string& hash,
                  const std::vector<std::string>& providers) {
+  std::string wanted = hash;
+  if (const Status status = ResolveHash(context, &wanted); !status.ok()) return Fail(status);
   v1::NodesHaveRequest request;
-  request.set_hash(hash);
+  request.set_hash(wanted);
   for (const std::string& text : providers) {
     auto provider = ProviderOf(text);
     if (!provider.ok()) return Fail(provider.status());
@@ -101,9 +105,14 @@ int RunNodesHave(Context& context, const std::string& hash,
 }
 
 int RunIntents(Context& context, const ListOptions& options) {
+  std::string hash = options.hash;
+  if (const Status resolved = hash.empty() ? OkStatus() : ResolveHash(context, &hash);
+      !resolved.ok()) {
+    return Fail(resolved);
+  }
   v1::ListIntentsRequest request;
   request.set_scope(options.all ? v1::INTENT_SCOPE_UNSPECIFIED : v1::INTENT_SCOPE_UNFINISHED);
-  request.set_hash(options.hash);
+  request.set_hash(hash);
   request.set_label(options.label);
   v1::ListIntentsResponse all;
   const Status status = CollectPages(
@@ -134,9 +143,14 @@ int RunIntents(Context& context, const ListOptions& options) {
 }
 
 int RunTransfers(Context& context, const ListOptions& options) {
+  std::string hash = options.hash;
+  if (const Status resolved = hash.empty() ? OkStatus() : ResolveHash(context, &hash);
+      !resolved.ok()) {
+    return Fail(resolved);
+  }
   v1::ListTransfersRequest request;
   request.set_running_only(!options.all);
-  request.set_hash(options.hash);
+  request.set_hash(hash);
   v1::ListTransfersResponse all;
   const Status status = CollectPages(
       request, options.limit,

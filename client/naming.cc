@@ -1,7 +1,10 @@
 // How things are named on the command line: tickets, hashes, providers, durations.
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 
 #include "base/time.h"
+#include "base/utf8.h"
 #include "client/context.h"
 
 namespace blobd::client {
@@ -14,7 +17,61 @@ bool IsCollection(const std::string& wanted) {
   return wanted.size() == kHexHash + 1 && wanted.front() == 's';
 }
 
+// Longer than any tag that a person types; a whole ticket is never the name of a tag.
+bool LooksLikeTicket(const std::string& text) { return text.size() > 60; }
+
+bool IsAll(std::string_view text, int (*kind)(int)) {
+  return std::all_of(text.begin(), text.end(),
+                     [&](char c) { return kind(static_cast<unsigned char>(c)) != 0; });
+}
+
 }  // namespace
+
+bool IsHashSyntax(const std::string& text) {
+  if (IsCollection(text)) return IsAll(std::string_view(text).substr(1), std::isxdigit);
+  return (text.size() == kHexHash && IsAll(text, std::isxdigit)) ||
+         (text.size() == kBase32Hash && IsAll(text, std::isalnum));
+}
+
+Status ResolveTag(Context& context, std::string* wanted) {
+  if (IsHashSyntax(*wanted)) return OkStatus();
+  v1::ListTagsRequest request;
+  request.set_name(*wanted);
+  BLOBD_ASSIGN_OR_RETURN(const v1::ListTagsResponse found, context.daemon->ListTags(request));
+  const std::string shown = EscapeForTerminal(*wanted);
+  if (found.tags().empty()) {
+    return NotFound("\"{}\" is no hash, and there is no tag of that name", shown);
+  }
+  const v1::Tag& tag = found.tags(0);
+  if (!tag.has_kind()) {
+    return PermissionDenied("what tag \"{}\" names is private to uid {}", shown, tag.owner_uid());
+  }
+  *wanted = NameOf(tag.kind());
+  return OkStatus();
+}
+
+Status ResolveHash(Context& context, std::string* hash) {
+  BLOBD_RETURN_IF_ERROR(ResolveTag(context, hash));
+  *hash = KindOf(*hash).hash();
+  return OkStatus();
+}
+
+Status ResolveWanted(Context& context, std::string* wanted) {
+  if (LooksLikeTicket(*wanted)) return OkStatus();
+  const Status status = ResolveTag(context, wanted);
+  return status.code() == StatusCode::kNotFound ? OkStatus() : status;
+}
+
+bool IsKnownCollection(DaemonClient& daemon, const std::string& hash) {
+  v1::GetCollectionRequest request;
+  request.set_hash(hash);
+  request.set_limit(1);
+  return daemon.GetCollection(request).ok();
+}
+
+std::string NameOf(const v1::Kind& kind) {
+  return (kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "s" : "") + kind.hash();
+}
 
 StatusOr<v1::Provider> ProviderOf(const std::string& text) {
   v1::Provider provider;

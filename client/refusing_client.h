@@ -11,6 +11,7 @@ namespace blobd::client {
 class RefusingClient : public DaemonClient {
  public:
   void Interrupt() override {}
+  bool interrupted() const override { return false; }
   StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest&) override { return Refusal(); }
   StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest&) override { return Refusal(); }
   StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest&) override {
@@ -44,9 +45,26 @@ class RefusingClient : public DaemonClient {
   StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest&) override {
     return Refusal();
   }
+  StatusOr<v1::OpenResponse> Open(const v1::OpenRequest&) override { return Refusal(); }
+  StatusOr<v1::ImportResponse> Import(const v1::ImportRequest&) override { return Refusal(); }
   StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest&) override {
     return Refusal();
   }
+  StatusOr<v1::WhyKeptResponse> WhyKept(const std::string&) override { return Refusal(); }
+  StatusOr<v1::RemoveResponse> Remove(const v1::RemoveRequest&) override { return Refusal(); }
+  Status CollectGarbage(const v1::CollectGarbageRequest&,
+                        const std::function<void(const v1::CollectGarbageResponse&)>&) override {
+    return Refusal();
+  }
+  Status Verify(const v1::VerifyRequest&,
+                const std::function<void(const v1::VerifyResponse&)>&) override {
+    return Refusal();
+  }
+  StatusOr<v1::SetTagResponse> SetTag(const v1::SetTagRequest&) override { return Refusal(); }
+  StatusOr<v1::DeleteTagResponse> DeleteTag(const v1::DeleteTagRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::ListTagsResponse> ListTags(const v1::ListTagsRequest&) override { return Refusal(); }
   StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest&) override {
     return Refusal();
   }

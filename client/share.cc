@@ -7,22 +7,13 @@
 #include "client/context.h"
 
 namespace blobd::client {
-namespace {
-
-// Whether a hash alone names a collection: the daemon finds its names under it.
-bool IsKnownCollection(DaemonClient& daemon, const std::string& hash) {
-  v1::GetCollectionRequest request;
-  request.set_hash(hash);
-  request.set_limit(1);
-  return daemon.GetCollection(request).ok();
-}
-
-}  // namespace
 
 int RunTicket(Context& context, const TicketOptions& options) {
+  std::string wanted = options.wanted;
+  if (const Status status = ResolveTag(context, &wanted); !status.ok()) return Fail(status);
   v1::CreateTicketRequest request;
   v1::Kind& kind = *request.mutable_kind();
-  kind = KindOf(options.wanted);
+  kind = KindOf(wanted);
   if (options.format == "raw") {
     kind.set_format(v1::BLOB_FORMAT_RAW);
   } else if (options.format == "collection") {
@@ -51,8 +42,10 @@ int RunTicket(Context& context, const TicketOptions& options) {
 
 int RunPrivate(Context& context, const std::vector<std::string>& wanted, bool is_private) {
   for (const std::string& each : wanted) {
+    std::string name = each;
+    if (const Status status = ResolveTag(context, &name); !status.ok()) return Fail(status);
     v1::SetPrivateRequest request;
-    *request.mutable_kind() = KindOf(each);
+    *request.mutable_kind() = KindOf(name);
     request.set_is_private(is_private);
     const auto response = context.daemon->SetPrivate(request);
     if (!response.ok()) return Fail(response.status());

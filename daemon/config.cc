@@ -138,6 +138,7 @@ const std::map<std::string, Apply>& Keys() {
   static const std::map<std::string, Apply> keys = {
       {"state_dir", Text(&Config::state_dir)},
       {"socket", Text(&Config::socket)},
+      {"data_socket", Text(&Config::data_socket)},
       {"socket_group", Text(&Config::socket_group)},
       {"listen", ApplyListen},
       {"advertise", ApplyAdvertise},
@@ -152,6 +153,13 @@ const std::map<std::string, Apply>& Keys() {
               [](Config& c, int64_t v) { c.serve.read_budget = static_cast<uint64_t>(v) * kMiB; })},
       {"serve.stall_timeout_seconds",
        Number(1, 3600, [](Config& c, int64_t v) { c.serve.stall_timeout = seconds(v); })},
+      {"store.max_bytes",
+       Number(0, int64_t{1} << 60,
+              [](Config& c, int64_t v) { c.keeper.max_bytes = static_cast<uint64_t>(v); })},
+      {"store.lease_seconds",
+       Number(0, 366LL * 86'400, [](Config& c, int64_t v) { c.keeper.lease = seconds(v); })},
+      {"store.check_seconds",
+       Number(1, 86'400, [](Config& c, int64_t v) { c.keeper.check_interval = seconds(v); })},
       {"workers",
        Number(0, 256, [](Config& c, int64_t v) { c.workers = static_cast<uint32_t>(v); })},
       {"drain_grace_ms",
@@ -218,6 +226,14 @@ std::optional<transfer::ServeMode> ParseServeMode(std::string_view text) {
   if (text == "listed") return transfer::ServeMode::kListed;
   if (text == "nobody") return transfer::ServeMode::kNobody;
   return std::nullopt;
+}
+
+std::string DataSocketPath(const Config& config) {
+  constexpr std::string_view kSuffix = ".sock";
+  if (!config.data_socket.empty()) return config.data_socket;
+  std::string stem = config.socket;
+  if (stem.ends_with(kSuffix)) stem.resize(stem.size() - kSuffix.size());
+  return stem + "-data" + std::string(kSuffix);
 }
 
 Config DefaultConfig() {

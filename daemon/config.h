@@ -14,6 +14,7 @@
 #include "base/socket_address.h"
 #include "base/status.h"
 #include "engine/engine.h"
+#include "engine/keeper.h"
 #include "transfer/upload_server.h"
 
 namespace blobd::daemon {
@@ -21,6 +22,7 @@ namespace blobd::daemon {
 struct Config {
   std::string state_dir;
   std::string socket;
+  std::string data_socket;   // empty: beside `socket`
   std::string socket_group;  // empty: the group of the process
   SocketAddress listen;
   // Where others may reach us, for tickets; empty: what the interfaces have.
@@ -28,12 +30,17 @@ struct Config {
   std::string log_level = "info";
   uint32_t workers = 0;  // 0: one per core, at least 2
   engine::EngineOptions engine;
+  engine::KeeperOptions keeper;
   Duration stall_timeout = seconds(10);
   transfer::ServeOptions serve;
 };
 
 // "anyone", "listed" or "nobody"; nullopt for anything else.
 std::optional<transfer::ServeMode> ParseServeMode(std::string_view text);
+
+// Where the data socket goes: where the configuration says, else beside the other one:
+// /x/blobd.sock has /x/blobd-data.sock.
+std::string DataSocketPath(const Config& config);
 
 // The defaults for this user: the system's places for root, the user's own ones (XDG) for anybody
 // else.

@@ -17,6 +17,10 @@ nodes = ["ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c"]
 streams_per_node = 3
 read_budget_mib = 2
 stall_timeout_seconds = 7
+[store]
+max_bytes = 5000000000
+lease_seconds = 0
+check_seconds = 3
 [limits]
 requests = 7
 [retry]
@@ -33,8 +37,21 @@ initial_delay_ms = 20
   EXPECT_EQ(config.serve.streams_per_node, 3u);
   EXPECT_EQ(config.serve.read_budget, 2u << 20);
   EXPECT_EQ(config.serve.stall_timeout, seconds(7));
+  EXPECT_EQ(config.keeper.max_bytes, 5'000'000'000u);
+  EXPECT_EQ(config.keeper.lease, Duration::zero());
+  EXPECT_EQ(config.keeper.check_interval, seconds(3));
   EXPECT_EQ(config.engine.schedule.limits.requests, 7u);
   EXPECT_EQ(config.engine.schedule.node_retry.initial_delay, milliseconds(20));
+}
+
+TEST(Config, TheDataSocketIsBesideTheOtherOneUnlessNamed) {
+  Config config;
+  config.socket = "/x/blobd.sock";
+  EXPECT_EQ(DataSocketPath(config), "/x/blobd-data.sock");
+  config.socket = "/x/other";
+  EXPECT_EQ(DataSocketPath(config), "/x/other-data.sock");
+  ASSERT_TRUE(ApplyToml("data_socket = \"/y/d\"", "a.toml", &config).ok());
+  EXPECT_EQ(DataSocketPath(config), "/y/d");
 }
 
 TEST(Config, NobodyIsServedUnlessListed) {

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -69,9 +70,19 @@ Status Node::OpenParts() {
   const store::DiskStore::Options store_options;
   BLOBD_ASSIGN_OR_RETURN(
       store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
+  if (!store_->opening_note().empty()) log_.Write(LogLevel::kWarning, store_->opening_note());
+  ballast_ = std::make_unique<BallastGuard>(state_dir_.File("ballast"), *store_,
+                                            workers_->MakeStrand(), log_);
+  TickStore();
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   BLOBD_RETURN_IF_ERROR(OpenEndpoint());
-  return OpenSocket();
+  return OpenSockets();
+}
+
+// What the store does by the clock.
+void Node::TickStore() {
+  store_->Tick();
+  control_->AddTimer(control_->Now() + store::DiskStore::kTick, [this] { TickStore(); });
 }
 
 // The endpoint, and what shares it: getting from other nodes, and serving them.
@@ -100,6 +111,7 @@ Status Node::OpenEndpoint() {
       engine::Engine::Deps{*control_, *control_, SystemClock(), registry_->registry(), *store_,
                            *network_, [this] { return workers_->MakeStrand(); }, log_},
       engine_options);
+  OpenKeeper();
   registry_->OnRecovered(
       [this](UniqueFunction<void(Status)> done) { engine_->Start(std::move(done)); });
   upload_server_ = std::make_unique<transfer::UploadServer>(
@@ -110,6 +122,26 @@ Status Node::OpenEndpoint() {
         upload_server_->List(std::move(done));
       });
   return OkStatus();
+}
+
+// Nothing goes while it is not known what must stay.
+Status Node::MayCollect() const {
+  BLOBD_RETURN_IF_ERROR(engine_->Ready());
+  for (const std::string& warning : registry_->Warnings())
+    return FailedPrecondition("nothing is removed now: {}", warning);
+  return OkStatus();
+}
+
+void Node::OpenKeeper() {
+  keeper_ = std::make_unique<engine::Keeper>(
+      engine::Keeper::Deps{*control_, *control_, SystemClock(), registry_->registry(), *store_,
+                           *engine_, [this] { return workers_->MakeStrand(); }, log_,
+                           [this] { return MayCollect(); },
+                           [this](const Hash& hash, const RangeSet& groups,
+                                  UniqueFunction<void(StatusOr<IntentId>)> done) {
+                             engine_->Repair(hash, groups, std::move(done));
+                           }},
+      config_.keeper);
 }
 
 std::vector<SocketAddress> Node::OwnAddresses(bool include_loopback) const {
@@ -123,18 +155,41 @@ std::vector<SocketAddress> Node::OwnAddresses(bool include_loopback) const {
   return addresses;
 }
 
-Status Node::OpenSocket() {
+Status Node::OpenSockets() {
   const int inherited = sd_listen_fds(1);
-  if (inherited > 1) return InvalidArgument("{} sockets were passed in; one is taken", inherited);
-  if (inherited == 1) {
-    listening_ = SD_LISTEN_FDS_START;
-    return OkStatus();
+  if (inherited != 0) return TakeInheritedSockets(inherited);
+  const std::string data_socket = DataSocketPath(config_);
+  for (const std::string& path : {config_.socket, data_socket}) {
+    // The directory of a default place may be missing for a user's own daemon.
+    const size_t slash = path.rfind('/');
+    if (slash != std::string::npos && slash > 0) mkdir(path.substr(0, slash).c_str(), 0755);
   }
-  // The directory of a default place may be missing for a user's own daemon.
-  const size_t slash = config_.socket.rfind('/');
-  if (slash != std::string::npos && slash > 0) mkdir(config_.socket.substr(0, slash).c_str(), 0755);
-  BLOBD_ASSIGN_OR_RETURN(listening_, rpc::Listener::Bind(config_.socket, config_.socket_group));
-  socket_is_ours_ = true;
+  const auto bind = [this](const std::string& path, int type) {
+    auto bound = rpc::Listener::Bind(path, config_.socket_group, type);
+    if (bound.ok()) own_sockets_.push_back(path);
+    return bound;
+  };
+  BLOBD_ASSIGN_OR_RETURN(listening_.grpc, bind(config_.socket, SOCK_STREAM));
+  BLOBD_ASSIGN_OR_RETURN(listening_.data, bind(data_socket, SOCK_SEQPACKET));
+  return OkStatus();
+}
+
+// They are told apart by their types, whatever their order and names. Without one for data, callers
+// send and read streams.
+Status Node::TakeInheritedSockets(int count) {
+  for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; ++fd) {
+    const bool is_data = sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, nullptr, 0) > 0;
+    if (!is_data && sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) <= 0)
+      return InvalidArgument("descriptor {} that was passed in is no listening Unix socket", fd);
+    int& place = is_data ? listening_.data : listening_.grpc;
+    if (place >= 0) return InvalidArgument("two sockets of one type were passed in");
+    place = fd;
+  }
+  if (listening_.grpc < 0) return InvalidArgument("no stream socket was passed in");
+  if (listening_.data < 0) {
+    log_.Write(LogLevel::kNotice,
+               "no data socket (ListenSequentialPacket=) was passed in: callers use streams");
+  }
   return OkStatus();
 }
 
@@ -186,14 +241,15 @@ void Node::OnStarted(const Status& status) {
 void Node::Serve() {
   if (stopping_) return;
   auto server = rpc::Server::Start(
-      {*engine_, *uploads_, *store_, *workers_, *control_,
+      {*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
        [this](bool include_loopback) { return OwnAddresses(include_loopback); }, *registry_},
-      identity_, std::exchange(listening_, -1), rpc::PeerLimits{});
+      identity_, std::exchange(listening_, {}), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();
   }
   server_ = *std::move(server);
+  keeper_->Start();
   log_.Write(LogLevel::kNotice, fmt::format("blobd {} is ready: node {}, UDP {}, socket {}",
                                             kVersion, identity_.node_id.ToHex(),
                                             identity_.listen_addresses.front(), config_.socket));
@@ -207,6 +263,7 @@ void Node::BeginShutdown() {
   log_.Write(LogLevel::kNotice, "shutting down: running transfers end or are cut, intents stay");
   sd_notify(0, "STOPPING=1\nSTATUS=Draining");
   draining_ = 2;
+  keeper_->Stop();
   engine_->Drain([this] { OnPartDrained(); });
   // Whom we serve gets no more time than what we get ourselves.
   upload_server_->Drain(std::min(kUploadGrace, config_.engine.drain_grace),
@@ -232,16 +289,20 @@ Node::~Node() {
     network_loop_->Stop();
     network_thread_.join();
   }
+  ballast_.reset();
   workers_.reset();  // runs what was posted to it; what that answers is not heard any more
   server_.reset();
   uploads_.reset();
   upload_server_.reset();  // before the engine, which hears of rotten blobs
+  keeper_.reset();
   engine_.reset();
   network_.reset();
   store_.reset();
   registry_.reset();
-  if (listening_ >= 0) close(listening_);
-  if (socket_is_ours_) unlink(config_.socket.c_str());
+  for (const int fd : {listening_.grpc, listening_.data}) {
+    if (fd >= 0) close(fd);
+  }
+  for (const std::string& path : own_sockets_) unlink(path.c_str());
   if (signal_fd_ >= 0) {
     control_->Unwatch(signal_fd_);
     close(signal_fd_);

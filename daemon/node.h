@@ -6,15 +6,18 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "base/status.h"
+#include "daemon/ballast_guard.h"
 #include "daemon/config.h"
 #include "daemon/log_sink.h"
 #include "daemon/registry_keeper.h"
 #include "daemon/state_dir.h"
 #include "engine/engine.h"
+#include "engine/keeper.h"
 #include "engine/upload_table.h"
 #include "loop/loop.h"
 #include "loop/worker_pool.h"
@@ -37,9 +40,13 @@ class Node {
  private:
   Node(const Config& config, LogSink& log, StateDir state_dir);
   Status OpenParts();
+  void TickStore();
   Status OpenEndpoint();
+  void OpenKeeper();
+  Status MayCollect() const;
   std::vector<SocketAddress> OwnAddresses(bool include_loopback) const;
-  Status OpenSocket();
+  Status OpenSockets();
+  Status TakeInheritedSockets(int count);
   Status WatchSignals();
   void OnSignal();
   void OnStarted(const Status& status);
@@ -56,8 +63,8 @@ class Node {
   int draining_ = 0;             // parts that have not drained yet
   SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
-  int listening_ = -1;
-  bool socket_is_ours_ = false;
+  rpc::Server::Sockets listening_;
+  std::vector<std::string> own_sockets_;  // paths to be removed at the end
   rpc::DaemonIdentity identity_;
 
   // In the order of their dependencies; taken down in reverse by the destructor.
@@ -67,8 +74,10 @@ class Node {
   std::unique_ptr<loop::WorkerPool> workers_;
   std::unique_ptr<RegistryKeeper> registry_;
   std::unique_ptr<store::DiskStore> store_;
+  std::unique_ptr<BallastGuard> ballast_;
   std::unique_ptr<transfer::QuicNetwork> network_;
   std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<engine::Keeper> keeper_;
   std::unique_ptr<transfer::UploadServer> upload_server_;
   std::unique_ptr<engine::UploadTable> uploads_;
   std::unique_ptr<rpc::Server> server_;

@@ -1,0 +1,50 @@
+// FileAdder: takes files into the store, by descriptor where that can be done, else as a stream:
+// pipes, devices, file systems that could keep the daemon waiting, small files, old daemons.
+//
+// Thread: any, several at once.
+// Errors: the daemon's, and the file system's.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "base/mutex.h"
+#include "client/daemon_client.h"
+#include "client/progress_line.h"
+
+namespace blobd::client {
+
+// What all the work under way has done together, on one line.
+class SharedProgress {
+ public:
+  SharedProgress(ProgressLine& line, std::string what, uint64_t total)
+      : line_(line), what_(std::move(what)), total_(total) {}
+  void Add(uint64_t bytes);
+
+ private:
+  Mutex mutex_;
+  ProgressLine& line_ ABSL_GUARDED_BY(mutex_);
+  const std::string what_;
+  const uint64_t total_;  // 0: not known
+  uint64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+class FileAdder {
+ public:
+  FileAdder(DaemonClient& client, bool is_private, SharedProgress& progress)
+      : client_(client), is_private_(is_private), progress_(progress) {}
+
+  // `fd` is read from where it is, if it cannot be handed in whole. `name` is for errors.
+  StatusOr<v1::AddResponse> Add(int fd, const std::string& name);
+
+ private:
+  StatusOr<v1::AddResponse> AddStream(int fd, const std::string& name);
+
+  DaemonClient& client_;
+  const bool is_private_;
+  SharedProgress& progress_;
+};
+
+}  // namespace blobd::client

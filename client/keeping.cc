@@ -1,0 +1,211 @@
+// gc, rm, why, verify: what stays in the store, and whether it is well.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdio>
+
+#include "base/time.h"
+#include "base/units.h"
+#include "base/utf8.h"
+#include "client/context.h"
+#include "client/progress_line.h"
+
+namespace blobd::client {
+namespace {
+
+// Listed of those that go, and of those that stay.
+constexpr uint32_t kListed = 10'000;
+
+std::string Reason(const v1::Keeping& keeping) {
+  std::string text;
+  switch (static_cast<int>(keeping.because())) {
+    case v1::KEPT_BECAUSE_WANTED:
+      text = "an unfinished intent wants it";
+      break;
+    case v1::KEPT_BECAUSE_TAGGED:
+      text = fmt::format("tag {}", keeping.tag());
+      break;
+    case v1::KEPT_BECAUSE_LEASED:
+      text = "added lately";
+      break;
+    case v1::KEPT_BECAUSE_FINISHED:
+      text = "got lately";
+      break;
+    default:
+      return "nothing keeps it";
+  }
+  if (keeping.through_collection()) text += ", in a collection";
+  if (keeping.until_unix_ms() != 0) {
+    const Duration left = WallTime{keeping.until_unix_ms()} - SystemClock().WallNow();
+    text += ", for " + FormatDuration(std::max(Duration::zero(), left));
+  }
+  return text;
+}
+
+void AddRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Keeping>& blobs,
+             const std::string& verdict, Table* table) {
+  for (const v1::Keeping& blob : blobs) {
+    table->Add({ShownHash(style, blob.hash()), verdict, FormatSize(blob.bytes()),
+                ShownAge(blob.last_use_unix_ms()), Reason(blob)});
+  }
+}
+
+void PrintGc(const Style& style, const GcOptions& options, const v1::CollectGarbageResponse& all) {
+  if (style.is_json()) return PrintJson(style, all);
+  if (style.quiet) {
+    for (const v1::Keeping& blob : all.removed()) fmt::print("{}\n", blob.hash());
+    return;
+  }
+  if (options.dry_run) {
+    Table table({"HASH", "", "ON DISK", "UNUSED FOR", "WHY"});
+    AddRows(style, all.removed(), "goes", &table);
+    AddRows(style, all.kept(), "stays", &table);
+    table.Print(style);
+  }
+  fmt::print("{} {} blobs, {}; {} stay, {}\n", options.dry_run ? "would remove" : "removed",
+             all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
+             FormatSize(all.kept_bytes()));
+}
+
+int PrintWhyIntent(Context& context, uint64_t id) {
+  const auto intent = context.daemon->GetIntent(id);
+  if (!intent.ok()) return Fail(intent.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *intent);
+    return kExitDone;
+  }
+  const std::string& text = intent->reason().empty() ? intent->waits_for() : intent->reason();
+  fmt::print("intent {} is {}{}{}\n", id, StateName(intent->state()), text.empty() ? "" : ": ",
+             EscapeForTerminal(text));
+  for (const v1::ProviderFailure& failure : intent->failures()) {
+    fmt::print("  {}: {}\n", EscapeForTerminal(failure.provider()),
+               EscapeForTerminal(failure.reason()));
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+int RunGc(Context& context, const GcOptions& options) {
+  v1::CollectGarbageRequest request;
+  request.set_dry_run(options.dry_run);
+  if (options.to_bytes) request.set_to_bytes(*options.to_bytes);
+  const bool listed = options.dry_run || context.style.quiet || context.style.is_json();
+  request.set_max_listed(listed ? kListed : 0);
+  v1::CollectGarbageResponse all;
+  ProgressLine progress(!context.style.quiet && !context.style.is_json());
+  const Status status =
+      context.daemon->CollectGarbage(request, [&](const v1::CollectGarbageResponse& message) {
+        // Lists come in messages of their own, behind the last counts.
+        if (message.seen_blobs() != 0 || message.finished()) {
+          v1::CollectGarbageResponse counts = message;
+          counts.mutable_removed()->Swap(all.mutable_removed());
+          counts.mutable_kept()->Swap(all.mutable_kept());
+          all = std::move(counts);
+          progress.Show("collecting", all.removed_bytes(), 0);
+        }
+        all.mutable_removed()->MergeFrom(message.removed());
+        all.mutable_kept()->MergeFrom(message.kept());
+      });
+  progress.Clear();
+  if (status.ok() || all.removed_blobs() != 0) PrintGc(context.style, options, all);
+  return status.ok() ? static_cast<int>(kExitDone) : Fail(status);
+}
+
+int RunRemove(Context& context, const std::vector<std::string>& wanted, bool force) {
+  v1::RemoveRequest request;
+  request.set_force(force);
+  for (const std::string& each : wanted) {
+    std::string hash = each;
+    if (const Status status = ResolveHash(context, &hash); !status.ok()) return Fail(status);
+    request.add_hashes(hash);
+  }
+  const auto response = context.daemon->Remove(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+  } else {
+    for (const std::string& hash : response->removed()) {
+      fmt::print("{}{}\n", context.style.quiet ? "" : "removed ", hash);
+    }
+  }
+  std::fflush(stdout);
+  for (const std::string& hash : response->absent()) {
+    fmt::print(stderr, "blobctl: nothing of {} is here\n", hash);
+  }
+  return response->absent().empty() ? kExitDone : kExitNotFound;
+}
+
+int RunWhy(Context& context, const std::string& wanted) {
+  uint64_t id = 0;
+  const char* end = wanted.data() + wanted.size();
+  const auto parsed = std::from_chars(wanted.data(), end, id);
+  if (parsed.ec == std::errc() && parsed.ptr == end && !IsHashSyntax(wanted))
+    return PrintWhyIntent(context, id);
+  std::string hash = wanted;
+  if (const Status status = ResolveHash(context, &hash); !status.ok()) return Fail(status);
+  const auto blob = context.daemon->Stat(hash);
+  if (!blob.ok()) return Fail(blob.status());
+  const auto why = context.daemon->WhyKept(hash);
+  if (!why.ok()) return Fail(why.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *why);
+    return kExitDone;
+  }
+  const bool absent = blob->state() == v1::BLOB_STATE_ABSENT;
+  if (absent) fmt::print("nothing of it is here\n");
+  for (const v1::Keeping& keeping : why->keepings()) {
+    fmt::print("kept: {}\n", EscapeForTerminal(Reason(keeping)));
+  }
+  if (why->keepings().empty() && !absent) {
+    fmt::print("nothing keeps it: it goes when room is needed, or with \"blobctl gc\"\n");
+  }
+  return absent ? kExitNotFound : kExitDone;
+}
+
+int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all) {
+  if (wanted.empty() != all) {
+    return Fail(InvalidArgument("say which blobs to verify, or --all of them"));
+  }
+  v1::VerifyRequest request;
+  for (const std::string& each : wanted) {
+    std::string hash = each;
+    if (const Status status = ResolveHash(context, &hash); !status.ok()) return Fail(status);
+    request.add_hashes(hash);
+  }
+  const bool is_text = !context.style.quiet && !context.style.is_json();
+  ProgressLine progress(is_text);
+  v1::VerifyResponse whole;
+  bool mismatch = false;
+  const Status status = context.daemon->Verify(request, [&](const v1::VerifyResponse& message) {
+    progress.Show("verifying", message.bytes(), message.total_bytes());
+    v1::VerifyResponse counts = message;
+    counts.mutable_findings()->Swap(whole.mutable_findings());
+    whole = std::move(counts);
+    whole.mutable_findings()->MergeFrom(message.findings());
+    for (const v1::VerifyFinding& finding : message.findings()) {
+      mismatch |= finding.result() == v1::VERIFY_RESULT_ROTTEN;
+      if (is_text) progress.Clear();
+      if (is_text) fmt::print("{}: {}\n", finding.hash(), EscapeForTerminal(finding.reason()));
+      if (context.style.quiet) fmt::print("{}\n", finding.hash());
+    }
+  });
+  progress.Clear();
+  if (context.style.is_json()) PrintJson(context.style, whole);
+  if (is_text && status.ok()) {
+    fmt::print("{} blobs, {} read; {} not well\n", whole.blobs(), FormatSize(whole.bytes()),
+               whole.failed_blobs());
+  }
+  std::fflush(stdout);
+  if (!status.ok()) return Fail(status);
+  if (mismatch) return kExitMismatch;
+  if (whole.failed_blobs() == 0) return kExitDone;
+  const bool unreadable = std::any_of(
+      whole.findings().begin(), whole.findings().end(),
+      [](const auto& finding) { return finding.result() == v1::VERIFY_RESULT_UNREADABLE; });
+  return unreadable ? kExitFailed : kExitNotFound;
+}
+
+}  // namespace blobd::client
