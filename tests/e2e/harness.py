@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("BLOBD_BUILD", ROOT / "build" / "dev")).resolve()
 BLOBD = BUILD / "daemon" / "blobd"
 BLOBCTL = BUILD / "client" / "blobctl"
+PRELOAD = BUILD / "tests" / "faults" / "libblobd_preload.so"
 
 # blobctl's exit codes.
 DONE, FAILED, USAGE, NO_DAEMON, NOT_FOUND, PERMISSION, NO_PROVIDER, MISMATCH = range(8)
@@ -75,26 +76,39 @@ class Daemon:
         self.state = self.directory / "state"
         self.socket = self.directory / "blobd.sock"
         self.log_path = self.directory / "blobd.log"
+        self.environment = {}  # besides ours
         self._config = None
         if config is not None:
             self._config = self.directory / "blobd.toml"
             self._config.write_text(config)
         self._process = None
 
-    def start(self):
+    def command(self):
         command = [*self._prefix, str(BLOBD), "--state-dir", str(self.state), "--socket", str(self.socket),
                    "--listen", self._listen]
-        if self._config:
-            command += ["--config", str(self._config)]
+        return command + (["--config", str(self._config)] if self._config else [])
+
+    def launch(self, environment=None):
+        """Starts the process and waits for nothing. `environment`: what it has besides ours."""
         self.state.mkdir(exist_ok=True)
         with open(self.log_path, "ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             env={**os.environ, **(environment or {})})
+
+    def start(self):
+        self.launch(self.environment)
         deadline = time.monotonic() + 30
         while self.ctl("status", "--json").code != DONE:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"blobd did not come up (exit code {self._process.poll()})")
             time.sleep(0.05)
         return self
+
+    def preload(self, **settings):
+        """From the next start on its calls that change files are minded (tests/faults/preload.cc)."""
+        # The library comes before the sanitizer's, which does not like that.
+        sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        self.environment = {"LD_PRELOAD": str(PRELOAD), "ASAN_OPTIONS": sanitizer.lstrip(":"), **settings}
 
     def stop(self):
         """SIGTERM, as systemd does it. Returns the exit code."""
@@ -226,7 +240,11 @@ class E2eTest(unittest.TestCase):
         self._ending = []
         self._others = []
         self.daemon = Daemon(self.directory, self.config)
+        self.prepare()
         self.daemon.start()
+
+    def prepare(self):
+        """What is to be done before the daemon starts."""
 
     def tearDown(self):
         for peer in reversed(self._ending):
