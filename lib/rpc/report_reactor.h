@@ -106,7 +106,7 @@ class Report {
 };
 
 template <typename Response>
-class ReportReactor final : public grpc::ServerWriteReactor<Response> {
+class ReportReactor final : public Reactor<grpc::ServerWriteReactor<Response>> {
  public:
   explicit ReportReactor(const ServiceContext& context)
       : context_(context), report_(std::make_shared<Report<Response>>(this)) {}
@@ -116,6 +116,7 @@ class ReportReactor final : public grpc::ServerWriteReactor<Response> {
   // Runs `work` with the report on the control loop, or ends the call with the caller's error.
   template <typename F>
   void Begin(const Status& caller, F work) {
+    this->TakeOver();  // what was made on this thread is seen by the events
     Status status = caller;
     if (status.ok() &&
         !context_.commands.Post(
@@ -125,15 +126,22 @@ class ReportReactor final : public grpc::ServerWriteReactor<Response> {
     if (!status.ok()) report_->End(status);
   }
 
-  void OnWriteDone(bool ok) override { report_->OnWriteDone(ok); }
-  void OnCancel() override { report_->OnCancel(); }
-  void OnDone() override {
+  void OnWriteDone(bool ok) override {
+    this->TakeOver();
+    report_->OnWriteDone(ok);
+  }
+  void OnCancel() override {
+    this->TakeOver();
+    report_->OnCancel();
+  }
+
+ private:
+  void Gone() override {
     report_->Detach();
     context_.commands.PostAlways([report = std::move(report_)] { report->CancelJob(); });
     delete this;
   }
 
- private:
   const ServiceContext& context_;
   std::shared_ptr<Report<Response>> report_;
 };

@@ -196,13 +196,19 @@ grpc::Status Backup(v1::Admin::Stub& stub, std::string* content, std::optional<u
 TEST_F(ServerTest, ABackupComesWholeAndIsNotLeftBehind) {
   for (const size_t size : {0, 1, 1'000'000}) {
     SCOPED_TRACE(size);
-    maintenance_.content.assign(size, 'x');
+    const std::string expected(size, 'x');
+    std::promise<void> set;
+    control_->Post([&] {
+      maintenance_.content = expected;
+      set.set_value();
+    });
+    set.get_future().wait();
     std::string content;
     std::optional<uint64_t> total;
     const auto stub = v1::Admin::NewStub(Channel());
     const grpc::Status status = Backup(*stub, &content, &total);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(content, maintenance_.content);
+    EXPECT_EQ(content, expected);
     EXPECT_EQ(total, size);
     EXPECT_FALSE(std::filesystem::exists(directory_ + "/copy"));
   }
