@@ -198,7 +198,8 @@ class ServerTest : public testing::Test {
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response.hash();
   }
-  static grpc::Status Read(v1::Blobs::Stub& stub, v1::ReadRequest request, std::string* content) {
+  static grpc::Status Read(v1::Blobs::Stub& stub, const v1::ReadRequest& request,
+                           std::string* content) {
     grpc::ClientContext context;
     const auto stream = stub.Read(&context, request);
     v1::ReadResponse response;

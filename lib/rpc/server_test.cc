@@ -194,7 +194,7 @@ grpc::Status Backup(v1::Admin::Stub& stub, std::string* content, std::optional<u
 }
 
 TEST_F(ServerTest, ABackupComesWholeAndIsNotLeftBehind) {
-  for (const size_t size : {0, 1, 1'000'000}) {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{1'000'000}}) {
     SCOPED_TRACE(size);
     const std::string expected(size, 'x');
     std::promise<void> set;
