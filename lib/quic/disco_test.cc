@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/hex.h"
+#include "base/vectors_for_test.h"
 
 namespace blobd::quic {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 class Vectors {
  public:
   Vectors() {
-    std::ifstream file(std::string(BLOBD_VECTORS) + "/transport/disco-0.35.json");
+    std::ifstream file(VectorsFolder() + "/transport/disco-0.35.json");
     text_.assign(std::istreambuf_iterator<char>(file), {});
   }
   std::vector<std::string> All(const std::string& name) const {

@@ -1,8 +1,7 @@
 // The captured exchanges in protocol/vectors, for the tests of this room and of those above it.
 // They throw when a file is missing: a test that cannot find its vectors has failed.
 //
-// For tests only. Needs BLOBD_VECTORS (blobd_test() in cmake/BlobdRoom.cmake defines it) and
-// nlohmann_json.
+// For tests only. Needs nlohmann_json.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +16,7 @@
 #include "base/hash.h"
 #include "base/hex.h"
 #include "base/range_set.h"
+#include "base/vectors_for_test.h"
 #include "wire/chunk_ranges.h"
 #include "wire/range_spec.h"
 
@@ -24,7 +24,7 @@ namespace blobd::wire::vectors {
 
 // The bytes of the file `name`, as the index gives it ("responses/whole-1.bin").
 inline Bytes ReadFile(const std::string& name) {
-  const std::string path = std::string(BLOBD_VECTORS) + "/" + name;
+  const std::string path = VectorsFolder() + "/" + name;
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot open " + path);
   return Bytes(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());

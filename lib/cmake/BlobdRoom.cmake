@@ -35,9 +35,8 @@ function(blobd_test name)
     set(TEST_LABEL unit)
   endif()
   add_executable(${name} ${TEST_SOURCES})
-  target_link_libraries(${name} PRIVATE ${TEST_DEPS} blobd_flags GTest::gtest GTest::gmock GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE
-    BLOBD_VECTORS="${PROJECT_SOURCE_DIR}/../shared/protocol/vectors")
+  target_link_libraries(${name} PRIVATE
+    ${TEST_DEPS} blobd_vectors_for_test blobd_flags GTest::gtest GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT 600)
 endfunction()
