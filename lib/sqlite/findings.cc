@@ -23,19 +23,15 @@ std::string FirstBytes(const std::string& path) {
   return {buffer.data(), got > 0 ? static_cast<size_t>(got) : 0};
 }
 
-// Notes the boot, and says whether it is the one that was noted. If it cannot be noted (a full
-// disk) the next opening will believe that the power may have gone, and say less.
-bool IsSameBoot(const std::string& path, const std::string& boot_id) {
-  const std::string boot =
-      boot_id.empty() ? FirstBytes("/proc/sys/kernel/random/boot_id") : boot_id;
-  const std::string note = path + ".boot";
-  if (!boot.empty() && FirstBytes(note) == boot) return true;
-  constexpr int kFlags = O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
-  const int fd = open(note.c_str(), kFlags, 0600);
-  if (fd < 0) return false;
-  [[maybe_unused]] const ssize_t written = write(fd, boot.data(), boot.size());
-  close(fd);
-  return false;
+std::string NoteName(const std::string& path) { return path + ".boot"; }
+
+// `boot_id`, or the machine's own if that is empty.
+std::string BootId(const std::string& boot_id) {
+  return boot_id.empty() ? FirstBytes("/proc/sys/kernel/random/boot_id") : boot_id;
+}
+
+bool IsSameBoot(const std::string& path, const std::string& boot) {
+  return !boot.empty() && FirstBytes(NoteName(path)) == boot;
 }
 
 std::string Lost(const std::string& path, const LogScan& scan) {
@@ -51,7 +47,7 @@ StatusOr<OpenFindings> FindInLog(const std::string& path, const std::string& boo
   OpenFindings findings;
   BLOBD_ASSIGN_OR_RETURN(const LogScan scan, ScanLog(path + "-wal"));
   findings.log = scan.state;
-  const bool power_stayed = IsSameBoot(path, boot_id);
+  const bool power_stayed = IsSameBoot(path, BootId(boot_id));
   const std::string kept = KeptLogName(path);
   if (scan.state == LogState::kLastCommitDoubtful && power_stayed && scan.suspect_frames > 1) {
     findings.log = LogState::kCommitsLost;
@@ -74,6 +70,16 @@ StatusOr<OpenFindings> FindInLog(const std::string& path, const std::string& boo
         path);
   }
   return findings;
+}
+
+void NoteBoot(const std::string& path, const std::string& boot_id) {
+  const std::string boot = BootId(boot_id);
+  if (IsSameBoot(path, boot)) return;
+  constexpr int kFlags = O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+  const int fd = open(NoteName(path).c_str(), kFlags, 0600);
+  if (fd < 0) return;
+  [[maybe_unused]] const ssize_t written = write(fd, boot.data(), boot.size());
+  close(fd);
 }
 
 Status ForgetFindings(const std::string& path) {

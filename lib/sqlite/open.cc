@@ -173,6 +173,10 @@ StatusOr<Database> OpenDatabase(const std::string& path, const Schema& schema,
                ? status
                : Annotate(status, path);
   }
+  if (findings != nullptr) {
+    BLOBD_ASSIGN_OR_RETURN(const int64_t log_size, FileSize(resolved + "-wal"));
+    if (log_size <= 0 || findings->log == LogState::kWhole) NoteBoot(resolved, options.boot_id);
+  }
   return database;
 }
 

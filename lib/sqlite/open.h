@@ -38,7 +38,7 @@ struct OpenOptions {
 
 // What opening found that is no reason to refuse the database.
 //
-// `path`.boot says in which boot of the machine the database was opened last (it need not be
+// `path`.boot says in which boot of the machine the log was dealt with last (it need not be
 // synced: what a power loss leaves is another one). In the same boot no power was lost since.
 struct OpenFindings {
   // Of the log, before SQLite read it; see log_scan.h for what it can tell. kLastCommitDoubtful

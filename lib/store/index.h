@@ -230,7 +230,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void WithdrawNow(const Hash& hash, RangeSet groups, Answer<Status> then);
   Status WithdrawSmall(const BlobRow& row, const RangeSet& groups);
   void WithdrawComplete(const BlobRow& row, RangeSet groups, Answer<Status> then);
-  Status Reopen(const Hash& hash, const Rot& rot);
+  Status Reopen(BlobRow row, const Rot& rot);
   void WithdrawPartial(const Live& live, RangeSet groups, Answer<Status> then);
   void TakeBack(const Live& live, Rot rot, RangeSet groups, Answer<Status> then);
   Status TakeBackNow(const Live& live, const Rot& rot);

@@ -87,24 +87,27 @@ void Index::WithdrawComplete(const BlobRow& row, RangeSet groups, Answer<Status>
   RunJob(nullptr, std::move(check),
          [this, hash = row.hash, then = std::move(then)](StatusOr<Rot> rot) mutable {
            if (!rot.ok()) return then(rot.status());
-           then(rot->groups.empty() ? OkStatus() : Reopen(hash, *rot));
+           if (rot->groups.empty()) return then(OkStatus());
+           StatusOr<std::optional<BlobRow>> now = db_.Find(hash);
+           if (!now.ok()) return then(now.status());
+           const bool is_as_checked =
+               *now && (*now)->state == RowState::kInFiles && FindLive(hash) == nullptr;
+           // Removed, reopened or hidden meanwhile: what is left of it is looked at anew.
+           if (!is_as_checked) return WithdrawNow(hash, std::move(rot->groups), std::move(then));
+           then(Reopen(**std::move(now), *rot));
          });
 }
 
-// Makes a complete blob partial.
-Status Index::Reopen(const Hash& hash, const Rot& rot) {
-  // Who read or hid it meanwhile has changed the row.
-  BLOBD_ASSIGN_OR_RETURN(std::optional<BlobRow> row, db_.Find(hash));
-  if (!row || row->state != RowState::kInFiles || FindLive(hash) != nullptr)
-    return Unavailable("blob {} is not what it was", hash.Short());
-  row->state = RowState::kReopened;
-  row->groups = RangeSet(Range{0, bao::GroupCount(row->size)});
-  row->groups.RemoveAll(rot.groups);
-  BLOBD_RETURN_IF_ERROR(db_.Durably([this, &row] { return db_.Put(*row); }));
-  CountOut(row->size);
-  const Live live = AddLive(hash, row->is_private);
-  live->groups = row->groups;
-  live->row = *std::move(row);
+// Makes a complete blob partial. `row` is what the database says of it now.
+Status Index::Reopen(BlobRow row, const Rot& rot) {
+  row.state = RowState::kReopened;
+  row.groups = RangeSet(Range{0, bao::GroupCount(row.size)});
+  row.groups.RemoveAll(rot.groups);
+  BLOBD_RETURN_IF_ERROR(db_.Durably([this, &row] { return db_.Put(row); }));
+  CountOut(row.size);
+  const Live live = AddLive(row.hash, row.is_private);
+  live->groups = row.groups;
+  live->row = std::move(row);
   live->in_db = true;
   live->may_be_moved = true;
   Tell(*live);
