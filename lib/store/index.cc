@@ -204,9 +204,10 @@ void Index::SetPrivate(const Hash& hash, bool is_private, Answer<Status> then) {
       const Live live = FindLive(hash);
       if (live != nullptr) live->row.is_private = is_private;
       BLOBD_ASSIGN_OR_RETURN(const bool has_row, db_.SetPrivate(hash, is_private));
-      const bool has_none_yet =
-          !has_row && live != nullptr && live->phase == LiveBlob::Phase::kOpen;
-      return has_none_yet ? db_.Put(live->row) : OkStatus();
+      if (has_row) return OkStatus();
+      const bool has_none_yet = live != nullptr && live->phase == LiveBlob::Phase::kOpen;
+      if (!has_none_yet) return NotFound("nothing of blob {} is here", hash.Short());
+      return db_.Put(live->row);
     };
     auto applied = [this, hash, then = std::move(then)](const Status& status) mutable {
       const Live live = status.ok() ? nullptr : FindLive(hash);

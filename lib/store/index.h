@@ -136,6 +136,7 @@ class Index : public std::enable_shared_from_this<Index> {
   struct Withdrawal {
     RangeSet groups;
     std::vector<Answer<Status>> waiters;
+    bool was_removed = false;  // the blob, since its files were looked at
   };
   struct Rot {
     RangeSet groups;  // that do not fit
@@ -179,6 +180,7 @@ class Index : public std::enable_shared_from_this<Index> {
                             Answer<StatusOr<Claimed>> then);
 
   // Removing (index_remove.cc).
+  void RemoveUnread(const Hash& hash, const Status& why, Answer<StatusOr<uint64_t>> then);
   void RemoveSmall(const BlobRow& row, Answer<StatusOr<uint64_t>> then);
   void RemoveFilesOf(BlobRow row, uint64_t disk_bytes, Answer<StatusOr<uint64_t>> then);
   void UnlinkRemoved(const Hash& hash, Answer<Status> then);
@@ -235,7 +237,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void TakeBack(const Live& live, Rot rot, RangeSet groups, Answer<Status> then);
   Status TakeBackNow(const Live& live, const Rot& rot);
   static StatusOr<Rot> FindRot(const StatusOr<SharedFiles>& files, const Hash& hash, uint64_t size,
-                               RangeSet groups);
+                               RangeSet groups, const RangeSet& whole);
 
   // Runs `work` on a strand of the blob, or of its own if `live` is null; then calls `then(result)`
   // here.

@@ -113,8 +113,9 @@ StatusOr<Index::Loaded> Index::LoadFiles(FileSystem& file_system, const Layout& 
   BLOBD_ASSIGN_OR_RETURN(loaded.found, RecoverGroups(row.hash, row.size, loaded.known,
                                                      *loaded.files->data, *loaded.files->outboard));
   if (is_doubtful && !loaded.found.groups.ContainsAll({0, bao::GroupCount(row.size)})) {
-    BLOBD_ASSIGN_OR_RETURN(const bool is_whole,
-                           MendOutboard(row.hash, *loaded.files->data, *loaded.files->outboard));
+    BLOBD_ASSIGN_OR_RETURN(
+        const bool is_whole,
+        MendOutboard(row.hash, row.size, *loaded.files->data, *loaded.files->outboard));
     if (is_whole) loaded.found = {RangeSet(Range{0, bao::GroupCount(row.size)}), true};
   }
   return loaded;

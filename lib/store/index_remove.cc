@@ -19,7 +19,7 @@ Status UnlinkAll(FileSystem& file_system, const Layout& layout, const Hash& hash
 
 void Index::Remove(const Hash& hash, Answer<StatusOr<uint64_t>> then) {
   Look(hash, [this, hash, then = std::move(then)](StatusOr<Found> found) mutable {
-    if (!found.ok()) return then(found.status());
+    if (!found.ok()) return RemoveUnread(hash, found.status(), std::move(then));
     if (found->complete && found->complete->state == RowState::kInRow)
       return RemoveSmall(*found->complete, std::move(then));
     if (found->complete) {
@@ -42,6 +42,15 @@ void Index::Remove(const Hash& hash, Answer<StatusOr<uint64_t>> then) {
   });
 }
 
+// What cannot be looked at (a bad sector, a link in its place) can be removed all the same.
+void Index::RemoveUnread(const Hash& hash, const Status& why, Answer<StatusOr<uint64_t>> then) {
+  const StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
+  const bool has_files = row.ok() && row->has_value() && (*row)->state != RowState::kInRow &&
+                         FindLive(hash) == nullptr;
+  if (!has_files || removals_.contains(hash)) return then(why);
+  RemoveFilesOf(**row, DiskBytes(InfoOf(**row)), std::move(then));
+}
+
 void Index::RemoveSmall(const BlobRow& row, Answer<StatusOr<uint64_t>> then) {
   const Status removed = db_.Durably([this, &row]() -> Status {
     BLOBD_RETURN_IF_ERROR(db_.RemoveContent(row.hash));
@@ -62,6 +71,8 @@ void Index::RemoveFilesOf(BlobRow row, uint64_t disk_bytes, Answer<StatusOr<uint
   const Status recorded = db_.Durably([this, &row] { return db_.Put(row); });
   NoteDatabase(recorded);
   if (!recorded.ok()) return then(recorded);
+  if (const auto it = withdrawals_.find(row.hash); it != withdrawals_.end())
+    it->second.was_removed = true;
   if (was_complete) CountOut(size);
   if (const Live live = FindLive(row.hash); live != nullptr) {
     live->phase = LiveBlob::Phase::kGone;

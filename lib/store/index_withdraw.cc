@@ -1,6 +1,7 @@
-// Index: taking back what no longer fits its hash. The groups in doubt are read on a worker; what
-// is taken back goes in one step of the index strand, first from store.db and then from memory, so
-// that nobody sees or records anything in between.
+// Index: taking back what no longer fits its hash. The groups in doubt are read on a worker, and
+// outboards made right that are all that is wrong; what is taken back goes in one step of the index
+// strand, first from store.db and then from memory, so that nobody sees or records anything in
+// between.
 #include <utility>
 
 #include "bao/tree.h"
@@ -64,25 +65,33 @@ Status Index::WithdrawSmall(const BlobRow& row, const RangeSet& groups) {
   return OkStatus();
 }
 
-// `files` are all there is of the blob on the disk.
+// `files` are all there is of the blob on the disk, and `whole` the groups that are said to be in
+// them.
 StatusOr<Index::Rot> Index::FindRot(const StatusOr<SharedFiles>& files, const Hash& hash,
-                                    uint64_t size, RangeSet groups) {
+                                    uint64_t size, RangeSet groups, const RangeSet& whole) {
   if (files.status().code() == StatusCode::kNotFound) return Rot{RangeSet::All(), true};
   BLOBD_RETURN_IF_ERROR(files.status());
-  if (size > 0) {
-    BLOBD_ASSIGN_OR_RETURN(const RangeSet fitting,
-                           FittingGroups(hash, size, groups, *(*files)->data, *(*files)->outboard));
-    groups.RemoveAll(fitting);
-  }
+  if (size == 0) return Rot{std::move(groups)};
+  File& data = *(*files)->data;
+  File& outboard = *(*files)->outboard;
+  BLOBD_ASSIGN_OR_RETURN(const RangeSet fitting, FittingGroups(hash, size, groups, data, outboard));
+  groups.RemoveAll(fitting);
+  if (groups.empty()) return Rot();
+  BLOBD_ASSIGN_OR_RETURN(const RangeSet mended,
+                         MendGroups(hash, size, groups, whole, data, outboard));
+  groups.RemoveAll(mended);
   return Rot{std::move(groups)};
 }
 
 void Index::WithdrawComplete(const BlobRow& row, RangeSet groups, Answer<Status> then) {
   groups = groups.Intersection(Range{0, bao::GroupCount(row.size)});
   if (groups.empty()) return then(OkStatus());
-  auto check = [&file_system = file_system_, paths = layout_.Complete(row.hash), hash = row.hash,
-                size = row.size, groups = std::move(groups)] {
-    return FindRot(OpenFiles(file_system, paths, OpenMode::kRead), hash, size, groups);
+  withdrawals_.at(row.hash).was_removed = false;
+  auto check = [&file_system = file_system_, layout = layout_, hash = row.hash, size = row.size,
+                groups = std::move(groups)]() -> StatusOr<Rot> {
+    BLOBD_RETURN_IF_ERROR(MakeOutboardFile(file_system, layout, hash));
+    return FindRot(OpenFiles(file_system, layout.Complete(hash), OpenMode::kReadWrite), hash, size,
+                   groups, RangeSet::All());
   };
   RunJob(nullptr, std::move(check),
          [this, hash = row.hash, then = std::move(then)](StatusOr<Rot> rot) mutable {
@@ -90,8 +99,9 @@ void Index::WithdrawComplete(const BlobRow& row, RangeSet groups, Answer<Status>
            if (rot->groups.empty()) return then(OkStatus());
            StatusOr<std::optional<BlobRow>> now = db_.Find(hash);
            if (!now.ok()) return then(now.status());
-           const bool is_as_checked =
-               *now && (*now)->state == RowState::kInFiles && FindLive(hash) == nullptr;
+           const bool is_as_checked = *now && (*now)->state == RowState::kInFiles &&
+                                      FindLive(hash) == nullptr &&
+                                      !withdrawals_.at(hash).was_removed;
            // Removed, reopened or hidden meanwhile: what is left of it is looked at anew.
            if (!is_as_checked) return WithdrawNow(hash, std::move(rot->groups), std::move(then));
            then(Reopen(**std::move(now), *rot));
@@ -120,9 +130,8 @@ void Index::WithdrawPartial(const Live& live, RangeSet groups, Answer<Status> th
   if (groups.empty()) return then(OkStatus());
   WithFiles(live, [this, live, groups = std::move(groups),
                    then = std::move(then)](StatusOr<SharedFiles> files) mutable {
-    auto check = [files = std::move(files), hash = live->hash, size = live->row.size, groups] {
-      return FindRot(files, hash, size, groups);
-    };
+    auto check = [files = std::move(files), hash = live->hash, size = live->row.size, groups,
+                  whole = live->groups] { return FindRot(files, hash, size, groups, whole); };
     auto checked = [this, live, groups = std::move(groups),
                     then = std::move(then)](StatusOr<Rot> rot) mutable {
       if (!rot.ok()) return then(rot.status());

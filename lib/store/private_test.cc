@@ -120,7 +120,9 @@ TEST_F(PrivateTest, NorDoesTheLossOfAllOfIt) {
   for (const TestBlob* blob : blobs) EXPECT_TRUE(store_.SetPrivate(blob->hash, true).ok());
   EXPECT_TRUE(store_.Flush().ok());
   store_.Close();
-  FlipByte(store_.layout().Complete(large_.hash).outboard, 1);
+  for (uint64_t group = 0; group < bao::GroupCount(large_.size()); ++group) {
+    FlipByte(store_.layout().Complete(large_.hash).data, group * kGroupSize);
+  }
   FlipByte(store_.layout().Partial(partial.hash).outboard, 1);
   ASSERT_TRUE(StoreDb::Open(store_.layout().database(), "", true)
                   ->PutContent(small_.hash, Bytes(1000, 1))

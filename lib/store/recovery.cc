@@ -4,16 +4,12 @@
 #include <array>
 #include <vector>
 
-#include "bao/outboard.h"
 #include "bao/tree.h"
-#include "base/units.h"
 #include "blake3/chaining_value.h"
+#include "store/pair_builder.h"
 
 namespace blobd::store {
 namespace {
-
-constexpr uint64_t kMaxMended = 64 * kGiB;
-constexpr size_t kPiece = 256 * kKiB;
 
 struct Node {
   bao::Subtree subtree;
@@ -47,6 +43,9 @@ class Walk {
     waiting_.push_back({bao::Subtree::Root(bao::ChunkCount(size)), hash.bytes});
   }
 
+  // Pairs above `whole` groups are written anew where they do not fit and the data does.
+  void MendAbove(const RangeSet& whole) { whole_ = &whole; }
+
   StatusOr<RangeSet> Run() {
     while (!waiting_.empty()) {
       const Node node = waiting_.back();
@@ -67,14 +66,23 @@ class Walk {
     std::array<uint8_t, bao::kPairSize> pair;
     BLOBD_ASSIGN_OR_RETURN(const size_t count,
                            outboard_.ReadAt(node.subtree.pair_index * bao::kPairSize, pair));
-    if (count != pair.size()) return OkStatus();
+    if (count != pair.size()) return Mend(node);
     bao::ChainingValue left;
     bao::ChainingValue right;
     std::copy_n(pair.begin(), left.size(), left.begin());
     std::copy_n(pair.begin() + left.size(), right.size(), right.begin());
-    if (blake3::ParentValue(left, right, IsRoot(node.subtree)) != node.expected) return OkStatus();
+    if (blake3::ParentValue(left, right, IsRoot(node.subtree)) != node.expected) return Mend(node);
     waiting_.push_back({node.subtree.Right(), right});
     waiting_.push_back({node.subtree.Left(), left});
+    return OkStatus();
+  }
+
+  Status Mend(const Node& node) {
+    const Range groups = GroupsOf(node.subtree);
+    if (whole_ == nullptr || !whole_->ContainsAll(groups)) return OkStatus();
+    BLOBD_ASSIGN_OR_RETURN(const bool is_mended,
+                           PairBuilder(data_, size_).Mend(node.subtree, node.expected, outboard_));
+    if (is_mended) found_.InsertAll(doubtful_.Intersection(groups));
     return OkStatus();
   }
 
@@ -96,6 +104,7 @@ class Walk {
   File& outboard_;
   std::vector<Node> waiting_;  // at most two per level of the tree
   RangeSet found_;
+  const RangeSet* whole_ = nullptr;
   std::array<uint8_t, bao::kGroupSize> buffer_;
 };
 
@@ -104,6 +113,15 @@ class Walk {
 StatusOr<RangeSet> FittingGroups(const Hash& hash, uint64_t size, RangeSet groups, File& data,
                                  File& outboard) {
   return Walk(hash, size, std::move(groups), data, outboard).Run();
+}
+
+StatusOr<RangeSet> MendGroups(const Hash& hash, uint64_t size, RangeSet groups,
+                              const RangeSet& whole, File& data, File& outboard) {
+  Walk walk(hash, size, std::move(groups), data, outboard);
+  walk.MendAbove(whole);
+  BLOBD_ASSIGN_OR_RETURN(RangeSet found, walk.Run());
+  BLOBD_RETURN_IF_ERROR(outboard.Sync());
+  return found;
 }
 
 StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const RangeSet& known,
@@ -117,21 +135,11 @@ StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const R
   return RecoveredGroups{std::move(groups), has_last};
 }
 
-StatusOr<bool> MendOutboard(const Hash& hash, File& data, File& outboard) {
-  BLOBD_ASSIGN_OR_RETURN(const uint64_t size, data.Size());
-  if (size > kMaxMended) return false;
-  bao::OutboardBuilder builder;
-  Bytes piece(kPiece);
-  while (builder.size() < size) {
-    BLOBD_ASSIGN_OR_RETURN(const size_t count, data.ReadAt(builder.size(), piece));
-    if (count == 0) return false;
-    builder.Append(ByteView(piece).first(count));
-  }
-  Bytes mended;
-  if (builder.Finish(&mended).root != hash) return false;
-  const ByteView part = mended;
-  BLOBD_RETURN_IF_ERROR(outboard.WriteAt(0, {&part, 1}));
-  return true;
+StatusOr<bool> MendOutboard(const Hash& hash, uint64_t size, File& data, File& outboard) {
+  BLOBD_ASSIGN_OR_RETURN(const uint64_t file_size, data.Size());
+  if (file_size != size) return false;
+  return PairBuilder(data, size)
+      .Mend(bao::Subtree::Root(bao::ChunkCount(size)), hash.bytes, outboard);
 }
 
 }  // namespace blobd::store

@@ -16,9 +16,11 @@ struct RecoveredGroups {
   bool has_last = false;  // the last group is among them, which proves the size
 };
 
-// Both functions:
+// All functions:
 // Thread: any; block on the disk.
-// Memory: one group, and one number pair per range of groups or extent of the file.
+// Memory: one group, or half a MiB where pairs are mended, and one number pair per range of groups
+// or extent of the
+//         file.
 // Cost:   they read and hash the groups in doubt, and the pairs above them.
 // Errors: the disk's. A file that is too short is none: what it lacks does not fit.
 // REQUIRES: 0 < size <= kMaxStoredSize
@@ -30,12 +32,18 @@ struct RecoveredGroups {
 StatusOr<RangeSet> FittingGroups(const Hash& hash, uint64_t size, RangeSet groups, File& data,
                                  File& outboard);
 
+// The same, but where a pair does not fit, and the data below it is among the groups that should be
+// `whole` and does fit, the pairs of that part are computed and written anew, and synced. Rot in an
+// outboard so costs no data.
+StatusOr<RangeSet> MendGroups(const Hash& hash, uint64_t size, RangeSet groups,
+                              const RangeSet& whole, File& data, File& outboard);
+
 // The groups of `data` that hold bytes, are not in `known`, and fit.
 StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const RangeSet& known,
                                         File& data, File& outboard);
 
-// Writes the outboard of `data` if all of that is the blob `hash`, and says whether it is. For
-// blobs of up to 64 GiB; larger ones are said not to be. Memory: 2 MiB per GiB.
-StatusOr<bool> MendOutboard(const Hash& hash, File& data, File& outboard);
+// Writes the outboard of `data` if that has `size` bytes and is the blob `hash`, and says whether
+// it is. Not synced.
+StatusOr<bool> MendOutboard(const Hash& hash, uint64_t size, File& data, File& outboard);
 
 }  // namespace blobd::store

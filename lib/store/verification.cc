@@ -86,6 +86,15 @@ void Verification::Withdraw() {
   claimed_.files = nullptr;
   index_->Withdraw(hash_, verified_.rotten, [self = shared_from_this()](const Status& status) {
     if (!status.ok()) return self->answer_(status);
+    self->AnswerWithWhatIsMissing();
+  });
+}
+
+// A rotten outboard was mended if the data was right.
+void Verification::AnswerWithWhatIsMissing() {
+  index_->Lookup(hash_, [self = shared_from_this()](const StatusOr<BlobInfo>& info) {
+    if (!info.ok()) return self->answer_(info.status());
+    self->verified_.rotten.RemoveAll(info->groups);
     self->answer_(std::move(self->verified_));
   });
 }

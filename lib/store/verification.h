@@ -24,6 +24,7 @@ class Verification : public std::enable_shared_from_this<Verification> {
   void OnOpened(StatusOr<Claimed> claimed);
   void CheckSlice();
   void Withdraw();
+  void AnswerWithWhatIsMissing();
 
   const std::shared_ptr<Index> index_;
   const Hash hash_;

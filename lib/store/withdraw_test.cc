@@ -137,6 +137,11 @@ TEST_F(WithdrawTest, BeneathARottenPairNothingFits) {
                  .outboard,
              right.pair_index * 64 + 40);
     EXPECT_TRUE(store.Withdraw(blob.hash, RangeSet(Range{60, 70})).ok());
+    if (is_complete) {
+      // Its data is there and right, so the pairs are computed anew.
+      store.ExpectComplete(blob);
+      continue;
+    }
     RangeSet left = held;
     left.Remove({64, 70});
     EXPECT_EQ(store.Lookup(blob.hash).groups, left);
@@ -237,10 +242,15 @@ TEST_F(WithdrawTest, ABlobWithoutItsFilesIsAbsent) {
         EXPECT_EQ(reader.status().code(), StatusCode::kDataLoss);
       }
       EXPECT_TRUE(store_.Withdraw(blob.hash, RangeSet(Range{3, 4})).ok());
-      EXPECT_EQ(store_.Lookup(blob.hash).state, BlobState::kAbsent);
-      store_.Repair(blob);
+      if (is_complete && !is_data) {
+        store_.ExpectComplete(blob);
+      } else {
+        EXPECT_EQ(store_.Lookup(blob.hash).state, BlobState::kAbsent);
+        store_.Repair(blob);
+      }
       store_.Reopen();
       store_.ExpectComplete(blob);
+      // The pair that both are below cannot be mended: nothing fits any more.
       for (const uint64_t group : {0u, 19u}) FlipData(blob, group, true);
       FlipByte(store_.layout().Complete(blob.hash).outboard, 3);
       EXPECT_TRUE(store_.Withdraw(blob.hash, RangeSet::All()).ok());
@@ -260,7 +270,47 @@ TEST_F(WithdrawTest, AFileCutShort) {
   std::filesystem::resize_file(store_.layout().Complete(blob.hash).outboard,
                                right.pair_index * 64 + 5);
   EXPECT_TRUE(store_.Withdraw(blob.hash, RangeSet::All()).ok());
+  store_.ExpectComplete(blob);
+  // What is below it cannot be mended where data is wrong too.
+  FlipData(blob, 18, true);
+  std::filesystem::resize_file(store_.layout().Complete(blob.hash).outboard,
+                               right.pair_index * 64 + 5);
+  EXPECT_TRUE(store_.Withdraw(blob.hash, RangeSet::All()).ok());
   EXPECT_EQ(store_.Lookup(blob.hash).groups, RangeSet(Range{0, 16}));
+  store_.Repair(blob);
+}
+
+// Whatever becomes of an outboard, whole data is not lost by it.
+TEST_F(WithdrawTest, ARottenOutboardIsMended) {
+  const TestBlob blob(100 * kGroupSize + 77, 30);
+  store_.Put(blob);
+  const FilePair paths = store_.layout().Complete(blob.hash);
+  for (const uint64_t pair : {0u, 1u, 50u, 99u}) {
+    SCOPED_TRACE(pair);
+    FlipByte(paths.outboard, pair * 64 + 9);
+    EXPECT_TRUE(store_.Withdraw(blob.hash, RangeSet::All()).ok());
+    store_.ExpectComplete(blob);
+    store_.ExpectClaimsHold(blob);
+  }
+  std::filesystem::resize_file(paths.outboard, 0);
+  const auto verified = store_.Verify(blob.hash);
+  ASSERT_TRUE(verified.ok()) << verified.status();
+  EXPECT_TRUE(verified->rotten.empty()) << "mended: nothing is missing";
+  store_.Reopen();
+  store_.ExpectComplete(blob);
+  store_.ExpectClaimsHold(blob);
+}
+
+// A rotten group does not keep the pairs beside it from being mended.
+TEST_F(WithdrawTest, WhatIsMendedIsWhatFits) {
+  const TestBlob blob(64 * kGroupSize, 31);
+  store_.Put(blob);
+  const bao::Subtree root = bao::Subtree::Root(bao::ChunkCount(blob.size()));
+  FlipByte(store_.layout().Complete(blob.hash).outboard, root.Right().pair_index * 64);
+  FlipData(blob, 3, true);
+  EXPECT_TRUE(store_.Withdraw(blob.hash, RangeSet::All()).ok());
+  EXPECT_EQ(store_.Lookup(blob.hash).groups, Set({{0, 3}, {4, 64}}));
+  store_.ExpectClaimsHold(blob);
   store_.Repair(blob);
 }
 
@@ -282,7 +332,8 @@ TEST_F(WithdrawTest, AFileCutShortIsNoticedAtTheEnd) {
     store.Write(blob, RangeSet(Range{3, 4}));
     EXPECT_EQ(store.Finish(*store.Writer(blob.hash)).code(), StatusCode::kDataLoss);
     EXPECT_TRUE(store.Withdraw(blob.hash, RangeSet()).ok());  // behind the one that this causes
-    EXPECT_EQ(store.Lookup(blob.hash).groups, RangeSet(Range{0, 32}));
+    // An outboard is computed anew where the data is right.
+    EXPECT_EQ(store.Lookup(blob.hash).groups, RangeSet(Range{0, is_data ? 32u : 40u}));
     store.ExpectClaimsHold(blob);
     store.Repair(blob);
   }
