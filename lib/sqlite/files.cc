@@ -84,8 +84,12 @@ StatusOr<std::string> MakeEmptyFile(const std::string& path) {
 }
 
 Status CopyFile(const std::string& from, const std::string& to) {
-  const Descriptor source(open(from.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (source.get() < 0) return ErrnoStatus(errno, fmt::format("open {}", from));
+  const Descriptor source(open(from.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat facts {};
+  if (source.get() < 0 || fstat(source.get(), &facts) != 0) {
+    return ErrnoStatus(errno, fmt::format("open {}", from));
+  }
+  if (!S_ISREG(facts.st_mode)) return FailedPrecondition("{} is not a regular file", from);
   BLOBD_RETURN_IF_ERROR(MakeEmptyFile(to).status());
   const Descriptor target(open(to.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   if (target.get() < 0) return ErrnoStatus(errno, fmt::format("open {}", to));
@@ -96,7 +100,7 @@ Status CopyFile(const std::string& from, const std::string& to) {
 }
 
 Status SyncFile(const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (file.get() < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
   return fsync(file.get()) == 0 ? OkStatus() : ErrnoStatus(errno, fmt::format("fsync {}", path));
 }

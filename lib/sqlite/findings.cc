@@ -15,7 +15,7 @@ std::string KeptLogName(const std::string& path) { return path + ".log-in-doubt"
 
 // The first bytes of a file; empty if it cannot be read.
 std::string FirstBytes(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return {};
   std::array<char, 64> buffer{};
   const ssize_t got = read(fd, buffer.data(), buffer.size());
@@ -35,6 +35,11 @@ bool IsSameBoot(const std::string& path, const std::string& boot) {
 }
 
 std::string Lost(const std::string& path, const LogScan& scan) {
+  if (scan.suspect_commits == 0) {
+    return fmt::format(
+        "{0} had gone, and began anew: what it held is lost; {1} says so until that was seen", path,
+        KeptLogName(path));
+  }
   return fmt::format(
       "the log of {} is damaged behind {} good pages: up to {} transactions are lost; {} is what "
       "it was",
@@ -42,6 +47,14 @@ std::string Lost(const std::string& path, const LogScan& scan) {
 }
 
 }  // namespace
+
+Status NoteIfLost(const std::string& path) {
+  BLOBD_ASSIGN_OR_RETURN(const int64_t note_size, FileSize(NoteName(path)));
+  BLOBD_ASSIGN_OR_RETURN(const int64_t kept_size, FileSize(KeptLogName(path)));
+  if (note_size < 0 || kept_size >= 0) return OkStatus();
+  BLOBD_RETURN_IF_ERROR(MakeEmptyFile(KeptLogName(path)).status());
+  return SyncDirectoryOf(path);
+}
 
 StatusOr<OpenFindings> FindInLog(const std::string& path, const std::string& boot_id) {
   OpenFindings findings;
@@ -74,9 +87,10 @@ StatusOr<OpenFindings> FindInLog(const std::string& path, const std::string& boo
 
 void NoteBoot(const std::string& path, const std::string& boot_id) {
   const std::string boot = BootId(boot_id);
+  const std::string note = NoteName(path);
   if (IsSameBoot(path, boot)) return;
-  constexpr int kFlags = O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
-  const int fd = open(NoteName(path).c_str(), kFlags, 0600);
+  if (unlink(note.c_str()) != 0 && errno != ENOENT) return;
+  const int fd = open(note.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return;
   [[maybe_unused]] const ssize_t written = write(fd, boot.data(), boot.size());
   close(fd);

@@ -7,6 +7,10 @@
 
 namespace blobd::sqlite {
 
+// Whether the database `path`, which is not there, was once: then what it held is lost, and
+// FindInLog will say so until ForgetFindings. Does nothing if it never was.
+Status NoteIfLost(const std::string& path);
+
 // Looks at the log of the database `path`, and keeps it if commits are missing.
 StatusOr<OpenFindings> FindInLog(const std::string& path, const std::string& boot_id);
 

@@ -102,7 +102,7 @@ Frame ParseFrame(ByteView bytes) {
 
 StatusOr<LogScan> ScanLog(const std::string& path) {
   LogScan scan;
-  const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return scan;
   if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
   File file(fd);

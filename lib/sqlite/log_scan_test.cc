@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "sqlite/database_for_test.h"
+#include "sqlite/findings.h"
 #include "sqlite/open.h"
 
 namespace blobd::sqlite {
@@ -155,6 +156,38 @@ TEST_F(LogScanTest, ATornTransactionWithItsEndIsDoubtful) {
     EXPECT_EQ(Scan().state, LogState::kLastCommitDoubtful);
     EXPECT_EQ(Scan().suspect_commits, 1u);
   }
+}
+
+// Killed while it opened what a power loss had left: the log is as torn, and still of another boot.
+TEST_F(LogScanTest, AKillWhileOpeningChangesNoVerdict) {
+  OpenFindings first;
+  Rows(first, "first boot");
+  Place(log_);
+  FlipBit(path_ + "-wal", At(commits_[8] + 1, 100));
+  for (int life = 0; life < 2; ++life) {
+    const auto findings = FindInLog(path_, "next boot");
+    ASSERT_TRUE(findings.ok()) << findings.status();
+    EXPECT_EQ(findings->log, LogState::kLastCommitDoubtful);
+  }
+  OpenFindings opened;
+  EXPECT_EQ(Rows(opened, "next boot"), 27);
+  EXPECT_FALSE(opened.may_be_incomplete());
+}
+
+TEST_F(LogScanTest, ADatabaseThatHasGoneIsSaidToBeLost) {
+  OpenFindings first;
+  EXPECT_EQ(Rows(first), 30);
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path_ + suffix);
+  for (int opening = 0; opening < 2; ++opening) {
+    OpenFindings anew;
+    EXPECT_EQ(Rows(anew), 0);
+    EXPECT_TRUE(anew.may_be_incomplete());
+    EXPECT_THAT(anew.text, HasSubstr("what it held is lost"));
+  }
+  ASSERT_TRUE(ForgetFindings(path_).ok());
+  OpenFindings seen;
+  EXPECT_EQ(Rows(seen), 0);
+  EXPECT_FALSE(seen.may_be_incomplete());
 }
 
 TEST_F(LogScanTest, WhetherThePowerMayHaveGoneDecidesDoubt) {

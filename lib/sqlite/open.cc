@@ -17,6 +17,7 @@ namespace {
 constexpr int kBusyTimeoutMs = 5000;  // another process reading (blobctl --offline, a backup)
 constexpr int64_t kKeptLogBytes = int64_t{64}
                                   << 20;  // a log grown beyond this is cut at the next checkpoint
+constexpr int kMaxValueBytes = 64 << 20;  // of a text or blob: a hostile file could claim 1 GB
 constexpr std::string_view kUnfinishedSuffix = ".new";
 
 StatusOr<Database> Connect(const std::string& path, const std::string& vfs,
@@ -33,6 +34,7 @@ StatusOr<Database> Connect(const std::string& path, const std::string& vfs,
   }
   Database database(handle);
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
+  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
@@ -143,6 +145,9 @@ Status Prepare(Database& database, const std::string& path, const Schema& schema
     BLOBD_RETURN_IF_ERROR(CopyDatabase(database, KeptCopyName(path, version), false));
   }
   BLOBD_RETURN_IF_ERROR(Migrate(database, schema, static_cast<size_t>(version)));
+  // A transaction that outgrows the cache would be written twice to the log, sums last: a process
+  // killed then leaves what looks like lost commits (log_scan.h).
+  BLOBD_RETURN_IF_ERROR(database.Execute("PRAGMA cache_spill=OFF"));
   return SetSync(database, options.sync);
 }
 
@@ -158,6 +163,7 @@ StatusOr<Database> OpenDatabase(const std::string& path, const Schema& schema,
     // SQLite would replay the log into the new database.
     if (log_size > 0)
       return DataLoss("{0} is missing but its log {0}-wal is there: restore or remove it", path);
+    if (findings != nullptr) BLOBD_RETURN_IF_ERROR(NoteIfLost(resolved));
     BLOBD_RETURN_IF_ERROR(Create(resolved, schema, options));
   } else if (size == 0) {
     return DataLoss("{} is empty; what it held is lost: restore it, or remove it to start anew",

@@ -56,8 +56,9 @@ struct OpenFindings {
 // Opens the database `path`, in WAL mode with every defence on, and brings it to the schema's
 // newest version, each migration in a transaction of its own, with a copy kept before (copy.h). If
 // there is no file one is made, mode 0600, so that it appears complete or not at all. The file
-// itself may not be a symbolic link (the directories above it may). A swap that was interrupted is
-// finished (swap.h). row_sum.h is there, in migrations too.
+// itself may not be a symbolic link (the directories above it may). With `findings`, one that was
+// opened before and has gone is said to be lost. A swap that was interrupted is finished (swap.h).
+// row_sum.h is there, in migrations too.
 //
 // With `findings` the log is looked at first. One that is damaged does not stop the opening (what
 // is there is consistent), but is kept beside the database as `path`.log-in-doubt, and said.

@@ -200,7 +200,7 @@ void PutBig32(uint8_t* at, uint32_t value) {
 
 // The first page, as far as the file goes.
 StatusOr<Bytes> ReadFirstPage(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  const int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, fmt::format("open {}", path));
   Bytes page(kPageSize);
   const ssize_t got = pread(fd, page.data(), page.size(), 0);
