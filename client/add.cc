@@ -1,6 +1,7 @@
 // add: files, directories and standard input into the store.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,18 @@ StatusOr<v1::AddResponse> AddPath(FileAdder& adder, const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
   return adder.Add(file.get(), path);
+}
+
+// A file that was listed beneath `root`. Whoever may write there could have put a link, or
+// something that waits for ever, in its place since.
+StatusOr<v1::AddResponse> AddListed(FileAdder& adder, int root, const std::string& name) {
+  BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(root, name, O_RDONLY | O_NONBLOCK, 0));
+  struct stat facts {};
+  if (fstat(file.get(), &facts) != 0) return ErrnoStatus(errno, "stat " + EscapeForTerminal(name));
+  if (!S_ISREG(facts.st_mode)) {
+    return FailedPrecondition("{} is no regular file any more", EscapeForTerminal(name));
+  }
+  return adder.Add(file.get(), name);
 }
 
 struct Tree {
@@ -59,12 +72,13 @@ StatusOr<Tree> FilesBelow(const std::string& root) {
 // Every regular file below `root` becomes an entry, in order of name.
 StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root, bool is_private,
                                        ProgressLine& line) {
+  BLOBD_ASSIGN_OR_RETURN(const Descriptor directory, OpenDirectory(root));
   BLOBD_ASSIGN_OR_RETURN(const Tree tree, FilesBelow(root));
   SharedProgress progress(line, "adding", tree.bytes);
   FileAdder adder(*context.daemon, is_private, progress);
   std::vector<v1::AddResponse> added(tree.names.size());
   BLOBD_RETURN_IF_ERROR(ForEach(tree.names.size(), kFilesAtOnce, [&](size_t i) {
-    auto response = AddPath(adder, (fs::path(root) / tree.names[i]).string());
+    auto response = AddListed(adder, directory.get(), tree.names[i]);
     if (!response.ok()) return response.status();
     added[i] = *std::move(response);
     return OkStatus();

@@ -4,6 +4,7 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -38,6 +39,13 @@ int TryConnect(const std::string& path) {
       connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
   close(fd);
   return error;
+}
+
+// Where only we can have put a socket: the variable may have been kept from another user (sudo -E).
+bool IsOurOwn(const char* directory) {
+  struct stat facts {};
+  return lstat(directory, &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == geteuid() &&
+         (facts.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 grpc::ChannelArguments Arguments() {
@@ -304,7 +312,7 @@ std::string DaemonClient::DefaultSocket() {
   if (const char* socket = std::getenv("BLOBD_SOCKET"); socket != nullptr && *socket != '\0')
     return socket;
   if (const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-      runtime != nullptr && *runtime != '\0') {
+      runtime != nullptr && *runtime != '\0' && IsOurOwn(runtime)) {
     std::string own = std::string(runtime) + "/blobd/blobd.sock";
     if (TryConnect(own) == 0) return own;
   }

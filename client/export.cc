@@ -101,6 +101,16 @@ Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& e
   return OkStatus();
 }
 
+// Gives a finished file its name. False: see errno.
+bool Name(int directory, const std::string& temporary, const std::string& name, bool replace) {
+  const char* from = temporary.c_str();
+  const char* to = name.c_str();
+  if (renameat2(directory, from, directory, to, replace ? 0 : RENAME_NOREPLACE) == 0) return true;
+  if (replace || errno != EINVAL) return false;
+  // NFS, for one, cannot refuse to replace; nor does a second name replace anything.
+  return linkat(directory, from, directory, to, 0) == 0 && unlinkat(directory, from, 0) == 0;
+}
+
 }  // namespace
 
 Status WriteBlob(DaemonClient& client, const std::string& hash, uint64_t size, int fd,
@@ -156,8 +166,7 @@ Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOpt
                                                             O_WRONLY | O_CREAT | O_EXCL, 0666));
   Status status = WriteWithProgress(client, hash, blob.size(), file.get(), progress);
   if (status.ok() && fsync(file.get()) != 0) status = ErrnoStatus(errno, "sync " + options.target);
-  if (status.ok() && renameat2(directory.get(), temporary.c_str(), directory.get(),
-                               place.name.c_str(), options.replace ? 0 : RENAME_NOREPLACE) != 0) {
+  if (status.ok() && !Name(directory.get(), temporary, place.name, options.replace)) {
     status = errno == EEXIST ? exists : ErrnoStatus(errno, "rename to " + options.target);
   }
   if (!status.ok()) unlinkat(directory.get(), temporary.c_str(), 0);

@@ -121,10 +121,13 @@ StatusOr<bool> WriteStoreFile(DaemonClient& daemon, int root, const v1::Blob& bl
   }
   if (mkdirat(root, blob.hash().substr(0, 2).c_str(), 0777) != 0 && errno != EEXIST)
     return ErrnoStatus(errno, "mkdir for " + name);
-  // Always the same, since the directory is ours alone: what was broken off is written over.
+  // Always the same name, since no other blobctl exports here. What was broken off, or somebody put
+  // there, goes: a file that others hold open would stay theirs to write.
   const std::string temporary = name + ".part";
+  if (unlinkat(root, temporary.c_str(), 0) != 0 && errno != ENOENT)
+    return ErrnoStatus(errno, "unlink " + temporary);
   BLOBD_ASSIGN_OR_RETURN(const Descriptor file,
-                         OpenBeneath(root, temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666));
+                         OpenBeneath(root, temporary, O_WRONLY | O_CREAT | O_EXCL, 0666));
   BLOBD_RETURN_IF_ERROR(WriteBlob(daemon, blob.hash(), blob.size(), file.get(), written));
   if (fsync(file.get()) != 0) return ErrnoStatus(errno, "sync " + name);
   if (renameat(root, temporary.c_str(), root, name.c_str()) != 0)

@@ -1,9 +1,10 @@
 #include "client/offline_database.h"
 
-#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "base/utf8.h"
@@ -17,12 +18,23 @@ std::string OfflineRow::Text(int column) const {
 }
 
 StatusOr<OfflineDatabase> OfflineDatabase::Open(const std::string& path) {
-  // SQLite says "unable to open" to everything.
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
-  close(fd);
+  // SQLite says "unable to open" to everything, and follows links in directories only if they are
+  // resolved.
+  std::error_code error;
+  const std::filesystem::path directory = std::filesystem::path(path).parent_path();
+  const std::filesystem::path resolved =
+      std::filesystem::canonical(directory.empty() ? "." : directory, error) /
+      std::filesystem::path(path).filename();
+  struct stat facts {};
+  if (error || lstat(resolved.c_str(), &facts) != 0)
+    return ErrnoStatus(error ? error.value() : errno, "open " + EscapeForTerminal(path));
+  if (!S_ISREG(facts.st_mode))
+    return FailedPrecondition("{} is no regular file", EscapeForTerminal(path));
+  if (access(resolved.c_str(), R_OK) != 0)
+    return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
   sqlite3* opened = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READONLY, nullptr);
+  const int code = sqlite3_open_v2(resolved.c_str(), &opened,
+                                   SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW, nullptr);
   OfflineDatabase database(path, opened);
   if (code != SQLITE_OK) return database.ErrorOf(code);
   // The file may be anybody's work.

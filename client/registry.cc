@@ -10,19 +10,10 @@
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/copy_file.h"
 
 namespace blobd::client {
 namespace {
-
-Status WriteAll(int fd, std::string_view data) {
-  while (!data.empty()) {
-    const ssize_t written = write(fd, data.data(), data.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "write");
-    data.remove_prefix(static_cast<size_t>(written));
-  }
-  return OkStatus();
-}
 
 // Makes the names in the directory of `file` durable.
 Status SyncDirectoryOf(const std::string& file) {

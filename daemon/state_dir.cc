@@ -23,6 +23,24 @@ Status MakeDirectories(const std::string& path) {
   return OkStatus();
 }
 
+// What others can write here they could make us believe, or overwrite through a link.
+Status CheckIsOurs(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) return ErrnoStatus(errno, "stat " + path);
+  if (facts.st_uid != geteuid()) {
+    return FailedPrecondition(
+        "the state directory {} belongs to uid {}, and blobd runs as uid {}: start it as that "
+        "user, or name another "
+        "--state-dir",
+        path, facts.st_uid, geteuid());
+  }
+  if ((facts.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return FailedPrecondition(
+        "the state directory {0} can be written by others: run \"chmod go-w {0}\"", path);
+  }
+  return OkStatus();
+}
+
 std::string FirstLine(const std::string& path) {
   std::ifstream stream(path);
   std::string line;
@@ -34,6 +52,7 @@ std::string FirstLine(const std::string& path) {
 
 StatusOr<StateDir> StateDir::Lock(const std::string& path) {
   BLOBD_RETURN_IF_ERROR(MakeDirectories(path));
+  BLOBD_RETURN_IF_ERROR(CheckIsOurs(path));
   const std::string file = path + "/LOCK";
   const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return ErrnoStatus(errno, "open " + file);

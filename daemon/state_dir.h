@@ -2,8 +2,8 @@
 // the rooms keep.
 //
 // Ownership: holds the lock until it goes away.
-// Errors: kFailedPrecondition: another daemon has it. kPermissionDenied, kNotFound as the file
-//         system says.
+// Errors: kFailedPrecondition: another daemon has it, or others own it or may write to it.
+//         kPermissionDenied, kNotFound as the file system says.
 #pragma once
 
 #include <string>

@@ -26,5 +26,19 @@ TEST(StateDir, IsPrivateAndBelongsToOneDaemon) {
   std::filesystem::remove_all(testing::TempDir() + "blobd_state_dir_test");
 }
 
+TEST(StateDir, IsOurs) {
+  const std::string path = testing::TempDir() + "blobd_state_dir_test";
+  std::filesystem::remove_all(path);
+  std::filesystem::create_directory(path);
+  ASSERT_EQ(chmod(path.c_str(), 0775), 0);
+  const auto shared = StateDir::Lock(path);
+  EXPECT_EQ(shared.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(Message(shared.status()).find("chmod go-w"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(path + "/LOCK"));
+  ASSERT_EQ(chmod(path.c_str(), 0755), 0);
+  EXPECT_TRUE(StateDir::Lock(path).ok());
+  std::filesystem::remove_all(path);
+}
+
 }  // namespace
 }  // namespace blobd::daemon
