@@ -7,6 +7,8 @@
 //   bare     one caller: an SQLite transaction of one such row, then one gRPC echo
 //   serial   one caller: Queue
 //   callers  64 callers at once: Queue
+//   echo     the same 64 callers, of a server that answers at once and keeps nothing: what gRPC
+//            itself can do on this machine
 //   batched  one caller: Queue with 10,000 items
 //   list     one caller: ListTransfers, while another process writes to the same disk
 #include <fcntl.h>
@@ -183,6 +185,7 @@ struct Caller {
   void Call() {
     if (Now() >= end) return done.set_value();
     context = std::make_unique<grpc::ClientContext>();
+    context->set_wait_for_ready(true);
     request = RequestOf(1);
     stub->async()->Queue(context.get(), &request, &response, [this](const grpc::Status& status) {
       Must(status);
@@ -192,7 +195,7 @@ struct Caller {
   }
 };
 
-void MeasureCallers(const std::string& socket, Duration time) {
+void MeasureCallers(const char* name, const std::string& socket, Duration time) {
   std::vector<std::unique_ptr<v1::Downloads::Stub>> stubs;
   for (size_t i = 0; i < kChannels; ++i) {
     stubs.push_back(v1::Downloads::NewStub(ChannelTo(socket)));
@@ -208,7 +211,7 @@ void MeasureCallers(const std::string& socket, Duration time) {
     callers.back()->Call();
   }
   for (const auto& caller : callers) caller->done.get_future().wait();
-  Print("callers", static_cast<double>(count), Seconds(Now() - begun));
+  Print(name, static_cast<double>(count), Seconds(Now() - begun));
 }
 
 // Writes and syncs without end, as something else on the machine may.
@@ -258,9 +261,13 @@ int main(int argc, char** argv) {
   const std::string directory = argv[2];
   const Duration time = seconds(argc > 3 ? std::max(1, std::atoi(argv[3])) : 3);
   // Children are made before gRPC has threads here, or do nothing with it.
+  const std::string echo = directory + "/echo64.sock";
+  const pid_t server = bench::Fork([&] { bench::ServeEcho(echo); });
   bench::MeasureBare(directory, time);
   bench::MeasureSerial("serial", socket, 1, time);
-  bench::MeasureCallers(socket, time);
+  bench::MeasureCallers("callers", socket, time);
+  bench::MeasureCallers("echo", echo, time);
+  bench::Kill(server);
   bench::MeasureSerial("batched", socket, bench::kBatch, time);
   bench::MeasureList(socket, directory, time);
   return 0;
