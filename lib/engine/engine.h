@@ -118,7 +118,6 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   bool IsWanted(const Hash& hash) const override;
   std::vector<Hash> WantedSequences() const override;
   bool IsListArriving() const override;
-  bool IsBeingRepaired(const Hash& hash) const override;
   Journal& journal() override { return journal_; }
 
  private:
@@ -227,8 +226,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   std::map<std::pair<uint32_t, std::string>, IntentId>
       keys_;  // (owner, idempotency key) of live intents
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
-  std::set<Hash> sequences_;        // the roots among kinds_
-  std::map<Hash, size_t> repairs_;  // intents of ours for what rotted
+  std::set<Hash> sequences_;  // the roots among kinds_
   Journal journal_;
   std::unordered_map<TransferId, Kind> kind_of_transfer_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;

@@ -4,14 +4,6 @@
 #include "engine/engine.h"
 
 namespace blobd::engine {
-namespace {
-
-bool IsRepair(const registry::IntentRow& row) {
-  return row.owner_uid == 0 && row.label == kRepairLabel;
-}
-
-}  // namespace
-
 bool Engine::IsWanted(const Hash& hash) const {
   return kinds_.count({hash, BlobFormat::kRaw}) != 0 ||
          kinds_.count({hash, BlobFormat::kHashSeq}) != 0;
@@ -28,10 +20,7 @@ bool Engine::IsListArriving() const {
   });
 }
 
-bool Engine::IsBeingRepaired(const Hash& hash) const { return repairs_.count(hash) != 0; }
-
 void Engine::NoteWant(const registry::IntentRow& row) {
-  if (IsRepair(row)) ++repairs_[row.kind.hash];
   if (row.kind.format == BlobFormat::kHashSeq && sequences_.insert(row.kind.hash).second) {
     journal_.Note(row.kind);
   }
@@ -39,10 +28,6 @@ void Engine::NoteWant(const registry::IntentRow& row) {
 
 // `last`: nobody wants the kind any longer. It may be protected all the same, as one that was got.
 void Engine::NoteUnwanted(const registry::IntentRow& row, bool last) {
-  if (IsRepair(row)) {
-    const auto it = repairs_.find(row.kind.hash);
-    if (--it->second == 0) repairs_.erase(it);
-  }
   if (!last) return;
   if (row.kind.format == BlobFormat::kHashSeq) sequences_.erase(row.kind.hash);
   journal_.Note(row.kind);

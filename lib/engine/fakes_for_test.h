@@ -352,11 +352,13 @@ class FakeStore : public store::BlobStore {
                  UniqueFunction<void(StatusOr<std::vector<store::BlobUse>>)> done) override {
     std::map<std::pair<WallTime, Hash>, store::BlobUse> by_use;
     for (const auto& [hash, info] : blobs) {
+      if (info.state == store::BlobState::kAbsent) continue;
       store::BlobUse use;
       use.hash = hash;
       use.state = info.state;
       use.size = use.disk_bytes = info.size;
       use.is_pinned = pinned.count(hash) != 0;
+      use.is_private = info.is_private;
       use.last_use = info.last_use;
       by_use[{info.last_use, hash}] = use;
     }
@@ -374,6 +376,8 @@ class FakeStore : public store::BlobStore {
       answer = status;
     } else if (pinned.count(hash) != 0) {
       answer = FailedPrecondition("somebody writes it");
+    } else if (it != blobs.end() && it->second.state == store::BlobState::kAbsent) {
+      blobs.erase(it);  // that it was here is forgotten
     } else if (it != blobs.end()) {
       answer = it->second.size;
       removed.push_back(hash);
@@ -413,6 +417,14 @@ class FakeStore : public store::BlobStore {
   void PutContent(const Hash& hash, Bytes content) {
     PutComplete(hash, content.size());
     contents[hash] = std::move(content);
+  }
+
+  // All of it rotted, and was withdrawn.
+  void Lose(const Hash& hash) {
+    blobs[hash] = store::BlobInfo();
+    blobs[hash].hash = hash;
+    blobs[hash].was_complete = true;
+    contents.erase(hash);
   }
 
   std::map<Hash, store::BlobInfo> blobs;

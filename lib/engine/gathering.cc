@@ -104,30 +104,15 @@ void Gathering::Hold(const Kind& kind, Keeping keeping, std::string name) {
 
 // The protection, and what is still to be read, are the strand's until it has answered.
 void Gathering::ReadLists(UniqueFunction<void(Status)> then) {
-  using Unknown = StatusOr<std::vector<ListToRead>>;
   deps_.strand->Post([self = shared_from_this(), then = std::move(then)]() mutable {
     engine::ReadLists(self->deps_.store, self->deps_.strand, std::exchange(self->lists_, {}),
-                      self->protection_, [self, then = std::move(then)](Unknown unknown) mutable {
+                      self->protection_,
+                      [self, then = std::move(then)](const Status& status) mutable {
                         self->protection_->Sort();
                         self->deps_.control.Post(
-                            [self, then = std::move(then), unknown = std::move(unknown)]() mutable {
-                              then(unknown.ok() ? self->CheckUnknown(*unknown) : unknown.status());
-                            });
+                            [self, then = std::move(then), status]() mutable { then(status); });
                       });
   });
-}
-
-// What is not here protects nothing but itself. But if it was here and rotted, its blobs still are,
-// and they are known again once it is repaired.
-Status Gathering::CheckUnknown(const std::vector<ListToRead>& unknown) const {
-  for (const ListToRead& list : unknown) {
-    if (!deps_.wants.IsBeingRepaired(list.root)) continue;
-    return FailedPrecondition(
-        "{} is a collection whose list was damaged and is being got again; until then it is not "
-        "known what it keeps",
-        list.name);
-  }
-  return OkStatus();
 }
 
 void Gathering::Update(UniqueFunction<void(Status)> then) {

@@ -64,7 +64,6 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
   void ReadAndEnd();
   void Hold(const Kind& kind, Keeping keeping, std::string name);
   void ReadLists(UniqueFunction<void(Status)> then);
-  Status CheckUnknown(const std::vector<ListToRead>& unknown) const;
   void Fail(const Status& status);
 
   const Deps deps_;

@@ -237,17 +237,39 @@ TEST_F(CollectorTest, RemovesNothingWhileAListCannotBeRead) {
   EXPECT_EQ(damaged.status().code(), StatusCode::kFailedPrecondition);
   EXPECT_NE(Message(damaged.status()).find("tag \"set\""), std::string::npos);
   EXPECT_EQ(Remove(kRoot, {H(2)}).status().code(), StatusCode::kFailedPrecondition);
-  // It was withdrawn, and is being got again.
-  store_.blobs.erase(root);
-  engine_->OnRotten(root, RangeSet(Range{0, 1}));
-  loop_.Settle();
-  EXPECT_EQ(Collect().status().code(), StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(store_.removed.empty());
-  // It never comes back: nobody knows any more what it listed.
-  const IntentId repair = registry_.intents.rbegin()->first;
-  ASSERT_TRUE(Cancel(kRoot, {repair}).ok());
-  ASSERT_TRUE(Collect().ok());
-  EXPECT_EQ(store_.removed.size(), 2u);
+}
+
+// A collection made here has no provider, so its list may never come back. All that it keeps is
+// intact, and stays until somebody who may gives it up.
+TEST_F(CollectorTest, WhatARottedListKeptIsKeptUntilSomebodyGivesItUp) {
+  enum class Way { kTagDeleted, kRemovedByForce };
+  for (const Way way : {Way::kTagDeleted, Way::kRemovedByForce}) {
+    registry_.tags.clear();
+    store_.blobs.clear();
+    store_.removed.clear();
+    Put(1);
+    const Hash root = PutList({H(1)});
+    ASSERT_TRUE(Tag(kAnn, "set", Seq(root)).ok());
+    store_.Lose(root);
+    EXPECT_EQ(Collect().status().code(), StatusCode::kFailedPrecondition) << "not being repaired";
+    engine_->OnRotten(root, RangeSet(Range{0, 1}));
+    loop_.Settle();
+    const auto meanwhile = Collect();
+    EXPECT_EQ(meanwhile.status().code(), StatusCode::kFailedPrecondition);
+    EXPECT_NE(Message(meanwhile.status()).find("tag \"set\""), std::string::npos);
+    EXPECT_EQ(Remove(kAnn, {H(1)}).status().code(), StatusCode::kFailedPrecondition);
+    ASSERT_TRUE(Cancel(kRoot, {registry_.intents.rbegin()->first}).ok());
+    registry_.intents.clear();
+    EXPECT_EQ(Collect().status().code(), StatusCode::kFailedPrecondition) << "nobody has it";
+    EXPECT_TRUE(store_.removed.empty());
+    if (way == Way::kTagDeleted) {
+      ASSERT_TRUE(ChangeTag(kRoot, {"set", {}, false, {}}).ok());
+    } else {
+      ASSERT_TRUE(Remove(kRoot, {root}, true).ok());
+    }
+    ASSERT_TRUE(Collect().ok());
+    EXPECT_EQ(store_.removed, (std::vector<Hash>{H(1)}));
+  }
 }
 
 TEST_F(CollectorTest, ATagOfWhatIsNotHereKeepsNothingElse) {

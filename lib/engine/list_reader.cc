@@ -16,12 +16,19 @@ Status CannotTell(const ListToRead& list, const std::string& why) {
       why);
 }
 
+Status Rotted(const ListToRead& list) {
+  return FailedPrecondition(
+      "{} is a collection whose list was damaged, so it is not known what it keeps until the list "
+      "is here again; get it again, delete what names it, or remove it by force",
+      list.name);
+}
+
 // Lives on the strand, held by the callback it waits for.
 class ListReader : public std::enable_shared_from_this<ListReader> {
  public:
   ListReader(store::BlobStore& store, std::shared_ptr<Executor> strand,
              std::vector<ListToRead> lists, std::shared_ptr<Protection> protection,
-             UniqueFunction<void(StatusOr<std::vector<ListToRead>>)> done)
+             UniqueFunction<void(Status)> done)
       : store_(store),
         strand_(std::move(strand)),
         lists_(std::move(lists)),
@@ -33,7 +40,7 @@ class ListReader : public std::enable_shared_from_this<ListReader> {
       return done_(FailedPrecondition("more than {} blobs are protected; that is too much to plan",
                                       kMaxHolds));
     }
-    if (next_ == lists_.size()) return done_(std::move(unknown_));
+    if (next_ == lists_.size()) return done_(OkStatus());
     store_.Lookup(lists_[next_].root, *strand_,
                   [self = shared_from_this()](StatusOr<store::BlobInfo> info) {
                     self->OnInfo(std::move(info));
@@ -42,12 +49,10 @@ class ListReader : public std::enable_shared_from_this<ListReader> {
 
  private:
   void OnInfo(StatusOr<store::BlobInfo> info) {
-    ListToRead& list = lists_[next_];
+    const ListToRead& list = lists_[next_];
     if (!info.ok()) return done_(CannotTell(list, Message(info.status())));
-    if (info->state != store::BlobState::kComplete) {
-      unknown_.push_back(std::move(list));
-      return Skip();
-    }
+    if (info->was_complete) return done_(Rotted(list));
+    if (info->state != store::BlobState::kComplete) return Skip();
     // No hash sequence at all: it lists nothing, and nobody can ever have got it as one.
     if (!transfer::CheckHashSeqSize(info->hash, info->size, {}).ok()) return Skip();
     store_.OpenReader(list.root, *strand_,
@@ -85,8 +90,7 @@ class ListReader : public std::enable_shared_from_this<ListReader> {
   const std::shared_ptr<Executor> strand_;
   std::vector<ListToRead> lists_;
   const std::shared_ptr<Protection> protection_;
-  UniqueFunction<void(StatusOr<std::vector<ListToRead>>)> done_;
-  std::vector<ListToRead> unknown_;
+  UniqueFunction<void(Status)> done_;
   size_t next_ = 0;
 };
 
@@ -94,7 +98,7 @@ class ListReader : public std::enable_shared_from_this<ListReader> {
 
 void ReadLists(store::BlobStore& store, std::shared_ptr<Executor> strand,
                std::vector<ListToRead> lists, std::shared_ptr<Protection> protection,
-               UniqueFunction<void(StatusOr<std::vector<ListToRead>>)> done) {
+               UniqueFunction<void(Status)> done) {
   std::make_shared<ListReader>(store, std::move(strand), std::move(lists), std::move(protection),
                                std::move(done))
       ->Next();

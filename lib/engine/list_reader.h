@@ -2,8 +2,10 @@
 //
 // Thread: any; reads on `strand`, one list at a time, and calls `done` there. `protection` is
 //         touched on the strand only until then.
-// Errors: kFailedPrecondition: a list is here and cannot be read, or does not fit its hash, so
-//         nobody can say what it protects; or more is protected than can be held in memory.
+// Errors: kFailedPrecondition: nobody can say what a list protects, because it is here and cannot
+// be
+//         read, or does not fit its hash, or was here and rotted; or more is protected than can be
+//         held in memory.
 #pragma once
 
 #include <memory>
@@ -27,9 +29,11 @@ struct ListToRead {
   std::string name;  // of the holder, for errors
 };
 
-// Answers with those whose root is not complete here: what they list is not known.
+// A list that never was complete here protects nothing but itself. One that was complete and rotted
+// is an error until it is got again, or nothing names it any more, or it is removed by force: what
+// it lists is here still, perhaps.
 void ReadLists(store::BlobStore& store, std::shared_ptr<Executor> strand,
                std::vector<ListToRead> lists, std::shared_ptr<Protection> protection,
-               UniqueFunction<void(StatusOr<std::vector<ListToRead>>)> done);
+               UniqueFunction<void(Status)> done);
 
 }  // namespace blobd::engine

@@ -59,8 +59,6 @@ class Wants {
   virtual std::vector<Hash> WantedSequences() const = 0;
   // A transfer runs for a hash sequence, and it is not known yet what that lists.
   virtual bool IsListArriving() const = 0;
-  // It rotted on the disk, and is being got again.
-  virtual bool IsBeingRepaired(const Hash& hash) const = 0;
   // Gets every hash sequence that becomes wanted, or whose list becomes known, and every kind that
   // is wanted no longer.
   virtual Journal& journal() = 0;

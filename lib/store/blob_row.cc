@@ -19,7 +19,9 @@ constexpr uint64_t kGroupLimit = kMaxStoredSize / bao::kGroupSize;
 }  // namespace
 
 int64_t SumOf(const BlobRow& row, ByteView groups) {
-  std::array<uint8_t, 11> rest{static_cast<uint8_t>(row.state), row.size_proven, row.is_private};
+  // One byte for both marks, so that the sums of version three still hold.
+  const auto marks = static_cast<uint8_t>((row.is_private ? 1 : 0) | (row.was_complete ? 2 : 0));
+  std::array<uint8_t, 11> rest{static_cast<uint8_t>(row.state), row.size_proven, marks};
   for (size_t i = 0; i < 8; ++i) rest[3 + i] = static_cast<uint8_t>(row.size >> (8 * i));
   blake3::Hasher hasher;
   hasher.Update(row.hash.view());
@@ -50,6 +52,7 @@ StatusOr<BlobRow> ReadRow(sqlite::Statement& statement, Hash* hash) {
   blob.last_use.unix_ms = row.Integer();
   blob.is_private = row.Boolean();
   const int64_t sum = row.Integer();
+  blob.was_complete = row.Boolean();
   if (sum != 0 && sum != SumOf(blob, map)) row.Refuse("does not fit the row");
   if (blob.complete() && (!blob.size_proven || !blob.groups.empty()))
     row.Refuse("belongs to an impossible blob");
@@ -57,7 +60,9 @@ StatusOr<BlobRow> ReadRow(sqlite::Statement& statement, Hash* hash) {
     row.Refuse("belongs to a blob that cannot have been complete");
   if (blob.state == RowState::kInRow && blob.size > bao::kGroupSize)
     row.Refuse("belongs to a blob too large here");
+  if (blob.complete() && blob.was_complete) row.Refuse("belongs to a blob that is complete");
   BLOBD_RETURN_IF_ERROR(row.Finish("blobs"));
+  if (blob.state == RowState::kReopened) blob.was_complete = true;  // version three did not say so
   return blob;
 }
 

@@ -40,13 +40,19 @@ struct BlobRow {
   RangeSet groups;  // of a partial blob: what is verified and synced. Empty for a complete one.
   WallTime last_use;
   bool is_private = false;
+  // Of a blob that is not complete: it was once, and what is missing rotted. Cleared when it is
+  // complete again, or removed. Always so of kReopened.
+  bool was_complete = false;
 
   bool complete() const { return state == RowState::kInFiles || state == RowState::kInRow; }
 };
 
 // The columns ReadRow reads, in order.
 inline constexpr const char* kRowColumns =
-    "hash, state, size, size_proven, groups, last_use_unix_ms, is_private, row_sum";
+    "hash, state, size, size_proven, groups, last_use_unix_ms, is_private, row_sum, was_complete";
+// The same of a database of version three, which no migration has reached because it is damaged.
+inline constexpr const char* kRowColumnsThree =
+    "hash, state, size, size_proven, groups, last_use_unix_ms, is_private, row_sum, 0";
 
 // The row at which the statement stands. kDataLoss: it is damaged; `hash`, if not null, is what it
 // says of that all the same.

@@ -46,6 +46,9 @@ struct BlobInfo {
   RangeSet groups;           // verified chunk groups; for a complete blob all of them
   uint64_t verified_bytes = 0;
   bool is_private = false;  // never to be told or served to other nodes
+  // It is not complete now, but was, and what is missing rotted. So until it is got again or
+  // removed, also if nothing of it is left.
+  bool was_complete = false;
   WallTime last_use;
 };
 
@@ -204,7 +207,7 @@ class BlobStore {
   // descriptors opened before keep their view. kNotFound: nothing of it is here.
   // kFailedPrecondition: somebody writes it. After another error it is either whole or gone, and
   // what is left of its files is removed when the store is opened next. If it was private and comes
-  // back, it is private again.
+  // back, it is private again. That it was complete once is forgotten, also with kNotFound.
   virtual void Remove(const Hash& hash, Executor& answer_on,
                       UniqueFunction<void(StatusOr<uint64_t> freed_bytes)> done) = 0;
   // Reads and hashes everything that is claimed of the blob, in slices behind other work, and

@@ -50,9 +50,10 @@ uint64_t EndOf(const RangeSet& groups) { return groups.empty() ? 0 : groups.rang
 
 }  // namespace
 
-Index::Live Index::AddLive(const Hash& hash, bool is_private) {
+Index::Live Index::AddLive(const Hash& hash, const Found& absent) {
   auto live = std::make_shared<LiveBlob>(hash);
-  live->row.is_private = is_private;
+  live->row.is_private = absent.is_private;
+  live->row.was_complete = absent.was_complete;
   live->row.last_use = options_.clock->WallNow();
   BLOBD_CHECK(live_.emplace(hash, live).second);
   return live;
@@ -76,14 +77,16 @@ void Index::Discard(LiveBlob& live) {
 }
 
 // Nothing is left of the blob. That it is private is kept: otherwise getting it again would make it
-// known.
+// known. That it was complete is, too: its bytes rotted, and whoever asks must not take it for one
+// that never was here.
 Status Index::Forget(const BlobRow& row) {
-  if (!row.is_private) return db_.Remove(row.hash);
+  if (!row.is_private && !row.was_complete) return db_.Remove(row.hash);
   if (row.state == RowState::kPartial && row.size == 0 && row.groups.empty()) return OkStatus();
   BlobRow rest;
   rest.hash = row.hash;
   rest.last_use = row.last_use;
-  rest.is_private = true;
+  rest.is_private = row.is_private;
+  rest.was_complete = row.was_complete;
   return db_.Put(rest);
 }
 
@@ -109,7 +112,7 @@ void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWri
   Look(hash, [this, hash, then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
     if (found->complete) return then(AlreadyExists("blob {} is complete", hash.Short()));
-    const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
+    const Live live = found->live != nullptr ? found->live : AddLive(hash, *found);
     if (live->phase == LiveBlob::Phase::kFinishing) {
       // Either it is complete then, or there is something to be written again.
       live->finish_waiters.push_back([this, hash, then = std::move(then)](const Status&) mutable {

@@ -165,7 +165,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void Recover(const Live& live, uint64_t size);
 
   // Live blobs and their writers (index.cc).
-  Live AddLive(const Hash& hash, bool is_private);
+  Live AddLive(const Hash& hash, const Found& absent);
   Live FindLive(const Hash& hash) const;
   void Discard(LiveBlob& live);
   Status Forget(const BlobRow& row);
@@ -181,6 +181,7 @@ class Index : public std::enable_shared_from_this<Index> {
 
   // Removing (index_remove.cc).
   void RemoveUnread(const Hash& hash, const Status& why, Answer<StatusOr<uint64_t>> then);
+  Status ForgetItWasComplete(const Hash& hash);
   void RemoveSmall(const BlobRow& row, Answer<StatusOr<uint64_t>> then);
   void RemoveFilesOf(BlobRow row, uint64_t disk_bytes, Answer<StatusOr<uint64_t>> then);
   void UnlinkRemoved(const Hash& hash, Answer<Status> then);

@@ -22,7 +22,8 @@ Status Index::MendRows(const std::vector<Hash>& hashes) {
   return OkStatus();
 }
 
-// Whether it was private is not known any more.
+// Whether it was private is not known any more, nor, of what has left nothing, whether it was
+// complete.
 Status Index::MendRow(const Hash& hash) {
   const WallTime now = options_.clock->WallNow();
   BLOBD_ASSIGN_OR_RETURN(std::optional<BlobRow> row,
@@ -32,6 +33,7 @@ Status Index::MendRow(const Hash& hash) {
     row->hash = hash;
     row->last_use = now;
     row->is_private = true;
+    row->was_complete = true;
   }
   return db_.Durably([this, &row] { return db_.Put(*row); });
 }

@@ -149,6 +149,7 @@ void Index::RecordComplete(const Live& live, RowState state) {
         BlobRow row = live->row;
         row.state = state;
         row.groups = RangeSet();
+        row.was_complete = false;
         row.last_use = options_.clock->WallNow();
         if (state == RowState::kInRow)
           BLOBD_RETURN_IF_ERROR(db_.PutContent(live->hash, *live->small));
@@ -158,6 +159,7 @@ void Index::RecordComplete(const Live& live, RowState state) {
         if (!status.ok()) return FinishFailed(live, status);
         live->row.state = state;
         live->row.groups = RangeSet();
+        live->row.was_complete = false;
         Complete(*live);
       });
 }
@@ -215,7 +217,7 @@ void Index::PutSmall(const Hash& hash, Bytes content, Answer<Status> then) {
     if (!found.ok()) return then(found.status());
     if (found->complete) return then(OkStatus());
     if (Status room = gate_.Take(content.size()); !room.ok()) return then(std::move(room));
-    const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
+    const Live live = found->live != nullptr ? found->live : AddLive(hash, *found);
     if (live->phase == LiveBlob::Phase::kOpen) StartSmall(live, std::move(content));
     live->finish_waiters.push_back(std::move(then));
   });
@@ -227,7 +229,7 @@ void Index::AdoptSmall(const Hash& hash, Bytes content, bool make_private,
               then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
     if (found->complete) return AdoptComplete(hash, make_private, std::move(then));
-    const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
+    const Live live = found->live != nullptr ? found->live : AddLive(hash, *found);
     // Whichever row is written when it is complete says so too.
     live->row.is_private = live->row.is_private || make_private;
     PutSmall(hash, std::move(content), [then = std::move(then)](const Status& status) mutable {
@@ -254,7 +256,7 @@ void Index::Adopt(const Hash& hash, uint64_t size, uint64_t import, bool make_pr
       if (!found.ok()) return then(found.status());
       return AdoptComplete(hash, make_private, std::move(then));
     }
-    const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
+    const Live live = found->live != nullptr ? found->live : AddLive(hash, *found);
     live->row.is_private = live->row.is_private || make_private;
     if (live->phase == LiveBlob::Phase::kOpen && make_private) {
       if (Status status = RecordPrivate(*live, size); !status.ok()) {

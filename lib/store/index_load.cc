@@ -76,7 +76,7 @@ void Index::Look(const Hash& hash, Answer<StatusOr<Found>> then) {
 }
 
 void Index::Load(BlobRow row, Answer<StatusOr<Found>> then) {
-  const Live live = AddLive(row.hash, row.is_private);
+  const Live live = AddLive(row.hash, {});
   live->phase = LiveBlob::Phase::kLoading;
   live->row = std::move(row);
   live->in_db = true;
@@ -145,7 +145,7 @@ void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
       if (FindLive(live->hash) != nullptr) {
         Look(live->hash, std::move(then));
       } else {
-        then(Found{std::nullopt, nullptr, live->row.is_private});
+        then(Found{std::nullopt, nullptr, live->row.is_private, live->row.was_complete});
       }
     }
     return;

@@ -33,6 +33,7 @@ BlobInfo Index::InfoOf(const BlobRow& row) const {
   info.size_proven = row.size_proven;
   info.last_use = row.last_use;
   info.is_private = row.is_private;
+  info.was_complete = !row.complete() && row.was_complete;
   if (row.complete()) {
     info.state = BlobState::kComplete;
     info.size = row.size;
@@ -62,6 +63,7 @@ void Index::Lookup(const Hash& hash, Answer<StatusOr<BlobInfo>> then) {
       BlobInfo absent;
       absent.hash = hash;
       absent.is_private = found->is_private;
+      absent.was_complete = found->was_complete;
       return then(std::move(absent));
     }
     if (found->live->phase == LiveBlob::Phase::kFinishing) {

@@ -27,6 +27,10 @@ void Index::Remove(const Hash& hash, Answer<StatusOr<uint64_t>> then) {
       return RemoveFilesOf(*std::move(found->complete), disk_bytes, std::move(then));
     }
     const Live& live = found->live;
+    if (live == nullptr && found->was_complete) {
+      const Status forgotten = ForgetItWasComplete(hash);
+      if (!forgotten.ok()) return then(forgotten);
+    }
     if (live == nullptr || (live->groups.empty() && live->writers == 0 && !live->unrecovered))
       return then(NotFound("nothing of blob {} is here", hash.Short()));
     if (live->writers > 0)
@@ -51,6 +55,17 @@ void Index::RemoveUnread(const Hash& hash, const Status& why, Answer<StatusOr<ui
   RemoveFilesOf(**row, DiskBytes(InfoOf(**row)), std::move(then));
 }
 
+Status Index::ForgetItWasComplete(const Hash& hash) {
+  const Status status = db_.Durably([this, &hash]() -> Status {
+    BLOBD_ASSIGN_OR_RETURN(std::optional<BlobRow> row, db_.Find(hash));
+    if (!row) return OkStatus();
+    row->was_complete = false;
+    return row->is_private ? db_.Put(*row) : db_.Remove(hash);
+  });
+  NoteDatabase(status);
+  return status;
+}
+
 void Index::RemoveSmall(const BlobRow& row, Answer<StatusOr<uint64_t>> then) {
   const Status removed = db_.Durably([this, &row]() -> Status {
     BLOBD_RETURN_IF_ERROR(db_.RemoveContent(row.hash));
@@ -68,6 +83,7 @@ void Index::RemoveFilesOf(BlobRow row, uint64_t disk_bytes, Answer<StatusOr<uint
   const uint64_t size = row.size;
   row.state = RowState::kRemoving;
   row.groups = RangeSet();
+  row.was_complete = false;
   const Status recorded = db_.Durably([this, &row] { return db_.Put(row); });
   NoteDatabase(recorded);
   if (!recorded.ok()) return then(recorded);
@@ -125,6 +141,7 @@ void Index::TellAbsent(const BlobRow& row) {
   BlobInfo absent;
   absent.hash = row.hash;
   absent.is_private = row.is_private;
+  absent.was_complete = row.was_complete;
   watches_.Tell(std::move(absent));
 }
 

@@ -55,13 +55,15 @@ Status Index::WithdrawSmall(const BlobRow& row, const RangeSet& groups) {
   if (!groups.Contains(0)) return OkStatus();
   const Status content = SmallContent(row).status();
   if (content.code() != StatusCode::kDataLoss) return content;
-  const Status removed = db_.Durably([this, &row]() -> Status {
-    BLOBD_RETURN_IF_ERROR(db_.RemoveContent(row.hash));
-    return Forget(row);
+  BlobRow rotten = row;
+  rotten.was_complete = true;
+  const Status removed = db_.Durably([this, &rotten]() -> Status {
+    BLOBD_RETURN_IF_ERROR(db_.RemoveContent(rotten.hash));
+    return Forget(rotten);
   });
   BLOBD_RETURN_IF_ERROR(removed);
   CountOut(row.size);
-  TellAbsent(row);
+  TellAbsent(rotten);
   return OkStatus();
 }
 
@@ -111,11 +113,12 @@ void Index::WithdrawComplete(const BlobRow& row, RangeSet groups, Answer<Status>
 // Makes a complete blob partial. `row` is what the database says of it now.
 Status Index::Reopen(BlobRow row, const Rot& rot) {
   row.state = RowState::kReopened;
+  row.was_complete = true;
   row.groups = RangeSet(Range{0, bao::GroupCount(row.size)});
   row.groups.RemoveAll(rot.groups);
   BLOBD_RETURN_IF_ERROR(db_.Durably([this, &row] { return db_.Put(row); }));
   CountOut(row.size);
-  const Live live = AddLive(row.hash, row.is_private);
+  const Live live = AddLive(row.hash, {});
   live->groups = row.groups;
   live->row = std::move(row);
   live->in_db = true;
@@ -163,7 +166,10 @@ Status Index::TakeBackNow(const Live& live, const Rot& rot) {
   if (rotten.empty()) return OkStatus();
   BlobRow row = live->row;
   row.groups.RemoveAll(rotten);
-  if (live->may_be_moved) row.state = RowState::kReopened;
+  if (live->may_be_moved) {
+    row.state = RowState::kReopened;
+    row.was_complete = true;
+  }
   if (rot.files_missing) row.state = RowState::kPartial;
   BLOBD_RETURN_IF_ERROR(db_.Durably([this, &row] { return db_.Put(row); }));
   live->row = std::move(row);

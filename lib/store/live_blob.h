@@ -32,7 +32,9 @@ struct LiveBlob;
 struct Found {
   std::optional<BlobRow> complete;
   std::shared_ptr<LiveBlob> live;
-  bool is_private = false;  // of an absent blob: it was, and is again when it comes back
+  // Of an absent blob: BlobRow says the same of what is not there.
+  bool is_private = false;  // it was, and is again when it comes back
+  bool was_complete = false;
 };
 
 struct LiveBlob {

@@ -145,6 +145,51 @@ TEST_F(PrivateTest, NorDoesTheLossOfAllOfIt) {
   for (const TestBlob* blob : blobs) EXPECT_TRUE(IsPrivate(*blob));
 }
 
+// Kept in the same way: that it was complete. Whoever needs it must know that it is missed.
+TEST_F(PrivateTest, WhatRottedIsNotTakenForWhatNeverCame) {
+  const TestBlob partial(20 * kGroupSize + 5, 3);
+  store_.Put(large_);
+  store_.Put(small_);
+  store_.Write(partial, RangeSet(Range{0, 1}));
+  EXPECT_TRUE(store_.Flush().ok());
+  EXPECT_FALSE(store_.Lookup(large_.hash).was_complete) << "it is";
+  FlipByte(store_.layout().Complete(large_.hash).data, 3 * kGroupSize);
+  EXPECT_TRUE(store_.Withdraw(large_.hash, RangeSet::All()).ok());
+  EXPECT_EQ(store_.Lookup(large_.hash).state, BlobState::kPartial);
+  EXPECT_TRUE(store_.Lookup(large_.hash).was_complete);
+  store_.Close();
+  for (uint64_t group = 0; group < large_.group_count(); ++group)
+    FlipByte(store_.layout().Complete(large_.hash).data, group * kGroupSize + 1);
+  FlipByte(store_.layout().Partial(partial.hash).outboard, 1);
+  ASSERT_TRUE(StoreDb::Open(store_.layout().database(), "", true)
+                  ->PutContent(small_.hash, Bytes(1000, 1))
+                  .ok());
+  store_.Reopen();
+  EXPECT_TRUE(store_.Lookup(large_.hash).was_complete);
+  for (const TestBlob* blob : {&large_, &small_, &partial})
+    EXPECT_TRUE(store_.Withdraw(blob->hash, RangeSet::All()).ok());
+  for (const bool is_reopened : {false, true}) {
+    if (is_reopened) store_.Reopen();
+    for (const TestBlob* blob : {&large_, &small_, &partial}) {
+      EXPECT_EQ(store_.Lookup(blob->hash).state, BlobState::kAbsent);
+      EXPECT_EQ(store_.Lookup(blob->hash).was_complete, blob != &partial);
+    }
+  }
+  EXPECT_TRUE(store_.List(std::nullopt, 10).empty());
+  // A part of it is not enough.
+  store_.Write(large_, RangeSet(Range{0, 5}));
+  EXPECT_TRUE(store_.Lookup(large_.hash).was_complete);
+  store_.Repair(large_);
+  EXPECT_FALSE(store_.Lookup(large_.hash).was_complete);
+  // Nobody misses what was removed, though nothing of it is left to be removed.
+  EXPECT_EQ(store_.Remove(small_.hash).status().code(), StatusCode::kNotFound);
+  EXPECT_FALSE(store_.Lookup(small_.hash).was_complete);
+  EXPECT_TRUE(store_.Remove(large_.hash).ok());
+  store_.Reopen();
+  EXPECT_FALSE(store_.Lookup(large_.hash).was_complete);
+  EXPECT_FALSE(store_.Lookup(small_.hash).was_complete);
+}
+
 TEST_F(PrivateTest, WhileItIsFinished) {
   store_.Write(large_, RangeSet(Range{0, large_.group_count()}));
   const auto writer = store_.Writer(large_.hash);

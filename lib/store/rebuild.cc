@@ -66,6 +66,7 @@ class Filler {
       case RowState::kInFiles:
       case RowState::kReopened:
         row.state = RowState::kReopened;
+        row.was_complete = true;
         break;
       case RowState::kPartial:
         row.size_proven = false;
@@ -74,6 +75,7 @@ class Filler {
         row.state = RowState::kPartial;
         row.size = 0;
         row.size_proven = false;
+        row.was_complete = true;
         break;
       case RowState::kRemoving:
         break;
@@ -91,6 +93,7 @@ class Filler {
     row->size = content.size();
     row->size_proven = true;
     row->groups = RangeSet();
+    row->was_complete = false;
     return Put(*std::move(row), Bytes(content.begin(), content.end()));
   }
 
@@ -127,6 +130,7 @@ class Filler {
                            RowFromWhatIsThere(file_system_, layout_, db_, hash, now_));
     if (!there) return OkStatus();
     if (row) there->is_private = row->is_private;
+    if (row && !there->complete()) there->was_complete |= row->was_complete;
     if (row) there->last_use = row->last_use;
     return Put(*std::move(there), std::nullopt);
   }
@@ -239,6 +243,7 @@ StatusOr<std::optional<BlobRow>> RowFromWhatIsThere(FileSystem& file_system, con
   if (moved || moved_outboard) {
     row.state = RowState::kReopened;
     row.size_proven = true;
+    row.was_complete = true;
   }
   return std::optional<BlobRow>(std::move(row));
 }

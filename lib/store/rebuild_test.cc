@@ -142,6 +142,20 @@ TEST_F(RebuildTest, APageOfNoise) {
   }
 }
 
+// Before it could be migrated: its rows are read as they were.
+TEST_F(RebuildTest, APageOfNoiseInOneOfVersionThree) {
+  store_.Close();
+  Execute("ALTER TABLE blobs DROP COLUMN was_complete; PRAGMA user_version=3");
+  store_.Reopen();
+  ExpectFilesFound();
+  store_.Close();
+  Execute("ALTER TABLE blobs DROP COLUMN was_complete; PRAGMA user_version=3");
+  Damage([&] { Overwrite(DatabaseSize() - 4096, std::string(4096, '\x5a')); });
+  ExpectFilesFound();
+  ExpectKeptAs(".damaged-1");
+  EXPECT_FALSE(store_.Lookup(public_.hash).is_private);
+}
+
 TEST_F(RebuildTest, EmptyFile) {
   Damage([&] { std::filesystem::resize_file(Database(), 0); });
   ExpectFilesFound();

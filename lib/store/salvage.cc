@@ -103,12 +103,14 @@ Status SalvageDatabase(const std::string& path, const std::string& pattern, cons
     database = Connect(path, vfs);
   }
   if (!database.ok()) return OkStatus();  // nothing can be read
-  BLOBD_RETURN_IF_ERROR(ScanFromBothEnds(*database,
-                                         fmt::format("SELECT {} FROM blobs", kRowColumns), "hash",
-                                         [&](sqlite::Statement& statement) -> Status {
-                                           StatusOr<BlobRow> row = ReadRow(statement);
-                                           return row.ok() ? take_row(*std::move(row)) : OkStatus();
-                                         }));
+  std::string select = fmt::format("SELECT {} FROM blobs", kRowColumns);
+  if (!database->Prepare(select).ok())
+    select = fmt::format("SELECT {} FROM blobs", kRowColumnsThree);
+  BLOBD_RETURN_IF_ERROR(
+      ScanFromBothEnds(*database, select, "hash", [&](sqlite::Statement& statement) -> Status {
+        StatusOr<BlobRow> row = ReadRow(statement);
+        return row.ok() ? take_row(*std::move(row)) : OkStatus();
+      }));
   return ScanFromBothEnds(*database, "SELECT hash, content FROM small_blobs NOT INDEXED", "rowid",
                           [&](sqlite::Statement& statement) -> Status {
                             sqlite::RowReader row(statement);

@@ -49,7 +49,12 @@ SELECT lower(hex(hash)) AS hash,
        last_use_unix_ms
 FROM blobs WHERE state <> 1 OR size > 0 OR length(groups) > 0;
 )sql";
-constexpr std::array<std::string_view, 3> kMigrations = {kVersionOne, kVersionTwo, kVersionThree};
+// What was complete once. That is kept like privacy, also where nothing of the blob is left.
+constexpr std::string_view kVersionFour = R"sql(
+ALTER TABLE blobs ADD COLUMN was_complete INTEGER NOT NULL DEFAULT 0;
+)sql";
+constexpr std::array<std::string_view, 4> kMigrations = {kVersionOne, kVersionTwo, kVersionThree,
+                                                         kVersionFour};
 constexpr sqlite::Schema kSchema{
     .what = "a blob index of blobd",
     .application_id = 0x626c6f53,  // "bloS"
@@ -85,7 +90,7 @@ Status StoreDb::PrepareAll() {
   const std::string columns = fmt::format("SELECT {} FROM blobs", kRowColumns);
   const std::string queries[kQueries] = {
       fmt::format("{} WHERE hash=?1", columns),
-      "INSERT OR REPLACE INTO blobs VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+      "INSERT OR REPLACE INTO blobs VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
       "DELETE FROM blobs WHERE hash=?1",
       "UPDATE blobs SET last_use_unix_ms=?2 WHERE hash=?1",
       fmt::format("{} WHERE hash>?1 ORDER BY hash", columns),
@@ -137,7 +142,8 @@ Status StoreDb::Put(const BlobRow& row) {
   return statements_[kPut]
       .Bind(row.hash.view(), int64_t{static_cast<uint8_t>(row.state)},
             static_cast<int64_t>(row.size), int64_t{row.size_proven}, ByteView(groups),
-            row.last_use.unix_ms, int64_t{row.is_private}, SumOf(row, groups))
+            row.last_use.unix_ms, int64_t{row.is_private}, SumOf(row, groups),
+            int64_t{row.was_complete})
       .Run();
 }
 

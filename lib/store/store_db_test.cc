@@ -138,6 +138,8 @@ TEST_F(StoreDbTest, DamagedRowsAreDataLoss) {
       "UPDATE blobs SET state=4",  // without a proven size
       "UPDATE blobs SET state=5",
       "UPDATE blobs SET is_private=2",
+      "UPDATE blobs SET was_complete=1",
+      "UPDATE blobs SET was_complete=2",
       "UPDATE blobs SET size=-1",
       "UPDATE blobs SET size=9223372036854775807",
       "UPDATE blobs SET size_proven=2",

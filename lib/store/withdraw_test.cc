@@ -209,8 +209,15 @@ TEST_F(WithdrawTest, NothingLeftIsAbsent) {
   store_.ExpectNoPartialFiles();
   EXPECT_FALSE(std::filesystem::exists(store_.layout().Complete(complete.hash).data));
   EXPECT_FALSE(std::filesystem::exists(store_.layout().Complete(complete.hash).outboard));
-  EXPECT_FALSE(RowAfterClose(complete.hash) || RowAfterClose(partial.hash) ||
-               RowAfterClose(small.hash));
+  EXPECT_FALSE(RowAfterClose(partial.hash));
+  for (const TestBlob* blob : {&complete, &small}) {
+    const auto rest = RowAfterClose(blob->hash);
+    ASSERT_TRUE(rest);
+    EXPECT_TRUE(rest->was_complete) << "and nothing else";
+    EXPECT_EQ(rest->state, RowState::kPartial);
+    EXPECT_EQ(rest->size, 0u);
+    EXPECT_TRUE(rest->groups.empty());
+  }
   store_.Reopen();
   for (const TestBlob* blob : {&complete, &partial, &small}) {
     store_.Put(*blob);
