@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -75,7 +76,9 @@ void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,
   // are checked.
   auto pending = std::make_shared<PendingCancel>();
   pending->done = std::move(done);
+  std::set<IntentId> seen;
   for (const IntentId id : intents) {
+    if (!seen.insert(id).second) continue;
     const auto it = live_.find(id);
     if (it != live_.end() && it->second.durable) {
       if (!caller.is_admin() && it->second.row.owner_uid != caller.uid) {
