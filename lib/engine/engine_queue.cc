@@ -26,7 +26,12 @@ struct Engine::PendingQueue {
 void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
                    UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done) {
   if (const Status status = Ready(); !status.ok()) return done(status);
-  if (const Status status = CheckQuota(caller, items.size()); !status.ok()) return done(status);
+  // Those with a key may exist already, and cost nothing then.
+  const auto surely_new = std::count_if(items.begin(), items.end(), [](const QueueItem& item) {
+    return item.idempotency_key.empty();
+  });
+  if (const Status status = CheckQuota(caller, static_cast<size_t>(surely_new)); !status.ok())
+    return done(status);
   auto pending = std::make_shared<PendingQueue>();
   pending->caller = caller;
   pending->items = std::move(items);
@@ -53,7 +58,7 @@ void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
 Status Engine::CheckQuota(const Caller& caller, size_t more) const {
   const auto it = intents_of_uid_.find(caller.uid);
   const size_t now = it == intents_of_uid_.end() ? 0 : it->second;
-  if (caller.is_admin() || now + more <= options_.intents_per_uid) return OkStatus();
+  if (more == 0 || caller.is_admin() || now + more <= options_.intents_per_uid) return OkStatus();
   return ResourceExhausted("uid {} has {} unfinished intents; the limit is {}", caller.uid, now,
                            options_.intents_per_uid);
 }
@@ -66,9 +71,12 @@ void Engine::Refuse(PendingQueue& pending, const Status& status) {
 void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
   if (!pending->failure.ok()) return pending->done(pending->failure);
   if (const Status status = Ready(); !status.ok()) return pending->done(status);
-  // The quota again: others may have been admitted while this call waited.
-  Status checked = CheckQuota(pending->caller, pending->items.size());
-  if (checked.ok()) checked = MatchKeys(*pending);
+  Status checked = MatchKeys(*pending);
+  // The quota again: now it is known how many are new, and others may have been admitted meanwhile.
+  const auto found = std::count_if(pending->found.begin(), pending->found.end(),
+                                   [](const auto& row) { return row.has_value(); });
+  if (checked.ok())
+    checked = CheckQuota(pending->caller, pending->items.size() - static_cast<size_t>(found));
   if (!checked.ok()) return pending->done(checked);
   const auto first = intent_ids_.Take(pending->items.size());
   if (!first) {

@@ -127,6 +127,18 @@ TEST_F(EngineTest, AKeyOfACallWhoseCommitFailedIsNotAcknowledged) {
   EXPECT_TRUE(registry_.intents.empty());
 }
 
+TEST_F(EngineTest, AnIdThatIsCancelledTwiceInOneCallIsCancelledOnce) {
+  const IntentId one = Queue(kAnn, {Item()})->front().intent;
+  const IntentId two = Queue(kAnn, {Item()})->front().intent;
+  const auto answer = Cancel(kAnn, {two, one, two, one});
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->cancelled, (std::vector<IntentId>{two, one}));
+  EXPECT_TRUE(answer->already_ended.empty());
+  const auto again = Cancel(kAnn, {one, one});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->already_ended, (std::vector<IntentId>{one}));
+}
+
 TEST_F(EngineTest, CancelIsAnsweredWhenTheEndIsDurable) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   registry_.commit_status = ResourceExhausted("disk full");
@@ -221,6 +233,29 @@ TEST_F(EngineTest, QuotaPerUid) {
   for (uint8_t i = 0; i < 5; ++i) EXPECT_TRUE(Queue(kAnn, {Item({{{i}}, BlobFormat::kRaw})}).ok());
   EXPECT_EQ(Queue(kAnn, {Item()}).status().code(), StatusCode::kResourceExhausted);
   EXPECT_TRUE(Queue(kJoe, {Item()}).ok());
+}
+
+// Who does not know whether a Queue arrived must be able to ask, also when no more would be taken.
+TEST_F(EngineTest, WhatAKeyFindsIsNotCountedAgain) {
+  std::vector<QueueItem> items;
+  for (uint8_t i = 0; i < 4; ++i) {
+    items.push_back(Item({{{i}}, BlobFormat::kRaw}));
+    items.back().idempotency_key = std::to_string(i);
+  }
+  const auto first = Queue(kAnn, items);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto again = Queue(kAnn, items);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->front().intent, first->front().intent);
+  items.push_back(Item({{{4}}, BlobFormat::kRaw}));
+  const auto with_a_new_one = Queue(kAnn, items);
+  ASSERT_TRUE(with_a_new_one.ok()) << with_a_new_one.status();
+  EXPECT_FALSE(with_a_new_one->back().existed);
+  EXPECT_EQ(Queue(kAnn, items).status().code(), StatusCode::kResourceExhausted);
+  items.back().idempotency_key = "new";
+  EXPECT_EQ(Queue(kAnn, items).status().code(), StatusCode::kResourceExhausted);
+  items.pop_back();
+  EXPECT_TRUE(Queue(kAnn, items).ok()) << "all of them exist";
 }
 
 TEST_F(EngineTest, NodesHaveAddsOnlyToWhatIsWanted) {
