@@ -149,7 +149,8 @@ void Keeper::WhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<
 void Keeper::Remove(const Caller& caller, std::vector<Hash> hashes, bool force,
                     UniqueFunction<void(StatusOr<Removed>)> done) {
   if (force && !caller.is_admin()) {
-    return done(PermissionDenied("only root may remove by force; you are uid {}", caller.uid));
+    return done(PermissionDenied(
+        "only root, and whoever runs the daemon, may remove by force; you are uid {}", caller.uid));
   }
   Status status = force ? OkStatus() : deps_.may_remove();
   if (status.ok()) status = AdmitQuestion();

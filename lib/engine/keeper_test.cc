@@ -394,6 +394,16 @@ TEST_F(RemoverTest, WhatProtectsFromWhom) {
   }
 }
 
+// Where an ordinary user runs a daemon there is nobody else to look after it.
+TEST_F(RemoverTest, WhoRunsTheDaemonMayWhatRootMay) {
+  Put(1);
+  ASSERT_TRUE(Tag(kJoe, "t", Raw(H(1))).ok());
+  EXPECT_EQ(Remove(CallerOfUid(kAnn.uid, kJoe.uid), {H(1)}, true).status().code(),
+            StatusCode::kPermissionDenied);
+  EXPECT_TRUE(Remove(CallerOfUid(kAnn.uid, kAnn.uid), {H(1)}, true).ok());
+  EXPECT_TRUE(ChangeTag(CallerOfUid(kAnn.uid, kAnn.uid), {"t", {}, false, {}}).ok());
+}
+
 TEST_F(RemoverTest, AllOrNothing) {
   Put(1);
   Put(2);

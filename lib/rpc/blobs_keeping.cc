@@ -73,7 +73,7 @@ void AppendList(GcReport& report, const engine::Caller& caller,
   v1::CollectGarbageResponse message;
   size_t listed = 0;
   for (const engine::GcVerdict& verdict : verdicts) {
-    if (verdict.keeping.is_private && !MaySee(caller, verdict.keeping.owner_uid)) continue;
+    if (verdict.keeping.is_private && !caller.may_see(verdict.keeping.owner_uid)) continue;
     Fill(verdict, add(message));
     if (++listed % kListedPerMessage == 0) report.Append(std::exchange(message, {}));
   }

@@ -5,6 +5,7 @@
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -35,14 +36,15 @@ struct ServiceContext {
   StatusOr<engine::Caller> CallerOf(const grpc::ServerContextBase& context) const {
     const auto peer = peers.Find(context.peer());
     if (!peer) return PermissionDenied("the connection is not known; connect again");
-    return engine::Caller{peer->uid};
+    return engine::CallerOfUid(peer->uid, geteuid());
   }
 
-  // The caller, if it is root.
+  // The caller, if it may do everything.
   StatusOr<engine::Caller> AdminOf(const grpc::ServerContextBase& context) const {
     auto caller = CallerOf(context);
     if (!caller.ok() || caller->is_admin()) return caller;
-    return PermissionDenied("only root may do this; you are uid {}", caller->uid);
+    return PermissionDenied("only root, and whoever runs the daemon, may do this; you are uid {}",
+                            caller->uid);
   }
 
   // Runs `command` on the control loop, or finishes the call at once because too many wait.

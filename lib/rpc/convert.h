@@ -55,9 +55,4 @@ void Fill(const store::BlobInfo& info, v1::Blob* out);
 // Without the blob that is kept so.
 void Fill(const engine::Keeping& keeping, v1::Keeping* out);
 
-// Whether `caller` may learn what a private tag of `owner_uid` names.
-inline bool MaySee(const engine::Caller& caller, uint32_t owner_uid) {
-  return caller.is_admin() || caller.uid == owner_uid;
-}
-
 }  // namespace blobd::rpc

@@ -5,6 +5,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -83,7 +84,7 @@ class GrpcServer final : public Server {
   KeepImport Keeping() {
     return [this](uint32_t uid, UniqueFunction<void(Added)> add,
                   UniqueFunction<void(blobd::Status)> done) {
-      KeepAdded(context_, engine::Caller{uid}, {}, std::move(add), std::move(done));
+      KeepAdded(context_, engine::CallerOfUid(uid, geteuid()), {}, std::move(add), std::move(done));
     };
   }
 

@@ -36,7 +36,7 @@ StatusOr<std::optional<Hash>> ToExpected(const std::string& text) {
 
 void Fill(const registry::TagRow& row, const engine::Caller& caller, v1::Tag* out) {
   out->set_name(row.name);
-  if (!row.is_private || MaySee(caller, row.owner_uid)) rpc::Fill(row.kind, out->mutable_kind());
+  if (!row.is_private || caller.may_see(row.owner_uid)) rpc::Fill(row.kind, out->mutable_kind());
   out->set_owner_uid(row.owner_uid);
   out->set_is_private(row.is_private);
   out->set_created_unix_ms(row.created.unix_ms);
