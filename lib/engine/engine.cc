@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/overloaded.h"
 #include "engine/history.h"
+#include "engine/journal_text.h"
 #include "registry/replaceable_registry.h"
 
 namespace blobd::engine {
@@ -158,6 +159,14 @@ void Engine::Execute(const schedule::Effect& effect) {
              effect);
 }
 
+// What the journal may name: hashes of private content never leave (design/transfers.md,
+// "Serving").
+std::optional<Hash> Engine::LoggedHash(const Kind& kind) const {
+  const auto it = kinds_.find(kind);
+  if (it == kinds_.end() || it->second.is_private) return std::nullopt;
+  return kind.hash;
+}
+
 void Engine::OnInventory(const schedule::LookInStore& look,
                          StatusOr<transfer::Inventory> inventory) {
   const Kind& kind = look.kind;
@@ -165,7 +174,7 @@ void Engine::OnInventory(const schedule::LookInStore& look,
   answer.request = look.request;
   if (!inventory.ok() && IsPassing(inventory.status())) {
     // A full disk or no descriptor left: the intents stay, and the look is tried again.
-    deps_.log.Write(LogLevel::kWarning, {.hash = kind.hash},
+    deps_.log.Write(LogLevel::kWarning, {.hash = LoggedHash(kind)},
                     "the store cannot be asked now: " + Message(inventory.status()));
     deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, look] { looks_.Ask(look); });
     return;
@@ -182,6 +191,7 @@ void Engine::OnInventory(const schedule::LookInStore& look,
       it->second.verified_bytes = answer.verified_bytes;
       it->second.total_bytes = answer.total_bytes;
       it->second.total_blobs = inventory->total_blobs();
+      it->second.is_private = inventory->root.is_private;
       if (inventory->children_known) journal_.Note(kind);
       it->second.complete_blobs = inventory->complete_blobs();
     }
@@ -214,7 +224,7 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
   deps_.network.StartGet(effect.transfer, *node, effect.kind);
   deps_.log.Write(
       LogLevel::kDebug,
-      {.hash = effect.kind.hash, .transfer = effect.transfer, .provider = effect.provider},
+      {.hash = LoggedHash(effect.kind), .transfer = effect.transfer, .provider = effect.provider},
       "transfer started");
   unflushed_ = true;
   ArmSampling();
@@ -333,13 +343,17 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                               : end.outcome == Outcome::kStopped ? TransferState::kCancelled
                                                                  : TransferState::kFailed;
   if (const auto view = transfers_.View(id)) {
-    deps_.log.Write(state == TransferState::kFailed ? LogLevel::kWarning : LogLevel::kInfo,
-                    {.hash = view->kind.hash, .transfer = id, .provider = view->provider},
-                    state == TransferState::kDone ? "transfer done" : "transfer ended: " + reason);
+    const std::optional<Hash> logged = LoggedHash(view->kind);
+    const LogFields fields{.hash = logged, .transfer = id, .provider = view->provider};
+    const auto text = [&](const std::string& why) {
+      return ReasonForJournal(view->kind.hash, logged, why);
+    };
+    deps_.log.Write(
+        state == TransferState::kFailed ? LogLevel::kWarning : LogLevel::kInfo, fields,
+        state == TransferState::kDone ? "transfer done" : "transfer ended: " + text(reason));
     if (!end.note.empty()) {
-      deps_.log.Write(LogLevel::kWarning,
-                      {.hash = view->kind.hash, .transfer = id, .provider = view->provider},
-                      "the provider misbehaved without harm: " + end.note);
+      deps_.log.Write(LogLevel::kWarning, fields,
+                      "the provider misbehaved without harm: " + text(end.note));
     }
   }
   transfers_.End(id, state, state == TransferState::kDone ? "" : reason, deps_.clock.WallNow());

@@ -116,6 +116,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
 
   // Wants (engine_wants.cc).
   bool IsWanted(const Hash& hash) const override;
+  bool IsWantedBy(uint32_t uid, const Hash& hash) const override;
   std::vector<Hash> WantedSequences() const override;
   bool IsListArriving() const override;
   Journal& journal() override { return journal_; }
@@ -136,6 +137,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
     uint64_t claimed_bytes = 0;
     uint64_t total_blobs = 0;
     uint64_t complete_blobs = 0;
+    bool is_private = true;  // or not known yet
   };
   struct PendingQueue;
   struct PendingCancel;
@@ -158,6 +160,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void OnInventory(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory);
   void ArmTimer();
   void CommitChanges();
+  std::optional<Hash> LoggedHash(const Kind& kind) const;
   void ApplyProgress(TransferId id, const transfer::GetProgress& progress);
 
   // Queue (engine_queue.cc).
@@ -183,6 +186,9 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void OnDisk(const store::DiskState& state);
 
   // Repair (engine_repair.cc).
+  void LookWhetherPrivate(const Hash& hash, UniqueFunction<void(std::optional<Hash> logged)> then);
+  void RepairNow(const Hash& hash, const RangeSet& groups, const std::optional<Hash>& logged,
+                 UniqueFunction<void(StatusOr<IntentId>)> done);
   void QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlier,
                    UniqueFunction<void(StatusOr<IntentId>)> done);
   std::set<ProviderId> ProvidersNow(const Hash& hash) const;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "engine/engine.h"
 #include "engine/history.h"
+#include "engine/journal_text.h"
 
 namespace blobd::engine {
 namespace {
@@ -170,9 +171,11 @@ void Engine::CommitFinish(IntentId id) {
     IntentView view = ViewOfEnded(live->second.row);
     view.failures = live->second.finished->failures;
     const bool good = view.row.result == registry::ResultCode::kDone;
-    deps_.log.Write(good ? LogLevel::kInfo : LogLevel::kNotice,
-                    {.hash = view.row.kind.hash, .intent = id},
-                    good ? "intent done" : "intent ended: " + view.row.reason);
+    const std::optional<Hash> logged = LoggedHash(view.row.kind);
+    deps_.log.Write(
+        good ? LogLevel::kInfo : LogLevel::kNotice, {.hash = logged, .intent = id},
+        good ? "intent done"
+             : "intent ended: " + ReasonForJournal(view.row.kind.hash, logged, view.row.reason));
     RemoveLive(id);
     TellWatchers(id, view, true);
     for (auto& on_end : waiting) on_end(OkStatus());

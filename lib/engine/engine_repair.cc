@@ -1,4 +1,5 @@
 // Repair: what rotted on the disk is got again, from whoever had it. See engine.h.
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,21 +14,41 @@ constexpr size_t kRepairProviders = 64;
 }  // namespace
 
 void Engine::OnRotten(const Hash& hash, const RangeSet& groups) {
-  Repair(hash, groups, [this, hash](const StatusOr<IntentId>& intent) {
-    if (intent.ok()) {
-      deps_.log.Write(LogLevel::kNotice, {.hash = hash, .intent = *intent},
-                      "intent " + std::to_string(intent->value) + " gets it again");
-    } else {
-      deps_.log.Write(
-          LogLevel::kError, {.hash = hash},
-          "the blob is not repaired; queue it to get it again: " + Message(intent.status()));
-    }
+  LookWhetherPrivate(hash, [this, hash, groups](const std::optional<Hash>& logged) {
+    RepairNow(hash, groups, logged, [this, logged](const StatusOr<IntentId>& intent) {
+      if (intent.ok()) {
+        deps_.log.Write(LogLevel::kNotice, {.hash = logged, .intent = *intent},
+                        "intent " + std::to_string(intent->value) + " gets it again");
+      } else {
+        deps_.log.Write(
+            LogLevel::kError, {.hash = logged},
+            "the blob is not repaired; queue it to get it again: " + Message(intent.status()));
+      }
+    });
   });
 }
 
 void Engine::Repair(const Hash& hash, const RangeSet& groups,
                     UniqueFunction<void(StatusOr<IntentId>)> done) {
-  deps_.log.Write(LogLevel::kWarning, {.hash = hash},
+  LookWhetherPrivate(hash, [this, hash, groups,
+                            done = std::move(done)](const std::optional<Hash>& logged) mutable {
+    RepairNow(hash, groups, logged, std::move(done));
+  });
+}
+
+// `logged`: the hash as the journal may have it, nullopt if it is private, or nobody knows.
+void Engine::LookWhetherPrivate(const Hash& hash,
+                                UniqueFunction<void(std::optional<Hash> logged)> then) {
+  deps_.store.Lookup(hash, deps_.control,
+                     [hash, then = std::move(then)](const StatusOr<store::BlobInfo>& info) mutable {
+                       const bool may_be_logged = info.ok() && !info->is_private;
+                       then(may_be_logged ? std::optional<Hash>(hash) : std::nullopt);
+                     });
+}
+
+void Engine::RepairNow(const Hash& hash, const RangeSet& groups, const std::optional<Hash>& logged,
+                       UniqueFunction<void(StatusOr<IntentId>)> done) {
+  deps_.log.Write(LogLevel::kWarning, {.hash = logged},
                   "groups " + groups.ToString() +
                       " of this blob did not fit its hash when read; they were withdrawn");
   const Kind kind{hash, BlobFormat::kRaw};

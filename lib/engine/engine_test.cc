@@ -298,6 +298,30 @@ TEST_F(EngineTest, DrainWaitsThenCutsAndFailsNothing) {
   EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
 }
 
+TEST_F(EngineTest, TheJournalDoesNotNamePrivateContent) {
+  for (const bool is_private : {true, false}) {
+    store_.PutComplete(kHash, 100);
+    store_.blobs[kHash].is_private = is_private;
+    store_.blobs[kHash].state = store::BlobState::kPartial;
+    engine_->OnRotten(kHash, RangeSet(Range{0, 1}));
+    loop_.Settle();
+    const IntentId id = registry_.intents.rbegin()->first;
+    Queue(kAnn, {Item()});
+    Connect();
+    log_.worries.clear();
+    network_->EndGet(OnlyGet(), Outcome::kRetryLater, "the stream of " + kHash.Short() + " ended");
+    ASSERT_EQ(log_.worries.size(), 1u);
+    EXPECT_EQ(log_.worries[0].find(kHash.Short()) == std::string::npos, is_private);
+    loop_.Advance(minutes(1));
+    network_->EndGet(OnlyGet(), Outcome::kDone, "");
+    loop_.Settle();
+    ASSERT_EQ(registry_.intents.at(id).result, registry::ResultCode::kDone);
+    EXPECT_EQ(log_.hashes.count(kHash), is_private ? 0u : 1u);
+    network_->sink->OnDisconnected(kNode, true, "");
+    loop_.Settle();
+  }
+}
+
 TEST_F(EngineTest, AStoreThatCannotAnswerEndsTheRequest) {
   store_.status = DataLoss("store.db is damaged");
   const IntentId id = Queue(kAnn, {Item()})->front().intent;

@@ -9,6 +9,19 @@ bool Engine::IsWanted(const Hash& hash) const {
          kinds_.count({hash, BlobFormat::kHashSeq}) != 0;
 }
 
+bool Engine::IsWantedBy(uint32_t uid, const Hash& hash) const {
+  if (scheduler_ == nullptr) return false;
+  for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
+    const auto view = scheduler_->ViewOfKind({hash, format});
+    if (!view) continue;
+    for (const IntentId id : view->intents) {
+      const auto it = live_.find(id);
+      if (it != live_.end() && it->second.row.owner_uid == uid) return true;
+    }
+  }
+  return false;
+}
+
 std::vector<Hash> Engine::WantedSequences() const { return {sequences_.begin(), sequences_.end()}; }
 
 bool Engine::IsListArriving() const {

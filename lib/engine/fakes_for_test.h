@@ -498,10 +498,12 @@ class FakeNetwork final : public transfer::NodeNetwork {
 
 class RecordingLog final : public EventLog {
  public:
-  void Write(LogLevel level, const LogFields&, std::string_view text) override {
+  void Write(LogLevel level, const LogFields& fields, std::string_view text) override {
+    if (fields.hash) hashes.insert(*fields.hash);
     if (level == LogLevel::kWarning || level == LogLevel::kError) worries.emplace_back(text);
   }
   std::vector<std::string> worries;
+  std::set<Hash> hashes;
 };
 
 class SilentLog final : public EventLog {

@@ -30,25 +30,41 @@ void Keeper::ListTags(const registry::TagFilter& filter, const std::string& afte
 }
 
 void Keeper::HiddenFrom(const Caller& caller, std::vector<Hash> hashes,
-                        UniqueFunction<void(StatusOr<std::unordered_set<Hash>>)> done) {
-  if (hashes.empty() || caller.is_admin()) return done(std::unordered_set<Hash>());
-  if (const Status status = AdmitQuestion(); !status.ok()) return done(status);
+                        UniqueFunction<void(Hidden)> done) {
+  if (hashes.empty() || caller.is_admin()) return done({});
+  Hidden all(hashes.begin(), hashes.end());
+  deps_.store.LookupMany(std::move(hashes), deps_.control,
+                         [this, caller, all = std::move(all), done = std::move(done)](
+                             const StatusOr<std::vector<store::BlobInfo>>& blobs) mutable {
+                           if (!blobs.ok()) return done(std::move(all));
+                           Hidden doubtful;
+                           for (const store::BlobInfo& blob : *blobs) {
+                             const bool is_known = deps_.wants.IsWantedBy(caller.uid, blob.hash);
+                             if (blob.is_private && !is_known) doubtful.insert(blob.hash);
+                           }
+                           if (doubtful.empty()) return done({});
+                           HideWhatOthersTagged(caller, std::move(doubtful), std::move(done));
+                         });
+}
+
+void Keeper::HideWhatOthersTagged(const Caller& caller, Hidden doubtful,
+                                  UniqueFunction<void(Hidden)> done) {
+  if (!AdmitQuestion().ok()) return done(std::move(doubtful));
   auto gathering = Gathering::OfPrivateTags(
       {deps_.control, deps_.registry, deps_.store, deps_.wants, deps_.make_strand()});
-  gathering->Start([this, gathering, caller, hashes = std::move(hashes),
+  gathering->Start([this, gathering, caller, doubtful = std::move(doubtful),
                     done = std::move(done)](const Status& status) mutable {
     --questions_;
-    if (!status.ok()) return done(status);
-    std::unordered_set<Hash> hidden;
-    for (const Hash& hash : hashes) {
-      const std::vector<Keeping> tags = gathering->protection().All(hash);
-      // Who tagged it in private as well knows it already.
-      const bool is_own = std::any_of(tags.begin(), tags.end(), [&](const Keeping& tag) {
-        return tag.owner_uid == caller.uid;
+    if (status.ok()) {
+      std::erase_if(doubtful, [&](const Hash& hash) {
+        const std::vector<Keeping> tags = gathering->protection().All(hash);
+        // Who tagged it in private as well knows it already.
+        return tags.empty() || std::any_of(tags.begin(), tags.end(), [&](const Keeping& tag) {
+                 return tag.owner_uid == caller.uid;
+               });
       });
-      if (!tags.empty() && !is_own) hidden.insert(hash);
     }
-    done(std::move(hidden));
+    done(std::move(doubtful));
   });
 }
 

@@ -71,9 +71,10 @@ class Keeper {
                 registry::Registry::Done<std::vector<registry::TagRow>> done);
 
   // Of these blobs, those that private tags of others name, also through collections: `caller` must
-  // not learn of them. After an error nobody knows.
+  // not learn of them, if not by an intent or tag of its own. What cannot be found out is hidden.
+  using Hidden = std::unordered_set<Hash>;
   void HiddenFrom(const Caller& caller, std::vector<Hash> hashes,
-                  UniqueFunction<void(StatusOr<std::unordered_set<Hash>>)> done);
+                  UniqueFunction<void(Hidden)> done);
 
   // ---- Adding ----
   // Blobs that are taken in after this, and those of `pins`, are not removed before EndAdd.
@@ -104,6 +105,8 @@ class Keeper {
     std::vector<Hash> pins;
   };
 
+  void HideWhatOthersTagged(const Caller& caller, Hidden doubtful,
+                            UniqueFunction<void(Hidden)> done);
   void LookAtAdded(AddId id, const Hash& hash, UniqueFunction<void(Status)> done);
   std::shared_ptr<Gathering> Gather();
   bool IsPinned(const Hash& hash) const { return pins_.count(hash) != 0; }

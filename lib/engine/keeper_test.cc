@@ -83,6 +83,52 @@ TEST_F(TagBookTest, IsAnsweredWhenItIsDurable) {
   EXPECT_TRUE(answered);
 }
 
+class HiddenTest : public KeeperTest {
+ protected:
+  bool IsHiddenFrom(const Caller& caller, const Hash& hash) {
+    std::optional<Keeper::Hidden> hidden;
+    keeper_->HiddenFrom(caller, {hash, H(100)}, [&](Keeper::Hidden h) { hidden = std::move(h); });
+    loop_.Settle();
+    EXPECT_TRUE(hidden.has_value());
+    return hidden->count(hash) != 0;
+  }
+};
+
+TEST_F(HiddenTest, WhatPrivateTagsNameIsHiddenFromOthers) {
+  const Hash root = PutList({Put(1)});
+  Put(2);
+  EXPECT_FALSE(IsHiddenFrom(kJoe, root));
+  ASSERT_TRUE(ChangeTag(kAnn, {"t", Seq(root), true, {}}).ok());
+  for (const Hash& hash : {root, H(1)}) {
+    EXPECT_TRUE(IsHiddenFrom(kJoe, hash));
+    EXPECT_FALSE(IsHiddenFrom(kAnn, hash));
+    EXPECT_FALSE(IsHiddenFrom(kRoot, hash));
+  }
+  EXPECT_FALSE(IsHiddenFrom(kJoe, H(2)));
+  // Who wants it knows it.
+  store_.blobs[H(1)].state = BlobState::kPartial;
+  ASSERT_TRUE(Queue(kJoe, {Item(Raw(H(1)))}).ok());
+  EXPECT_FALSE(IsHiddenFrom(kJoe, H(1)));
+  EXPECT_TRUE(IsHiddenFrom(kJoe, root));
+  // Who tagged it as well, too.
+  ASSERT_TRUE(ChangeTag(kJoe, {"u", Raw(root), true, {}}).ok());
+  EXPECT_FALSE(IsHiddenFrom(kJoe, root));
+}
+
+TEST_F(HiddenTest, WhatCannotBeFoundOutIsHidden) {
+  const Hash root = PutList({Put(1)});
+  ASSERT_TRUE(ChangeTag(kAnn, {"t", Seq(root), true, {}}).ok());
+  Put(2);
+  Put(3);
+  store_.blobs[H(2)].is_private = true;
+  EXPECT_FALSE(IsHiddenFrom(kJoe, H(2)));
+  store_.Lose(root);
+  EXPECT_TRUE(IsHiddenFrom(kJoe, H(2))) << "the list may have named it";
+  EXPECT_FALSE(IsHiddenFrom(kJoe, H(3))) << "it is not private";
+  store_.status = Unavailable("no descriptor left");
+  EXPECT_TRUE(IsHiddenFrom(kJoe, H(3)));
+}
+
 TEST_F(CollectorTest, ADryRunSaysWhatARunRemoves) {
   for (uint8_t i = 1; i <= 5; ++i) Put(i);
   ASSERT_TRUE(Tag(kAnn, "t", Raw(H(2))).ok());
@@ -402,6 +448,17 @@ TEST_F(RemoverTest, WhoRunsTheDaemonMayWhatRootMay) {
             StatusCode::kPermissionDenied);
   EXPECT_TRUE(Remove(CallerOfUid(kAnn.uid, kAnn.uid), {H(1)}, true).ok());
   EXPECT_TRUE(ChangeTag(CallerOfUid(kAnn.uid, kAnn.uid), {"t", {}, false, {}}).ok());
+}
+
+TEST_F(RemoverTest, DoesNotTellWhichPrivateTagOfSomebodyElseKeepsIt) {
+  Put(1);
+  ASSERT_TRUE(ChangeTag(kJoe, {"plans", Raw(H(1)), true, {}}).ok());
+  const auto told = [&](const Caller& caller) {
+    return Message(Remove(caller, {H(1)}).status()).find("plans") != std::string::npos;
+  };
+  EXPECT_FALSE(told(kAnn));
+  EXPECT_TRUE(told(kJoe));
+  EXPECT_TRUE(told(kRoot));
 }
 
 TEST_F(RemoverTest, AllOrNothing) {

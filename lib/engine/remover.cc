@@ -51,7 +51,8 @@ class Remover : public std::enable_shared_from_this<Remover> {
     }
     for (const Keeping& keeping : gathering_->protection().All(hash)) {
       if (!Binds(keeping)) continue;
-      return FailedPrecondition("{} is kept: {}; {}", hash.ToHex(), Describe(keeping), remedy);
+      return FailedPrecondition("{} is kept: {}; {}", hash.ToHex(),
+                                Describe(keeping, removal_.caller), remedy);
     }
     return OkStatus();
   }
@@ -119,12 +120,15 @@ void Remove(Executor& control, store::BlobStore& store, std::shared_ptr<Gatherin
       ->Start();
 }
 
-std::string Describe(const Keeping& keeping) {
+std::string Describe(const Keeping& keeping, const Caller& caller) {
   const std::string through = keeping.through_collection ? ", as part of a collection" : "";
   switch (keeping.because) {
     case KeptBecause::kWanted:
       return "an unfinished intent wants it" + through;
     case KeptBecause::kTagged:
+      // Not which: the names of private tags are listed, but not what they name.
+      if (keeping.is_private && !caller.may_see(keeping.owner_uid))
+        return "a private tag of somebody else names it" + through;
       return "tag \"" + keeping.tag + "\" names it" + through;
     case KeptBecause::kLeased:
       return "uid " + std::to_string(keeping.owner_uid) + " added it lately" + through;

@@ -37,7 +37,7 @@ struct Removed {
 void Remove(Executor& control, store::BlobStore& store, std::shared_ptr<Gathering> gathering,
             Removal removal, UniqueFunction<void(StatusOr<Removed>)> done);
 
-// For people: what keeps a blob.
-std::string Describe(const Keeping& keeping);
+// For `caller` to read: what keeps a blob.
+std::string Describe(const Keeping& keeping, const Caller& caller);
 
 }  // namespace blobd::engine

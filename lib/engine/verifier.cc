@@ -109,7 +109,7 @@ void Verifier::OnVerified(const StatusOr<store::Verified>& verified) {
                      fmt::format("{} chunk groups did not fit its hash", finding.rotten_groups);
                  if (repair.ok()) {
                    finding.repair = *repair;
-                   finding.reason += fmt::format("; intent {} gets them again", repair->value);
+                   finding.reason += " and are being got again";
                  } else {
                    finding.reason += ", and are not got again: " + Message(repair.status());
                  }

@@ -27,7 +27,7 @@ struct VerifyFinding {
   uint64_t rotten_groups = 0;
   bool is_private = false;         // it was found by going through all blobs, and is private
   std::optional<IntentId> repair;  // the intent that gets them again
-  std::string reason;
+  std::string reason;              // names neither the blob nor the intent
 };
 
 struct VerifyReport {

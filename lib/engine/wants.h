@@ -55,6 +55,8 @@ class Wants {
   virtual ~Wants() = default;
   // An unfinished intent wants this very blob; not: a collection that has it.
   virtual bool IsWanted(const Hash& hash) const = 0;
+  // The same of the intents of one uid.
+  virtual bool IsWantedBy(uint32_t uid, const Hash& hash) const = 0;
   // The roots of all hash sequences that unfinished intents want.
   virtual std::vector<Hash> WantedSequences() const = 0;
   // A transfer runs for a hash sequence, and it is not known yet what that lists.

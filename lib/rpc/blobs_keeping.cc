@@ -59,8 +59,8 @@ void Fill(const engine::VerifyReport& report, v1::VerifyResponse* out) {
   out->set_failed_blobs(report.failed_blobs);
 }
 
-void Fill(const engine::GcVerdict& verdict, v1::Keeping* out) {
-  rpc::Fill(verdict.keeping, out);
+void Fill(const engine::GcVerdict& verdict, const engine::Caller& caller, v1::Keeping* out) {
+  rpc::Fill(verdict.keeping, caller, out);
   out->set_hash(verdict.blob.hash.ToHex());
   out->set_bytes(verdict.blob.disk_bytes);
   out->set_last_use_unix_ms(verdict.blob.last_use.unix_ms);
@@ -69,15 +69,27 @@ void Fill(const engine::GcVerdict& verdict, v1::Keeping* out) {
 // The lists, in messages of a bounded size. What other people's private tags name stays out.
 template <typename Add>
 void AppendList(GcReport& report, const engine::Caller& caller,
+                const engine::Keeper::Hidden& hidden,
                 const std::vector<engine::GcVerdict>& verdicts, Add add) {
   v1::CollectGarbageResponse message;
   size_t listed = 0;
   for (const engine::GcVerdict& verdict : verdicts) {
-    if (verdict.keeping.is_private && !caller.may_see(verdict.keeping.owner_uid)) continue;
-    Fill(verdict, add(message));
+    if (hidden.count(verdict.blob.hash) != 0) continue;
+    Fill(verdict, caller, add(message));
     if (++listed % kListedPerMessage == 0) report.Append(std::exchange(message, {}));
   }
   if (listed % kListedPerMessage != 0) report.Append(std::move(message));
+}
+
+// Those of which it must be found out whether they are hidden.
+std::vector<Hash> PrivateOnes(const engine::GcReport& report) {
+  std::vector<Hash> hashes;
+  for (const auto* list : {&report.removed, &report.kept}) {
+    for (const engine::GcVerdict& verdict : *list) {
+      if (verdict.blob.is_private) hashes.push_back(verdict.blob.hash);
+    }
+  }
+  return hashes;
 }
 
 v1::VerifyResult FromResult(engine::VerifyFinding::Result result) {
@@ -94,11 +106,12 @@ v1::VerifyResult FromResult(engine::VerifyFinding::Result result) {
 
 void Fill(const engine::VerifyFinding& finding, const engine::Caller& caller,
           v1::VerifyFinding* out) {
-  // Whose secret it is nobody knows here.
-  if (!finding.is_private || caller.is_admin()) out->set_hash(finding.hash.ToHex());
+  // Whose secret it is nobody knows here. The intent that repairs it would tell.
+  const bool is_shown = !finding.is_private || caller.is_admin();
+  if (is_shown) out->set_hash(finding.hash.ToHex());
   out->set_result(FromResult(finding.result));
   out->set_rotten_groups(finding.rotten_groups);
-  if (finding.repair) out->set_intent_id(finding.repair->value);
+  if (is_shown && finding.repair) out->set_intent_id(finding.repair->value);
   out->set_reason(finding.reason);
 }
 
@@ -125,29 +138,41 @@ engine::Verifier::Listener ListenerFor(const std::shared_ptr<VerifyReport>& repo
   return listener;
 }
 
+// A run that is over.
+void Tell(GcReport& report, const engine::Caller& caller, const engine::Keeper::Hidden& hidden,
+          const Status& status, const engine::GcReport& result) {
+  report.Update([&](v1::CollectGarbageResponse& message) {
+    Fill(result, &message);
+    message.set_finished(status.ok());
+  });
+  AppendList(report, caller, hidden, result.removed, [](auto& m) { return m.add_removed(); });
+  AppendList(report, caller, hidden, result.kept, [](auto& m) { return m.add_kept(); });
+  report.End(status);
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* BlobsService::WhyKept(grpc::CallbackServerContext* call,
                                                 const v1::WhyKeptRequest* request,
                                                 v1::WhyKeptResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
-    return Refuse(reactor, caller.status());
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
-  context_.OnControl(reactor, [this, reactor, response, hash = *hash] {
-    context_.keeper.WhyKept(
-        hash, [reactor, response, hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {
-          if (keepings.ok()) {
-            const size_t count = std::min<size_t>(keepings->size(), kMaxPage);
-            for (size_t i = 0; i < count; ++i) {
-              v1::Keeping* out = response->add_keepings();
-              rpc::Fill((*keepings)[i], out);
-              out->set_hash(hash.ToHex());
-            }
-          }
-          reactor->End(keepings.status());
-        });
+  context_.OnControl(reactor, [this, reactor, response, caller = *caller, hash = *hash] {
+    context_.keeper.WhyKept(hash, [reactor, response, caller,
+                                   hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {
+      if (keepings.ok()) {
+        const size_t count = std::min<size_t>(keepings->size(), kMaxPage);
+        for (size_t i = 0; i < count; ++i) {
+          v1::Keeping* out = response->add_keepings();
+          rpc::Fill((*keepings)[i], caller, out);
+          out->set_hash(hash.ToHex());
+        }
+      }
+      reactor->End(keepings.status());
+    });
   });
   return reactor;
 }
@@ -193,14 +218,13 @@ grpc::ServerWriteReactor<v1::CollectGarbageResponse>* BlobsService::CollectGarba
           if (pace.IsDue())
             report->Update([&](v1::CollectGarbageResponse& m) { Fill(progress, &m); });
         },
-        [report, caller = *caller](const Status& status, const engine::GcReport& result) {
-          report->Update([&](v1::CollectGarbageResponse& message) {
-            Fill(result, &message);
-            message.set_finished(status.ok());
-          });
-          AppendList(*report, caller, result.removed, [](auto& m) { return m.add_removed(); });
-          AppendList(*report, caller, result.kept, [](auto& m) { return m.add_kept(); });
-          report->End(status);
+        [this, report, caller = *caller](const Status& status, engine::GcReport result) {
+          std::vector<Hash> doubtful = PrivateOnes(result);
+          context_.keeper.HiddenFrom(caller, std::move(doubtful),
+                                     [report, caller, status, result = std::move(result)](
+                                         const engine::Keeper::Hidden& hidden) {
+                                       Tell(*report, caller, hidden, status, result);
+                                     });
         }));
   });
   return reactor;

@@ -1,6 +1,5 @@
 #include "rpc/blobs_service.h"
 
-#include <unordered_set>
 #include <utility>
 
 #include "engine/collection.h"
@@ -177,15 +176,13 @@ void BlobsService::ShowTo(const engine::Caller& caller, std::vector<store::BlobI
     if (info.is_private && !caller.is_admin()) doubtful.push_back(info.hash);
   }
   const auto show = [reactor, response,
-                     blobs = std::move(blobs)](const StatusOr<std::unordered_set<Hash>>& hidden) {
+                     blobs = std::move(blobs)](const engine::Keeper::Hidden& hidden) {
     for (const store::BlobInfo& info : blobs) {
-      // If nobody knows which of the private ones are whose, none is shown.
-      const bool is_hidden = hidden.ok() ? hidden->count(info.hash) != 0 : info.is_private;
-      if (!is_hidden) Fill(info, response->add_blobs());
+      if (hidden.count(info.hash) == 0) Fill(info, response->add_blobs());
     }
     reactor->End(OkStatus());
   };
-  if (doubtful.empty()) return show(std::unordered_set<Hash>());
+  if (doubtful.empty()) return show({});
   context_.OnControl(reactor, [this, caller, doubtful = std::move(doubtful), show]() mutable {
     context_.keeper.HiddenFrom(caller, std::move(doubtful), show);
   });

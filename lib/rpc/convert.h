@@ -52,7 +52,8 @@ void Fill(const engine::TransferView& view, v1::Transfer* out);
 void Fill(const engine::UploadView& view, v1::Upload* out);
 void Fill(const engine::RemoteView& view, v1::Remote* out);
 void Fill(const store::BlobInfo& info, v1::Blob* out);
-// Without the blob that is kept so.
-void Fill(const engine::Keeping& keeping, v1::Keeping* out);
+// Without the blob that is kept so, and without the name of a private tag that `caller` may not
+// see.
+void Fill(const engine::Keeping& keeping, const engine::Caller& caller, v1::Keeping* out);
 
 }  // namespace blobd::rpc

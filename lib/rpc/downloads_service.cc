@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "rpc/convert.h"
+#include "rpc/veil.h"
 #include "rpc/watch_reactor.h"
 
 namespace blobd::rpc {
@@ -11,6 +12,43 @@ namespace {
 void FillRefused(const std::vector<ProviderId>& refused,
                  google::protobuf::RepeatedPtrField<std::string>* out) {
   for (const ProviderId& provider : refused) out->Add(ToString(provider));
+}
+
+// Of other people's intents, since everybody knows what their own are for.
+std::vector<Hash> HashesOfOthers(const engine::Caller& caller,
+                                 const std::vector<engine::IntentView>& views) {
+  std::vector<Hash> hashes;
+  for (const engine::IntentView& view : views) {
+    if (!caller.may_see(view.row.owner_uid)) hashes.push_back(view.row.kind.hash);
+  }
+  return hashes;
+}
+
+// What is hidden and was found by its hash (`is_by_hash`) is left out: the hash would tell what the
+// rest is about.
+void FillIntents(const std::vector<engine::IntentView>& views, const engine::Caller& caller,
+                 const engine::Keeper::Hidden& hidden, bool is_by_hash,
+                 v1::ListIntentsResponse* response) {
+  for (const engine::IntentView& view : views) {
+    const Hash& hash = view.row.kind.hash;
+    const bool is_hidden = !caller.may_see(view.row.owner_uid) && hidden.count(hash) != 0;
+    if (is_hidden && is_by_hash) continue;
+    v1::Intent* out = response->add_intents();
+    Fill(view, out);
+    if (is_hidden) Veil(hash, out);
+  }
+}
+
+void FillTransfers(const std::vector<engine::TransferView>& views,
+                   const engine::Keeper::Hidden& hidden, bool is_by_hash,
+                   v1::ListTransfersResponse* response) {
+  for (const engine::TransferView& view : views) {
+    const bool is_hidden = hidden.count(view.kind.hash) != 0;
+    if (is_hidden && is_by_hash) continue;
+    v1::Transfer* out = response->add_transfers();
+    Fill(view, out);
+    if (is_hidden) Veil(view.kind.hash, out);
+  }
 }
 
 constexpr char kIntentList = 'i';
@@ -99,14 +137,21 @@ grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContex
                                                       const v1::GetIntentRequest* request,
                                                       v1::Intent* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
-    return Refuse(reactor, caller.status());
-  context_.OnControl(reactor, [this, reactor, response, id = IntentId{request->intent_id()}] {
-    context_.engine.GetIntent(id, [reactor, response](StatusOr<engine::IntentView> view) {
-      if (view.ok()) Fill(*view, response);
-      reactor->End(view.status());
-    });
-  });
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  context_.OnControl(
+      reactor, [this, reactor, response, caller = *caller, id = IntentId{request->intent_id()}] {
+        context_.engine.GetIntent(
+            id, [this, reactor, response, caller](const StatusOr<engine::IntentView>& view) {
+              if (!view.ok()) return reactor->End(view.status());
+              Fill(*view, response);
+              context_.keeper.HiddenFrom(caller, HashesOfOthers(caller, {*view}),
+                                         [reactor, response](const engine::Keeper::Hidden& hidden) {
+                                           for (const Hash& hash : hidden) Veil(hash, response);
+                                           reactor->End(OkStatus());
+                                         });
+            });
+      });
   return reactor;
 }
 
@@ -114,8 +159,8 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
                                                         const v1::ListIntentsRequest* request,
                                                         v1::ListIntentsResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
-    return Refuse(reactor, caller.status());
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kIntentList);
   if (!after.ok()) return Refuse(reactor, after.status());
   registry::IntentFilter filter;
@@ -129,17 +174,24 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
   if (!request->label().empty()) filter.label = request->label();
   if (request->has_owner_uid()) filter.owner_uid = request->owner_uid();
   const uint32_t limit = PageSize(request->page_size());
-  context_.OnControl(reactor, [this, reactor, response, filter, after = IntentId{*after}, limit] {
+  context_.OnControl(reactor, [this, reactor, response, caller = *caller, filter,
+                               after = IntentId{*after}, limit] {
     context_.engine.ListIntents(
         filter, after, limit,
-        [reactor, response, limit](StatusOr<std::vector<engine::IntentView>> views) {
-          if (views.ok()) {
-            for (const engine::IntentView& view : *views) Fill(view, response->add_intents());
-            if (views->size() == limit) {
-              response->set_next_page_token(PageTokenOfId(views->back().row.id.value, kIntentList));
-            }
+        [this, reactor, response, caller, limit,
+         is_by_hash = filter.hash.has_value()](StatusOr<std::vector<engine::IntentView>> views) {
+          if (!views.ok()) return reactor->End(views.status());
+          if (views->size() == limit) {
+            response->set_next_page_token(PageTokenOfId(views->back().row.id.value, kIntentList));
           }
-          reactor->End(views.status());
+          std::vector<Hash> doubtful = HashesOfOthers(caller, *views);
+          context_.keeper.HiddenFrom(
+              caller, std::move(doubtful),
+              [reactor, response, caller, is_by_hash,
+               views = *std::move(views)](const engine::Keeper::Hidden& hidden) {
+                FillIntents(views, caller, hidden, is_by_hash, response);
+                reactor->End(OkStatus());
+              });
         });
   });
   return reactor;
@@ -148,7 +200,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
 grpc::ServerWriteReactor<v1::WatchIntentResponse>* DownloadsService::WatchIntent(
     grpc::CallbackServerContext* call, const v1::WatchIntentRequest* request) {
   auto* reactor = new WatchReactor(context_, IntentId{request->intent_id()});
-  reactor->Begin(context_.CallerOf(*call).status());
+  reactor->Begin(context_.CallerOf(*call));
   return reactor;
 }
 
@@ -156,8 +208,8 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
                                                           const v1::ListTransfersRequest* request,
                                                           v1::ListTransfersResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
-    return Refuse(reactor, caller.status());
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kTransferList);
   if (!after.ok()) return Refuse(reactor, after.status());
   std::optional<Hash> wanted;
@@ -167,19 +219,32 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
     wanted = *hash;
   }
   const uint32_t limit = PageSize(request->page_size());
-  context_.OnControl(reactor, [this, reactor, response, after = TransferId{*after}, limit, wanted,
-                               running_only = request->running_only()] {
-    const auto views = context_.engine.ListTransfers(after, limit, running_only, wanted);
-    for (const engine::TransferView& view : views) Fill(view, response->add_transfers());
-    if (views.size() == limit)
-      response->set_next_page_token(PageTokenOfId(views.back().id.value, kTransferList));
-    if (after.value != 0 || wanted) return reactor->End(OkStatus());
-    context_.uploads.List([reactor, response](const engine::UploadsView& uploads) {
-      for (const engine::UploadView& upload : uploads.nodes) Fill(upload, response->add_uploads());
-      reactor->End(OkStatus());
-    });
-  });
+  context_.OnControl(
+      reactor, [this, reactor, response, caller = *caller, after = TransferId{*after}, limit,
+                wanted, running_only = request->running_only()] {
+        auto views = context_.engine.ListTransfers(after, limit, running_only, wanted);
+        if (views.size() == limit)
+          response->set_next_page_token(PageTokenOfId(views.back().id.value, kTransferList));
+        std::vector<Hash> hashes;
+        for (const engine::TransferView& view : views) hashes.push_back(view.kind.hash);
+        const bool with_uploads = after.value == 0 && !wanted;
+        context_.keeper.HiddenFrom(
+            caller, std::move(hashes),
+            [this, reactor, response, with_uploads, is_by_hash = wanted.has_value(),
+             views = std::move(views)](const engine::Keeper::Hidden& hidden) {
+              FillTransfers(views, hidden, is_by_hash, response);
+              if (!with_uploads) return reactor->End(OkStatus());
+              AddUploads(reactor, response);
+            });
+      });
   return reactor;
+}
+
+void DownloadsService::AddUploads(UnaryReactor* reactor, v1::ListTransfersResponse* response) {
+  context_.uploads.List([reactor, response](const engine::UploadsView& uploads) {
+    for (const engine::UploadView& upload : uploads.nodes) Fill(upload, response->add_uploads());
+    reactor->End(OkStatus());
+  });
 }
 
 }  // namespace blobd::rpc

@@ -32,6 +32,8 @@ class DownloadsService final : public v1::Downloads::CallbackService {
                                           v1::ListTransfersResponse* response) override;
 
  private:
+  void AddUploads(UnaryReactor* reactor, v1::ListTransfersResponse* response);
+
   const ServiceContext& context_;
 };
 

@@ -216,9 +216,9 @@ void Fill(const store::BlobInfo& info, v1::Blob* out) {
   out->set_is_private(info.is_private);
 }
 
-void Fill(const engine::Keeping& keeping, v1::Keeping* out) {
+void Fill(const engine::Keeping& keeping, const engine::Caller& caller, v1::Keeping* out) {
   out->set_because(FromKeptBecause(keeping.because));
-  out->set_tag(keeping.tag);
+  if (!keeping.is_private || caller.may_see(keeping.owner_uid)) out->set_tag(keeping.tag);
   out->set_until_unix_ms(keeping.until.unix_ms);
   out->set_through_collection(keeping.through_collection);
 }

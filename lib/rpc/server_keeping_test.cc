@@ -58,6 +58,65 @@ class KeepingServerTest : public ServerTest {
     request.set_force(force);
     return Call(stub, &v1::Blobs::Stub::Remove, request, &response).error_code();
   }
+  static uint64_t QueueHash(v1::Downloads::Stub& stub, const std::string& hash) {
+    v1::QueueRequest request;
+    v1::QueueResponse response;
+    request.add_items()->mutable_kind()->set_hash(hash);
+    const grpc::Status status = Call(stub, &v1::Downloads::Stub::Queue, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.intents_size() == 1 ? response.intents(0).intent_id() : 0;
+  }
+  static v1::ListIntentsResponse Intents(v1::Downloads::Stub& stub, const std::string& hash) {
+    v1::ListIntentsRequest request;
+    request.set_hash(hash);
+    v1::ListIntentsResponse response;
+    EXPECT_TRUE(Call(stub, &v1::Downloads::Stub::ListIntents, request, &response).ok());
+    return response;
+  }
+  // A member is told everything about the intent but its hash, root that too.
+  static void ExpectIntentHidden(v1::Downloads::Stub& root, v1::Downloads::Stub& member,
+                                 uint64_t id, const std::string& hash) {
+    for (v1::Downloads::Stub* stub : {&root, &member}) {
+      const bool is_member = stub == &member;
+      const std::string shown = is_member ? "" : hash;
+      v1::GetIntentRequest request;
+      request.set_intent_id(id);
+      v1::Intent intent;
+      ASSERT_TRUE(Call(*stub, &v1::Downloads::Stub::GetIntent, request, &intent).ok());
+      EXPECT_EQ(intent.kind().hash(), shown);
+      EXPECT_EQ(intent.intent_id(), id);
+      const v1::ListIntentsResponse all = Intents(*stub, "");
+      EXPECT_GT(all.intents_size(), 0);
+      for (const v1::Intent& each : all.intents()) EXPECT_EQ(each.kind().hash(), shown);
+      EXPECT_EQ(Intents(*stub, hash).intents().empty(), is_member);
+      grpc::ClientContext context;
+      v1::WatchIntentRequest watch;
+      watch.set_intent_id(id);
+      const auto stream = stub->WatchIntent(&context, watch);
+      v1::WatchIntentResponse message;
+      ASSERT_TRUE(stream->Read(&message));
+      EXPECT_EQ(message.intent().kind().hash(), shown);
+      context.TryCancel();
+    }
+  }
+  void Damage(const std::string& hash, std::streamoff at) const {
+    const std::string path = directory_ + "/blobs/" + hash.substr(0, 2) + "/" + hash + ".data";
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(at);
+    file.put('x');
+    ASSERT_TRUE(file.good()) << path;
+  }
+  // Of all blobs.
+  static std::vector<v1::VerifyFinding> Verify(v1::Blobs::Stub& stub) {
+    grpc::ClientContext context;
+    const auto stream = stub.Verify(&context, v1::VerifyRequest());
+    v1::VerifyResponse message;
+    std::vector<v1::VerifyFinding> findings;
+    while (stream->Read(&message))
+      findings.insert(findings.end(), message.findings().begin(), message.findings().end());
+    EXPECT_TRUE(stream->Finish().ok());
+    return findings;
+  }
   // The last counts, with all lists.
   static grpc::Status Collect(v1::Blobs::Stub& stub, bool dry_run,
                               v1::CollectGarbageResponse* all) {
@@ -187,13 +246,7 @@ TEST_F(KeepingServerTest, CollectingIsRoots) {
 TEST_F(KeepingServerTest, VerificationTellsWhatIsNotWell) {
   const std::string well = Add(*blobs_, std::string(300'000, 'w'));
   const std::string rotten = Add(*blobs_, std::string(300'000, 'r'));
-  const std::string path = directory_ + "/blobs/" + rotten.substr(0, 2) + "/" + rotten + ".data";
-  {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(100'000);
-    file.put('x');
-    ASSERT_TRUE(file.good()) << path;
-  }
+  Damage(rotten, 100'000);
   grpc::ClientContext context;
   const auto stream = blobs_->Verify(&context, v1::VerifyRequest());
   v1::VerifyResponse message;
@@ -211,6 +264,48 @@ TEST_F(KeepingServerTest, VerificationTellsWhatIsNotWell) {
   EXPECT_NE(findings[0].intent_id(), 0u);
   EXPECT_EQ(Why(*blobs_, rotten), v1::KEPT_BECAUSE_WANTED);
   EXPECT_EQ(Remove(*blobs_, rotten), grpc::FAILED_PRECONDITION);
+}
+
+TEST_F(KeepingServerTest, HashesOfPrivateTagsOfOthersAreNotTold) {
+  if (member_ == nullptr) GTEST_SKIP() << "cannot be another user";
+  const auto downloads = v1::Downloads::NewStub(root_);
+  const auto member = v1::Downloads::NewStub(member_);
+  const std::string secret = Add(*blobs_, std::string(300'000, 's'));
+  const uint64_t id = QueueHash(*downloads, secret);
+  ASSERT_EQ(Set(*tags_, "plans", secret, true), grpc::OK);
+  ExpectIntentHidden(*downloads, *member, id, secret);
+
+  v1::WhyKeptRequest why;
+  why.set_hash(secret);
+  v1::WhyKeptResponse reasons;
+  ASSERT_TRUE(Call(*member_blobs_, &v1::Blobs::Stub::WhyKept, why, &reasons).ok());
+  ASSERT_GT(reasons.keepings_size(), 0);
+  for (const v1::Keeping& keeping : reasons.keepings()) EXPECT_EQ(keeping.tag(), "");
+  ASSERT_TRUE(Call(*blobs_, &v1::Blobs::Stub::WhyKept, why, &reasons).ok());
+  EXPECT_EQ(reasons.keepings(0).tag(), "plans");
+
+  // What is repaired is wanted, but still a secret.
+  Damage(secret, 100'000);
+  std::vector<v1::VerifyFinding> findings = Verify(*blobs_);
+  ASSERT_EQ(findings.size(), 1u);
+  ASSERT_NE(findings[0].intent_id(), 0u);
+  ExpectIntentHidden(*downloads, *member, findings[0].intent_id(), secret);
+  v1::CollectGarbageResponse theirs;
+  ASSERT_TRUE(Collect(*member_blobs_, true, &theirs).ok());
+  EXPECT_EQ(theirs.kept_blobs(), 1u);
+  EXPECT_EQ(theirs.kept_size(), 0);
+  Damage(secret, 200'000);
+  findings = Verify(*member_blobs_);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].hash(), "");
+  EXPECT_EQ(findings[0].intent_id(), 0u);
+  // Whoever wants it as well knows it.
+  const uint64_t own = QueueHash(*member, secret);
+  v1::GetIntentRequest request;
+  request.set_intent_id(own);
+  v1::Intent intent;
+  ASSERT_TRUE(Call(*member, &v1::Downloads::Stub::GetIntent, request, &intent).ok());
+  EXPECT_EQ(intent.kind().hash(), secret);
 }
 
 TEST_F(KeepingServerTest, CallsThatAreLeftEndTheirWork) {

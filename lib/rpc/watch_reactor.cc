@@ -1,25 +1,25 @@
 #include "rpc/watch_reactor.h"
 
 #include <utility>
+#include <vector>
 
 #include "rpc/convert.h"
+#include "rpc/veil.h"
 
 namespace blobd::rpc {
 
 WatchReactor::WatchReactor(const ServiceContext& context, IntentId intent)
     : context_(context), intent_(intent), watcher_(std::make_shared<Watcher>(this)) {}
 
-void WatchReactor::Begin(const Status& caller) {
+void WatchReactor::Begin(const StatusOr<engine::Caller>& caller) {
   if (!caller.ok()) {
     const MutexLock lock(mutex_);
-    return FinishOnce(ToGrpc(caller));
+    return FinishOnce(ToGrpc(caller.status()));
   }
   // The watcher speaks for this call; the call itself may be gone when the control loop gets here.
-  const bool posted =
-      context_.commands.Post([&engine = context_.engine, intent = intent_, watcher = watcher_] {
-        engine.Watch(intent, watcher, [watcher](const Status& status) {
-          if (!status.ok()) watcher->Refuse(status);
-        });
+  const bool posted = context_.commands.Post(
+      [&context = context_, caller = *caller, intent = intent_, watcher = watcher_] {
+        StartWatching(context, caller, intent, watcher);
       });
   if (!posted) {
     const MutexLock lock(mutex_);
@@ -28,11 +28,37 @@ void WatchReactor::Begin(const Status& caller) {
   }
 }
 
+// What it is about becomes no secret of others while it runs: that takes content that is all here.
+void WatchReactor::StartWatching(const ServiceContext& context, const engine::Caller& caller,
+                                 IntentId intent, const std::shared_ptr<Watcher>& watcher) {
+  context.engine.GetIntent(
+      intent, [&context, caller, intent, watcher](const StatusOr<engine::IntentView>& view) {
+        if (!view.ok()) return watcher->Refuse(view.status());
+        std::vector<Hash> doubtful;
+        if (!caller.may_see(view->row.owner_uid)) doubtful.push_back(view->row.kind.hash);
+        context.keeper.HiddenFrom(
+            caller, std::move(doubtful),
+            [&context, intent, watcher](const engine::Keeper::Hidden& hidden) {
+              if (watcher->is_gone()) return;  // and has been unwatched before it was watched
+              watcher->is_veiled = !hidden.empty();
+              context.engine.Watch(intent, watcher, [watcher](const Status& status) {
+                if (!status.ok()) watcher->Refuse(status);
+              });
+            });
+      });
+}
+
 void WatchReactor::Watcher::OnIntent(const engine::IntentView& view, bool last) {
   v1::WatchIntentResponse response;
   Fill(view, response.mutable_intent());
+  if (is_veiled) Veil(view.row.kind.hash, response.mutable_intent());
   const MutexLock lock(mutex_);
   if (reactor_ != nullptr) reactor_->Show(std::move(response), last);
+}
+
+bool WatchReactor::Watcher::is_gone() {
+  const MutexLock lock(mutex_);
+  return reactor_ == nullptr;
 }
 
 void WatchReactor::Watcher::Refuse(const Status& status) {

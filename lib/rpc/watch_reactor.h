@@ -21,7 +21,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchIntentRespon
  public:
   WatchReactor(const ServiceContext& context, IntentId intent);
   // Once, after construction: starts watching, or ends at once if `caller` is an error.
-  void Begin(const Status& caller);
+  void Begin(const StatusOr<engine::Caller>& caller);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -35,12 +35,16 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchIntentRespon
     void OnIntent(const engine::IntentView& view, bool last) override;
     void Refuse(const Status& status);
     void Detach();
+    bool is_gone();
+    bool is_veiled = false;  // the caller must not learn of the hash; control loop
 
    private:
     Mutex mutex_;
     WatchReactor* reactor_ ABSL_GUARDED_BY(mutex_);  // null once the call has ended
   };
 
+  static void StartWatching(const ServiceContext& context, const engine::Caller& caller,
+                            IntentId intent, const std::shared_ptr<Watcher>& watcher);
   void Show(v1::WatchIntentResponse response, bool last);
   void FinishOnce(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

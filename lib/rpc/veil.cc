@@ -1,0 +1,32 @@
+#include "rpc/veil.h"
+
+#include <string>
+
+namespace blobd::rpc {
+namespace {
+
+// Reasons, and URLs of mirrors, name hashes in full or in short.
+void VeilText(const Hash& hash, std::string* text) {
+  if (text->find(hash.Short()) != std::string::npos) text->clear();
+}
+
+}  // namespace
+
+void Veil(const Hash& hash, v1::Intent* intent) {
+  intent->mutable_kind()->clear_hash();
+  VeilText(hash, intent->mutable_reason());
+  VeilText(hash, intent->mutable_waits_for());
+  VeilText(hash, intent->mutable_label());
+  for (v1::ProviderFailure& failure : *intent->mutable_failures()) {
+    VeilText(hash, failure.mutable_provider());
+    VeilText(hash, failure.mutable_reason());
+  }
+}
+
+void Veil(const Hash& hash, v1::Transfer* transfer) {
+  transfer->mutable_kind()->clear_hash();
+  VeilText(hash, transfer->mutable_provider());
+  VeilText(hash, transfer->mutable_reason());
+}
+
+}  // namespace blobd::rpc

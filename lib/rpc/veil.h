@@ -1,0 +1,16 @@
+// What callers are told of content that others' private tags name: everything but its hash
+// (design/control-plane.md, "Socket and authority").
+//
+// Thread: any.
+#pragma once
+
+#include "base/hash.h"
+#include "blobd/v1/downloads.pb.h"
+
+namespace blobd::rpc {
+
+// Takes `hash` out of the message: as a field, and texts in which it may stand as a whole.
+void Veil(const Hash& hash, v1::Intent* intent);
+void Veil(const Hash& hash, v1::Transfer* transfer);
+
+}  // namespace blobd::rpc
