@@ -64,12 +64,7 @@ void Collector::NextBatch() {
   if (next_ == page_.size()) return NextPage();
   deps_.gathering->Update([self = shared_from_this()](const Status& status) {
     if (!status.ok()) return self->End(status);
-    if (!self->deps_.gathering->must_wait()) return self->JudgeBatch();
-    if (self->waited_ >= kMaxWait) {
-      return self->End(FailedPrecondition(
-          "the lists of collections keep arriving, so what belongs to them is not known; try again "
-          "when their downloads have begun"));
-    }
+    if (!self->deps_.gathering->must_wait() || self->waited_ >= kMaxWait) return self->JudgeBatch();
     self->waited_ += kWaitStep;
     self->deps_.timers.AddTimer(self->deps_.timers.Now() + kWaitStep,
                                 [self] { self->NextBatch(); });

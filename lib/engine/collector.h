@@ -7,8 +7,9 @@
 //
 // A blob is judged in the turn of the control loop in which its removal is ordered, so whatever is
 // wanted, tagged or leased before that turn is kept, and what is wanted later finds it gone in the
-// store. While a list of hashes is arriving nobody knows what it names: the run waits for it, and
-// gives up after a while.
+// store. While a list of hashes is arriving nobody knows what it names: the run waits for it, but
+// for a minute in all. A provider may let a list trickle for ever, and what it names can be got
+// again by whoever wants it.
 //
 // Thread:    the control loop.
 // Ownership: held by the callbacks that it waits for. All of Deps outlive it.

@@ -142,6 +142,7 @@ class FakeRegistry final : public registry::Registry {
   }
   void ListTags(const registry::TagFilter& /*filter*/, const std::string& after, size_t limit,
                 Done<std::vector<registry::TagRow>> done) override {
+    ++tag_lists;
     std::vector<registry::TagRow> rows;
     for (auto it = tags.upper_bound(after); it != tags.end() && rows.size() < limit; ++it)
       rows.push_back(it->second);
@@ -202,6 +203,7 @@ class FakeRegistry final : public registry::Registry {
   std::vector<registry::BanRow> bans;
   std::map<IntentId, std::vector<registry::FailureRow>> failures;
   std::map<std::string, registry::TagRow> tags;
+  int tag_lists = 0;  // how often they were listed
   std::vector<registry::LeaseRow> leases;
   std::map<TransferId, registry::TransferRow> transfers;
   std::map<NodeId, registry::RemoteRow> remotes;

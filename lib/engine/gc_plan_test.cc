@@ -29,6 +29,12 @@ store::BlobUse Blob(uint8_t number, uint64_t size) {
   return blob;
 }
 
+Bytes ListOf(const std::vector<Hash>& hashes) {
+  Bytes list;
+  for (const Hash& hash : hashes) list.insert(list.end(), hash.bytes.begin(), hash.bytes.end());
+  return list;
+}
+
 TEST(Protection, OfAHashIsTheStrongestOfItsHolders) {
   struct Case {
     std::string name;
@@ -82,11 +88,52 @@ TEST(Protection, OfLeasesTheLongestIsTold) {
 TEST(Protection, ListsHoldTheirBlobs) {
   Protection protection;
   const auto holder = protection.Add(H(1), By(KeptBecause::kTagged, "set"));
-  protection.AddList(holder, {H(2), H(3), H(2)});
+  EXPECT_FALSE(protection.Join(holder, H(1)));
+  protection.AddList(holder, H(1), ListOf({H(2), H(3), H(2)}));
   protection.Sort();
   EXPECT_FALSE(protection.Strongest(H(1))->through_collection);
   EXPECT_TRUE(protection.Strongest(H(2))->through_collection);
   EXPECT_EQ(protection.Strongest(H(3))->tag, "set");
+  EXPECT_EQ(protection.All(H(2)).size(), 1u) << "though it is listed twice";
+}
+
+TEST(Protection, AListIsReadOnceForAllWhoHoldIt) {
+  Protection protection({.of_uid = 5, .total = 5});
+  Keeping lease = By(KeptBecause::kLeased, "", 7);
+  lease.owner_uid = 1000;
+  Keeping tag = By(KeptBecause::kTagged, "set");
+  tag.owner_uid = 1001;
+  protection.AddList(protection.Add(H(1), lease), H(1), ListOf({H(2), H(3), H(4)}));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(protection.Join(protection.Add(H(1), tag), H(1)));
+  protection.Sort();
+  EXPECT_EQ(protection.Strongest(H(4))->tag, "set");
+  EXPECT_EQ(protection.All(H(4)).size(), 101u);
+  EXPECT_EQ(protection.All(H(4)).back().because, KeptBecause::kLeased);
+  EXPECT_EQ(protection.All(H(4), 7).size(), 7u);
+  EXPECT_TRUE(protection.IsHeldBy(1000, H(4)));
+  EXPECT_TRUE(protection.IsHeldBy(1001, H(1)));
+  EXPECT_FALSE(protection.IsHeldBy(1002, H(4)));
+}
+
+// One uid's many do not make it unknown what others keep, and are kept themselves.
+TEST(Protection, WhatIsBeyondTheLimitsIsKeptAllTheSame) {
+  Protection protection({.of_uid = 4, .total = 100});
+  Keeping ann = By(KeptBecause::kTagged, "ann's");
+  ann.owner_uid = 1000;
+  Keeping joe = By(KeptBecause::kTagged, "joe's");
+  joe.owner_uid = 1001;
+  protection.AddList(protection.Add(H(1), ann), H(1), ListOf({H(11), H(12), H(13)}));
+  protection.AddList(protection.Add(H(2), ann), H(2), ListOf({H(14), H(15)}));
+  protection.AddList(protection.Add(H(3), joe), H(3), ListOf({H(16), H(17), H(18)}));
+  protection.Sort();
+  for (uint8_t i = 11; i <= 18; ++i) {
+    ASSERT_TRUE(protection.Strongest(H(i)).has_value()) << int{i};
+    EXPECT_EQ(protection.Strongest(H(i))->tag, i < 16 ? "ann's" : "joe's");
+    EXPECT_TRUE(protection.Strongest(H(i))->through_collection);
+    EXPECT_EQ(protection.All(H(i)).size(), 1u);
+    EXPECT_EQ(protection.IsHeldBy(1000, H(i)), i < 14);
+  }
+  EXPECT_FALSE(protection.Strongest(H(19)).has_value());
 }
 
 TEST(Protection, TakesMoreAfterItWasSorted) {
@@ -122,7 +169,7 @@ TEST(GcPlan, GivesUpWhatNothingKeepsTheOldestUseFirst) {
   };
   Protection protection;
   protection.Add(H(2), By(KeptBecause::kTagged, "t"));
-  protection.AddList(protection.Add(H(9), By(KeptBecause::kTagged, "set")), {H(4)});
+  protection.AddList(protection.Add(H(9), By(KeptBecause::kTagged, "set")), H(9), ListOf({H(4)}));
   protection.Sort();
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

@@ -1,6 +1,5 @@
 #include "engine/keeper.h"
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -13,7 +12,12 @@ Keeper::Keeper(Deps deps, KeeperOptions options)
     : deps_(std::move(deps)),
       options_(options),
       tags_({deps_.control, deps_.clock, deps_.registry, deps_.store, deps_.wants.journal(),
-             deps_.make_strand}) {}
+             deps_.make_strand}),
+      all_([this] { return Gather(); }),
+      private_tags_([this] {
+        return Gathering::OfPrivateTags(
+            {deps_.control, deps_.registry, deps_.store, deps_.wants, deps_.make_strand()});
+      }) {}
 
 Keeper::~Keeper() { Stop(); }
 
@@ -49,19 +53,13 @@ void Keeper::HiddenFrom(const Caller& caller, std::vector<Hash> hashes,
 
 void Keeper::HideWhatOthersTagged(const Caller& caller, Hidden doubtful,
                                   UniqueFunction<void(Hidden)> done) {
-  if (!AdmitQuestion().ok()) return done(std::move(doubtful));
-  auto gathering = Gathering::OfPrivateTags(
-      {deps_.control, deps_.registry, deps_.store, deps_.wants, deps_.make_strand()});
-  gathering->Start([this, gathering, caller, doubtful = std::move(doubtful),
-                    done = std::move(done)](const Status& status) mutable {
-    --questions_;
-    if (status.ok()) {
+  private_tags_.Ask([caller, doubtful = std::move(doubtful),
+                     done = std::move(done)](StatusOr<const Gathering*> gathering) mutable {
+    if (gathering.ok()) {
+      const Protection& tags = (*gathering)->protection();
       std::erase_if(doubtful, [&](const Hash& hash) {
-        const std::vector<Keeping> tags = gathering->protection().All(hash);
         // Who tagged it in private as well knows it already.
-        return tags.empty() || std::any_of(tags.begin(), tags.end(), [&](const Keeping& tag) {
-                 return tag.owner_uid == caller.uid;
-               });
+        return !tags.Strongest(hash) || tags.IsHeldBy(caller.uid, hash);
       });
     }
     done(std::move(doubtful));
@@ -139,23 +137,12 @@ std::shared_ptr<Gathering> Keeper::Gather() {
   return gathering;
 }
 
-Status Keeper::AdmitQuestion() {
-  if (questions_ >= kMaxQuestions) {
-    return ResourceExhausted("{} such calls are under way; try again soon", questions_);
-  }
-  ++questions_;
-  return OkStatus();
-}
-
 void Keeper::WhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done) {
-  if (const Status status = AdmitQuestion(); !status.ok()) return done(status);
-  auto gathering = Gather();
-  gathering->Start([this, gathering, hash, done = std::move(done)](const Status& status) mutable {
-    --questions_;
-    if (!status.ok()) return done(status);
-    std::vector<Keeping> all = gathering->protection().All(hash);
+  all_.Ask([hash, done = std::move(done)](StatusOr<const Gathering*> gathering) mutable {
+    if (!gathering.ok()) return done(gathering.status());
+    std::vector<Keeping> all = (*gathering)->protection().All(hash);
     const bool told = !all.empty() && all.front().because == KeptBecause::kWanted;
-    if (!told && gathering->IsWanted(hash)) {
+    if (!told && (*gathering)->IsWanted(hash)) {
       all.insert(all.begin(), Keeping{.because = KeptBecause::kWanted});
     }
     done(std::move(all));
@@ -168,24 +155,28 @@ void Keeper::Remove(const Caller& caller, std::vector<Hash> hashes, bool force,
     return done(PermissionDenied(
         "only root, and whoever runs the daemon, may remove by force; you are uid {}", caller.uid));
   }
-  Status status = force ? OkStatus() : deps_.may_remove();
-  if (status.ok()) status = AdmitQuestion();
-  if (!status.ok()) return done(status);
   Removal removal{caller, std::move(hashes), force,
                   [this](const Hash& hash) { return IsPinned(hash); }};
-  engine::Remove(deps_.control, deps_.store, Gather(), std::move(removal),
-                 [this, done = std::move(done)](StatusOr<Removed> removed) mutable {
-                   --questions_;
-                   done(std::move(removed));
-                 });
+  if (force) {
+    return engine::Remove(deps_.control, deps_.store, nullptr, std::move(removal), std::move(done));
+  }
+  if (const Status status = deps_.may_remove(); !status.ok()) return done(status);
+  all_.Ask([this, removal = std::move(removal),
+            done = std::move(done)](StatusOr<const Gathering*> gathering) mutable {
+    if (!gathering.ok()) return done(gathering.status());
+    engine::Remove(deps_.control, deps_.store, *gathering, std::move(removal), std::move(done));
+  });
 }
 
 std::shared_ptr<KeeperJob> Keeper::Collect(const GcRequest& request,
                                            std::function<void(const GcReport&)> progress,
                                            UniqueFunction<void(const Status&, GcReport)> done) {
   Status status = deps_.may_remove();
-  if (status.ok() && collecting_ != nullptr) {
-    status = ResourceExhausted("a garbage collection is running already; try again later");
+  // Whoever may only look must not keep from it who has to make room.
+  std::shared_ptr<KeeperJob>& slot = request.dry_run ? dry_running_ : collecting_;
+  if (status.ok() && slot != nullptr) {
+    status = ResourceExhausted("a {} is running already; try again later",
+                               request.dry_run ? "dry run" : "garbage collection");
   }
   if (!status.ok()) {
     done(status, {});
@@ -195,11 +186,11 @@ std::shared_ptr<KeeperJob> Keeper::Collect(const GcRequest& request,
       Collector::Deps{deps_.control, deps_.timers, deps_.store, Gather(),
                       [this](const store::BlobUse& blob) { return IsBeingAdded(blob); }},
       request, std::move(progress),
-      [this, done = std::move(done)](const Status& ended, GcReport report) mutable {
-        collecting_ = nullptr;
+      [&slot, done = std::move(done)](const Status& ended, GcReport report) mutable {
+        slot = nullptr;
         done(ended, std::move(report));
       });
-  collecting_ = collector;
+  slot = collector;
   collector->Start();
   return collector;
 }

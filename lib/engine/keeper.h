@@ -24,6 +24,7 @@
 #include "engine/collector.h"
 #include "engine/event_log.h"
 #include "engine/remover.h"
+#include "engine/shared_gathering.h"
 #include "engine/tag_book.h"
 #include "engine/verifier.h"
 #include "engine/wants.h"
@@ -87,11 +88,12 @@ class Keeper {
   void EndAdd(AddId id);
 
   // ---- Keeping and removing ----
-  // Every reason to keep it, the strongest first.
+  // The reasons to keep it, at most 1,000, the strongest first.
   void WhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done);
   void Remove(const Caller& caller, std::vector<Hash> hashes, bool force,
               UniqueFunction<void(StatusOr<Removed>)> done);
-  // One run at a time; null, and `done` was called, if there is one. `progress` may be empty.
+  // One run at a time, and beside it one dry run; null, and `done` was called, if there is one.
+  // `progress` may be empty.
   std::shared_ptr<KeeperJob> Collect(const GcRequest& request,
                                      std::function<void(const GcReport&)> progress,
                                      UniqueFunction<void(const Status&, GcReport)> done);
@@ -99,7 +101,6 @@ class Keeper {
   std::shared_ptr<KeeperJob> Verify(std::vector<Hash> hashes, Verifier::Listener listener);
 
  private:
-  static constexpr size_t kMaxQuestions = 16;  // HiddenFrom, WhyKept and Remove at once
   struct OpenAdd {
     WallTime since;
     std::vector<Hash> pins;
@@ -111,7 +112,6 @@ class Keeper {
   std::shared_ptr<Gathering> Gather();
   bool IsPinned(const Hash& hash) const { return pins_.count(hash) != 0; }
   bool IsBeingAdded(const store::BlobUse& blob) const;
-  Status AdmitQuestion();
   void OnDisk(const store::DiskState& state);
   void ArmCheck(Duration delay);
   void Check();
@@ -125,8 +125,10 @@ class Keeper {
   std::map<AddId, OpenAdd> adds_;
   std::unordered_map<Hash, size_t> pins_;  // of all open adds
   AddId next_add_ = 1;
-  size_t questions_ = 0;
+  SharedGathering all_;           // for WhyKept and Remove
+  SharedGathering private_tags_;  // for HiddenFrom
   std::shared_ptr<KeeperJob> collecting_;
+  std::shared_ptr<KeeperJob> dry_running_;
   std::shared_ptr<KeeperJob> verifying_;
   std::unique_ptr<store::DiskWatch> disk_watch_;
   store::DiskState disk_;

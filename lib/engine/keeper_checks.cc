@@ -28,6 +28,7 @@ void Keeper::Stop() {
   disk_watch_.reset();
   if (check_timer_ != 0) deps_.timers.CancelTimer(std::exchange(check_timer_, 0));
   if (collecting_ != nullptr) collecting_->Cancel();
+  if (dry_running_ != nullptr) dry_running_->Cancel();
   if (verifying_ != nullptr) verifying_->Cancel();
 }
 
@@ -51,7 +52,8 @@ void Keeper::ArmCheck(Duration delay) {
 void Keeper::Check() {
   ArmCheck(options_.check_interval);
   const bool is_full = disk_.condition == store::DiskCondition::kFull;
-  if (collecting_ != nullptr || (options_.max_bytes == 0 && !is_full)) return;
+  if (options_.max_bytes == 0 && !is_full) return;
+  if (collecting_ != nullptr) return ArmCheck(kSoon);  // that one may not remove enough
   deps_.store.Stats(deps_.control, [this](const StatusOr<store::StoreStats>& stats) {
     if (stats.ok() && !stopped_) CollectIfOver(*stats);
   });

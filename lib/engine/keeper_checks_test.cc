@@ -56,6 +56,25 @@ TEST_F(KeeperChecksTest, MakesRoomWhenTheDiskBecomesFull) {
   EXPECT_EQ(store_.removed.size(), 4u);
 }
 
+// A run that root asked for may stop before there is room.
+TEST_F(KeeperChecksTest, LooksAgainSoonWhenARunIsUnderWay) {
+  keeper_->Start();
+  loop_.Settle();
+  Put(1);
+  store_.blobs[H(1)].size = 1 << 20;
+  // It waits for a list until it is cancelled.
+  ASSERT_TRUE(Queue(kAnn, {Item({H(9), BlobFormat::kHashSeq})}).ok());
+  Connect();
+  const auto job = keeper_->Collect({}, nullptr, [](const Status&, const GcReport&) {});
+  loop_.Settle();
+  FillDisk(1 << 19);
+  job->Cancel();
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(Left().size(), 1u);
+  loop_.Advance(seconds(70));
+  EXPECT_TRUE(Left().empty());
+}
+
 TEST_F(KeeperChecksTest, SaysOnceThatNothingCanBeRemoved) {
   keeper_->Start();
   loop_.Settle();

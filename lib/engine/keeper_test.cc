@@ -262,15 +262,59 @@ TEST_F(CollectorTest, WaitsForAListThatIsArriving) {
   EXPECT_TRUE(Collect().ok()) << "the first one is over";
 }
 
-TEST_F(CollectorTest, GivesUpWaitingInTheEnd) {
-  Put(1);
+// Or a provider that lets a list trickle would keep everybody from making room. Whoever wants what
+// it names gets that again.
+TEST_F(CollectorTest, GoesOnWithoutAListThatDoesNotArrive) {
+  for (int i = 0; i < 1000; ++i)
+    store_.PutComplete({{static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i), 1}}, 100);
   ASSERT_TRUE(Queue(kAnn, {Item(Seq(H(9)))}).ok());
   Connect();
-  Status ended;
+  Status ended = Unavailable("no answer");
   keeper_->Collect({}, nullptr, [&](const Status& status, const GcReport&) { ended = status; });
+  EXPECT_TRUE(Remove(kJoe, {{{0, 1, 1}}}).ok()) << "what is named is removed at once";
+  loop_.Advance(seconds(50));
+  EXPECT_EQ(Left().size(), 999u);
+  loop_.Advance(seconds(15));
+  EXPECT_TRUE(ended.ok()) << ended;
+  EXPECT_TRUE(Left().empty());
+}
+
+TEST_F(CollectorTest, DryRunsAreInNobodysWay) {
+  Put(1);
+  // Both wait for the same list.
+  ASSERT_TRUE(Queue(kAnn, {Item(Seq(H(9)))}).ok());
+  Connect();
+  std::vector<Status> ended(3, Unavailable("no answer"));
+  const auto collect = [&](size_t which, bool dry_run) {
+    keeper_->Collect(
+        {.dry_run = dry_run}, nullptr,
+        [&ended, which](const Status& status, const GcReport&) { ended[which] = status; });
+    loop_.Settle();
+  };
+  collect(0, true);
+  collect(1, true);
+  EXPECT_EQ(ended[1].code(), StatusCode::kResourceExhausted);
+  collect(2, false);
   loop_.Advance(seconds(70));
-  EXPECT_EQ(ended.code(), StatusCode::kFailedPrecondition);
-  EXPECT_EQ(Left(), (std::vector<Hash>{H(1)}));
+  EXPECT_TRUE(ended[0].ok()) << ended[0];
+  EXPECT_TRUE(ended[2].ok()) << ended[2];
+  EXPECT_TRUE(Left().empty());
+}
+
+TEST_F(CollectorTest, QuestionsThatWaitAreAnsweredTogether) {
+  Put(1);
+  ASSERT_TRUE(Tag(kAnn, "t", Raw(H(1))).ok());
+  const int before = registry_.tag_lists;
+  size_t answers = 0;
+  for (int i = 0; i < 100; ++i) {
+    keeper_->WhyKept(H(1), [&](const StatusOr<std::vector<Keeping>>& all) {
+      EXPECT_TRUE(all.ok()) << all.status();
+      ++answers;
+    });
+  }
+  loop_.Settle();
+  EXPECT_EQ(answers, 100u);
+  EXPECT_EQ(registry_.tag_lists - before, 2) << "one for the first, one for all others";
 }
 
 TEST_F(CollectorTest, RemovesNothingWhileAListCannotBeRead) {

@@ -36,10 +36,8 @@ class ListReader : public std::enable_shared_from_this<ListReader> {
         done_(std::move(done)) {}
 
   void Next() {
-    if (protection_->holds() > kMaxHolds) {
-      return done_(FailedPrecondition("more than {} blobs are protected; that is too much to plan",
-                                      kMaxHolds));
-    }
+    while (next_ < lists_.size() && protection_->Join(lists_[next_].holder, lists_[next_].root))
+      ++next_;
     if (next_ == lists_.size()) return done_(OkStatus());
     store_.Lookup(lists_[next_].root, *strand_,
                   [self = shared_from_this()](StatusOr<store::BlobInfo> info) {
@@ -77,12 +75,7 @@ class ListReader : public std::enable_shared_from_this<ListReader> {
     if (blake3::HashOf(content) != list.root) {
       return done_(CannotTell(list, "it is damaged; \"blobctl verify\" repairs it"));
     }
-    std::vector<Hash> hashes;
-    hashes.reserve(content.size() / 32);
-    for (size_t at = 0; at < content.size(); at += 32) {
-      hashes.push_back(*Hash::FromBytes(ByteView(content).subspan(at, 32)));
-    }
-    protection_->AddList(list.holder, hashes);
+    protection_->AddList(list.holder, list.root, content);
     Skip();
   }
 

@@ -4,8 +4,7 @@
 //         touched on the strand only until then.
 // Errors: kFailedPrecondition: nobody can say what a list protects, because it is here and cannot
 // be
-//         read, or does not fit its hash, or was here and rotted; or more is protected than can be
-//         held in memory.
+//         read, or does not fit its hash, or was here and rotted.
 #pragma once
 
 #include <memory>
@@ -19,9 +18,6 @@
 #include "store/blob_store.h"
 
 namespace blobd::engine {
-
-// Hashes that are held at most, all lists together.
-inline constexpr size_t kMaxHolds = 20'000'000;
 
 struct ListToRead {
   Protection::Holder holder = 0;

@@ -9,47 +9,37 @@ namespace {
 
 class Remover : public std::enable_shared_from_this<Remover> {
  public:
-  Remover(Executor& control, store::BlobStore& store, std::shared_ptr<Gathering> gathering,
-          Removal removal, UniqueFunction<void(StatusOr<Removed>)> done)
-      : control_(control),
-        store_(store),
-        gathering_(std::move(gathering)),
-        removal_(std::move(removal)),
-        done_(std::move(done)) {}
+  Remover(Executor& control, store::BlobStore& store, Removal removal,
+          UniqueFunction<void(StatusOr<Removed>)> done)
+      : control_(control), store_(store), removal_(std::move(removal)), done_(std::move(done)) {}
 
-  void Start() {
+  void Start(const Gathering* gathering) {
     std::unordered_set<Hash> seen;
     std::erase_if(removal_.hashes, [&](const Hash& hash) { return !seen.insert(hash).second; });
-    if (removal_.force) return RemoveAll();
-    gathering_->Start([self = shared_from_this()](const Status& gathered) {
-      const Status status = gathered.ok() ? self->CheckAll() : gathered;
-      status.ok() ? self->RemoveAll() : self->done_(status);
-    });
+    if (!removal_.force) {
+      if (const Status status = CheckAll(*gathering); !status.ok()) return done_(status);
+    }
+    RemoveAll();
   }
 
  private:
-  Status CheckAll() const {
-    if (gathering_->must_wait()) {
-      return FailedPrecondition(
-          "the list of a collection is just arriving, so what belongs to it is not known; try "
-          "again soon");
-    }
-    for (const Hash& hash : removal_.hashes) BLOBD_RETURN_IF_ERROR(Check(hash));
+  Status CheckAll(const Gathering& gathering) const {
+    for (const Hash& hash : removal_.hashes) BLOBD_RETURN_IF_ERROR(Check(gathering, hash));
     return OkStatus();
   }
 
-  Status Check(const Hash& hash) const {
+  Status Check(const Gathering& gathering, const Hash& hash) const {
     const std::string remedy = removal_.caller.is_admin()
                                    ? "remove what keeps it, or remove it by force"
                                    : "remove what keeps it first";
-    if (gathering_->IsWanted(hash)) {
+    if (gathering.IsWanted(hash)) {
       return FailedPrecondition("{} is kept: an unfinished intent wants it; {}", hash.ToHex(),
                                 remedy);
     }
     if (removal_.is_being_added(hash)) {
       return FailedPrecondition("{} is kept: it is being added just now", hash.ToHex());
     }
-    for (const Keeping& keeping : gathering_->protection().All(hash)) {
+    for (const Keeping& keeping : gathering.protection().All(hash)) {
       if (!Binds(keeping)) continue;
       return FailedPrecondition("{} is kept: {}; {}", hash.ToHex(),
                                 Describe(keeping, removal_.caller), remedy);
@@ -102,7 +92,6 @@ class Remover : public std::enable_shared_from_this<Remover> {
 
   Executor& control_;
   store::BlobStore& store_;
-  const std::shared_ptr<Gathering> gathering_;
   Removal removal_;
   UniqueFunction<void(StatusOr<Removed>)> done_;
   size_t waits_ = 0;
@@ -113,11 +102,9 @@ class Remover : public std::enable_shared_from_this<Remover> {
 
 }  // namespace
 
-void Remove(Executor& control, store::BlobStore& store, std::shared_ptr<Gathering> gathering,
-            Removal removal, UniqueFunction<void(StatusOr<Removed>)> done) {
-  std::make_shared<Remover>(control, store, std::move(gathering), std::move(removal),
-                            std::move(done))
-      ->Start();
+void Remove(Executor& control, store::BlobStore& store, const Gathering* gathering, Removal removal,
+            UniqueFunction<void(StatusOr<Removed>)> done) {
+  std::make_shared<Remover>(control, store, std::move(removal), std::move(done))->Start(gathering);
 }
 
 std::string Describe(const Keeping& keeping, const Caller& caller) {

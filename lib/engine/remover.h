@@ -5,8 +5,8 @@
 //
 // Thread:    the control loop, where `done` is called too.
 // Ownership: held by the callbacks that it waits for. The store outlives it.
-// Errors:    kFailedPrecondition: one of them is protected, or is being written, or it cannot be
-//            known; of the first kind nothing is removed. Those of the registry and the store.
+// Errors:    kFailedPrecondition: one of them is protected, or is being written; of the first kind
+//            nothing is removed. Those of the store.
 #pragma once
 
 #include <functional>
@@ -34,8 +34,11 @@ struct Removed {
   uint64_t bytes = 0;
 };
 
-void Remove(Executor& control, store::BlobStore& store, std::shared_ptr<Gathering> gathering,
-            Removal removal, UniqueFunction<void(StatusOr<Removed>)> done);
+// `gathering`: what is protected in this turn of the loop; not used after it. Null: `force`.
+// What a list names that is just arriving may go: whoever wants it looks again when all came, and
+// gets it.
+void Remove(Executor& control, store::BlobStore& store, const Gathering* gathering, Removal removal,
+            UniqueFunction<void(StatusOr<Removed>)> done);
 
 // For `caller` to read: what keeps a blob.
 std::string Describe(const Keeping& keeping, const Caller& caller);
