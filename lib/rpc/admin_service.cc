@@ -114,14 +114,25 @@ grpc::ServerUnaryReactor* AdminService::CreateTicket(grpc::CallbackServerContext
                                                      const v1::CreateTicketRequest* request,
                                                      v1::CreateTicketResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
-    return Refuse(reactor, caller.status());
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   auto wish = ToTicketWish(*request);
   if (!wish.ok()) return Refuse(reactor, wish.status());
+  const auto strand = context_.workers.MakeStrand();
   const Kind kind = wish->kind;
-  transfer::TakeInventory(context_.store, context_.workers.MakeStrand(), kind,
-                          [this, reactor, response, wish = *std::move(wish)](
-                              const StatusOr<transfer::Inventory>& inventory) {
+  context_.AdmitOnList(*caller, kind, WeightOfInventory, reactor, strand,
+                       [this, reactor, response, strand, wish = *std::move(wish)]() mutable {
+                         MakeTicket(reactor, response, strand, std::move(wish));
+                       });
+  return reactor;
+}
+
+void AdminService::MakeTicket(UnaryReactor* reactor, v1::CreateTicketResponse* response,
+                              const std::shared_ptr<Executor>& strand, TicketWish wish) {
+  const Kind kind = wish.kind;
+  transfer::TakeInventory(context_.store, strand, kind,
+                          [this, reactor, response,
+                           wish = std::move(wish)](const StatusOr<transfer::Inventory>& inventory) {
                             if (!inventory.ok()) return reactor->End(inventory.status());
                             auto ticket = rpc::CreateTicket(identity_, wish, *inventory,
                                                             own_addresses_(wish.include_loopback));
@@ -129,7 +140,6 @@ grpc::ServerUnaryReactor* AdminService::CreateTicket(grpc::CallbackServerContext
                             if (ticket.ok()) *response = *std::move(ticket);
                             reactor->End(status);
                           });
-  return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::ParseTicket(grpc::CallbackServerContext* call,

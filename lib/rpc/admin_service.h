@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "blobd/v1/admin.grpc.pb.h"
 #include "rpc/context.h"
+#include "rpc/create_ticket.h"
 #include "rpc/daemon_identity.h"
 #include "rpc/maintenance.h"
 
@@ -39,6 +41,9 @@ class AdminService final : public v1::Admin::CallbackService {
                                             v1::RecoverRegistryResponse* response) override;
 
  private:
+  void MakeTicket(UnaryReactor* reactor, v1::CreateTicketResponse* response,
+                  const std::shared_ptr<Executor>& strand, TicketWish wish);
+
   const ServiceContext& context_;
   const DaemonIdentity identity_;
   const OwnAddresses own_addresses_;

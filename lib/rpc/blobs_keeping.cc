@@ -156,7 +156,7 @@ grpc::ServerUnaryReactor* BlobsService::WhyKept(grpc::CallbackServerContext* cal
                                                 const v1::WhyKeptRequest* request,
                                                 v1::WhyKeptResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Admit(*call, reactor, kQuestionWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
@@ -181,7 +181,7 @@ grpc::ServerUnaryReactor* BlobsService::Remove(grpc::CallbackServerContext* call
                                                const v1::RemoveRequest* request,
                                                v1::RemoveResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Admit(*call, reactor, kQuestionWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto hashes = ToHashes(request->hashes());
   if (!hashes.ok()) return Refuse(reactor, hashes.status());
@@ -206,11 +206,12 @@ grpc::ServerUnaryReactor* BlobsService::Remove(grpc::CallbackServerContext* call
 grpc::ServerWriteReactor<v1::CollectGarbageResponse>* BlobsService::CollectGarbage(
     grpc::CallbackServerContext* call, const v1::CollectGarbageRequest* request) {
   auto* reactor = new ReportReactor<v1::CollectGarbageResponse>(context_);
-  const auto caller = request->dry_run() ? context_.CallerOf(*call) : context_.AdminOf(*call);
   engine::GcRequest wish;
   wish.dry_run = request->dry_run();
   if (request->has_to_bytes()) wish.to_bytes = request->to_bytes();
   wish.max_listed = std::min(request->max_listed(), kMaxListed);
+  auto caller = context_.Admit(*call, reactor, WeightOfReport(wish.max_listed));
+  if (caller.ok() && !wish.dry_run) caller = context_.AdminOf(*call);
   reactor->Begin(caller.status(), [this, caller, wish](const std::shared_ptr<GcReport>& report) {
     report->SetJob(context_.keeper.Collect(
         wish,
@@ -233,7 +234,7 @@ grpc::ServerWriteReactor<v1::CollectGarbageResponse>* BlobsService::CollectGarba
 grpc::ServerWriteReactor<v1::VerifyResponse>* BlobsService::Verify(
     grpc::CallbackServerContext* call, const v1::VerifyRequest* request) {
   auto* reactor = new ReportReactor<v1::VerifyResponse>(context_);
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Admit(*call, reactor, WeightOfReport(kMaxFindings));
   Status status = caller.status();
   std::vector<Hash> hashes;
   if (status.ok()) {

@@ -50,14 +50,14 @@ Status CheckComplete(const store::BlobInfo& info) {
 grpc::ServerReadReactor<v1::AddRequest>* BlobsService::Add(grpc::CallbackServerContext* call,
                                                            v1::AddResponse* response) {
   auto* reactor = new AddReactor(context_, response);
-  reactor->Begin(context_.CallerOf(*call));
+  reactor->Begin(context_.Admit(*call, reactor, kAddWeight));
   return reactor;
 }
 
 grpc::ServerWriteReactor<v1::ReadResponse>* BlobsService::Read(grpc::CallbackServerContext* call,
                                                                const v1::ReadRequest* request) {
   auto* reactor = new ReadReactor(context_, *request);
-  reactor->Begin(context_.CallerOf(*call).status());
+  reactor->Begin(context_.Admit(*call, reactor, kReadWeight).status());
   return reactor;
 }
 
@@ -65,7 +65,8 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
                                                          const v1::CreateCollectionRequest* request,
                                                          v1::CreateCollectionResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Admit(
+      *call, reactor, WeightOfNames(uint64_t{32} * static_cast<uint64_t>(request->entries_size())));
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (request->entries_size() > kMaxCollectionEntries) {
     return Refuse(reactor, InvalidArgument("entries: {} of them; the limit is {}",
@@ -100,26 +101,30 @@ grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContex
                                                       const v1::GetCollectionRequest* request,
                                                       v1::GetCollectionResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
-    return Refuse(reactor, caller.status());
+  const auto caller = context_.CallerOf(*call);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
   const uint32_t limit = request->limit() == 0 || request->limit() > kMaxCollectionPage
                              ? kMaxCollectionPage
                              : request->limit();
-  engine::ReadCollection(context_.store, context_.workers.MakeStrand(), *hash, request->offset(),
-                         limit, [reactor, response](StatusOr<engine::CollectionPage> page) {
-                           if (page.ok()) {
-                             response->set_total(static_cast<uint32_t>(page->total));
-                             for (engine::CollectionEntry& entry : page->entries) {
-                               v1::CollectionEntry* out = response->add_entries();
-                               out->set_name(std::move(entry.name));
-                               out->set_hash(entry.hash.ToHex());
-                               out->set_size(entry.size);
-                             }
-                           }
-                           reactor->End(page.status());
-                         });
+  const auto fill = [reactor, response](StatusOr<engine::CollectionPage> page) {
+    if (page.ok()) {
+      response->set_total(static_cast<uint32_t>(page->total));
+      for (engine::CollectionEntry& entry : page->entries) {
+        v1::CollectionEntry* out = response->add_entries();
+        out->set_name(std::move(entry.name));
+        out->set_hash(entry.hash.ToHex());
+        out->set_size(entry.size);
+      }
+    }
+    reactor->End(page.status());
+  };
+  const auto strand = context_.workers.MakeStrand();
+  context_.AdmitOnList(*caller, {*hash, BlobFormat::kHashSeq}, WeightOfNames, reactor, strand,
+                       [this, strand, hash = *hash, offset = request->offset(), limit, fill] {
+                         engine::ReadCollection(context_.store, strand, hash, offset, limit, fill);
+                       });
   return reactor;
 }
 
@@ -144,7 +149,7 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
                                              const v1::ListBlobsRequest* request,
                                              v1::ListBlobsResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Admit(*call, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   std::optional<Hash> after;
   if (!request->page_token().empty()) {
@@ -196,11 +201,16 @@ grpc::ServerUnaryReactor* BlobsService::SetPrivate(grpc::CallbackServerContext* 
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto kind = ToKind(request->kind(), "kind");
   if (!kind.ok()) return Refuse(reactor, kind.status());
-  engine::SetPrivate(context_.store, context_.workers.MakeStrand(), *kind, request->is_private(),
-                     [reactor, response](const StatusOr<uint64_t>& changed) {
-                       if (changed.ok()) response->set_changed(*changed);
-                       reactor->End(changed.status());
-                     });
+  const auto strand = context_.workers.MakeStrand();
+  context_.AdmitOnList(
+      *caller, *kind, WeightOfInventory, reactor, strand,
+      [this, reactor, response, strand, kind = *kind, is_private = request->is_private()] {
+        engine::SetPrivate(context_.store, strand, kind, is_private,
+                           [reactor, response](const StatusOr<uint64_t>& changed) {
+                             if (changed.ok()) response->set_changed(*changed);
+                             reactor->End(changed.status());
+                           });
+      });
   return reactor;
 }
 

@@ -7,9 +7,16 @@
 #include <atomic>
 #include <cstddef>
 
+#include "base/status.h"
 #include "base/task.h"
 
 namespace blobd::rpc {
+
+// The answer to a call whose command was not taken. Nothing of its own is used up: it may come
+// again at once.
+inline Status TooManyCommands() {
+  return Unavailable("the daemon has too many commands waiting; try again soon");
+}
 
 class Commands {
  public:

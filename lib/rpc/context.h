@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <memory>
+#include <utility>
 
 #include "engine/engine.h"
 #include "engine/keeper.h"
 #include "engine/upload_table.h"
 #include "loop/worker_pool.h"
+#include "rpc/admission.h"
 #include "rpc/commands.h"
 #include "rpc/data_socket.h"
 #include "rpc/peer.h"
@@ -28,6 +30,7 @@ struct ServiceContext {
   store::BlobStore& store;
   loop::WorkerPool& workers;
   Commands& commands;
+  Admission& admission;
   const PeerTable& peers;
   TokenTable& tokens;                              // for the data socket
   const std::unique_ptr<DataSocket>& data_socket;  // null: there is none
@@ -37,6 +40,35 @@ struct ServiceContext {
     const auto peer = peers.Find(context.peer());
     if (!peer) return PermissionDenied("the connection is not known; connect again");
     return engine::CallerOfUid(peer->uid, geteuid());
+  }
+
+  // The same, and the call holds `weight` from now on (admission.h). kResourceExhausted.
+  template <typename Reactor>
+  StatusOr<engine::Caller> Admit(const grpc::ServerContextBase& context, Reactor* reactor,
+                                 uint64_t weight) const {
+    BLOBD_ASSIGN_OR_RETURN(const engine::Caller caller, CallerOf(context));
+    BLOBD_ASSIGN_OR_RETURN(Admission::Ticket ticket, admission.Admit(caller.uid, weight));
+    reactor->Hold(std::move(ticket));
+    return caller;
+  }
+
+  // Has `then` called on `strand`, which makes the call's answer, when the call holds what
+  // `weight_of` says of the size of the list that `kind` is. Otherwise it ends.
+  template <typename Then>
+  void AdmitOnList(const engine::Caller& caller, const Kind& kind,
+                   uint64_t (*weight_of)(uint64_t list_bytes), UnaryReactor* reactor,
+                   const std::shared_ptr<Executor>& strand, Then then) const {
+    auto admitted = [this, caller, kind, weight_of, strand, reactor,
+                     then = std::move(then)](const StatusOr<store::BlobInfo>& info) mutable {
+      if (!info.ok()) return reactor->End(info.status());
+      const bool is_list =
+          kind.format == BlobFormat::kHashSeq && info->state == store::BlobState::kComplete;
+      auto ticket = admission.Admit(caller.uid, weight_of(is_list ? info->size : 0));
+      if (!ticket.ok()) return reactor->End(ticket.status());
+      reactor->Hold(*std::move(ticket));
+      then();
+    };
+    store.Lookup(kind.hash, *strand, std::move(admitted));
   }
 
   // The caller, if it may do everything.
@@ -51,7 +83,7 @@ struct ServiceContext {
   template <typename Reactor, typename F>
   void OnControl(Reactor* reactor, F command) const {
     if (!commands.Post(std::move(command))) {
-      reactor->End(ResourceExhausted("the daemon has too many commands waiting; try again soon"));
+      reactor->End(TooManyCommands());
     }
   }
 };

@@ -159,7 +159,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
                                                         const v1::ListIntentsRequest* request,
                                                         v1::ListIntentsResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Admit(*call, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kIntentList);
   if (!after.ok()) return Refuse(reactor, after.status());
@@ -208,7 +208,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
                                                           const v1::ListTransfersRequest* request,
                                                           v1::ListTransfersResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Admit(*call, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kTransferList);
   if (!after.ok()) return Refuse(reactor, after.status());

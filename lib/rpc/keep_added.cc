@@ -39,7 +39,7 @@ void KeepAdded(const ServiceContext& context, const engine::Caller& caller, std:
         add(on_added);
       });
   if (!posted) {
-    call->done(ResourceExhausted("the daemon has too many commands waiting; try again soon"));
+    call->done(TooManyCommands());
   }
 }
 

@@ -9,8 +9,11 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <utility>
+
 #include "base/mutex.h"
 #include "base/status.h"
+#include "rpc/admission.h"
 #include "rpc/status_code.h"
 
 namespace blobd::rpc {
@@ -20,6 +23,9 @@ class Reactor : public Base {
  public:
   // Ends the call. REQUIRES: called once
   void End(const Status& status) { EndWith(ToGrpc(status)); }
+
+  // What the call holds until it is over. REQUIRES: it has not ended
+  void Hold(Admission::Ticket ticket) { ticket_ = std::move(ticket); }
 
   void OnDone() final {
     { const MutexLock lock(hand_over_); }
@@ -48,6 +54,7 @@ class Reactor : public Base {
 
  private:
   Mutex hand_over_;
+  Admission::Ticket ticket_;
 };
 
 // A call with one answer.

@@ -11,7 +11,7 @@ grpc::ServerUnaryReactor* RemotesService::List(grpc::CallbackServerContext* call
                                                const v1::ListRemotesRequest* request,
                                                v1::ListRemotesResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+  if (const auto caller = context_.Admit(*call, reactor, kListWeight); !caller.ok())
     return Refuse(reactor, caller.status());
   std::optional<NodeId> after;
   if (!request->page_token().empty()) {

@@ -121,7 +121,7 @@ class ReportReactor final : public Reactor<grpc::ServerWriteReactor<Response>> {
     if (status.ok() &&
         !context_.commands.Post(
             [report = report_, work = std::move(work)]() mutable { work(report); })) {
-      status = ResourceExhausted("the daemon has too many commands waiting; try again soon");
+      status = TooManyCommands();
     }
     if (!status.ok()) report_->End(status);
   }

@@ -32,8 +32,8 @@ class GrpcServer final : public Server {
       : peers_(limits),
         commands_(deps.control),
         tokens_(TokenOptions{}),
-        context_{deps.engine, deps.uploads, deps.keeper, deps.store,  deps.workers,
-                 commands_,   peers_,       tokens_,     data_socket_},
+        context_{deps.engine, deps.uploads, deps.keeper, deps.store, deps.workers,
+                 commands_,   admission_,   peers_,      tokens_,    data_socket_},
         downloads_(context_),
         blobs_(context_),
         remotes_(context_),
@@ -90,6 +90,7 @@ class GrpcServer final : public Server {
 
   PeerTable peers_;
   Commands commands_;
+  Admission admission_;
   TokenTable tokens_;
   std::unique_ptr<DataSocket> data_socket_;
   const ServiceContext context_;

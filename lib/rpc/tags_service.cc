@@ -118,7 +118,7 @@ grpc::ServerUnaryReactor* TagsService::List(grpc::CallbackServerContext* call,
                                             const v1::ListTagsRequest* request,
                                             v1::ListTagsResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Admit(*call, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (request->has_name()) {
     context_.OnControl(

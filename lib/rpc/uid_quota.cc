@@ -4,23 +4,24 @@
 
 namespace blobd::rpc {
 
-Status UidQuota::Take(uint32_t uid, std::string_view things) {
+Status UidQuota::Take(uint32_t uid, std::string_view things, size_t count) {
   const auto own = per_uid_.find(uid);
-  const size_t count = own == per_uid_.end() ? 0 : own->second;
+  const size_t has = own == per_uid_.end() ? 0 : own->second;
   const size_t total = limits_.total - (uid == 0 ? 0 : limits_.kept_for_root);
-  if (count >= limits_.per_uid || total_ >= total) {
-    return ResourceExhausted("uid {} has {} {}, all together {}", uid, count, things, total_);
+  if (has + count > limits_.per_uid || total_ + count > total) {
+    return ResourceExhausted("uid {} has {} {}, all together {}", uid, has, things, total_);
   }
-  ++per_uid_[uid];
-  ++total_;
+  per_uid_[uid] += count;
+  total_ += count;
   return OkStatus();
 }
 
-void UidQuota::Give(uint32_t uid) {
+void UidQuota::Give(uint32_t uid, size_t count) {
   const auto own = per_uid_.find(uid);
-  BLOBD_CHECK(own != per_uid_.end());
-  if (--own->second == 0) per_uid_.erase(own);
-  --total_;
+  BLOBD_CHECK(own != per_uid_.end() && own->second >= count);
+  own->second -= count;
+  if (own->second == 0) per_uid_.erase(own);
+  total_ -= count;
 }
 
 }  // namespace blobd::rpc

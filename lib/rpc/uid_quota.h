@@ -22,10 +22,10 @@ class UidQuota {
  public:
   explicit UidQuota(UidLimits limits) : limits_(limits) {}
 
-  // Counts one more, of what is called `things` in the error. kResourceExhausted: not counted.
-  Status Take(uint32_t uid, std::string_view things);
-  // REQUIRES: it was taken
-  void Give(uint32_t uid);
+  // Counts `count` more, of what is called `things` in the error. kResourceExhausted: not counted.
+  Status Take(uint32_t uid, std::string_view things, size_t count = 1);
+  // REQUIRES: they were taken
+  void Give(uint32_t uid, size_t count = 1);
   size_t total() const { return total_; }
 
  private:

@@ -23,8 +23,7 @@ void WatchReactor::Begin(const StatusOr<engine::Caller>& caller) {
       });
   if (!posted) {
     const MutexLock lock(mutex_);
-    FinishOnce(
-        ToGrpc(ResourceExhausted("the daemon has too many commands waiting; try again soon")));
+    FinishOnce(ToGrpc(TooManyCommands()));
   }
 }
 

@@ -1,0 +1,83 @@
+// Admission: what calls under way hold, in memory and descriptors, is bounded per uid and in all. A
+// caller that asks for much and does not read what comes costs itself.
+//
+// A call is admitted with a weight, in units of 256 KiB that it may hold at once, and holds it
+// until it is over. What one uid may have is a quarter of the whole; a call that is heavier than
+// that (a list of millions of hashes) counts as that much, and at most one of them runs, and one of
+// root's.
+//
+// Thread:    any; one lock inside, held for a moment.
+// Ownership: outlives its tickets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "base/mutex.h"
+#include "base/status.h"
+#include "rpc/uid_quota.h"
+
+namespace blobd::rpc {
+
+inline constexpr uint64_t kAdmissionUnit = 256 * 1024;  // bytes
+
+// About what calls hold.
+inline constexpr uint64_t kReadWeight = 4;      // a message of 256 KiB, and two descriptors
+inline constexpr uint64_t kAddWeight = 8;       // messages of 1 MiB, and two descriptors
+inline constexpr uint64_t kListWeight = 2;      // a page of 1,000
+inline constexpr uint64_t kQuestionWeight = 4;  // 10,000 hashes, or reasons
+// 100,000 blobs of the report of a garbage collection: 45 MB.
+inline constexpr uint64_t WeightOfReport(uint64_t max_listed) { return 4 + max_listed / 512; }
+// A collection whose list has so many bytes, with its names.
+inline constexpr uint64_t WeightOfNames(uint64_t list_bytes) { return 8 + list_bytes / 131'072; }
+// What is here of each of the hashes in a list of so many bytes.
+inline constexpr uint64_t WeightOfInventory(uint64_t list_bytes) { return 1 + list_bytes / 32'768; }
+
+class Admission {
+ public:
+  struct Limits {
+    UidLimits units = {640, 2560, 640};
+    UidLimits heaviest = {1, 2, 1};  // of those that are heavier than one uid's units
+  };
+
+  class Ticket {
+   public:
+    Ticket() = default;
+    Ticket(Ticket&& other) noexcept { *this = std::move(other); }
+    Ticket& operator=(Ticket&& other) noexcept {
+      std::swap(admission_, other.admission_);
+      std::swap(uid_, other.uid_);
+      std::swap(units_, other.units_);
+      std::swap(is_heaviest_, other.is_heaviest_);
+      return *this;
+    }
+    ~Ticket() {
+      if (admission_ != nullptr) admission_->End(*this);
+    }
+
+   private:
+    friend class Admission;
+    Admission* admission_ = nullptr;
+    uint32_t uid_ = 0;
+    size_t units_ = 0;
+    bool is_heaviest_ = false;
+  };
+
+  explicit Admission(const Limits& limits)
+      : limits_(limits), units_(limits.units), heaviest_(limits.heaviest) {}
+  Admission() : Admission(Limits()) {}
+
+  // kResourceExhausted: too much is under way, of this uid or in all.
+  StatusOr<Ticket> Admit(uint32_t uid, uint64_t weight);
+
+ private:
+  void End(const Ticket& ticket);
+
+  const Limits limits_;
+  Mutex mutex_;
+  UidQuota units_ ABSL_GUARDED_BY(mutex_);
+  UidQuota heaviest_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace blobd::rpc
