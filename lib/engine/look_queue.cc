@@ -38,22 +38,46 @@ void LookQueue::OnRoots(const std::vector<schedule::LookInStore>& looks,
     }
     auto inventory = transfer::InventoryOfRoot(looks[i].kind, std::move((*roots)[i]));
     if (inventory.ok() && inventory->needs_children()) {
-      LookAtChildren(looks[i]);
+      const uint64_t bytes = inventory->root.size;
+      (bytes > kLongList ? long_lists_ : lists_).push_back({looks[i], bytes});
+      --running_;
     } else {
       Tell(looks[i], std::move(inventory));
     }
   }
+  RunLists();
   RunMore();
 }
 
-void LookQueue::LookAtChildren(const schedule::LookInStore& look) {
+void LookQueue::RunLists() {
+  while (!lists_.empty() && lists_running_ < kAtOnce &&
+         list_bytes_ + lists_.front().bytes <= kLongList) {
+    const List list = lists_.front();
+    lists_.pop_front();
+    ++lists_running_;
+    list_bytes_ += list.bytes;
+    LookAtChildren(list.look, list.bytes);
+  }
+  if (long_lists_.empty() || std::exchange(long_list_runs_, true)) return;
+  const List list = long_lists_.front();
+  long_lists_.pop_front();
+  LookAtChildren(list.look, list.bytes);
+}
+
+void LookQueue::LookAtChildren(const schedule::LookInStore& look, uint64_t bytes) {
   transfer::TakeInventory(
       deps_.store, deps_.make_strand(), look.kind,
-      [this, look](StatusOr<transfer::Inventory> inventory) mutable {
+      [this, look, bytes](StatusOr<transfer::Inventory> inventory) mutable {
         // On a worker: only hand over.
-        deps_.control.Post([this, look, inventory = std::move(inventory)]() mutable {
-          Tell(look, std::move(inventory));
-          RunMore();
+        deps_.control.Post([this, look, bytes, inventory = std::move(inventory)]() mutable {
+          if (bytes > kLongList) {
+            long_list_runs_ = false;
+          } else {
+            --lists_running_;
+            list_bytes_ -= bytes;
+          }
+          answer_(look, std::move(inventory));
+          RunLists();
         });
       });
 }

@@ -5,6 +5,10 @@
 // The next look is in turn the newest and the oldest that waits: so a new request is not behind all
 // the old ones, and an old one is not behind all new ones.
 //
+// Lists of hashes that are here are looked through hash by hash. A long one takes memory for
+// millions of answers, so it waits until no other long one is looked through; the others together
+// have as much.
+//
 // Thread:    the control loop only; `answer` is called there, never during Ask.
 // Ownership: store and executor outlive it; it is destroyed when the control loop no longer turns.
 #pragma once
@@ -32,6 +36,7 @@ class LookQueue {
   using Answer =
       UniqueFunction<void(const schedule::LookInStore& look, StatusOr<transfer::Inventory>)>;
   static constexpr size_t kAtOnce = 128;
+  static constexpr uint64_t kLongList = 32 << 20;  // bytes: a million hashes
 
   LookQueue(Deps deps, Answer answer) : deps_(std::move(deps)), answer_(std::move(answer)) {}
 
@@ -41,14 +46,24 @@ class LookQueue {
   void RunMore();
   void OnRoots(const std::vector<schedule::LookInStore>& looks,
                StatusOr<std::vector<store::BlobInfo>> roots);
-  void LookAtChildren(const schedule::LookInStore& look);
+  void RunLists();
+  void LookAtChildren(const schedule::LookInStore& look, uint64_t bytes);
   void Tell(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory);
 
   Deps deps_;
   Answer answer_;
   std::deque<schedule::LookInStore> waiting_;  // oldest first
-  size_t running_ = 0;
+  size_t running_ = 0;  // those that wait for their list to be looked through are not among them
   bool batch_runs_ = false;  // the next batch gathers meanwhile
+  struct List {
+    schedule::LookInStore look;
+    uint64_t bytes = 0;
+  };
+  std::deque<List> lists_;       // to be looked through
+  std::deque<List> long_lists_;  // the same
+  uint64_t list_bytes_ = 0;      // of those that are being looked through, but for a long one
+  size_t lists_running_ = 0;     // the same
+  bool long_list_runs_ = false;
   bool oldest_next_ = false;
 };
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "engine/fakes_for_test.h"
 
 namespace blobd::engine {
@@ -18,6 +20,7 @@ class SlowStore final : public FakeStore {
           answer_on.Post([hash, done, status = status] {
             store::BlobInfo info;
             info.hash = hash;
+            if (const auto it = blobs.find(hash); it != blobs.end()) info = it->second;
             (*done)(status.ok() ? StatusOr<store::BlobInfo>(info) : status);
           });
         });
@@ -75,6 +78,30 @@ TEST_F(LookQueueTest, NeitherNewNorOldOnesWaitForAllOthers) {
   AnswerAll();
   EXPECT_EQ(store_.asked[1], Look(2).kind.hash);
   EXPECT_EQ(store_.asked[2], Look(2000).kind.hash);
+}
+
+TEST_F(LookQueueTest, LongListsOneAtATimeAndInNobodysWay) {
+  std::vector<schedule::LookInStore> looks;
+  for (uint64_t i = 1; i <= 4; ++i) {
+    looks.push_back(Look(i));
+    looks.back().kind.format = BlobFormat::kHashSeq;
+    store_.PutContent(looks.back().kind.hash, Bytes(i <= 2 ? LookQueue::kLongList + 32 : 64, 7));
+    queue_.Ask(looks.back());
+  }
+  const auto asked = [&](uint64_t number) {
+    return std::count(store_.asked.begin(), store_.asked.end(), looks[number - 1].kind.hash);
+  };
+  AnswerAll();
+  AnswerAll();
+  // Their roots are looked at again when their turn has come.
+  EXPECT_EQ(asked(1), 2);
+  EXPECT_EQ(asked(2), 1);
+  EXPECT_EQ(asked(3), 2);
+  EXPECT_EQ(asked(4), 2);
+  while (answered_.size() < 3) AnswerAll();
+  EXPECT_EQ(std::count(answered_.begin(), answered_.end(), 2), 0);
+  EXPECT_EQ(asked(2), 2);
+  while (answered_.size() < 4) AnswerAll();
 }
 
 TEST_F(LookQueueTest, AnErrorIsToldToAllItConcerns) {
