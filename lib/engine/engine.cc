@@ -176,7 +176,7 @@ void Engine::OnInventory(const schedule::LookInStore& look,
     // A full disk or no descriptor left: the intents stay, and the look is tried again.
     deps_.log.Write(LogLevel::kWarning, {.hash = LoggedHash(kind)},
                     "the store cannot be asked now: " + Message(inventory.status()));
-    deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, look] { looks_.Ask(look); });
+    deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, look] { LookAgain(look); });
     return;
   }
   if (!inventory.ok()) {
@@ -197,6 +197,13 @@ void Engine::OnInventory(const schedule::LookInStore& look,
     }
   }
   Deliver(std::move(answer));
+}
+
+// Unless nobody waits for it any more: the request may have ended, and another for the same kind
+// asks for itself.
+void Engine::LookAgain(const schedule::LookInStore& look) {
+  const auto request = scheduler_->ViewOfKind(look.kind);
+  if (request && request->id == look.request) looks_.Ask(look);
 }
 
 void Engine::ExecuteDial(const NodeId& node) {

@@ -158,6 +158,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void ExecuteStart(const schedule::StartTransfer& effect);
   void ExecuteBan(const schedule::BanProvider& effect);
   void OnInventory(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory);
+  void LookAgain(const schedule::LookInStore& look);
   void ArmTimer();
   void CommitChanges();
   std::optional<Hash> LoggedHash(const Kind& kind) const;

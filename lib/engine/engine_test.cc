@@ -322,6 +322,25 @@ TEST_F(EngineTest, TheJournalDoesNotNamePrivateContent) {
   }
 }
 
+TEST_F(EngineTest, WhatWasCancelledIsNotLookedForAgain) {
+  store_.status = Unavailable("no descriptor left");
+  for (int i = 0; i < 20; ++i) {
+    const IntentId id = Queue(kAnn, {Item()})->front().intent;
+    ASSERT_TRUE(Cancel(kAnn, {id}).ok());
+  }
+  const IntentId last = Queue(kAnn, {Item()})->front().intent;
+  loop_.Advance(seconds(2));
+  int before = store_.lookups;
+  loop_.Advance(seconds(10));
+  EXPECT_LE(store_.lookups - before, 11) << "once a second for the one that is left";
+  EXPECT_GE(store_.lookups - before, 9);
+  ASSERT_TRUE(Cancel(kAnn, {last}).ok());
+  loop_.Advance(seconds(2));
+  before = store_.lookups;
+  loop_.Advance(seconds(10));
+  EXPECT_EQ(store_.lookups, before);
+}
+
 TEST_F(EngineTest, AStoreThatCannotAnswerEndsTheRequest) {
   store_.status = DataLoss("store.db is damaged");
   const IntentId id = Queue(kAnn, {Item()})->front().intent;

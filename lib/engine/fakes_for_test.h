@@ -262,6 +262,7 @@ class FakeStore : public store::BlobStore {
  public:
   void Lookup(const Hash& hash, Executor& answer_on,
               UniqueFunction<void(StatusOr<store::BlobInfo>)> done) override {
+    ++lookups;
     store::BlobInfo info;
     info.hash = hash;
     if (const auto it = blobs.find(hash); it != blobs.end()) info = it->second;
@@ -437,6 +438,7 @@ class FakeStore : public store::BlobStore {
   UniqueFunction<void(const store::DiskState&)> disk_changed;
   Status status;
   int flushes = 0;
+  int lookups = 0;
 
  private:
   class Reader final : public store::BlobReader {
