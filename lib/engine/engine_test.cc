@@ -306,7 +306,7 @@ TEST_F(EngineTest, TheJournalDoesNotNamePrivateContent) {
     engine_->OnRotten(kHash, RangeSet(Range{0, 1}));
     loop_.Settle();
     const IntentId id = registry_.intents.rbegin()->first;
-    Queue(kAnn, {Item()});
+    ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
     Connect();
     log_.worries.clear();
     network_->EndGet(OnlyGet(), Outcome::kRetryLater, "the stream of " + kHash.Short() + " ended");

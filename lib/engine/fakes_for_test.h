@@ -140,12 +140,14 @@ class FakeRegistry final : public registry::Registry {
            StatusOr<std::optional<registry::TagRow>>(
                it == tags.end() ? std::nullopt : std::optional<registry::TagRow>(it->second)));
   }
-  void ListTags(const registry::TagFilter& /*filter*/, const std::string& after, size_t limit,
+  void ListTags(const registry::TagFilter& filter, const std::string& after, size_t limit,
                 Done<std::vector<registry::TagRow>> done) override {
     ++tag_lists;
     std::vector<registry::TagRow> rows;
-    for (auto it = tags.upper_bound(after); it != tags.end() && rows.size() < limit; ++it)
-      rows.push_back(it->second);
+    for (auto it = tags.upper_bound(after); it != tags.end() && rows.size() < limit; ++it) {
+      if (!filter.owner_uid || it->second.owner_uid == *filter.owner_uid)
+        rows.push_back(it->second);
+    }
     Answer(std::move(done), StatusOr<std::vector<registry::TagRow>>(std::move(rows)));
   }
   void ListLeases(Done<std::vector<registry::LeaseRow>> done) override {
@@ -266,14 +268,23 @@ class FakeStore : public store::BlobStore {
     store::BlobInfo info;
     info.hash = hash;
     if (const auto it = blobs.find(hash); it != blobs.end()) info = it->second;
-    answer_on.Post([done = std::move(done), answer = StatusOr<store::BlobInfo>(std::move(info)),
-                    status = status]() mutable {
+    Task answer = [done = std::move(done), answer = StatusOr<store::BlobInfo>(std::move(info)),
+                   status = status]() mutable {
       if (status.ok()) {
         done(std::move(answer));
       } else {
         done(status);
       }
-    });
+    };
+    if (slow.count(hash) != 0) {
+      held_.emplace_back(&answer_on, std::move(answer));
+      return;
+    }
+    answer_on.Post(std::move(answer));
+  }
+  // Answers what was asked about slow blobs.
+  void AnswerSlow() {
+    for (auto& [answer_on, answer] : std::exchange(held_, {})) answer_on->Post(std::move(answer));
   }
   void OpenWriter(
       const Hash&, Executor& answer_on,
@@ -433,6 +444,7 @@ class FakeStore : public store::BlobStore {
   std::map<Hash, store::BlobInfo> blobs;
   std::map<Hash, Bytes> contents;
   std::set<Hash> pinned;            // somebody writes them
+  std::set<Hash> slow;              // look-ups of them are not answered before AnswerSlow
   std::map<Hash, RangeSet> rotten;  // what Verify finds
   std::vector<Hash> removed;
   UniqueFunction<void(const store::DiskState&)> disk_changed;
@@ -441,6 +453,8 @@ class FakeStore : public store::BlobStore {
   int lookups = 0;
 
  private:
+  std::vector<std::pair<Executor*, Task>> held_;
+
   class Reader final : public store::BlobReader {
    public:
     Reader(store::BlobInfo info, Bytes content)

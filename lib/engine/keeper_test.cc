@@ -69,6 +69,66 @@ TEST_F(TagBookTest, APrivateTagHidesFirstAndNeedsItAllHere) {
   EXPECT_TRUE(registry_.tags["t"].is_private);
 }
 
+// Hiding millions of blobs takes minutes.
+TEST_F(TagBookTest, APrivateTagKeepsNobodyWaiting) {
+  for (uint8_t i = 1; i <= 4; ++i) Put(i);
+  store_.slow = {H(1), H(2)};
+  std::map<std::string, Status> answers;
+  const auto change = [&](const Caller& caller, const std::string& name, const Hash& hash) {
+    keeper_->ChangeTag(caller, {name, Raw(hash), true, {}},
+                       [&answers, name](const auto& a) { answers[name] = a.status(); });
+    loop_.Settle();
+  };
+  change(kAnn, "slow", H(1));
+  EXPECT_TRUE(Tag(kJoe, "public", Raw(H(3))).ok());
+  EXPECT_TRUE(Tag(kAnn, "own", Raw(H(3))).ok());
+  change(kJoe, "private", H(4));
+  EXPECT_TRUE(answers.at("private").ok());
+  change(kAnn, "behind it", H(3));
+  EXPECT_EQ(answers.count("behind it"), 0u) << "of one uid one after the other";
+  EXPECT_EQ(Why(H(1)), (std::vector<KeptBecause>{KeptBecause::kWanted})) << "while it waits";
+  ASSERT_TRUE(Tag(kJoe, "slow", Raw(H(3))).ok());
+  store_.slow.clear();
+  store_.AnswerSlow();
+  loop_.Settle();
+  EXPECT_EQ(answers.at("slow").code(), StatusCode::kPermissionDenied);
+  EXPECT_TRUE(answers.at("behind it").ok());
+  EXPECT_TRUE(store_.blobs[H(3)].is_private);
+}
+
+TEST_F(TagBookTest, OneUidDoesNotTakeAllPlaces) {
+  Put(1);
+  store_.slow = {H(1)};
+  size_t refused = 0;
+  for (int i = 0; i < 1000; ++i) {
+    keeper_->ChangeTag(kAnn, {std::to_string(i), Raw(H(1)), true, {}}, [&](const auto& answer) {
+      refused += answer.status().code() == StatusCode::kResourceExhausted ? 1 : 0;
+    });
+  }
+  loop_.Settle();
+  EXPECT_EQ(refused, 1000u - 256);
+  EXPECT_TRUE(Tag(kJoe, "t", Raw(H(2))).ok());
+}
+
+TEST_F(TagBookTest, WhatCannotBeTaggedIsNotHiddenEither) {
+  Put(1);
+  Put(2);
+  TagBook book({loop_, loop_, registry_, store_, engine_->journal(),
+                [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, 1});
+  std::vector<Status> answers;
+  for (const uint8_t i : std::vector<uint8_t>{1, 2, 1}) {
+    book.Change(kAnn, {i == 1 ? "t" : "u", Raw(H(i)), true, {}},
+                [&](const auto& answer) { answers.push_back(answer.status()); });
+    loop_.Settle();
+  }
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_TRUE(answers[0].ok()) << answers[0];
+  EXPECT_EQ(answers[1].code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(answers[2].ok()) << "it is there already";
+  EXPECT_TRUE(store_.blobs[H(1)].is_private);
+  EXPECT_FALSE(store_.blobs[H(2)].is_private);
+}
+
 TEST_F(TagBookTest, IsAnsweredWhenItIsDurable) {
   registry_.commit_status = ResourceExhausted("disk full");
   EXPECT_EQ(Tag(kAnn, "t", Raw(H(1))).status().code(), StatusCode::kResourceExhausted);

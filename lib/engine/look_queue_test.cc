@@ -17,7 +17,7 @@ class SlowStore final : public FakeStore {
     asked.push_back(hash);
     held_.push_back(
         [this, &answer_on, hash, done = std::make_shared<decltype(done)>(std::move(done))] {
-          answer_on.Post([hash, done, status = status] {
+          answer_on.Post([this, hash, done, status = status] {
             store::BlobInfo info;
             info.hash = hash;
             if (const auto it = blobs.find(hash); it != blobs.end()) info = it->second;

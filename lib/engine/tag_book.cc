@@ -1,5 +1,7 @@
 #include "engine/tag_book.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "engine/privacy.h"
@@ -8,23 +10,29 @@
 namespace blobd::engine {
 
 void TagBook::Change(const Caller& caller, TagChange change, Done done) {
-  if (pending_.size() >= kMaxWaiting) {
-    return done(ResourceExhausted("{} changes of tags are waiting; try again soon", kMaxWaiting));
+  const auto it = waiting_of_.find(caller.uid);
+  const size_t own = it == waiting_of_.end() ? 0 : it->second;
+  if (waiting_ >= kMaxWaiting || own >= kMaxWaitingOfUid) {
+    return done(ResourceExhausted("{} changes of tags are waiting, {} of uid {}; try again soon",
+                                  waiting_, own, caller.uid));
   }
-  pending_.push_back({caller, std::move(change), std::move(done), {}, {}});
-  if (pending_.size() == 1) Next();
+  ++waiting_;
+  ++waiting_of_[caller.uid];
+  queue_.push_back(std::make_shared<Pending>(
+      Pending{caller, std::move(change), std::move(done), {}, {}, false}));
+  if (queue_.size() == 1) Next();
 }
 
 void TagBook::Next() {
-  if (pending_.empty()) return;
+  if (queue_.empty()) return;
   deps_.registry.FindTag(
-      pending_.front().change.name,
+      queue_.front()->change.name,
       [this](StatusOr<std::optional<registry::TagRow>> found) { OnFound(std::move(found)); });
 }
 
 void TagBook::OnFound(StatusOr<std::optional<registry::TagRow>> found) {
   if (!found.ok()) return EndFirst(found.status());
-  Pending& pending = pending_.front();
+  Pending& pending = *queue_.front();
   pending.before = *std::move(found);
   if (const Status status = Check(pending); !status.ok()) return EndFirst(status);
   const TagChange& change = pending.change;
@@ -41,7 +49,45 @@ void TagBook::OnFound(StatusOr<std::optional<registry::TagRow>> found) {
   row.is_private = change.is_private || (pending.before && pending.before->is_private);
   row.changed = deps_.clock.WallNow();
   row.created = pending.before ? pending.before->created : row.changed;
-  row.is_private ? HideThenCommit() : Commit();
+  if (!row.is_private || pending.is_hidden) return Commit();
+  pending.before ? LeaveToHide() : CheckQuota();
+}
+
+// The registry would refuse it in the end, but what is hidden by then only root can publish again.
+void TagBook::CheckQuota() {
+  registry::TagFilter own;
+  own.owner_uid = queue_.front()->after.owner_uid;
+  deps_.registry.ListTags(
+      own, "", deps_.tags_per_uid,
+      [this, uid = *own.owner_uid](const StatusOr<std::vector<registry::TagRow>>& rows) {
+        if (!rows.ok()) return EndFirst(rows.status());
+        if (rows->size() >= deps_.tags_per_uid) {
+          return EndFirst(
+              ResourceExhausted("uid {} has {} tags already: delete some", uid, rows->size()));
+        }
+        LeaveToHide();
+      });
+}
+
+void TagBook::LeaveToHide() {
+  to_hide_.push_back(std::move(queue_.front()));
+  queue_.pop_front();
+  HideNext();
+  Next();
+}
+
+void TagBook::HideNext() {
+  for (auto it = to_hide_.begin(); it != to_hide_.end() && hiding_.size() < kHidingAtOnce;) {
+    const bool has_turn = std::any_of(hiding_.begin(), hiding_.end(), [&](const auto& other) {
+      return other->caller.uid == (*it)->caller.uid;
+    });
+    const auto next = std::next(it);
+    if (!has_turn) {
+      hiding_.splice(hiding_.end(), to_hide_, it);
+      Hide(hiding_.back());
+    }
+    it = next;
+  }
 }
 
 Status TagBook::Check(const Pending& pending) {
@@ -63,11 +109,11 @@ Status TagBook::Check(const Pending& pending) {
 }
 
 // A private tag must not name what is still served: everything it names is here and private first.
-void TagBook::HideThenCommit() {
-  const Kind kind = pending_.front().after.kind;
+void TagBook::Hide(const std::shared_ptr<Pending>& pending) {
+  const Kind kind = pending->after.kind;
   auto strand = deps_.make_strand();
-  const auto answer = [this](const Status& status) {
-    deps_.control.Post([this, status] { status.ok() ? Commit() : EndFirst(status); });
+  const auto answer = [this, pending](const Status& status) {
+    deps_.control.Post([this, pending, status] { OnHidden(pending, status); });
   };
   transfer::TakeInventory(
       deps_.store, strand, kind,
@@ -87,8 +133,20 @@ void TagBook::HideThenCommit() {
       });
 }
 
+void TagBook::OnHidden(const std::shared_ptr<Pending>& pending, const Status& status) {
+  hiding_.remove(pending);
+  if (status.ok()) {
+    pending->is_hidden = true;
+    queue_.push_back(pending);
+    if (queue_.size() == 1) Next();
+  } else {
+    End(*pending, status);
+  }
+  HideNext();
+}
+
 void TagBook::Commit() {
-  const Pending& pending = pending_.front();
+  const Pending& pending = *queue_.front();
   std::vector<registry::Change> changes;
   if (pending.change.kind) {
     changes.emplace_back(registry::PutTag{pending.after, pending.caller.is_admin()});
@@ -99,24 +157,32 @@ void TagBook::Commit() {
 }
 
 void TagBook::NoteUnderWay() {
-  if (!pending_.empty() && pending_.front().change.kind) {
-    deps_.journal.Note(*pending_.front().change.kind);
+  for (const auto& pending : queue_) {
+    const bool is_under_way = pending == queue_.front() || pending->is_hidden;
+    if (is_under_way && pending->change.kind) deps_.journal.Note(*pending->change.kind);
+  }
+  for (const auto* list : {&to_hide_, &hiding_}) {
+    for (const auto& pending : *list) deps_.journal.Note(*pending->change.kind);
   }
 }
 
 void TagBook::EndFirst(const Status& status) {
-  Pending pending = std::move(pending_.front());
-  pending_.pop_front();
-  if (status.ok()) {
-    // Again, for whoever began to plan in between and did not find it in the registry.
-    if (pending.change.kind) deps_.journal.Note(*pending.change.kind);
-    TagChanged changed{std::move(pending.after), {}};
-    if (pending.before) changed.previous_hash = pending.before->kind.hash;
-    pending.done(std::move(changed));
-  } else {
-    pending.done(status);
-  }
+  const std::shared_ptr<Pending> pending = std::move(queue_.front());
+  queue_.pop_front();
   Next();
+  End(*pending, status);
+}
+
+void TagBook::End(Pending& pending, const Status& status) {
+  --waiting_;
+  const auto own = waiting_of_.find(pending.caller.uid);
+  if (--own->second == 0) waiting_of_.erase(own);
+  if (!status.ok()) return pending.done(status);
+  // Again, for whoever began to plan in between and did not find it in the registry.
+  if (pending.change.kind) deps_.journal.Note(*pending.change.kind);
+  TagChanged changed{std::move(pending.after), {}};
+  if (pending.before) changed.previous_hash = pending.before->kind.hash;
+  pending.done(std::move(changed));
 }
 
 }  // namespace blobd::engine
