@@ -73,6 +73,15 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
+bool IsPlainText(std::string_view text) {
+  while (!text.empty()) {
+    const CodePoint point = FirstCodePoint(text);
+    if (point.length == 0 || MayNotBeShown(point.value)) return false;
+    text.remove_prefix(point.length);
+  }
+  return true;
+}
+
 std::string EscapeForTerminal(std::string_view text) {
   std::string shown;
   shown.reserve(text.size());

@@ -12,6 +12,10 @@ namespace blobd {
 // text is.
 bool IsUtf8(std::string_view text);
 
+// Well-formed, and nothing in it could make it look like another text: none of what
+// EscapeForTerminal escapes but for the backslash. Empty text is.
+bool IsPlainText(std::string_view text);
+
 // `text` with everything escaped that could move the cursor, recolour, reorder or hide something:
 // control characters (C0, DEL, C1), line and paragraph separators, bidirectional controls,
 // invisible characters, and bytes that are not UTF-8. The backslash is doubled, so different texts

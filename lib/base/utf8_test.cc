@@ -70,6 +70,7 @@ TEST(Utf8, EscapesWhatATerminalWouldObey) {
   for (const Case& c : cases) {
     SCOPED_TRACE(c.shown);
     EXPECT_EQ(EscapeForTerminal(c.text), c.shown);
+    EXPECT_EQ(IsPlainText(c.text), c.shown == c.text || c.text == "a\\nb");
     EXPECT_TRUE(IsUtf8(EscapeForTerminal(c.text)));
   }
 }

@@ -146,7 +146,8 @@ TEST_F(KeepingServerTest, TagNamesAreChecked) {
   const std::string hash(64, 'a');
   for (const std::string& name :
        {std::string(), std::string(256, 'x'), std::string("a\nb"), std::string("a\x7f"),
-        std::string("a\xc2\x85"), std::string("a\xff"), std::string(64, 'b'),
+        std::string("a\xc2\x85"), std::string("a\xff"), std::string("a\u202eb"),
+        std::string("a\u200b"), std::string("\u2066a"), std::string(64, 'b'),
         "s" + std::string(64, 'b')}) {
     EXPECT_NE(Set(*tags_, name, hash), grpc::OK) << name;
   }

@@ -11,17 +11,6 @@
 namespace blobd::rpc {
 namespace {
 
-// Of C0 and DEL, and of C1, which is two bytes in UTF-8.
-bool HasControl(std::string_view name) {
-  for (size_t i = 0; i < name.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(name[i]);
-    if (byte < 0x20 || byte == 0x7f) return true;
-    if (byte == 0xc2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xa0)
-      return true;
-  }
-  return false;
-}
-
 bool ReadsAsContent(const std::string& name) {
   if (wire::ParseHash(name) || wire::ParseTicket(name).ok()) return true;
   return name.front() == 's' && wire::ParseHash(name.substr(1));
@@ -51,7 +40,9 @@ Status CheckTagName(const std::string& name) {
                            registry::kMaxTagName);
   }
   if (!IsUtf8(name)) return InvalidArgument("name: it is not UTF-8");
-  if (HasControl(name)) return InvalidArgument("name: it has control characters");
+  if (!IsPlainText(name)) {
+    return InvalidArgument("name: it has characters that control, reorder or show nothing");
+  }
   if (ReadsAsContent(name)) {
     return InvalidArgument("name: \"{}\" would be taken for a hash or a ticket everywhere", name);
   }
