@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -57,7 +58,17 @@ Status CheckImportSource(int descriptor) {
   return OkStatus();
 }
 
+Status SourceInspector::StartRealThread(const std::shared_ptr<Task>& work) {
+  try {
+    std::thread([work] { (*work)(); }).detach();
+  } catch (const std::system_error& error) {
+    return Unavailable("there is no thread for it: {}", error.what());
+  }
+  return OkStatus();
+}
+
 bool SourceInspector::MayTake(uint32_t uid) {
+  RunLeft();
   if (!quota_.Take(uid, "descriptors").ok()) return false;
   quota_.Give(uid);
   return true;
@@ -65,31 +76,47 @@ bool SourceInspector::MayTake(uint32_t uid) {
 
 void SourceInspector::Inspect(uint32_t uid, store::Descriptor descriptor,
                               UniqueFunction<void(StatusOr<store::Descriptor>)> done) {
-  OnThread(uid,
-           [loop = loop_, descriptor = std::move(descriptor), done = std::move(done)]() mutable {
-             const Status status = CheckImportSource(descriptor.fd());
-             auto answer = status.ok() ? StatusOr<store::Descriptor>(std::move(descriptor))
-                                       : StatusOr<store::Descriptor>(status);
-             // Closed here if it is refused, after the answer.
-             loop->Post([done = std::move(done), answer = std::move(answer)]() mutable {
-               done(std::move(answer));
-             });
-             descriptor = store::Descriptor();
-           });
+  // Both are used by the thread, or, if there is none, by this one and then by a later one.
+  auto shared_done = std::make_shared<decltype(done)>(std::move(done));
+  const Status started =
+      OnThread(uid, [loop = loop_, descriptor = std::move(descriptor), shared_done]() mutable {
+        if (!*shared_done) return;  // closed here
+        const Status status = CheckImportSource(descriptor.fd());
+        auto answer = status.ok() ? StatusOr<store::Descriptor>(std::move(descriptor))
+                                  : StatusOr<store::Descriptor>(status);
+        // Closed here if it is refused, after the answer.
+        loop->Post([shared_done, answer = std::move(answer)]() mutable {
+          (*shared_done)(std::move(answer));
+        });
+        descriptor = store::Descriptor();
+      });
+  if (started.ok()) return;
+  loop_->Post([done = std::exchange(*shared_done, nullptr), started]() mutable {
+    done(Unavailable("{}; send the bytes with Blobs.Add", Message(started)));
+  });
 }
 
 void SourceInspector::Close(uint32_t uid, std::vector<store::Descriptor> descriptors) {
   if (descriptors.empty()) return;
-  OnThread(uid, [descriptors = std::move(descriptors)]() mutable { descriptors.clear(); });
+  (void)OnThread(uid, [descriptors = std::move(descriptors)]() mutable { descriptors.clear(); });
 }
 
-void SourceInspector::OnThread(uint32_t uid, Task work) {
+Status SourceInspector::OnThread(uint32_t uid, Task work) {
   BLOBD_CHECK(quota_.Take(uid, "descriptors").ok());
-  std::thread([this, loop = loop_, uid, work = std::move(work)]() mutable {
-    work();
-    work = nullptr;
-    loop->Post([this, uid] { quota_.Give(uid); });
-  }).detach();
+  RunLeft();
+  const auto counted =
+      std::make_shared<Task>([this, loop = loop_, uid, work = std::move(work)]() mutable {
+        work();
+        work = nullptr;
+        loop->Post([this, uid] { quota_.Give(uid); });
+      });
+  const Status started = start_thread_(counted);
+  if (!started.ok()) left_.push_back(counted);
+  return started;
+}
+
+void SourceInspector::RunLeft() {
+  while (!left_.empty() && start_thread_(left_.front()).ok()) left_.pop_front();
 }
 
 }  // namespace blobd::rpc

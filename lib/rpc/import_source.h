@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -24,29 +26,39 @@ Status CheckImportSource(int descriptor);
 
 // SourceInspector: looks at descriptors that came from callers, and closes them. Even looking and
 // closing may wait for a FUSE server, so each is done on a thread of its own, and a uid whose
-// threads do not come back is not listened to any more: it costs itself.
+// threads do not come back is not listened to any more: it costs itself. When there can be no more
+// threads, who asks is told to come with a stream, and what is to be closed waits for the next
+// time.
 //
 // Thread:    the loop that it answers on.
 // Ownership: that loop outlives the threads (they share it) and is not turned when this is gone.
 class SourceInspector {
  public:
-  SourceInspector(std::shared_ptr<Executor> loop, UidLimits limits)
-      : loop_(std::move(loop)), quota_(limits) {}
+  // Runs the task on a thread of its own, or says why it cannot (the task is left as it was then).
+  using StartThread = std::function<Status(const std::shared_ptr<Task>& work)>;
+  static Status StartRealThread(const std::shared_ptr<Task>& work);
+
+  SourceInspector(std::shared_ptr<Executor> loop, UidLimits limits,
+                  StartThread start_thread = StartRealThread)
+      : loop_(std::move(loop)), start_thread_(std::move(start_thread)), quota_(limits) {}
 
   // Whether one more descriptor may be taken from this uid. To be asked before it is received:
   // what the kernel never gave us waits for nobody when it goes away.
   bool MayTake(uint32_t uid);
-  // Answers with the descriptor if it can be imported.
+  // Answers with the descriptor if it can be imported. kUnavailable: there is no thread for it.
   void Inspect(uint32_t uid, store::Descriptor descriptor,
                UniqueFunction<void(StatusOr<store::Descriptor>)> done);
   // REQUIRES: MayTake said so
   void Close(uint32_t uid, std::vector<store::Descriptor> descriptors);
 
  private:
-  // Runs `work` on a thread, and counts it until it is over.
-  void OnThread(uint32_t uid, Task work);
+  // Runs `work` on a thread, and counts it until it is over; kept for later if there is none.
+  Status OnThread(uint32_t uid, Task work);
+  void RunLeft();
 
   const std::shared_ptr<Executor> loop_;
+  const StartThread start_thread_;
+  std::deque<std::shared_ptr<Task>> left_;  // for want of a thread
   UidQuota quota_;
 };
 

@@ -117,5 +117,33 @@ TEST(SourceInspector, CountsWhatItLooksAtUntilThatIsOver) {
   EXPECT_TRUE(inspector.MayTake(kJoe));
 }
 
+// As a process that has as many as it may.
+TEST(SourceInspector, WithoutThreadsNobodyWaits) {
+  const auto loop = std::make_shared<Queue>();
+  bool has_threads = false;
+  SourceInspector inspector(loop, {1, 3, 0}, [&](const std::shared_ptr<Task>& work) -> Status {
+    if (!has_threads) return Unavailable("there is no thread for it");
+    (*work)();
+    return OkStatus();
+  });
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  const store::Descriptor read_end(ends[0]);
+  StatusOr<store::Descriptor> answer = NotFound("no answer");
+  ASSERT_TRUE(inspector.MayTake(1000));
+  inspector.Inspect(1000, store::Descriptor(ends[1]),
+                    [&](StatusOr<store::Descriptor> a) { answer = std::move(a); });
+  loop->RunOne();
+  EXPECT_EQ(answer.status().code(), StatusCode::kUnavailable);
+  char byte = 0;
+  EXPECT_EQ(read(read_end.fd(), &byte, 1), -1) << "closing may wait, too: it is not done here";
+  EXPECT_FALSE(inspector.MayTake(1000)) << "it counts until it is closed";
+  has_threads = true;
+  EXPECT_FALSE(inspector.MayTake(1000));
+  EXPECT_EQ(read(read_end.fd(), &byte, 1), 0);
+  loop->RunOne();
+  EXPECT_TRUE(inspector.MayTake(1000));
+}
+
 }  // namespace
 }  // namespace blobd::rpc
