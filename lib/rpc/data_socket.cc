@@ -4,20 +4,20 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <cerrno>
 #include <deque>
 #include <future>
 #include <map>
 #include <thread>
 #include <utility>
 
+#include "rpc/accept.h"
 #include "rpc/peer.h"
 
 namespace blobd::rpc {
 namespace {
 
 constexpr int kAcceptedPerTurn = 64;
-// Out of descriptors: connections are left in the backlog for a moment.
+// Without room for more, connections are left in the backlog for a moment.
 constexpr Duration kAcceptPause = milliseconds(100);
 
 // The path a Unix socket is bound to.
@@ -83,13 +83,12 @@ class Connections final : public DataExchange::Host {
 
   void AcceptSome() {
     for (int i = 0; i < kAcceptedPerTurn; ++i) {
-      store::Descriptor connection(
-          accept4(listening_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      AcceptFailure failure{};
+      store::Descriptor connection = Accept(listening_.fd(), &failure);
       if (connection.is_open()) {
         Admit(std::move(connection));
-      } else if (errno == EMFILE || errno == ENFILE) {
-        return Pause();
-      } else if (errno != ECONNABORTED && errno != EINTR) {
+      } else if (failure != AcceptFailure::kNext) {
+        if (failure == AcceptFailure::kPause) Pause();
         return;
       }
     }

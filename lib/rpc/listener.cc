@@ -1,7 +1,6 @@
 #include "rpc/listener.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -12,14 +11,18 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
+#include "rpc/accept.h"
+#include "rpc/group.h"
 
 namespace blobd::rpc {
 namespace {
 
 constexpr int kBacklog = 512;
 constexpr int kSweepIntervalMs = 1000;
+constexpr int kPauseMs = 100;
 constexpr mode_t kSocketMode = 0660;
 
 // Whether somebody accepts connections at this address, of this type or another.
@@ -58,16 +61,13 @@ StatusOr<int> Listener::Bind(const std::string& path, const std::string& group, 
   };
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return fail("bind");
   if (!group.empty()) {
-    std::array<char, 4096> buffer{};
-    struct group entry {};
-    struct group* found = nullptr;
-    getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    if (found == nullptr) {
+    const StatusOr<gid_t> gid = FindGroup(group);
+    if (!gid.ok()) {
       close(fd);
       unlink(path.c_str());
-      return NotFound("there is no group {} for the socket", group);
+      return gid.status();
     }
-    if (chown(path.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0) return fail("chown");
+    if (chown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0) return fail("chown");
   }
   if (chmod(path.c_str(), kSocketMode) != 0) return fail("chmod");
   if (listen(fd, kBacklog) != 0) return fail("listen");
@@ -101,13 +101,15 @@ void Listener::Run() {
     if (ready <= 0) continue;
     if (fds[1].revents != 0) return;
     for (;;) {
-      const int connection = accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (connection < 0) {
-        // Out of descriptors: leave the connection in the backlog for a moment instead of spinning.
-        if (errno == EMFILE || errno == ENFILE) poll(&fds[1], 1, 100);
+      AcceptFailure failure{};
+      store::Descriptor connection = Accept(listening_, &failure);
+      if (connection.is_open()) {
+        if (const auto number = peers_.Admit(connection.Release()); number.ok())
+          on_connection_(*number);
+      } else if (failure != AcceptFailure::kNext) {
+        if (failure == AcceptFailure::kPause) poll(&fds[1], 1, kPauseMs);
         break;
       }
-      if (const auto number = peers_.Admit(connection); number.ok()) on_connection_(*number);
     }
   }
 }
