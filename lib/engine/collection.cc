@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/file_names.h"
-#include "engine/privacy.h"
 #include "wire/collection.h"
 
 namespace blobd::engine {
@@ -193,13 +192,7 @@ class CollectionMaker : public std::enable_shared_from_this<CollectionMaker> {
 
   void OnStored(StatusOr<store::Import::Result> result) {
     if (!result.ok()) return done_(result.status());
-    if (!is_private_) return Next(result->hash);
-    // It may have been here before, for all to see.
-    SetPrivate(store_, strand_, {result->hash, BlobFormat::kRaw}, true,
-               [self = shared_from_this(), hash = result->hash](const StatusOr<uint64_t>& changed) {
-                 if (!changed.ok()) return self->done_(changed.status());
-                 self->Next(hash);
-               });
+    Next(result->hash);
   }
 
   void Next(const Hash& stored) {

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "engine/privacy.h"
-
 namespace blobd::rpc {
 
 AddReactor::AddReactor(const ServiceContext& context, v1::AddResponse* response)
@@ -53,20 +51,14 @@ void AddReactor::Complete() {
 }
 
 void AddReactor::Finish(Added added) {
-  import_->Finish(*strand_, [this, added = std::move(added)](
-                                StatusOr<store::Import::Result> result) mutable {
-    if (!result.ok()) return added(result.status());
-    response_->set_hash(result->hash.ToHex());
-    response_->set_size(result->size);
-    response_->set_existed(result->was_there);
-    const Kind kind{result->hash, BlobFormat::kRaw};
-    if (!is_private_) return added(kind);
-    // It may have been here before, for all to see.
-    engine::SetPrivate(context_.store, strand_, kind, true,
-                       [kind, added = std::move(added)](const StatusOr<uint64_t>& changed) mutable {
-                         changed.ok() ? added(kind) : added(changed.status());
-                       });
-  });
+  import_->Finish(*strand_,
+                  [this, added = std::move(added)](StatusOr<store::Import::Result> result) mutable {
+                    if (!result.ok()) return added(result.status());
+                    response_->set_hash(result->hash.ToHex());
+                    response_->set_size(result->size);
+                    response_->set_existed(result->was_there);
+                    added(Kind{result->hash, BlobFormat::kRaw});
+                  });
 }
 
 }  // namespace blobd::rpc

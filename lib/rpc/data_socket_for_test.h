@@ -77,14 +77,6 @@ class HeldStore final : public engine::FakeStore {
     return job;
   }
 
-  void SetPrivate(const Hash& hash, bool is_private, Executor& answer_on,
-                  UniqueFunction<void(Status)> done) override {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    EXPECT_TRUE(is_private);
-    made_private_.insert(hash);
-    answer_on.Post([done = std::move(done)]() mutable { done(OkStatus()); });
-  }
-
   // Waits until `count` imports have started, all together.
   void AwaitStarted(int count) {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -93,10 +85,6 @@ class HeldStore final : public engine::FakeStore {
   void AwaitCancelled(int number) {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [&] { return cancelled_.contains(number); });
-  }
-  bool WasMadePrivate(const Hash& hash) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return made_private_.contains(hash);
   }
   int started() {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -137,7 +125,6 @@ class HeldStore final : public engine::FakeStore {
   std::condition_variable changed_;
   std::deque<Held> held_;
   std::set<int> cancelled_;  // or ended: their jobs are gone
-  std::set<Hash> made_private_;
   int started_ = 0;
 };
 

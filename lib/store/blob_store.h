@@ -121,7 +121,7 @@ class Import {
     bool was_there = false;  // the store had the complete blob already
   };
   virtual ~Import() = default;  // without Finish: nothing remains
-  // The blob will be private from its first moment on.
+  // The blob will be private from its first moment on; one that is here becomes private.
   virtual void MakePrivate() = 0;
   virtual Status Append(ByteView bytes) = 0;
   // Makes the blob durable and readable.
@@ -129,7 +129,7 @@ class Import {
 };
 
 struct ImportOptions {
-  bool is_private = false;  // from its first moment on
+  bool is_private = false;  // as with MakePrivate
 };
 
 struct Verified {

@@ -90,6 +90,16 @@ TEST_F(PrivateTest, AnImportMakesWhatIsHerePrivate) {
   for (const TestBlob* blob : {&large_, &small_, &partial}) EXPECT_TRUE(IsPrivate(*blob));
 }
 
+TEST_F(PrivateTest, SoDoesOneOfADescriptor) {
+  for (const TestBlob* blob : {&large_, &small_}) {
+    store_.Put(*blob);
+    const auto result = store_.ImportFrom(*SealedMemory(blob->content), {true});
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_TRUE(result->was_there);
+    EXPECT_TRUE(IsPrivate(*blob));
+  }
+}
+
 TEST_F(PrivateTest, AnImportDoesNotMakeAPartialBlobKnown) {
   store_.Write(large_, RangeSet(Range{0, 5}));
   EXPECT_TRUE(store_.SetPrivate(large_.hash, true).ok());
