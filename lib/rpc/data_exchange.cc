@@ -114,12 +114,14 @@ void DataExchange::OnInspected(StatusOr<store::Descriptor> source) {
   struct stat info {};
   if (fstat(source_.fd(), &info) == 0) source_size_ = static_cast<uint64_t>(info.st_size);
   state_ = State::kTurn;
+  Arm(options_.turn_timeout);
   deps_.host.AwaitTurn(*this);
 }
 
 void DataExchange::StartImport() {
   has_turn_ = true;
   state_ = State::kWork;
+  deps_.loop.CancelTimer(std::exchange(deadline_, 0));
   // Others answer on their own threads; here everything happens on the loop.
   Executor& loop = deps_.loop;
   deps_.keep(
@@ -170,13 +172,7 @@ void DataExchange::OnProgress(uint64_t bytes) {
 
 void DataExchange::OnImported(const store::Import::Result& result, Added added) {
   result_ = result;
-  const Kind kind{result.hash, BlobFormat::kRaw};
-  if (!is_private_ || !result.was_there) return added(kind);
-  // It was here before, and perhaps for all to see.
-  deps_.store.SetPrivate(result.hash, true, deps_.loop,
-                         [kind, added = std::move(added)](const Status& status) mutable {
-                           status.ok() ? added(kind) : added(status);
-                         });
+  added(Kind{result.hash, BlobFormat::kRaw});
 }
 
 void DataExchange::OnKept(const Status& status) {
@@ -219,6 +215,11 @@ void DataExchange::OnDeadline() {
     ++deps_.counts.refused;
     SendError(connection_.fd(), DeadlineExceeded("no request came; get a new token and try again"));
     return End();
+  }
+  if (state_ == State::kTurn) {
+    deps_.host.GiveUpTurn(*this);
+    return Refuse(
+        Unavailable("other imports are under way; try again, or send the bytes with Blobs.Add"));
   }
   if (UnreceivedBytes(connection_.fd()) != 0) return Arm(options_.answer_timeout);
   End();

@@ -3,7 +3,7 @@
 //
 //   kRequest --token, to open---------------------------------------> kWork --answer--> kAnswered
 //      |     `--token and file, to import--> kLook --> kTurn --turn--^                    ^   |
-//      `---- anything else, too late -------------------------------------- error -------'   v gone
+//      `---- anything else, too late; a turn that does not come ----------- error -------'   v gone
 //
 // A peer that hangs up is gone at once, from every state, and what it began is cancelled. While an
 // answer with a descriptor lies unreceived, the connection stays and counts: descriptors on their
@@ -35,7 +35,9 @@ struct DataOptions {
   UidLimits imports = {4, 8, 1};           // that run at once; others wait for their turn
   UidLimits descriptors = {16, 128, 8};    // that are being looked at or closed
   Duration request_timeout = seconds(10);  // from connecting to the request
-  Duration answer_timeout = seconds(10);   // from the answer to closing; asked again and again
+  // For its turn: hashing what others cloned may take hours, and a stream needs no turn.
+  Duration turn_timeout = seconds(5);
+  Duration answer_timeout = seconds(10);  // from the answer to closing; asked again and again
   Duration progress_interval = milliseconds(250);
 };
 
@@ -59,6 +61,8 @@ class DataExchange final : public std::enable_shared_from_this<DataExchange> {
     virtual ~Host() = default;
     // Calls StartImport of `exchange`, now or when it is its turn.
     virtual void AwaitTurn(DataExchange& exchange) = 0;
+    // It waits no longer.
+    virtual void GiveUpTurn(DataExchange& exchange) = 0;
     // What StartImport began is over, or was cancelled.
     virtual void EndTurn(DataExchange& exchange) = 0;
     // Lets go of `exchange`, which is destroyed then.

@@ -123,13 +123,14 @@ class Connections final : public DataExchange::Host {
     waiting_.push_back(&exchange);
     GiveTurns();
   }
+  void GiveUpTurn(DataExchange& exchange) override { std::erase(waiting_, &exchange); }
   void EndTurn(DataExchange& exchange) override {
     turns_.Give(exchange.uid());
     // Later: an import that starts may end another, and so on.
     loop_.Post([this] { GiveTurns(); });
   }
   void Ended(DataExchange& exchange) override {
-    std::erase(waiting_, &exchange);
+    GiveUpTurn(exchange);
     if (exchange.has_turn()) EndTurn(exchange);
     quota_.Give(exchange.uid());
     exchanges_.erase(&exchange);

@@ -64,14 +64,14 @@ TEST_F(DataSocketTest, ADescriptorIsTakenInAndProgressTold) {
   EXPECT_EQ(socket_->counts().imported, 1u);
 }
 
-TEST_F(DataSocketTest, WhatWasHereForAllToSeeIsPrivateAfterAPrivateImport) {
+// Also if it was here for all to see: that is the store's to do.
+TEST_F(DataSocketTest, APrivateImportIsOneToTheStore) {
   Start({});
   const auto peer = Connect();
   Send(peer, TokenOf(ImportGrant{true}), {FileWith("12345").fd()});
   store_.AwaitStarted(1);
   EXPECT_TRUE(store_.Finish(store::Import::Result{kHash, 5, true}).is_private);
   EXPECT_TRUE(Receive(peer).answer.has_imported());
-  EXPECT_TRUE(store_.WasMadePrivate(kHash));
 }
 
 TEST_F(DataSocketTest, APeerThatDoesNotReceiveProgressIsToldOnlyTheFirst) {
@@ -163,6 +163,7 @@ TEST_F(DataSocketTest, APeerThatHangsUpCancelsWhatItBegan) {
 TEST_F(DataSocketTest, ImportsTakeTurns) {
   DataOptions options;
   options.imports = {2, 8, 0};
+  options.turn_timeout = minutes(10);
   Start(options);
   const size_t before = OpenDescriptors();
   std::vector<store::Descriptor> peers;
@@ -184,6 +185,25 @@ TEST_F(DataSocketTest, ImportsTakeTurns) {
   EXPECT_EQ(store_.Finish(store::Import::Result{kHash, 1, false}).content, "b");
   EXPECT_EQ(store_.Finish(store::Import::Result{kHash, 1, false}).content, "d");
   for (const auto& peer : peers) EXPECT_TRUE(Receive(peer).answer.has_imported());
+}
+
+// What holds the turns may take hours; a stream needs none.
+TEST_F(DataSocketTest, WhoseTurnDoesNotComeIsToldSo) {
+  DataOptions options;
+  options.imports = {1, 8, 0};
+  options.turn_timeout = milliseconds(20);
+  Start(options);
+  const auto slow = StartImport("a");
+  store_.AwaitStarted(1);
+  const auto waits = StartImport("b");
+  EXPECT_EQ(Receive(waits).code(), StatusCode::kUnavailable) << "so that a stream is used instead";
+  EXPECT_EQ(store_.started(), 1);
+  store_.Finish(store::Import::Result{kHash, 1, false});
+  EXPECT_TRUE(Receive(slow).answer.has_imported());
+  const auto next = StartImport("c");
+  store_.AwaitStarted(2);
+  EXPECT_EQ(store_.Finish(store::Import::Result{kHash, 1, false}).content, "c");
+  EXPECT_TRUE(Receive(next).answer.has_imported()) << "one that has begun may take longer";
 }
 
 TEST_F(DataSocketTest, ConnectionsOfAUidAreBounded) {
