@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <deque>
+
+#include "rpc/admission.h"
 #include "rpc/datagram.h"
 #include "rpc/server_for_test.h"
 
@@ -67,6 +70,43 @@ class ServerDataTest : public ServerTest {
 
   const std::unique_ptr<v1::Blobs::Stub> stub_ = v1::Blobs::NewStub(Channel());
 };
+
+// Each holds a message and two descriptors for as long as its caller pleases.
+TEST_F(ServerDataTest, CallersWhoDoNotReadCostThemselves) {
+  v1::ReadRequest request;
+  request.set_hash(Add(*stub_, std::string(4 << 20, 'x')));
+  struct Stalled {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::ReadResponse>> stream;
+  };
+  std::vector<std::shared_ptr<grpc::Channel>> channels;  // of 64 streams each
+  std::deque<Stalled> stalled;
+  const auto is_admitted = [&](v1::Blobs::Stub& stub) {
+    Stalled& call = stalled.emplace_back();
+    call.stream = stub.Read(&call.context, request);
+    v1::ReadResponse first;
+    if (call.stream->Read(&first)) return true;
+    const grpc::Status status = call.stream->Finish();
+    EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED) << status.error_message();
+    stalled.pop_back();
+    return false;
+  };
+  size_t admitted = 0;
+  std::unique_ptr<v1::Blobs::Stub> stub;
+  do {
+    if (admitted % 60 == 0) {
+      channels.push_back(Channel());
+      stub = v1::Blobs::NewStub(channels.back());
+    }
+  } while (is_admitted(*stub) && ++admitted < 1000);
+  EXPECT_EQ(admitted, Admission::Limits().units.per_uid / kReadWeight);
+  // Others are served all the same.
+  if (const auto member = ChannelOfAMember(); member != nullptr)
+    EXPECT_TRUE(is_admitted(*v1::Blobs::NewStub(member)));
+  stalled.front().context.TryCancel();
+  while (!is_admitted(*stub)) std::this_thread::yield();
+  for (Stalled& call : stalled) call.context.TryCancel();
+}
 
 TEST_F(ServerDataTest, WhatIsImportedCanBeOpened) {
   for (const size_t size : {0u, 5u, 16'384u, 16'385u, 300'000u}) {

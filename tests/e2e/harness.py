@@ -68,11 +68,15 @@ class Result:
 class Daemon:
     """One blobd. It can be stopped or killed and started again over the same state."""
 
-    def __init__(self, directory, config=None, listen="127.0.0.1:0", namespace=None):
-        """`namespace`: the network namespace it runs in, made by the caller."""
+    def __init__(self, directory, config=None, listen="127.0.0.1:0", namespace=None, uid=None):
+        """`namespace`: the network namespace it runs in, made by the caller. `uid`: whom it runs as."""
         self.directory = Path(directory)
         self._listen = listen
         self._prefix = ["ip", "netns", "exec", namespace] if namespace else []
+        self._uid = uid
+        if uid is not None:
+            self._prefix += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+            os.chown(directory, uid, uid)
         self.state = self.directory / "state"
         self.socket = self.directory / "blobd.sock"
         self.log_path = self.directory / "blobd.log"
@@ -91,6 +95,8 @@ class Daemon:
     def launch(self, environment=None):
         """Starts the process and waits for nothing. `environment`: what it has besides ours."""
         self.state.mkdir(exist_ok=True)
+        if self._uid is not None:
+            os.chown(self.state, self._uid, self._uid)
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              env={**os.environ, **(environment or {})})

@@ -158,6 +158,25 @@ class Members(KeepingTest):
             self.assertNotEqual(result.code, DONE, blob)
             self.assertIn("not here", result.text)
 
+    def test_nor_does_an_intent_or_its_repair_tell(self):
+        ann, joe = MEMBERS
+        blob = self.add("blob", 300_000)
+        self.assertEqual(self.as_member(ann, "queue", "-q", blob).code, DONE)
+        self.assertIn(blob, self.as_member(joe, "intents", "--all", "--json").text)
+        self.assertEqual(self.as_member(ann, "tag", "--private", "plans", blob).code, DONE)
+        logged = self.daemon.log().count(blob)
+        [path] = Path(self.daemon.state).rglob(f"{blob}.data")
+        flip(path, 100_000)
+        self.ctl("verify", blob, code=MISMATCH)
+        for uid, sees in ((ann, True), (joe, False), (0, True)):
+            for command in (("intents", "--all"), ("transfers",), ("verify", "--all"), ("gc", "--dry-run")):
+                text = self.as_member(uid, *command, "--json").text
+                self.assertFalse(blob in text and not sees, (uid, command))
+            self.assertEqual(blob in self.as_member(uid, "intents", "--all", "--json").text, sees, uid)
+            self.assertEqual("plans" in self.as_member(uid, "why", blob).text, sees, uid)
+        self.assertNotIn("plans", self.as_member(joe, "rm", blob).text)
+        self.assertEqual(self.daemon.log().count(blob), logged)
+
     def test_a_private_tag_names_what_is_here(self):
         self.ctl("tag", "--private", "t", "5a" * 32, code=NOT_FOUND)
         self.assertEqual(self.ctl("tags", "-q").value, "")
@@ -171,6 +190,20 @@ class Members(KeepingTest):
         self.assertEqual(self.blobs(), {blob})
         self.assertEqual(self.as_member(MEMBERS[0], "rm", blob).code, DONE)
         self.assertEqual(self.blobs(), set())
+
+
+@unittest.skipUnless(can_be_others(), "needs root, and a blobctl that others may run")
+class OwnDaemon(KeepingTest):
+    def test_who_runs_a_daemon_is_its_administrator(self):
+        owner, other = MEMBERS
+        os.chmod(self.directory, 0o755)
+        self.daemon.stop()
+        self.daemon = self.start_daemon("own", AT_ONCE, uid=owner)
+        blob = self.daemon.add(self.source("blob"))
+        self.assertEqual(self.as_member(other, "gc").code, PERMISSION)
+        self.assertEqual(self.as_member(owner, "gc").code, DONE)
+        self.assertEqual(self.blobs(), set())
+        self.assertNotEqual(blob, "")
 
 
 class Collecting(KeepingTest):
@@ -218,6 +251,17 @@ class Collecting(KeepingTest):
         self.assertEqual(self.ctl("verify", name, code=MISMATCH).code, MISMATCH)
         self.ctl("gc", code=FAILED)
         self.assertIn(loose, self.blobs())
+        # Nobody has it, so it is not got again: what it kept is kept all the same, until its owner gives it up.
+        self.ctl("cancel", self.ctl("intents", "-q").value)
+        for restarted in (False, True):
+            if restarted:
+                self.daemon.stop()
+                self.daemon.start()
+            self.assertIn('tag "set"', self.ctl("gc", code=FAILED).text)
+        self.assertEqual(self.blobs() - {name[1:]}, before - {name[1:]})
+        self.ctl("tag", "--delete", "set")
+        self.ctl("gc")
+        self.assertEqual(self.blobs(), set())
 
     def test_to_a_size_the_oldest_use_goes_first(self):
         names = []
