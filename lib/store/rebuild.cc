@@ -1,11 +1,11 @@
 #include "store/rebuild.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/units.h"
 #include "blake3/hasher.h"
+#include "store/move_aside.h"
 #include "store/salvage.h"
 
 namespace blobd::store {
@@ -16,7 +16,6 @@ namespace {
 constexpr uint64_t kQuickCheckLimit = 256 * kMiB;
 // Rows that go into one transaction of the new database.
 constexpr size_t kRowsTogether = 4096;
-constexpr std::string_view kDamaged = "store.db.damaged-";
 
 // nullopt: there is no such file.
 StatusOr<std::optional<uint64_t>> SizeOf(FileSystem& file_system, const std::string& path) {
@@ -30,29 +29,6 @@ StatusOr<std::optional<uint64_t>> SizeOf(FileSystem& file_system, const std::str
 Status UnlinkIfThere(FileSystem& file_system, const std::string& path) {
   const Status status = file_system.Unlink(path);
   return status.code() == StatusCode::kNotFound ? OkStatus() : status;
-}
-
-// The largest N of store.db.damaged-N; 0: there is none.
-StatusOr<uint64_t> NewestDamaged(FileSystem& file_system, const Layout& layout) {
-  BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> names, file_system.List(layout.root()));
-  uint64_t newest = 0;
-  for (const std::string& name : names) {
-    if (!name.starts_with(kDamaged)) continue;
-    uint64_t number = 0;
-    std::from_chars(name.data() + kDamaged.size(), name.data() + name.size(), number);
-    newest = std::max(newest, number);
-  }
-  return newest;
-}
-
-// The database first: a log without its database is known for what it is, but not the reverse.
-Status MoveAside(FileSystem& file_system, const Layout& layout, const std::string& to) {
-  for (const char* suffix : {"", "-wal"}) {
-    const Status status = file_system.Rename(layout.database() + suffix, to + suffix);
-    if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
-  }
-  BLOBD_RETURN_IF_ERROR(UnlinkIfThere(file_system, layout.database() + "-shm"));
-  return file_system.SyncDirectory(layout.root());
 }
 
 // Fills a new database.
@@ -163,14 +139,17 @@ Status RemoveDatabase(FileSystem& file_system, const std::string& path) {
   return OkStatus();
 }
 
+// REQUIRES: this rebuild is under way, and what was damaged is moved aside
 Status Rebuild(FileSystem& file_system, const Layout& layout, const std::string& vfs,
-               const std::string& source, WallTime now) {
+               uint32_t number, WallTime now) {
   const std::string unfinished = layout.database() + ".rebuilt";
+  const std::string source = DamagedPath(layout, number);
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> source_size, SizeOf(file_system, source));
   BLOBD_RETURN_IF_ERROR(RemoveDatabase(file_system, unfinished));
   {
     BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(unfinished, vfs, false));
     Filler filler(file_system, layout, db, now);
-    if (!source.empty()) {
+    if (source_size) {
       BLOBD_RETURN_IF_ERROR(SalvageDatabase(
           source, unfinished, vfs, [&](BlobRow row) { return filler.TakeRow(std::move(row)); },
           [&](const Hash& hash, ByteView content) { return filler.TakeSmall(hash, content); }));
@@ -181,8 +160,7 @@ Status Rebuild(FileSystem& file_system, const Layout& layout, const std::string&
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> log,
                          SizeOf(file_system, unfinished + "-wal"));
   if (log && *log > 0) return Unavailable("the new store.db could not be closed");
-  BLOBD_RETURN_IF_ERROR(file_system.Rename(unfinished, layout.database()));
-  return file_system.SyncDirectory(layout.root());
+  return EndRebuild(file_system, layout, number, unfinished);
 }
 
 StatusOr<bool> HasBlobs(FileSystem& file_system, const Layout& layout) {
@@ -243,39 +221,62 @@ StatusOr<std::optional<BlobRow>> RowFromWhatIsThere(FileSystem& file_system, con
   return std::optional<BlobRow>(std::move(row));
 }
 
-StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout,
-                                   const std::string& vfs, WallTime now) {
+namespace {
+
+// Says what is wrong with store.db if it has to be made anew, else `opened` is it.
+StatusOr<std::string> OpenOrFindDamage(FileSystem& file_system, const Layout& layout,
+                                       const std::string& vfs, std::optional<OpenedDb>* opened) {
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> size,
                          SizeOf(file_system, layout.database()));
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> log,
                          SizeOf(file_system, layout.database() + "-wal"));
-  const bool quick_check = size.value_or(0) <= kQuickCheckLimit;
-  BLOBD_ASSIGN_OR_RETURN(const uint64_t newest, NewestDamaged(file_system, layout));
-  std::string damage;
-  if (size || log) {
-    StatusOr<StoreDb> db = StoreDb::Open(layout.database(), vfs, quick_check);
-    if (db.ok()) return OpenedDb{*std::move(db), "", log.value_or(0) > 0};
-    if (db.status().code() != StatusCode::kDataLoss) return db.status();
-    damage = Message(db.status());
-  } else {
+  if (!size && !log) {
     BLOBD_ASSIGN_OR_RETURN(const bool has_blobs, HasBlobs(file_system, layout));
-    if (!has_blobs && newest == 0) {
-      BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(layout.database(), vfs, false));
-      return OpenedDb{std::move(db), "", false};
-    }
-    damage = fmt::format("{} is missing", layout.database());
+    if (has_blobs) return fmt::format("{} is missing", layout.database());
   }
-  const bool has_any = size || log;
-  const uint64_t number = has_any ? newest + 1 : newest;
-  std::string source;
-  if (number > 0) source = fmt::format("{}/{}{}", layout.root(), kDamaged, number);
-  if (has_any) BLOBD_RETURN_IF_ERROR(MoveAside(file_system, layout, source));
-  BLOBD_RETURN_IF_ERROR(Rebuild(file_system, layout, vfs, source, now));
+  const bool quick_check = size.value_or(0) <= kQuickCheckLimit;
+  StatusOr<StoreDb> db = StoreDb::Open(layout.database(), vfs, quick_check);
+  if (db.status().code() == StatusCode::kDataLoss) return std::string(Message(db.status()));
+  BLOBD_RETURN_IF_ERROR(db.status());
+  opened->emplace(OpenedDb{*std::move(db), "", log.value_or(0) > 0});
+  return std::string();
+}
+
+// The rebuild that is to be ended. nullopt: none.
+StatusOr<std::optional<uint32_t>> RebuildToEnd(FileSystem& file_system, const Layout& layout) {
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint32_t> number,
+                         RebuildUnderWay(file_system, layout));
+  if (!number) return number;
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> size,
+                         SizeOf(file_system, layout.database()));
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> moved,
+                         SizeOf(file_system, DamagedPath(layout, *number)));
+  if (!size || !moved) return number;
+  BLOBD_RETURN_IF_ERROR(AbandonRebuild(file_system, layout, *number));
+  return std::optional<uint32_t>();
+}
+
+}  // namespace
+
+StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout,
+                                   const std::string& vfs, WallTime now) {
+  BLOBD_ASSIGN_OR_RETURN(std::optional<uint32_t> number, RebuildToEnd(file_system, layout));
+  std::string damage = fmt::format("{} was being made anew when blobd ended", layout.database());
+  if (!number) {
+    std::optional<OpenedDb> opened;
+    BLOBD_ASSIGN_OR_RETURN(damage, OpenOrFindDamage(file_system, layout, vfs, &opened));
+    if (opened) return *std::move(opened);
+    BLOBD_ASSIGN_OR_RETURN(number, BeginRebuild(file_system, layout));
+  }
+  BLOBD_RETURN_IF_ERROR(MoveAside(file_system, layout, *number));
+  BLOBD_RETURN_IF_ERROR(Rebuild(file_system, layout, vfs, *number, now));
   BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(layout.database(), vfs, false));
   std::string note =
       fmt::format("{}; made anew from the files in {}, which are hashed again before they are used",
                   damage, layout.blobs());
-  if (!source.empty()) note += fmt::format("; the old one is kept as {}", source);
+  const std::string kept = DamagedPath(layout, *number);
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> kept_size, SizeOf(file_system, kept));
+  if (kept_size) note += fmt::format("; the old one is kept as {}", kept);
   return OpenedDb{std::move(db), std::move(note), false};
 }
 

@@ -171,6 +171,47 @@ TEST_F(RebuildTest, ALogWithoutItsDatabase) {
   EXPECT_TRUE(std::filesystem::exists(store.layout().database() + ".damaged-1-wal"));
 }
 
+// What was kept of an earlier damage does not know what was hidden and removed since.
+TEST_F(RebuildTest, AnOldDamagedOneIsNotBelieved) {
+  Damage([&] { Overwrite(0, std::string(100, 'x')); });
+  ExpectFilesFound();
+  EXPECT_FALSE(store_.Lookup(public_.hash).is_private);
+  ASSERT_TRUE(store_.SetPrivate(public_.hash, true).ok());
+  ASSERT_TRUE(store_.Remove(small_[0].hash).ok());
+  Damage([&] { std::filesystem::remove(Database()); });
+  ExpectFilesFound();
+  EXPECT_TRUE(store_.Lookup(public_.hash).is_private);
+  EXPECT_EQ(store_.Lookup(small_[0].hash).state, BlobState::kAbsent);
+  EXPECT_TRUE(std::filesystem::exists(Database() + ".damaged-1"));
+}
+
+// Wherever making it anew is stopped, it goes on from what was moved aside then.
+TEST_F(RebuildTest, StoppedAtAnyCall) {
+  store_.Close();
+  Overwrite(0, std::string(100, 'x'));
+  const auto copy = std::filesystem::copy_options::recursive;
+  for (int call = 1;; ++call) {
+    SCOPED_TRACE(call);
+    const TestDirectory directory;
+    std::filesystem::copy(directory_.path(), directory.path() + "/copy", copy);
+    StoreUnderTest store(directory.path() + "/copy", "", StoreUnderTest::Start::kClosed);
+    store.files.Fail(FaultyFileSystem::Kind::kAny, call, 1'000'000, EIO);
+    const bool is_done = store.TryReopen().ok();
+    store.files.Heal();
+    store.Reopen();
+    while (store.Stats().doubtful_blobs > 0) std::this_thread::yield();
+    EXPECT_FALSE(store.Lookup(public_.hash).is_private);
+    EXPECT_TRUE(store.Lookup(private_.hash).is_private);
+    for (const TestBlob& blob : {public_, private_, small_[0]}) store.ExpectComplete(blob);
+    EXPECT_TRUE(std::filesystem::exists(store.layout().database() + ".damaged-1"));
+    EXPECT_FALSE(std::filesystem::exists(store.layout().database() + ".damaged-2"));
+    if (is_done) {
+      EXPECT_GT(call, 5);
+      return;
+    }
+  }
+}
+
 // SQLite sees nothing of these; the sums do.
 TEST_F(RebuildTest, BitsFlippedInRows) {
   const std::vector<std::string> cases = {
