@@ -230,7 +230,8 @@ StatusOr<std::string> OpenOrFindDamage(FileSystem& file_system, const Layout& la
                          SizeOf(file_system, layout.database()));
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> log,
                          SizeOf(file_system, layout.database() + "-wal"));
-  if (!size && !log) {
+  // SQLite leaves an empty log beside its database: without that it says nothing.
+  if (!size && log.value_or(0) == 0) {
     BLOBD_ASSIGN_OR_RETURN(const bool has_blobs, HasBlobs(file_system, layout));
     if (has_blobs) return fmt::format("{} is missing", layout.database());
   }

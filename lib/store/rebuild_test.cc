@@ -158,6 +158,30 @@ TEST_F(RebuildTest, MissingFile) {
   EXPECT_NE(store_.store().opening_note().find("missing"), std::string::npos);
 }
 
+TEST_F(RebuildTest, AnEmptyLogWithoutItsDatabase) {
+  Damage([&] {
+    std::filesystem::remove(Database());
+    std::ofstream(Database() + "-wal").flush();
+  });
+  ExpectFilesFound();
+  EXPECT_NE(store_.store().opening_note().find("missing"), std::string::npos);
+}
+
+// Names that somebody chose neither confuse the numbers nor are overwritten.
+TEST_F(RebuildTest, PlantedNames) {
+  const std::vector<std::string> planted = {"18446744073709551615", "4294967295", "1",  "0",
+                                            "99999999999999999999", "x7",         "3y", ""};
+  Damage([&] {
+    for (const std::string& name : planted) std::ofstream(Database() + ".damaged-" + name) << name;
+    Overwrite(0, std::string(100, 'x'));
+  });
+  ExpectFilesFound();
+  ExpectKeptAs(".damaged-2");
+  EXPECT_EQ(SmallOnesLeft(), small_.size());
+  for (const std::string& name : planted)
+    EXPECT_EQ(std::filesystem::file_size(Database() + ".damaged-" + name), name.size());
+}
+
 TEST_F(RebuildTest, ALogWithoutItsDatabase) {
   const TestDirectory copies;
   store_.CopyTo(copies.path() + "/copy");
