@@ -19,6 +19,7 @@ StatusOr<std::shared_ptr<Index>> Index::Open(const std::string& state_dir,
   std::shared_ptr<Index> index(
       new Index(layout, workers, file_system, options, std::move(opened.db), survey.complete));
   index->opening_note_ = std::move(opened.note);
+  index->rows_may_be_lost_ = opened.is_rebuilt || !survey.damaged.empty();
   for (const BlobRow& row : survey.removing) index->FinishRemoval(row);
   BLOBD_RETURN_IF_ERROR(index->MendRows(survey.damaged));
   BLOBD_RETURN_IF_ERROR(index->TidyPartial());

@@ -277,6 +277,8 @@ class Index : public std::enable_shared_from_this<Index> {
   std::vector<std::shared_ptr<DiskWatcher>> disk_watchers_;
   DiskGate gate_;
   std::string opening_note_;
+  // Not only such as had never been synced: a file may be that of a private blob.
+  bool rows_may_be_lost_ = false;
   std::vector<Hash> doubtful_;         // to be hashed again; the last one first
   std::vector<std::string> unlooked_;  // directories in blobs/ to be looked through
 };

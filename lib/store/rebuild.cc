@@ -163,15 +163,20 @@ Status Rebuild(FileSystem& file_system, const Layout& layout, const std::string&
   return EndRebuild(file_system, layout, number, unfinished);
 }
 
+// Are there files of blobs, whole or not, that some store.db must have told of?
 StatusOr<bool> HasBlobs(FileSystem& file_system, const Layout& layout) {
+  BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> partial,
+                         file_system.List(layout.partial()));
+  bool has_blobs = std::any_of(partial.begin(), partial.end(), [](const std::string& name) {
+    return HashOfPartialName(name).has_value();
+  });
   BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> names, file_system.List(layout.blobs()));
-  bool has_blobs = false;
   for (const std::string& name : names) {
+    if (has_blobs) break;
     BLOBD_RETURN_IF_ERROR(ForEachBlobIn(file_system, layout, name, [&](const Hash&) {
       has_blobs = true;
       return OkStatus();
     }));
-    if (has_blobs) break;
   }
   return has_blobs;
 }
@@ -278,7 +283,7 @@ StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout
   const std::string kept = DamagedPath(layout, *number);
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> kept_size, SizeOf(file_system, kept));
   if (kept_size) note += fmt::format("; the old one is kept as {}", kept);
-  return OpenedDb{std::move(db), std::move(note), false};
+  return OpenedDb{std::move(db), std::move(note), false, true};
 }
 
 }  // namespace blobd::store

@@ -26,6 +26,7 @@ struct OpenedDb {
   std::string note;  // for people: what was damaged, and where it is kept. Empty if nothing was
   // The last life did not close it: what its log held may be less than what was committed.
   bool had_log = false;
+  bool is_rebuilt = false;
 };
 
 StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout,

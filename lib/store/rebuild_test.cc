@@ -195,6 +195,42 @@ TEST_F(RebuildTest, ALogWithoutItsDatabase) {
   EXPECT_TRUE(std::filesystem::exists(store.layout().database() + ".damaged-1-wal"));
 }
 
+// Whether what is on its way in was private is not known any more either.
+TEST_F(RebuildTest, APartialBlobWhoseRowIsLost) {
+  Damage([&] { std::filesystem::resize_file(Database(), 0); });
+  EXPECT_TRUE(store_.Lookup(partial_.hash).groups.Contains(0));
+  EXPECT_TRUE(store_.Lookup(partial_.hash).is_private);
+}
+
+TEST_F(RebuildTest, APartialBlobWhoseRowIsLostBesideDamagedOnes) {
+  Damage([&] {
+    Execute("DELETE FROM blobs WHERE state=1");
+    Execute("UPDATE blobs SET row_sum=row_sum+1 WHERE state=2");
+  });
+  EXPECT_TRUE(store_.Lookup(partial_.hash).groups.Contains(0));
+  EXPECT_TRUE(store_.Lookup(partial_.hash).is_private);
+}
+
+TEST_F(RebuildTest, OnlyAPartialBlobIsLeft) {
+  const TestDirectory directory;
+  StoreUnderTest store(directory.path());
+  store.Write(partial_, RangeSet(Range{0, 7}));
+  ASSERT_TRUE(store.SetPrivate(partial_.hash, true).ok());
+  store.Close();
+  std::filesystem::remove(store.layout().database());
+  store.Reopen();
+  EXPECT_NE(store.store().opening_note().find("missing"), std::string::npos);
+  EXPECT_TRUE(store.Lookup(partial_.hash).groups.Contains(0));
+  EXPECT_TRUE(store.Lookup(partial_.hash).is_private);
+}
+
+// The process ended before the first row of a download was written: nobody hid that.
+TEST_F(RebuildTest, APartialBlobThatNeverHadARow) {
+  Damage([&] { Execute("DELETE FROM blobs WHERE state=1"); });
+  EXPECT_TRUE(store_.Lookup(partial_.hash).groups.Contains(0));
+  EXPECT_FALSE(store_.Lookup(partial_.hash).is_private);
+}
+
 // What was kept of an earlier damage does not know what was hidden and removed since.
 TEST_F(RebuildTest, AnOldDamagedOneIsNotBelieved) {
   Damage([&] { Overwrite(0, std::string(100, 'x')); });
