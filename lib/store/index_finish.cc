@@ -150,8 +150,10 @@ void Index::RecordComplete(const Live& live, RowState state) {
         row.state = state;
         row.groups = RangeSet();
         row.last_use = options_.clock->WallNow();
-        if (state == RowState::kInRow)
+        if (state == RowState::kInRow) {
           BLOBD_RETURN_IF_ERROR(db_.PutContent(live->hash, *live->small));
+          was_hidden_ = was_hidden_ || row.is_private;  // by the import that is completed, perhaps
+        }
         return db_.Put(row);
       },
       [this, live, state](const Status& status) {
@@ -279,6 +281,10 @@ Status Index::RecordPrivate(LiveBlob& live, uint64_t size) {
   const Status status = db_.Durably([this, &live] { return db_.Put(live.row); });
   live.in_db = live.in_db || status.ok();
   NoteDatabase(status);
+  if (status.ok()) {
+    was_hidden_ = true;
+    KeepHidden();
+  }
   return status;
 }
 

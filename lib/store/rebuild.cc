@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "blake3/hasher.h"
+#include "sqlite/log_scan.h"
 #include "store/move_aside.h"
 #include "store/salvage.h"
 
@@ -240,11 +241,21 @@ StatusOr<std::string> OpenOrFindDamage(FileSystem& file_system, const Layout& la
     BLOBD_ASSIGN_OR_RETURN(const bool has_blobs, HasBlobs(file_system, layout));
     if (has_blobs) return fmt::format("{} is missing", layout.database());
   }
+  // Before SQLite does, which drops what is behind a damaged frame.
+  BLOBD_ASSIGN_OR_RETURN(const sqlite::LogScan scan, sqlite::ScanLog(layout.database() + "-wal"));
   const bool quick_check = size.value_or(0) <= kQuickCheckLimit;
   StatusOr<StoreDb> db = StoreDb::Open(layout.database(), vfs, quick_check);
   if (db.status().code() == StatusCode::kDataLoss) return std::string(Message(db.status()));
   BLOBD_RETURN_IF_ERROR(db.status());
-  opened->emplace(OpenedDb{*std::move(db), "", log.value_or(0) > 0});
+  const bool in_doubt = scan.state > sqlite::LogState::kTornTail;
+  std::string note;
+  if (in_doubt) {
+    note = fmt::format(
+        "the log of {} is torn behind {} good pages, by a power loss or by damage: {} transactions "
+        "are lost; blobs that were being removed and have files are hashed again and kept",
+        layout.database(), scan.good_frames, scan.suspect_commits);
+  }
+  opened->emplace(OpenedDb{*std::move(db), std::move(note), log.value_or(0) > 0, in_doubt, false});
   return std::string();
 }
 
@@ -283,7 +294,7 @@ StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout
   const std::string kept = DamagedPath(layout, *number);
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> kept_size, SizeOf(file_system, kept));
   if (kept_size) note += fmt::format("; the old one is kept as {}", kept);
-  return OpenedDb{std::move(db), std::move(note), false, true};
+  return OpenedDb{std::move(db), std::move(note), false, false, true};
 }
 
 }  // namespace blobd::store

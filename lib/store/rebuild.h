@@ -26,6 +26,9 @@ struct OpenedDb {
   std::string note;  // for people: what was damaged, and where it is kept. Empty if nothing was
   // The last life did not close it: what its log held may be less than what was committed.
   bool had_log = false;
+  // Transactions at the end of that log are lost. The power may have gone before they were synced,
+  // or the log was damaged.
+  bool log_in_doubt = false;
   bool is_rebuilt = false;
 };
 

@@ -329,6 +329,51 @@ TEST_F(RebuildTest, DamagedLog) {
   }
 }
 
+// The first page in the log is damaged, so SQLite passes over all of it.
+constexpr uint64_t kInFirstFrame = 32 + 24 + 100;
+
+TEST_F(RebuildTest, WhatIsHiddenStaysSoWithoutTheLog) {
+  const TestBlob late(1000, 50);
+  store_.Reopen();
+  ASSERT_TRUE(store_.SetPrivate(public_.hash, true).ok());
+  ASSERT_TRUE(store_.SetPrivate(partial_.hash, true).ok());
+  store_.Put(late);
+  const TestDirectory copies;
+  store_.CopyTo(copies.path() + "/copy");
+  FlipByte(copies.path() + "/copy/store.db-wal", kInFirstFrame);
+  StoreUnderTest store(copies.path() + "/copy");
+  EXPECT_EQ(store.Lookup(late.hash).state, BlobState::kAbsent);
+  EXPECT_TRUE(store.Lookup(public_.hash).is_private);
+  EXPECT_TRUE(store.Lookup(partial_.hash).is_private);
+  EXPECT_NE(store.store().opening_note().find("log"), std::string::npos);
+  store.Reopen();
+  EXPECT_EQ(store.store().opening_note(), "");
+}
+
+TEST_F(RebuildTest, WhatCameBackIsNotRemovedAgainWithoutTheLog) {
+  const TestDirectory copies;
+  store_.Close();
+  {
+    auto db = StoreDb::Open(Database(), "", true);
+    ASSERT_TRUE(db.ok()) << db.status();
+    BlobRow row = **db->Find(public_.hash);
+    row.state = RowState::kRemoving;
+    ASSERT_TRUE(db->Put(row).ok());
+    ASSERT_TRUE(*db->Checkpoint());
+    ASSERT_TRUE(db->Durably([&] { return db->Remove(row.hash); }).ok());
+    row.state = RowState::kInFiles;
+    ASSERT_TRUE(db->Durably([&] { return db->Put(row); }).ok());
+    std::filesystem::copy(directory_.path(), copies.path() + "/copy",
+                          std::filesystem::copy_options::recursive);
+    std::filesystem::remove(copies.path() + "/copy/store.db-shm");
+  }
+  FlipByte(copies.path() + "/copy/store.db-wal", kInFirstFrame);
+  StoreUnderTest store(copies.path() + "/copy");
+  EXPECT_NE(store.store().opening_note().find("log"), std::string::npos);
+  while (store.Stats().doubtful_blobs > 0) std::this_thread::yield();
+  store.ExpectComplete(public_);
+}
+
 TEST_F(RebuildTest, WhatDoesNotFitIsNotClaimed) {
   FlipByte(store_.layout().Complete(public_.hash).data, 3 * kGroupSize);
   std::filesystem::remove(store_.layout().Complete(private_.hash).outboard);

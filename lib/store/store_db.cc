@@ -172,6 +172,18 @@ StatusOr<std::vector<BlobRow>> StoreDb::ListPartial() {
   return ReadGoodRows(statements_[kListPartial].Bind(), std::numeric_limits<size_t>::max());
 }
 
+StatusOr<bool> StoreDb::Checkpoint() {
+  BLOBD_ASSIGN_OR_RETURN(sqlite::Statement checkpoint,
+                         database_.Prepare("PRAGMA wal_checkpoint(PASSIVE)"));
+  BLOBD_ASSIGN_OR_RETURN(const bool has_row, checkpoint.Step());
+  if (!has_row) return false;
+  sqlite::RowReader row(checkpoint);
+  const bool is_busy = row.Boolean();
+  const int64_t pages = row.Integer();
+  const int64_t copied = row.Integer();
+  return !is_busy && copied == pages;
+}
+
 Status StoreDb::Probe() {
   // It is this number already, but is written all the same.
   return Durably([this] {
