@@ -15,7 +15,7 @@ StatusOr<std::shared_ptr<Index>> Index::Open(const std::string& state_dir,
   BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(state_dir));
   BLOBD_ASSIGN_OR_RETURN(
       OpenedDb opened, OpenOrRebuildDb(file_system, layout, options.vfs, options.clock->WallNow()));
-  BLOBD_ASSIGN_OR_RETURN(Survey survey, opened.db.ReadAll());
+  Survey& survey = opened.survey;
   std::shared_ptr<Index> index(
       new Index(layout, workers, file_system, options, std::move(opened.db), survey.complete));
   index->opening_note_ = std::move(opened.note);

@@ -27,6 +27,15 @@ StatusOr<std::optional<uint64_t>> SizeOf(FileSystem& file_system, const std::str
   return std::optional<uint64_t>(size);
 }
 
+// The same where anything may have been put: nullopt also if it is no file, or cannot be opened.
+StatusOr<std::optional<uint64_t>> SizeOfOurs(FileSystem& file_system, const std::string& path) {
+  StatusOr<std::optional<uint64_t>> size = SizeOf(file_system, path);
+  const StatusCode code = size.status().code();
+  const bool is_for_want_of_memory = code == StatusCode::kUnavailable;
+  if (!size.ok() && !is_for_want_of_memory) return std::optional<uint64_t>();
+  return size;
+}
+
 Status UnlinkIfThere(FileSystem& file_system, const std::string& path) {
   const Status status = file_system.Unlink(path);
   return status.code() == StatusCode::kNotFound ? OkStatus() : status;
@@ -214,10 +223,11 @@ StatusOr<std::optional<BlobRow>> RowFromWhatIsThere(FileSystem& file_system, con
   }
   const FilePair complete = layout.Complete(hash);
   const FilePair partial = layout.Partial(hash);
-  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> moved, SizeOf(file_system, complete.data));
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> moved,
+                         SizeOfOurs(file_system, complete.data));
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> moved_outboard,
-                         SizeOf(file_system, complete.outboard));
-  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> data, SizeOf(file_system, partial.data));
+                         SizeOfOurs(file_system, complete.outboard));
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> data, SizeOfOurs(file_system, partial.data));
   if (!moved && !data) return std::optional<BlobRow>();
   row.size = std::min(moved ? *moved : *data, kMaxStoredSize);
   if (moved || moved_outboard) {
@@ -247,6 +257,11 @@ StatusOr<std::string> OpenOrFindDamage(FileSystem& file_system, const Layout& la
   StatusOr<StoreDb> db = StoreDb::Open(layout.database(), vfs, quick_check);
   if (db.status().code() == StatusCode::kDataLoss) return std::string(Message(db.status()));
   BLOBD_RETURN_IF_ERROR(db.status());
+  // Which reads every page that has rows of blobs, also of a large one.
+  StatusOr<Survey> survey = db->ReadAll();
+  if (survey.status().code() == StatusCode::kDataLoss)
+    return fmt::format("{} is damaged: {}", layout.database(), Message(survey.status()));
+  BLOBD_RETURN_IF_ERROR(survey.status());
   const bool in_doubt = scan.state > sqlite::LogState::kTornTail;
   std::string note;
   if (in_doubt) {
@@ -255,7 +270,8 @@ StatusOr<std::string> OpenOrFindDamage(FileSystem& file_system, const Layout& la
         "are lost; blobs that were being removed and have files are hashed again and kept",
         layout.database(), scan.good_frames, scan.suspect_commits);
   }
-  opened->emplace(OpenedDb{*std::move(db), std::move(note), log.value_or(0) > 0, in_doubt, false});
+  opened->emplace(OpenedDb{*std::move(db), *std::move(survey), std::move(note), log.value_or(0) > 0,
+                           in_doubt, false});
   return std::string();
 }
 
@@ -288,13 +304,14 @@ StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout
   BLOBD_RETURN_IF_ERROR(MoveAside(file_system, layout, *number));
   BLOBD_RETURN_IF_ERROR(Rebuild(file_system, layout, vfs, *number, now));
   BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(layout.database(), vfs, false));
+  BLOBD_ASSIGN_OR_RETURN(Survey survey, db.ReadAll());
   std::string note =
       fmt::format("{}; made anew from the files in {}, which are hashed again before they are used",
                   damage, layout.blobs());
   const std::string kept = DamagedPath(layout, *number);
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> kept_size, SizeOf(file_system, kept));
   if (kept_size) note += fmt::format("; the old one is kept as {}", kept);
-  return OpenedDb{std::move(db), std::move(note), false, false, true};
+  return OpenedDb{std::move(db), std::move(survey), std::move(note), false, false, true};
 }
 
 }  // namespace blobd::store

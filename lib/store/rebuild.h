@@ -23,6 +23,7 @@ namespace blobd::store {
 
 struct OpenedDb {
   StoreDb db;
+  Survey survey;
   std::string note;  // for people: what was damaged, and where it is kept. Empty if nothing was
   // The last life did not close it: what its log held may be less than what was committed.
   bool had_log = false;

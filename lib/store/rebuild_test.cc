@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <thread>
 
@@ -42,6 +43,21 @@ class RebuildTest : public testing::Test {
         << sqlite3_errmsg(db);
     sqlite3_close(db);
   }
+  // Of the closed database: what `sql` gives in its rows.
+  std::vector<uint64_t> Numbers(const std::string& sql) {
+    sqlite3* db = nullptr;
+    EXPECT_EQ(sqlite3_open(Database().c_str(), &db), SQLITE_OK);
+    std::vector<uint64_t> numbers;
+    const auto take = [](void* out, int, char** values, char**) {
+      static_cast<std::vector<uint64_t>*>(out)->push_back(std::stoull(values[0]));
+      return 0;
+    };
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), take, &numbers, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(db);
+    sqlite3_close(db);
+    return numbers;
+  }
+  void OverwritePage(uint64_t page) { Overwrite((page - 1) * 4096, std::string(4096, 'x')); }
   void Overwrite(uint64_t offset, const std::string& bytes) {
     std::fstream file(Database(), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(static_cast<std::streamoff>(offset));
@@ -289,6 +305,54 @@ TEST_F(RebuildTest, BitsFlippedInRows) {
     ExpectFilesFound();
     EXPECT_EQ(SmallOnesLeft(), small_.size());
   }
+}
+
+// One too large for every page to be read at opening.
+TEST_F(RebuildTest, ADamagedPageOfALargeOne) {
+  Damage([&] {
+    OverwritePage(Numbers("SELECT rootpage FROM sqlite_schema WHERE name='blobs'")[0]);
+    std::filesystem::resize_file(Database(), 300 << 20);  // sparse
+  });
+  ExpectKeptAs(".damaged-1");
+  ExpectFilesFound();
+  EXPECT_EQ(SmallOnesLeft(), small_.size());
+}
+
+TEST_F(RebuildTest, ADamagedTableOfContents) {
+  Damage([&] {
+    Execute(
+        "PRAGMA writable_schema=ON;"
+        "UPDATE sqlite_schema SET tbl_name='small_blobz', name=replace(name, 'blobs', 'blobz'), "
+        "sql=replace(sql, 'small_blobs', 'small_blobz') WHERE tbl_name='small_blobs'");
+  });
+  ExpectKeptAs(".damaged-1");
+  ExpectFilesFound();
+}
+
+// Whatever else has the name of a blob is none.
+TEST_F(RebuildTest, WhatIsNoFile) {
+  const auto make = [&](uint64_t seed) {
+    const Hash hash = TestBlob(20 * kGroupSize, seed).hash;
+    std::filesystem::create_directories(store_.layout().DirectoryOf(hash));
+    return store_.layout().Complete(hash).data;
+  };
+  std::filesystem::create_symlink(store_.layout().Complete(public_.hash).data, make(60));
+  std::filesystem::create_directory(make(61));
+  ASSERT_EQ(mkfifo(make(62).c_str(), 0600), 0);
+  Damage([&] { std::filesystem::resize_file(Database(), 0); });
+  ExpectKeptAs(".damaged-1");
+  ExpectFilesFound();
+  EXPECT_EQ(store_.Stats().complete_blobs, 2u);
+  // The same in the place of one whose row is damaged.
+  const std::string path = store_.layout().Complete(public_.hash).data;
+  Damage([&] {
+    std::filesystem::remove(path);
+    std::filesystem::create_symlink("elsewhere", path);
+    Execute("UPDATE blobs SET row_sum=row_sum+1");
+  });
+  AwaitCertainty();
+  store_.ExpectComplete(private_);
+  EXPECT_NE(store_.Lookup(public_.hash).state, BlobState::kComplete);
 }
 
 TEST_F(RebuildTest, AKeyThatFlipped) {
