@@ -155,13 +155,16 @@ Status Rebuild(FileSystem& file_system, const Layout& layout, const std::string&
   const std::string unfinished = layout.database() + ".rebuilt";
   const std::string source = DamagedPath(layout, number);
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> source_size, SizeOf(file_system, source));
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> source_log,
+                         SizeOf(file_system, source + "-wal"));
   BLOBD_RETURN_IF_ERROR(RemoveDatabase(file_system, unfinished));
   {
     BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(unfinished, vfs, false));
     Filler filler(file_system, layout, db, now);
-    if (source_size) {
+    if (source_size || source_log) {
       BLOBD_RETURN_IF_ERROR(SalvageDatabase(
-          source, unfinished, vfs, [&](BlobRow row) { return filler.TakeRow(std::move(row)); },
+          {source, layout.database() + ".salvage", unfinished}, vfs,
+          [&](BlobRow row) { return filler.TakeRow(std::move(row)); },
           [&](const Hash& hash, ByteView content) { return filler.TakeSmall(hash, content); }));
     }
     BLOBD_RETURN_IF_ERROR(filler.TakeFiles());

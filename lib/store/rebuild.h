@@ -1,12 +1,12 @@
 // Opening store.db, and making it anew from the files and from what can be read of the damaged one.
 //
 // A damaged store.db (or an empty one, or a log without its database) is moved aside as
-// store.db.damaged-N with its log, and never changed again but for a header that is none. The new
-// one is made beside its place, with all that was found, and renamed there; after a crash that is
-// done again from the same one (move_aside.h). Without any, what was moved aside earlier is not
-// believed: blobs have been removed and hidden since. The new rows claim nothing: every blob is
-// hashed again before it is believed (RowState::kReopened with no groups). A blob of which it is
-// not known whether it was private is private from now on.
+// store.db.damaged-N with its log, and never changed again. The new one is made beside its place,
+// with all that was found, and renamed there; after a crash that is done again from the same one
+// (move_aside.h). Without any, what was moved aside earlier is not believed: blobs have been
+// removed and hidden since. The new rows claim nothing: every blob is hashed again before it is
+// believed (RowState::kReopened with no groups). A blob of which it is not known whether it was
+// private is private from now on.
 //
 // Thread: one; waits for the disk.
 // Errors: kFailedPrecondition: another program's database, or a newer blobd's; it is left alone.
