@@ -213,6 +213,23 @@ TEST_F(FullDiskTest, WatchersHearOfItAndNothingPublishedIsLost) {
   EXPECT_TRUE(store_.PutSmall(small.hash, small.content).ok());
 }
 
+// Nothing of it is left, least of all that it would have been private.
+TEST_F(FullDiskTest, ARefusedSmallImportLeavesNothing) {
+  const TestBlob small(100, 2);
+  store_.files.SetSpace(100 * kGiB, kGiB / 2);
+  store_.clock.Advance(seconds(1));
+  const auto import = store_.StartImport();
+  import->MakePrivate();
+  ASSERT_TRUE(import->Append(small.content).ok());
+  EXPECT_EQ(store_.Finish(*import).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_FALSE(store_.Lookup(small.hash).is_private);
+  EXPECT_EQ(store_.Stats().partial_blobs, 0u);
+  store_.files.SetSpace(100 * kGiB, 20 * kGiB);
+  TickOn();
+  store_.Put(small);
+  EXPECT_FALSE(store_.Lookup(small.hash).is_private);
+}
+
 TEST_F(FullDiskTest, NoSpaceInTheMiddleOfAWrite) {
   const TestBlob blob(20 * kGroupSize, 1);
   const auto writer = store_.Writer(blob.hash);

@@ -229,10 +229,12 @@ void Index::AdoptSmall(const Hash& hash, Bytes content, bool make_private,
               then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
     if (found->complete) return AdoptComplete(hash, make_private, std::move(then));
+    if (Status room = gate_.Take(content.size()); !room.ok()) return then(std::move(room));
     const Live live = found->live != nullptr ? found->live : AddLive(hash, found->is_private);
     // Whichever row is written when it is complete says so too.
     live->row.is_private = live->row.is_private || make_private;
-    PutSmall(hash, std::move(content), [then = std::move(then)](const Status& status) mutable {
+    if (live->phase == LiveBlob::Phase::kOpen) StartSmall(live, std::move(content));
+    live->finish_waiters.push_back([then = std::move(then)](const Status& status) mutable {
       if (!status.ok()) return then(status);
       then(true);
     });
