@@ -100,7 +100,8 @@ Status DiskGate::Note(Status status) {
   const Cause cause = cause_;
   if (status.code() == StatusCode::kResourceExhausted && cause != Cause::kReserve)
     Become(Cause::kNoSpace);
-  if (status.code() == StatusCode::kPermissionDenied) Become(Cause::kReadOnly);
+  // One file that we may not write says nothing of the others; a read-only file system says so.
+  if (status.code() == StatusCode::kPermissionDenied && cause != Cause::kReadOnly) Refresh();
   return status;
 }
 

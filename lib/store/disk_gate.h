@@ -42,7 +42,8 @@ class DiskGate {
   Status Admit(uint64_t bytes);
   void GiveBack(uint64_t bytes);
 
-  // What became of a write or sync; the same status. An error that says so changes the condition.
+  // What became of a write or sync; the same status. An error that says so changes the condition:
+  // no room, or where something may not be written, that the file system is read-only.
   Status Note(Status status);
   // A write failed in a way that says nothing: is the file system read-only?
   void LookAgain();

@@ -99,6 +99,7 @@ TEST_F(DiskGateTest, AQuotaIsFoundByWritingOnly) {
 
 TEST_F(DiskGateTest, ReadOnlyAndBack) {
   Open(100 * kGiB, 50 * kGiB);
+  files_.SetSpace(100 * kGiB, 50 * kGiB, true);
   (void)gate_->Note(ErrnoStatus(EROFS, "write"));
   EXPECT_EQ(gate_->state().condition, DiskCondition::kReadOnly);
   EXPECT_EQ(gate_->Take(1).code(), StatusCode::kPermissionDenied);
@@ -107,12 +108,23 @@ TEST_F(DiskGateTest, ReadOnlyAndBack) {
   for (int i = 0; i < 10; ++i) Tick();
   EXPECT_EQ(gate_->state().condition, DiskCondition::kReadOnly);
   files_.Heal();
+  files_.SetSpace(100 * kGiB, 50 * kGiB);
   for (int i = 0; i < 3; ++i) Tick();
   EXPECT_EQ(gate_->state().condition, DiskCondition::kOk);
   // What SQLite says of it is only that it could not write.
   files_.SetSpace(100 * kGiB, 50 * kGiB, true);
   gate_->LookAgain();
   EXPECT_EQ(gate_->state().condition, DiskCondition::kReadOnly);
+}
+
+TEST_F(DiskGateTest, OneFileThatMayNotBeWrittenIsNotTheDisk) {
+  Open(100 * kGiB, 50 * kGiB);
+  for (const int error : {EACCES, EPERM, EROFS}) {
+    EXPECT_EQ(gate_->Note(ErrnoStatus(error, "write")).code(), StatusCode::kPermissionDenied);
+    EXPECT_EQ(gate_->state().condition, DiskCondition::kOk);
+  }
+  EXPECT_TRUE(gate_->Take(kMiB).ok());
+  EXPECT_EQ(changes_, 0);
 }
 
 TEST_F(DiskGateTest, Admission) {
@@ -213,6 +225,23 @@ TEST_F(FullDiskTest, WatchersHearOfItAndNothingPublishedIsLost) {
   EXPECT_TRUE(store_.PutSmall(small.hash, small.content).ok());
 }
 
+// Nothing of it is left, least of all that it would have been private.
+TEST_F(FullDiskTest, ARefusedSmallImportLeavesNothing) {
+  const TestBlob small(100, 2);
+  store_.files.SetSpace(100 * kGiB, kGiB / 2);
+  store_.clock.Advance(seconds(1));
+  const auto import = store_.StartImport();
+  import->MakePrivate();
+  ASSERT_TRUE(import->Append(small.content).ok());
+  EXPECT_EQ(store_.Finish(*import).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_FALSE(store_.Lookup(small.hash).is_private);
+  EXPECT_EQ(store_.Stats().partial_blobs, 0u);
+  store_.files.SetSpace(100 * kGiB, 20 * kGiB);
+  TickOn();
+  store_.Put(small);
+  EXPECT_FALSE(store_.Lookup(small.hash).is_private);
+}
+
 TEST_F(FullDiskTest, NoSpaceInTheMiddleOfAWrite) {
   const TestBlob blob(20 * kGroupSize, 1);
   const auto writer = store_.Writer(blob.hash);
@@ -236,6 +265,7 @@ TEST_F(FullDiskTest, ReadOnlyIsToldApart) {
   const TestBlob blob(20 * kGroupSize, 1);
   store_.Put(blob);
   store_.files.Fail(Kind::kAny, 1, 1000, EROFS);
+  store_.files.SetSpace(100 * kGiB, 50 * kGiB, true);
   const TestBlob other(20 * kGroupSize, 2);
   const auto writer = store_.Writer(other.hash);
   EXPECT_EQ(other.WriteTo(*writer, 4).code(), StatusCode::kPermissionDenied);
@@ -243,6 +273,7 @@ TEST_F(FullDiskTest, ReadOnlyIsToldApart) {
   EXPECT_EQ(told_[1].condition, DiskCondition::kReadOnly);
   store_.ExpectComplete(blob);
   store_.files.Heal();
+  store_.files.SetSpace(100 * kGiB, 50 * kGiB);
   TickOn();
   AwaitTold(3);
   EXPECT_EQ(told_[2].condition, DiskCondition::kOk);

@@ -24,12 +24,13 @@ class ManualClock final : public Clock {
 
 class StoreUnderTest {
  public:
+  enum class Start { kOpen, kClosed };
   // `vfs` is that of store.db.
-  explicit StoreUnderTest(std::string state_dir, std::string vfs = {})
+  explicit StoreUnderTest(std::string state_dir, std::string vfs = {}, Start start = Start::kOpen)
       : state_dir_(std::move(state_dir)), layout_(state_dir_) {
     options_.clock = &clock;
     options_.vfs = std::move(vfs);
-    Reopen();
+    if (start == Start::kOpen) Reopen();
   }
   ~StoreUnderTest() { Close(); }
   void Close() {

@@ -5,8 +5,9 @@
 // Thread: any, also one File from several threads at once: every access says its offset.
 // Units:  bytes.
 // Errors: as ErrnoStatus maps them: kResourceExhausted when the disk is full, kNotFound,
-//         kAlreadyExists, kPermissionDenied when the file system is read-only. The last component
-//         of a path is never followed if it is a symbolic link.
+//         kAlreadyExists, kPermissionDenied when the file system is read-only. Opening what is no
+//         regular file is kFailedPrecondition: the last component of a path is never followed if it
+//         is a symbolic link.
 #pragma once
 
 #include <cstdint>

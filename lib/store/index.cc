@@ -15,11 +15,13 @@ StatusOr<std::shared_ptr<Index>> Index::Open(const std::string& state_dir,
   BLOBD_RETURN_IF_ERROR(file_system.SyncDirectory(state_dir));
   BLOBD_ASSIGN_OR_RETURN(
       OpenedDb opened, OpenOrRebuildDb(file_system, layout, options.vfs, options.clock->WallNow()));
-  BLOBD_ASSIGN_OR_RETURN(Survey survey, opened.db.ReadAll());
+  Survey& survey = opened.survey;
   std::shared_ptr<Index> index(
       new Index(layout, workers, file_system, options, std::move(opened.db), survey.complete));
   index->opening_note_ = std::move(opened.note);
-  for (const BlobRow& row : survey.removing) index->FinishRemoval(row);
+  // Not so where the log lost its end: what is private is in the database itself (KeepHidden).
+  index->rows_may_be_lost_ = opened.is_rebuilt || !survey.damaged.empty();
+  BLOBD_RETURN_IF_ERROR(index->FinishRemovals(survey, opened.log_in_doubt));
   BLOBD_RETURN_IF_ERROR(index->MendRows(survey.damaged));
   BLOBD_RETURN_IF_ERROR(index->TidyPartial());
   index->StartDoubting(std::move(survey.doubtful), opened.had_log || !survey.damaged.empty());
@@ -207,10 +209,12 @@ void Index::SetPrivate(const Hash& hash, bool is_private, Answer<Status> then) {
       const Live live = FindLive(hash);
       if (live != nullptr) live->row.is_private = is_private;
       BLOBD_ASSIGN_OR_RETURN(const bool has_row, db_.SetPrivate(hash, is_private));
-      if (has_row) return OkStatus();
-      const bool has_none_yet = live != nullptr && live->phase == LiveBlob::Phase::kOpen;
-      if (!has_none_yet) return NotFound("nothing of blob {} is here", hash.Short());
-      return db_.Put(live->row);
+      const bool has_none_yet =
+          !has_row && live != nullptr && live->phase == LiveBlob::Phase::kOpen;
+      if (!has_row && !has_none_yet) return NotFound("nothing of blob {} is here", hash.Short());
+      if (has_none_yet) BLOBD_RETURN_IF_ERROR(db_.Put(live->row));
+      was_hidden_ = was_hidden_ || is_private;
+      return OkStatus();
     };
     auto applied = [this, hash, then = std::move(then)](const Status& status) mutable {
       const Live live = status.ok() ? nullptr : FindLive(hash);

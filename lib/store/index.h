@@ -186,6 +186,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void RemoveFilesOf(BlobRow row, uint64_t disk_bytes, Answer<StatusOr<uint64_t>> then);
   void UnlinkRemoved(const Hash& hash, Answer<Status> then);
   void FinishRemoval(const BlobRow& row);
+  Status FinishRemovals(Survey& survey, bool log_in_doubt);
   void CountOut(uint64_t size);
   void TellAbsent(const BlobRow& row);
 
@@ -212,6 +213,7 @@ class Index : public std::enable_shared_from_this<Index> {
   // Puts `apply` into the next durable transaction. `then` is called after it.
   void CommitDurably(UniqueFunction<Status()> apply, Answer<Status> then);
   void RunCommits();
+  void KeepHidden();
   void NoteDatabase(const Status& status);
 
   // Completing (index_finish.cc).
@@ -269,6 +271,7 @@ class Index : public std::enable_shared_from_this<Index> {
   uint64_t dirty_bytes_ = 0;             // of all live blobs
   // By dirty_since; may name blobs that were synced since.
   std::deque<std::weak_ptr<LiveBlob>> dirty_order_;
+  bool was_hidden_ = false;      // a blob was made private, and only the log of store.db knows
   std::vector<Commit> commits_;  // for the next transaction, which is posted if there are any
   // Of blobs whose files are being removed: who waits to look at them again.
   std::unordered_map<Hash, std::vector<Task>> removals_;
@@ -278,6 +281,8 @@ class Index : public std::enable_shared_from_this<Index> {
   std::vector<std::shared_ptr<DiskWatcher>> disk_watchers_;
   DiskGate gate_;
   std::string opening_note_;
+  // Not only such as had never been synced: a file may be that of a private blob.
+  bool rows_may_be_lost_ = false;
   std::vector<Hash> doubtful_;         // to be hashed again; the last one first
   std::vector<std::string> unlooked_;  // directories in blobs/ to be looked through
 };

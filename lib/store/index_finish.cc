@@ -151,8 +151,10 @@ void Index::RecordComplete(const Live& live, RowState state) {
         row.groups = RangeSet();
         row.was_complete = false;
         row.last_use = options_.clock->WallNow();
-        if (state == RowState::kInRow)
+        if (state == RowState::kInRow) {
           BLOBD_RETURN_IF_ERROR(db_.PutContent(live->hash, *live->small));
+          was_hidden_ = was_hidden_ || row.is_private;  // by the import that is completed, perhaps
+        }
         return db_.Put(row);
       },
       [this, live, state](const Status& status) {
@@ -229,10 +231,12 @@ void Index::AdoptSmall(const Hash& hash, Bytes content, bool make_private,
               then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
     if (found->complete) return AdoptComplete(hash, make_private, std::move(then));
+    if (Status room = gate_.Take(content.size()); !room.ok()) return then(std::move(room));
     const Live live = found->live != nullptr ? found->live : AddLive(hash, *found);
     // Whichever row is written when it is complete says so too.
     live->row.is_private = live->row.is_private || make_private;
-    PutSmall(hash, std::move(content), [then = std::move(then)](const Status& status) mutable {
+    if (live->phase == LiveBlob::Phase::kOpen) StartSmall(live, std::move(content));
+    live->finish_waiters.push_back([then = std::move(then)](const Status& status) mutable {
       if (!status.ok()) return then(status);
       then(true);
     });
@@ -281,6 +285,10 @@ Status Index::RecordPrivate(LiveBlob& live, uint64_t size) {
   const Status status = db_.Durably([this, &live] { return db_.Put(live.row); });
   live.in_db = live.in_db || status.ok();
   NoteDatabase(status);
+  if (status.ok()) {
+    was_hidden_ = true;
+    KeepHidden();
+  }
   return status;
 }
 

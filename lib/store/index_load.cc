@@ -42,6 +42,8 @@ Status Index::TidyPartialFile(const Hash& hash) {
   guess.hash = hash;
   guess.size = std::min(size, kMaxStoredSize);
   guess.last_use = options_.clock->WallNow();
+  // A private blob has a synced row before it has files.
+  guess.is_private = rows_may_be_lost_;
   return db_.Put(guess);
 }
 

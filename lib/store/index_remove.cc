@@ -132,6 +132,25 @@ void Index::FinishRemoval(const BlobRow& row) {
   if (UnlinkAll(file_system_, layout_, row.hash).ok()) (void)Forget(row);
 }
 
+// Where the log lost its end, a blob that was being removed may have come back since.
+Status Index::FinishRemovals(Survey& survey, bool log_in_doubt) {
+  for (const BlobRow& row : survey.removing) {
+    std::optional<BlobRow> there;
+    if (log_in_doubt) {
+      BLOBD_ASSIGN_OR_RETURN(
+          there, RowFromWhatIsThere(file_system_, layout_, db_, row.hash, row.last_use));
+    }
+    if (!there) {
+      FinishRemoval(row);
+      continue;
+    }
+    there->is_private = row.is_private;
+    BLOBD_RETURN_IF_ERROR(db_.Durably([this, &there] { return db_.Put(*there); }));
+    survey.doubtful.push_back(row.hash);
+  }
+  return OkStatus();
+}
+
 void Index::CountOut(uint64_t size) {
   totals_.blobs -= std::min<uint64_t>(totals_.blobs, 1);
   totals_.bytes -= std::min(totals_.bytes, size);

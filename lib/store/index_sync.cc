@@ -165,7 +165,18 @@ void Index::RunCommits() {
     return OkStatus();
   });
   NoteDatabase(status);
+  if (status.ok()) KeepHidden();
   for (size_t i = 0; i < commits.size(); ++i) commits[i].then(status.ok() ? results[i] : status);
+}
+
+// If the log were damaged later, a private blob would be served to everybody. So that it is private
+// goes into the database itself before anybody is told. Where that cannot be done now it is tried
+// again with the next transaction and at every tick; the transaction itself is synced.
+void Index::KeepHidden() {
+  if (!was_hidden_) return;
+  const StatusOr<bool> copied = db_.Checkpoint();
+  if (!copied.ok()) NoteDatabase(copied.status());
+  was_hidden_ = !copied.ok() || !*copied;
 }
 
 // SQLite says of a read-only file system no more than that it could not write.
@@ -177,6 +188,7 @@ void Index::NoteDatabase(const Status& status) {
 // The probe is a small write and a small transaction, and nobody writes anything else then.
 void Index::Tick() {
   SyncWhatIsDue();
+  KeepHidden();
   if (gate_.NeedsProbe() && gate_.ProbeFiles()) gate_.ProbeEnded(db_.Probe());
 }
 

@@ -3,6 +3,7 @@
 //
 //   store.db                      index, small blobs, maps of partial blobs
 //   store.db.damaged-N            what it was when it was found damaged (rebuild.h)
+//   store.db.rebuilding-N         it is being made anew (move_aside.h)
 //   blobs/HH/HASH.data .obao4     complete blobs, and those that were until groups were withdrawn;
 //                                 HH is the first byte of the hash
 //   partial/HASH.data .obao4      blobs on their way in, sparse

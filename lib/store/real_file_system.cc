@@ -150,6 +150,9 @@ StatusOr<Descriptor> OpenRegular(const std::string& path, int flags) {
   // Without O_NONBLOCK a pipe in the file's place would hold us up for ever.
   flags |= O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
   Descriptor file(open(path.c_str(), flags, 0600));
+  // A symbolic link, a directory, a socket.
+  if (!file.is_open() && (errno == ELOOP || errno == EISDIR || errno == ENXIO))
+    return FailedPrecondition("{} is not a regular file", path);
   if (!file.is_open()) return ErrnoStatus(errno, fmt::format("open {}", path));
   struct stat facts {};
   if (fstat(file.fd(), &facts) != 0) return ErrnoStatus(errno, fmt::format("stat {}", path));

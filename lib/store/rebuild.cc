@@ -1,11 +1,12 @@
 #include "store/rebuild.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/units.h"
 #include "blake3/hasher.h"
+#include "sqlite/log_scan.h"
+#include "store/move_aside.h"
 #include "store/salvage.h"
 
 namespace blobd::store {
@@ -16,7 +17,6 @@ namespace {
 constexpr uint64_t kQuickCheckLimit = 256 * kMiB;
 // Rows that go into one transaction of the new database.
 constexpr size_t kRowsTogether = 4096;
-constexpr std::string_view kDamaged = "store.db.damaged-";
 
 // nullopt: there is no such file.
 StatusOr<std::optional<uint64_t>> SizeOf(FileSystem& file_system, const std::string& path) {
@@ -27,32 +27,18 @@ StatusOr<std::optional<uint64_t>> SizeOf(FileSystem& file_system, const std::str
   return std::optional<uint64_t>(size);
 }
 
+// The same where anything may have been put: nullopt also if it is no file, or cannot be opened.
+StatusOr<std::optional<uint64_t>> SizeOfOurs(FileSystem& file_system, const std::string& path) {
+  StatusOr<std::optional<uint64_t>> size = SizeOf(file_system, path);
+  const StatusCode code = size.status().code();
+  const bool is_for_want_of_memory = code == StatusCode::kUnavailable;
+  if (!size.ok() && !is_for_want_of_memory) return std::optional<uint64_t>();
+  return size;
+}
+
 Status UnlinkIfThere(FileSystem& file_system, const std::string& path) {
   const Status status = file_system.Unlink(path);
   return status.code() == StatusCode::kNotFound ? OkStatus() : status;
-}
-
-// The largest N of store.db.damaged-N; 0: there is none.
-StatusOr<uint64_t> NewestDamaged(FileSystem& file_system, const Layout& layout) {
-  BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> names, file_system.List(layout.root()));
-  uint64_t newest = 0;
-  for (const std::string& name : names) {
-    if (!name.starts_with(kDamaged)) continue;
-    uint64_t number = 0;
-    std::from_chars(name.data() + kDamaged.size(), name.data() + name.size(), number);
-    newest = std::max(newest, number);
-  }
-  return newest;
-}
-
-// The database first: a log without its database is known for what it is, but not the reverse.
-Status MoveAside(FileSystem& file_system, const Layout& layout, const std::string& to) {
-  for (const char* suffix : {"", "-wal"}) {
-    const Status status = file_system.Rename(layout.database() + suffix, to + suffix);
-    if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
-  }
-  BLOBD_RETURN_IF_ERROR(UnlinkIfThere(file_system, layout.database() + "-shm"));
-  return file_system.SyncDirectory(layout.root());
 }
 
 // Fills a new database.
@@ -167,16 +153,22 @@ Status RemoveDatabase(FileSystem& file_system, const std::string& path) {
   return OkStatus();
 }
 
+// REQUIRES: this rebuild is under way, and what was damaged is moved aside
 Status Rebuild(FileSystem& file_system, const Layout& layout, const std::string& vfs,
-               const std::string& source, WallTime now) {
+               uint32_t number, WallTime now) {
   const std::string unfinished = layout.database() + ".rebuilt";
+  const std::string source = DamagedPath(layout, number);
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> source_size, SizeOf(file_system, source));
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> source_log,
+                         SizeOf(file_system, source + "-wal"));
   BLOBD_RETURN_IF_ERROR(RemoveDatabase(file_system, unfinished));
   {
     BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(unfinished, vfs, false));
     Filler filler(file_system, layout, db, now);
-    if (!source.empty()) {
+    if (source_size || source_log) {
       BLOBD_RETURN_IF_ERROR(SalvageDatabase(
-          source, unfinished, vfs, [&](BlobRow row) { return filler.TakeRow(std::move(row)); },
+          {source, layout.database() + ".salvage", unfinished}, vfs,
+          [&](BlobRow row) { return filler.TakeRow(std::move(row)); },
           [&](const Hash& hash, ByteView content) { return filler.TakeSmall(hash, content); }));
     }
     BLOBD_RETURN_IF_ERROR(filler.TakeFiles());
@@ -185,19 +177,23 @@ Status Rebuild(FileSystem& file_system, const Layout& layout, const std::string&
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> log,
                          SizeOf(file_system, unfinished + "-wal"));
   if (log && *log > 0) return Unavailable("the new store.db could not be closed");
-  BLOBD_RETURN_IF_ERROR(file_system.Rename(unfinished, layout.database()));
-  return file_system.SyncDirectory(layout.root());
+  return EndRebuild(file_system, layout, number, unfinished);
 }
 
+// Are there files of blobs, whole or not, that some store.db must have told of?
 StatusOr<bool> HasBlobs(FileSystem& file_system, const Layout& layout) {
+  BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> partial,
+                         file_system.List(layout.partial()));
+  bool has_blobs = std::any_of(partial.begin(), partial.end(), [](const std::string& name) {
+    return HashOfPartialName(name).has_value();
+  });
   BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> names, file_system.List(layout.blobs()));
-  bool has_blobs = false;
   for (const std::string& name : names) {
+    if (has_blobs) break;
     BLOBD_RETURN_IF_ERROR(ForEachBlobIn(file_system, layout, name, [&](const Hash&) {
       has_blobs = true;
       return OkStatus();
     }));
-    if (has_blobs) break;
   }
   return has_blobs;
 }
@@ -234,10 +230,11 @@ StatusOr<std::optional<BlobRow>> RowFromWhatIsThere(FileSystem& file_system, con
   }
   const FilePair complete = layout.Complete(hash);
   const FilePair partial = layout.Partial(hash);
-  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> moved, SizeOf(file_system, complete.data));
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> moved,
+                         SizeOfOurs(file_system, complete.data));
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> moved_outboard,
-                         SizeOf(file_system, complete.outboard));
-  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> data, SizeOf(file_system, partial.data));
+                         SizeOfOurs(file_system, complete.outboard));
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> data, SizeOfOurs(file_system, partial.data));
   if (!moved && !data) return std::optional<BlobRow>();
   row.size = std::min(moved ? *moved : *data, kMaxStoredSize);
   if (moved || moved_outboard) {
@@ -248,40 +245,81 @@ StatusOr<std::optional<BlobRow>> RowFromWhatIsThere(FileSystem& file_system, con
   return std::optional<BlobRow>(std::move(row));
 }
 
-StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout,
-                                   const std::string& vfs, WallTime now) {
+namespace {
+
+// Says what is wrong with store.db if it has to be made anew, else `opened` is it.
+StatusOr<std::string> OpenOrFindDamage(FileSystem& file_system, const Layout& layout,
+                                       const std::string& vfs, std::optional<OpenedDb>* opened) {
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> size,
                          SizeOf(file_system, layout.database()));
   BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> log,
                          SizeOf(file_system, layout.database() + "-wal"));
-  const bool quick_check = size.value_or(0) <= kQuickCheckLimit;
-  BLOBD_ASSIGN_OR_RETURN(const uint64_t newest, NewestDamaged(file_system, layout));
-  std::string damage;
-  if (size || log) {
-    StatusOr<StoreDb> db = StoreDb::Open(layout.database(), vfs, quick_check);
-    if (db.ok()) return OpenedDb{*std::move(db), "", log.value_or(0) > 0};
-    if (db.status().code() != StatusCode::kDataLoss) return db.status();
-    damage = Message(db.status());
-  } else {
+  // SQLite leaves an empty log beside its database: without that it says nothing.
+  if (!size && log.value_or(0) == 0) {
     BLOBD_ASSIGN_OR_RETURN(const bool has_blobs, HasBlobs(file_system, layout));
-    if (!has_blobs && newest == 0) {
-      BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(layout.database(), vfs, false));
-      return OpenedDb{std::move(db), "", false};
-    }
-    damage = fmt::format("{} is missing", layout.database());
+    if (has_blobs) return fmt::format("{} is missing", layout.database());
   }
-  const bool has_any = size || log;
-  const uint64_t number = has_any ? newest + 1 : newest;
-  std::string source;
-  if (number > 0) source = fmt::format("{}/{}{}", layout.root(), kDamaged, number);
-  if (has_any) BLOBD_RETURN_IF_ERROR(MoveAside(file_system, layout, source));
-  BLOBD_RETURN_IF_ERROR(Rebuild(file_system, layout, vfs, source, now));
+  // Before SQLite does, which drops what is behind a damaged frame.
+  BLOBD_ASSIGN_OR_RETURN(const sqlite::LogScan scan, sqlite::ScanLog(layout.database() + "-wal"));
+  const bool quick_check = size.value_or(0) <= kQuickCheckLimit;
+  StatusOr<StoreDb> db = StoreDb::Open(layout.database(), vfs, quick_check);
+  if (db.status().code() == StatusCode::kDataLoss) return std::string(Message(db.status()));
+  BLOBD_RETURN_IF_ERROR(db.status());
+  // Which reads every page that has rows of blobs, also of a large one.
+  StatusOr<Survey> survey = db->ReadAll();
+  if (survey.status().code() == StatusCode::kDataLoss)
+    return fmt::format("{} is damaged: {}", layout.database(), Message(survey.status()));
+  BLOBD_RETURN_IF_ERROR(survey.status());
+  const bool in_doubt = scan.state > sqlite::LogState::kTornTail;
+  std::string note;
+  if (in_doubt) {
+    note = fmt::format(
+        "the log of {} is torn behind {} good pages, by a power loss or by damage: {} transactions "
+        "are lost; blobs that were being removed and have files are hashed again and kept",
+        layout.database(), scan.good_frames, scan.suspect_commits);
+  }
+  opened->emplace(OpenedDb{*std::move(db), *std::move(survey), std::move(note), log.value_or(0) > 0,
+                           in_doubt, false});
+  return std::string();
+}
+
+// The rebuild that is to be ended. nullopt: none.
+StatusOr<std::optional<uint32_t>> RebuildToEnd(FileSystem& file_system, const Layout& layout) {
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint32_t> number,
+                         RebuildUnderWay(file_system, layout));
+  if (!number) return number;
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> size,
+                         SizeOf(file_system, layout.database()));
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> moved,
+                         SizeOf(file_system, DamagedPath(layout, *number)));
+  if (!size || !moved) return number;
+  BLOBD_RETURN_IF_ERROR(AbandonRebuild(file_system, layout, *number));
+  return std::optional<uint32_t>();
+}
+
+}  // namespace
+
+StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout,
+                                   const std::string& vfs, WallTime now) {
+  BLOBD_ASSIGN_OR_RETURN(std::optional<uint32_t> number, RebuildToEnd(file_system, layout));
+  std::string damage = fmt::format("{} was being made anew when blobd ended", layout.database());
+  if (!number) {
+    std::optional<OpenedDb> opened;
+    BLOBD_ASSIGN_OR_RETURN(damage, OpenOrFindDamage(file_system, layout, vfs, &opened));
+    if (opened) return *std::move(opened);
+    BLOBD_ASSIGN_OR_RETURN(number, BeginRebuild(file_system, layout));
+  }
+  BLOBD_RETURN_IF_ERROR(MoveAside(file_system, layout, *number));
+  BLOBD_RETURN_IF_ERROR(Rebuild(file_system, layout, vfs, *number, now));
   BLOBD_ASSIGN_OR_RETURN(StoreDb db, StoreDb::Open(layout.database(), vfs, false));
+  BLOBD_ASSIGN_OR_RETURN(Survey survey, db.ReadAll());
   std::string note =
       fmt::format("{}; made anew from the files in {}, which are hashed again before they are used",
                   damage, layout.blobs());
-  if (!source.empty()) note += fmt::format("; the old one is kept as {}", source);
-  return OpenedDb{std::move(db), std::move(note), false};
+  const std::string kept = DamagedPath(layout, *number);
+  BLOBD_ASSIGN_OR_RETURN(const std::optional<uint64_t> kept_size, SizeOf(file_system, kept));
+  if (kept_size) note += fmt::format("; the old one is kept as {}", kept);
+  return OpenedDb{std::move(db), std::move(survey), std::move(note), false, false, true};
 }
 
 }  // namespace blobd::store

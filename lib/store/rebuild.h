@@ -1,12 +1,12 @@
 // Opening store.db, and making it anew from the files and from what can be read of the damaged one.
 //
 // A damaged store.db (or an empty one, or a log without its database) is moved aside as
-// store.db.damaged-N with its log, and never changed again but for a header that is none. The new
-// one is made
-// beside its place, with all that was found, and renamed there: so after a crash there is none, and
-// it is made again from the newest one that was moved aside. The new rows claim nothing: every blob
-// is hashed again before it is believed (RowState::kReopened with no groups). A blob of which it is
-// not known whether it was private is private from now on.
+// store.db.damaged-N with its log, and never changed again. The new one is made beside its place,
+// with all that was found, and renamed there; after a crash that is done again from the same one
+// (move_aside.h). Without any, what was moved aside earlier is not believed: blobs have been
+// removed and hidden since. The new rows claim nothing: every blob is hashed again before it is
+// believed (RowState::kReopened with no groups). A blob of which it is not known whether it was
+// private is private from now on.
 //
 // Thread: one; waits for the disk.
 // Errors: kFailedPrecondition: another program's database, or a newer blobd's; it is left alone.
@@ -23,9 +23,14 @@ namespace blobd::store {
 
 struct OpenedDb {
   StoreDb db;
+  Survey survey;
   std::string note;  // for people: what was damaged, and where it is kept. Empty if nothing was
   // The last life did not close it: what its log held may be less than what was committed.
   bool had_log = false;
+  // Transactions at the end of that log are lost. The power may have gone before they were synced,
+  // or the log was damaged.
+  bool log_in_doubt = false;
+  bool is_rebuilt = false;
 };
 
 StatusOr<OpenedDb> OpenOrRebuildDb(FileSystem& file_system, const Layout& layout,

@@ -1,126 +1,120 @@
 #include "store/salvage.h"
 
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
+#include <optional>
 #include <utility>
 
+#include "bao/tree.h"
 #include "blake3/hasher.h"
-#include "sqlite/database.h"
-#include "sqlite/error.h"
+#include "sqlite/files.h"
+#include "sqlite/open.h"
 #include "sqlite/row.h"
-#include "store/descriptor.h"
+#include "sqlite/salvage.h"
 
 namespace blobd::store {
 namespace {
 
-constexpr size_t kHeaderSize = 100;
-constexpr size_t kPageSizeAt = 16;
-constexpr size_t kChangeCounterAt = 24;
-constexpr size_t kPageCountAt = 28;
-constexpr size_t kValidForAt = 92;
-constexpr size_t kMaxSmall = 16384;
+constexpr int64_t kPageSize = 4096;
+constexpr const char* kSmallColumns = "hash, content";
 
-StatusOr<sqlite::Database> Connect(const std::string& path, const std::string& vfs) {
-  sqlite3* handle = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &handle, flags, vfs.empty() ? nullptr : vfs.c_str());
-  if (code != SQLITE_OK) {
-    Status status = sqlite::ErrorStatus(handle, code, "open " + path);
-    sqlite3_close(handle);
-    return status;
+struct Copy {
+  sqlite::Database database;
+  std::string columns;             // of its blobs, as ReadRow wants them
+  bool contents_replaced = false;  // what is read may never have been a row: it must have a sum
+};
+
+class Workplace {
+ public:
+  explicit Workplace(const SalvagePaths& paths) : paths_(paths) {}
+  ~Workplace() { (void)sqlite::RemoveDatabaseFiles(paths_.work); }
+  Workplace(const Workplace&) = delete;
+  Workplace& operator=(const Workplace&) = delete;
+
+  // The copy, mended where it cannot be read otherwise; nullopt if it cannot be read at all.
+  StatusOr<std::optional<Copy>> Open(const std::string& vfs) {
+    BLOBD_ASSIGN_OR_RETURN(const bool has_page, MakeCopy());
+    StatusOr<sqlite::Database> database = DataLoss("it has no page");
+    // SQLite takes an empty file for a new database, and throws the log away.
+    if (has_page) {
+      database = Try(vfs);
+      if (database.ok()) return std::optional<Copy>(CopyOf(*std::move(database), false));
+      BLOBD_RETURN_IF_ERROR(sqlite::MendHeader(paths_.work, paths_.pattern));
+      database = Try(vfs);
+      if (database.ok()) return std::optional<Copy>(CopyOf(*std::move(database), false));
+    }
+    BLOBD_RETURN_IF_ERROR(sqlite::ReplaceContents(paths_.work, paths_.pattern));
+    database = Try(vfs);
+    if (!database.ok()) return std::optional<Copy>();
+    return std::optional<Copy>(CopyOf(*std::move(database), true));
   }
-  sqlite::Database database(handle);
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
-  BLOBD_RETURN_IF_ERROR(database.Execute("PRAGMA cell_size_check=ON; PRAGMA mmap_size=0"));
-  return database;
-}
 
-void PutBig32(uint8_t* at, uint32_t value) {
-  for (int i = 0; i < 4; ++i) at[i] = static_cast<uint8_t>(value >> (24 - 8 * i));
-}
-
-// Gives a file whose header is no good that of another database of ours: it is the same in all of
-// them but for the number of pages.
-void MendHeader(const std::string& path, const std::string& pattern) {
-  const Descriptor from(open(pattern.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  const Descriptor to(open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-  std::array<uint8_t, kHeaderSize> header{};
-  struct stat facts {};
-  if (pread(from.fd(), header.data(), header.size(), 0) != ssize_t{kHeaderSize}) return;
-  if (fstat(to.fd(), &facts) != 0) return;
-  const uint32_t stored = (uint32_t{header[kPageSizeAt]} << 8) | header[kPageSizeAt + 1];
-  const uint32_t page_size = stored == 1 ? 65536 : stored;
-  if (page_size == 0) return;
-  PutBig32(&header[kPageCountAt], static_cast<uint32_t>(facts.st_size / page_size));
-  std::copy_n(&header[kChangeCounterAt], 4, &header[kValidForAt]);
-  (void)!pwrite(to.fd(), header.data(), header.size(), 0);
-}
-
-// Steps through `sql` until it ends or cannot go on. Only errors of `take` count. True: it was read
-// to the end.
-template <typename Take>
-StatusOr<bool> Scan(sqlite::Database& database, const std::string& sql, Take take) {
-  StatusOr<sqlite::Statement> statement = database.Prepare(sql);
-  if (!statement.ok()) return false;
-  for (;;) {
-    const StatusOr<bool> has_row = statement->Step();
-    if (!has_row.ok()) return false;
-    if (!*has_row) return true;
-    BLOBD_RETURN_IF_ERROR(take(*statement));
+ private:
+  // False: there is not even one page, but perhaps a log.
+  StatusOr<bool> MakeCopy() {
+    BLOBD_ASSIGN_OR_RETURN(const int64_t size, sqlite::FileSize(paths_.damaged));
+    BLOBD_RETURN_IF_ERROR(size >= 0 ? sqlite::CopyFile(paths_.damaged, paths_.work)
+                                    : sqlite::MakeEmptyFile(paths_.work).status());
+    BLOBD_ASSIGN_OR_RETURN(const int64_t log_size, sqlite::FileSize(paths_.damaged + "-wal"));
+    if (log_size > 0)
+      BLOBD_RETURN_IF_ERROR(sqlite::CopyFile(paths_.damaged + "-wal", paths_.work + "-wal"));
+    return size >= kPageSize;
   }
-}
 
-template <typename Take>
-Status ScanFromBothEnds(sqlite::Database& database, const std::string& select,
-                        const std::string& key, Take take) {
-  for (const char* direction : {"ASC", "DESC"}) {
-    BLOBD_ASSIGN_OR_RETURN(
-        const bool is_whole,
-        Scan(database, fmt::format("{} ORDER BY {} {}", select, key, direction), take));
-    if (is_whole) break;
+  static bool CanSelect(sqlite::Database& database, const char* columns) {
+    return database.Prepare(fmt::format("SELECT {} FROM blobs", columns)).ok();
   }
-  return OkStatus();
+
+  static Copy CopyOf(sqlite::Database database, bool contents_replaced) {
+    const char* columns = CanSelect(database, kRowColumns) ? kRowColumns : kRowColumnsThree;
+    return {std::move(database), columns, contents_replaced};
+  }
+
+  // Opens the copy if its tables can be found.
+  StatusOr<sqlite::Database> Try(const std::string& vfs) {
+    BLOBD_ASSIGN_OR_RETURN(sqlite::Database database, sqlite::OpenUnchecked(paths_.work, vfs));
+    // A page with one bad cell still has good ones.
+    BLOBD_RETURN_IF_ERROR(database.Execute("PRAGMA cell_size_check=OFF"));
+    if (!CanSelect(database, kRowColumns) && !CanSelect(database, kRowColumnsThree))
+      return DataLoss("it has no blobs");
+    BLOBD_RETURN_IF_ERROR(
+        database.Prepare(fmt::format("SELECT {} FROM small_blobs", kSmallColumns)).status());
+    return database;
+  }
+
+  const SalvagePaths& paths_;
+};
+
+// The column of kRowColumns.
+bool HasSum(sqlite::Statement& statement) {
+  return sqlite3_column_int64(statement.handle(), 7) != 0;
 }
 
 }  // namespace
 
-Status SalvageDatabase(const std::string& path, const std::string& pattern, const std::string& vfs,
+Status SalvageDatabase(const SalvagePaths& paths, const std::string& vfs,
                        UniqueFunction<Status(BlobRow row)> take_row,
                        UniqueFunction<Status(const Hash& hash, ByteView content)> take_small) {
-  StatusOr<sqlite::Database> database = Connect(path, vfs);
-  if (!database.ok() || !database->QueryInteger("PRAGMA user_version").ok() ||
-      !database->QueryInteger("SELECT count(*) FROM sqlite_schema").ok()) {
-    database = Unavailable("closed");
-    MendHeader(path, pattern);
-    database = Connect(path, vfs);
-  }
-  if (!database.ok()) return OkStatus();  // nothing can be read
-  std::string select = fmt::format("SELECT {} FROM blobs", kRowColumns);
-  if (!database->Prepare(select).ok())
-    select = fmt::format("SELECT {} FROM blobs", kRowColumnsThree);
-  BLOBD_RETURN_IF_ERROR(
-      ScanFromBothEnds(*database, select, "hash", [&](sqlite::Statement& statement) -> Status {
-        StatusOr<BlobRow> row = ReadRow(statement);
-        return row.ok() ? take_row(*std::move(row)) : OkStatus();
-      }));
-  return ScanFromBothEnds(*database, "SELECT hash, content FROM small_blobs NOT INDEXED", "rowid",
-                          [&](sqlite::Statement& statement) -> Status {
-                            sqlite::RowReader row(statement);
-                            Hash hash;
-                            row.FixedBlob(hash.bytes);
-                            const ByteView content = row.Blob(kMaxSmall);
-                            const bool is_good =
-                                row.Finish("small_blobs").ok() && blake3::HashOf(content) == hash;
-                            return is_good ? take_small(hash, content) : OkStatus();
-                          });
+  Workplace workplace(paths);
+  BLOBD_ASSIGN_OR_RETURN(std::optional<Copy> copy, workplace.Open(vfs));
+  if (!copy) return OkStatus();
+  const auto take_good_row = [&](sqlite::Statement& statement) -> Status {
+    if (copy->contents_replaced && !HasSum(statement)) return OkStatus();
+    StatusOr<BlobRow> row = ReadRow(statement);
+    return row.ok() ? take_row(*std::move(row)) : OkStatus();
+  };
+  const sqlite::SalvageSource rows{"blobs", copy->columns, "hash", sqlite::KeyType::kBlob};
+  BLOBD_RETURN_IF_ERROR(sqlite::SalvageTable(copy->database, rows, take_good_row).status());
+  const auto take_good_small = [&](sqlite::Statement& statement) -> Status {
+    sqlite::RowReader row(statement);
+    Hash hash;
+    row.FixedBlob(hash.bytes);
+    const ByteView content = row.Blob(bao::kGroupSize);
+    const bool is_good = row.Finish("small_blobs").ok() && blake3::HashOf(content) == hash;
+    return is_good ? take_small(hash, content) : OkStatus();
+  };
+  const sqlite::SalvageSource small{"small_blobs", kSmallColumns, "rowid", sqlite::KeyType::kRowId};
+  return sqlite::SalvageTable(copy->database, small, take_good_small).status();
 }
 
 }  // namespace blobd::store

@@ -13,11 +13,17 @@
 
 namespace blobd::store {
 
+struct SalvagePaths {
+  std::string damaged;  // is left as it is; it or its log may be missing
+  std::string work;     // where a copy of it is made, and removed in the end
+  std::string pattern;  // a good store.db, whose first page is tried if the damaged one has none
+};
+
 // Calls `take_row` for each good row, then `take_small` for each good small blob; for some of them
-// more than once. What cannot be read is passed over: a page that is damaged ends a scan, so the
-// tables are read from both ends. `pattern` is a good store.db, whose header is tried if the
-// damaged one has none. Returns the first error of what was called.
-Status SalvageDatabase(const std::string& path, const std::string& pattern, const std::string& vfs,
+// more than once. What cannot be read is passed over, and of a damaged table no more than that
+// (sqlite/salvage.h). Returns the first error of what was called, or of copying: there must be room
+// for the copy.
+Status SalvageDatabase(const SalvagePaths& paths, const std::string& vfs,
                        UniqueFunction<Status(BlobRow row)> take_row,
                        UniqueFunction<Status(const Hash& hash, ByteView content)> take_small);
 

@@ -1,5 +1,7 @@
 #include "store/store_db.h"
 
+#include <sqlite3.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -104,8 +106,13 @@ Status StoreDb::PrepareAll() {
       "SELECT content FROM small_blobs WHERE hash=?1",
   };
   for (const std::string& sql : queries) {
-    BLOBD_ASSIGN_OR_RETURN(sqlite::Statement statement, database_.Prepare(sql));
-    statements_.push_back(std::move(statement));
+    StatusOr<sqlite::Statement> statement = database_.Prepare(sql);
+    // The migrations have made everything that is named here, so the table of contents is damaged.
+    if (!statement.ok() && (sqlite3_errcode(database_.handle()) & 0xff) == SQLITE_ERROR)
+      return DataLoss("the tables of store.db are not what they were: {}",
+                      Message(statement.status()));
+    BLOBD_RETURN_IF_ERROR(statement.status());
+    statements_.push_back(*std::move(statement));
   }
   return OkStatus();
 }
@@ -176,6 +183,18 @@ StatusOr<std::vector<BlobRow>> StoreDb::ListByUse(const std::optional<UseCursor>
 
 StatusOr<std::vector<BlobRow>> StoreDb::ListPartial() {
   return ReadGoodRows(statements_[kListPartial].Bind(), std::numeric_limits<size_t>::max());
+}
+
+StatusOr<bool> StoreDb::Checkpoint() {
+  BLOBD_ASSIGN_OR_RETURN(sqlite::Statement checkpoint,
+                         database_.Prepare("PRAGMA wal_checkpoint(PASSIVE)"));
+  BLOBD_ASSIGN_OR_RETURN(const bool has_row, checkpoint.Step());
+  if (!has_row) return false;
+  sqlite::RowReader row(checkpoint);
+  const bool is_busy = row.Boolean();
+  const int64_t pages = row.Integer();
+  const int64_t copied = row.Integer();
+  return !is_busy && copied == pages;
 }
 
 Status StoreDb::Probe() {

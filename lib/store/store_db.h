@@ -70,6 +70,9 @@ class StoreDb {
   // The bytes of a blob whose state is kInRow, as they are in the table: nobody checked them.
   StatusOr<std::optional<Bytes>> Content(const Hash& hash);
 
+  // Copies the log into the database, synced: from then on damage to the log cannot take back what
+  // was committed before. False: somebody reads an older state, so not all of it could be copied.
+  StatusOr<bool> Checkpoint();
   // Writes something that says nothing, durably: can the database be written?
   Status Probe();
 
