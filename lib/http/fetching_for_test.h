@@ -31,11 +31,8 @@ class Checker final : public FetchReceiver {
     EXPECT_FALSE(end);
     if (received == 0) begin = offset;
     EXPECT_EQ(offset, begin + received);
-    bool same = true;
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      same = same && static_cast<char>(bytes[i]) == PatternAt(offset + i);
-    }
-    EXPECT_TRUE(same) << "wrong bytes from " << offset;
+    EXPECT_TRUE(AsText(bytes) == Pattern(offset, offset + bytes.size()))
+        << "wrong bytes from " << offset;
     received += bytes.size();
     if (consume) client_.Consumed(id, bytes.size());
     if (on_bytes) on_bytes();
