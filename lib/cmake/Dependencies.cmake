@@ -12,6 +12,8 @@ include(Blake3)
 pkg_check_modules(NGTCP2 REQUIRED IMPORTED_TARGET libngtcp2>=0.12 libngtcp2_crypto_gnutls)
 pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls>=3.7)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+# curl_multi as the http room uses it: CURLOPT_PROTOCOLS_STR (7.85), CURLOPT_QUICK_EXIT (7.87).
+find_package(CURL 7.87 REQUIRED)
 
 if(NOT BLOBD_FUZZ)
   find_package(spdlog CONFIG REQUIRED)

@@ -1,0 +1,51 @@
+// Multi: libcurl's multi handle on our loop (curl_multi_socket_action): it says which descriptors
+// and which time to wait for, the loop waits.
+//
+// Thread:    the loop's. `done` is called from the loop, never from within Add or Remove; it may
+//            call both.
+// Ownership: owns the multi handle; easy handles are the caller's, and removed before they go.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "base/status.h"
+#include "base/task.h"
+#include "loop/loop.h"
+
+namespace blobd::http {
+
+class Multi {
+ public:
+  using Done = UniqueFunction<void(CURL* easy, CURLcode code)>;
+  static StatusOr<std::unique_ptr<Multi>> Create(loop::Loop& loop, Done done);
+  ~Multi();
+  Multi(const Multi&) = delete;
+  Multi& operator=(const Multi&) = delete;
+
+  // REQUIRES of both: not within a callback of libcurl
+  void Add(CURL* easy);
+  void Remove(CURL* easy);
+  // Tells `done` of what has ended. Called by the loop's events; a caller that made libcurl work
+  // otherwise (curl_easy_pause) calls it too.
+  void Collect();
+
+ private:
+  Multi(loop::Loop& loop, Done done) : loop_(loop), done_(std::move(done)) {}
+
+  static int OnSocket(CURL* easy, curl_socket_t fd, int what, void* self, void* unused);
+  static int OnTimer(CURLM* multi, long timeout_ms, void* self);
+  void Watch(int fd, int what);
+  void Act(curl_socket_t fd, int events);
+
+  loop::Loop& loop_;
+  Done done_;
+  CURLM* multi_ = nullptr;
+  std::set<int> watched_;
+  std::optional<TimerId> timer_;
+};
+
+}  // namespace blobd::http
