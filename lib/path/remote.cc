@@ -49,6 +49,7 @@ std::optional<Instant> Remote::NextDeadline() const {
     consider(path.heard + (backup ? options_.backup_idle : options_.primary_idle));
   }
   for (const auto& [id, connection] : connections_) consider(connection.move_again);
+  for (const auto& [address, until] : unfit_until_) consider(until);
   return next;
 }
 

@@ -71,10 +71,8 @@ void Remote::On(const Moment& at, const MoveFailed& failed) {
   const auto it = connections_.find(failed.connection);
   if (it == connections_.end() || it->second.moving_to != failed.address) return;
   it->second.moving_to.reset();
-  if (failed.not_yet) {
-    it->second.move_again = at.now + options_.move_again;
-    return;
-  }
+  it->second.move_again = at.now + options_.move_again;
+  if (failed.not_yet) return;
   unfit_until_[failed.address] = at.now + options_.unfit;
   book_.Failed(node_, failed.address, at.wall, "the connection could not be moved there");
   if (!InUse(failed.address) && paths_.erase(failed.address) != 0) Emit(ClosePath{failed.address});
@@ -88,7 +86,7 @@ void Remote::On(const Moment& at, const WentDark& dark) {
 void Remote::On(const Moment& at, const ProbeAnswered& answer) {
   if (connections_.empty() || book_.IsOwn(answer.address)) return;
   const auto unfit = unfit_until_.find(answer.address);
-  if (unfit != unfit_until_.end() && at.now < unfit->second) return;
+  if (unfit != unfit_until_.end() && at.now < unfit->second && !InUse(answer.address)) return;
   // Anybody can send us datagrams; only what we may have asked is a path.
   const std::vector<KnownAddress>& known = book_.Of(node_);
   const bool is_known = paths_.count(answer.address) != 0 ||
@@ -162,6 +160,9 @@ std::optional<Duration> Remote::RttOf(const SocketAddress& address, const Path& 
 }
 
 void Remote::CloseStale(Instant now) {
+  for (auto it = unfit_until_.begin(); it != unfit_until_.end();) {
+    it = now >= it->second ? unfit_until_.erase(it) : std::next(it);
+  }
   for (auto it = paths_.begin(); it != paths_.end();) {
     const auto& [address, path] = *it;
     const bool unproven = path.answer_by && now >= *path.answer_by;
@@ -204,8 +205,11 @@ void Remote::MoveConnections(Instant now) {
     if (connection.move_again && now >= *connection.move_again) connection.move_again.reset();
     if (!connection.ours || connection.address == *selection_.address) continue;
     if (connection.moving_to == selection_.address || connection.move_again) continue;
-    connection.moving_to = selection_.address;
+    // Another connection may be well where this one failed to go. It tries again later, or while it
+    // has nothing to lose.
     const bool immediate = paths_[connection.address].dark;
+    if (!immediate && unfit_until_.count(*selection_.address) != 0) continue;
+    connection.moving_to = selection_.address;
     if (connection.can_migrate) {
       Emit(Move{id, *selection_.address, immediate});
     } else {
@@ -242,9 +246,8 @@ void Remote::PlanProbes(Instant now) {
     rhythms[address] = spare ? Rhythm::kSteady : Rhythm::kResting;
   }
   for (auto& [address, rhythm] : rhythms) {
-    const auto unfit = unfit_until_.find(address);
     if (in_the_dark) rhythm = Rhythm::kSteady;
-    if (unfit != unfit_until_.end() && now < unfit->second) rhythm = Rhythm::kResting;
+    if (unfit_until_.count(address) != 0) rhythm = Rhythm::kResting;
   }
   probes_.Follow(rhythms, now);
   std::vector<SocketAddress> due = probes_.TakeDue(now);

@@ -32,6 +32,7 @@ TEST(PathSimulation, NothingGoesWrongAndThenAllComesRight) {
     world.Run(seconds(120), true);
     world.Run(seconds(150), false);
     world.CheckSettled();
+    world.CheckDarkness();
     world.EndDemand();
     world.Run(seconds(180), false);
     world.CheckAtRest();

@@ -112,6 +112,11 @@ void World::Transfer(Peer& peer, ConnectionId connection, const SocketAddress& t
   const auto proof = peer.proven.find(to);
   ASSERT_NE(proof, peer.proven.end()) << "a move to an address that never answered";
   EXPECT_LE(now_.now - proof->second, seconds(31)) << "a move to a path that was long silent";
+  if (const auto refused = peer.refused.find(to); refused != peer.refused.end()) {
+    // Only a connection that has nothing to lose may try again soon.
+    EXPECT_GE(now_.now - refused->second, immediate ? milliseconds(320) : seconds(60))
+        << "it could not be moved there just now";
+  }
   if (immediate) {
     EXPECT_GE(now_.now - link->second.heard, milliseconds(250)) << "it was not dark";
   }
@@ -189,6 +194,36 @@ void World::CheckSettled() {
         EXPECT_EQ(link.address, *selected) << "a connection is not where it should be";
       }
     }
+  }
+}
+
+void World::CheckDarkness() {
+  std::map<ConnectionId, SocketAddress> left;
+  for (auto& [node, peer] : peers_) {
+    const Remote* remote = remotes_.Find(node);
+    if (remote == nullptr || !remote->selection().address) continue;
+    const SocketAddress selected = *remote->selection().address;
+    const bool other_works =
+        std::any_of(peer.places.begin(), peer.places.end(), [&](const Place& place) {
+          const std::vector<KnownAddress>& known = book_.Of(node);
+          const bool told = std::any_of(known.begin(), known.end(), [&](const KnownAddress& each) {
+            return each.address == place.address;
+          });
+          return place.address != selected && place.up && !place.impostor && told &&
+                 peer.refused.count(place.address) == 0;
+        });
+    if (!other_works || !peer.follows) continue;
+    PlaceOf(peer, selected)->up = false;
+    for (const auto& [id, link] : links_) {
+      if (link.node == node && link.ours && link.address == selected) left.emplace(id, selected);
+    }
+  }
+  Run(seconds(4), false);
+  for (const auto& [id, dark] : left) {
+    const auto link = links_.find(id);
+    ASSERT_NE(link, links_.end()) << "a connection did not outlive its path";
+    EXPECT_NE(link->second.address, dark) << "a connection stays on a dark path";
+    EXPECT_TRUE(Works(PeerOf(link->second.node), link->second.address));
   }
 }
 

@@ -97,6 +97,7 @@ void World::Change() {
       return;
     case 3: {
       std::vector<Effect> effects;
+      for (auto& [node, each] : peers_) each.refused.clear();
       remotes_.OnNetworkChanged(now_, rng_.Chance(0.5), effects);
       for (const Effect& effect : effects) Execute(effect);
       return;
@@ -232,6 +233,16 @@ void World::Deliver(const Event& event) {
     link->second.address = moved->address;
     link->second.silence.Moved(now_.now);
     PeerOf(event.node).proven[moved->address] = now_.now;
+  }
+  if (const auto* failed = std::get_if<MoveFailed>(&event.what);
+      failed != nullptr && !failed->not_yet) {
+    PeerOf(event.node).refused[failed->address] = now_.now;
+  }
+  if (const auto* up = std::get_if<ConnectionUp>(&event.what)) {
+    PeerOf(event.node).refused.erase(up->address);
+  }
+  if (const auto* moved = std::get_if<ConnectionMoved>(&event.what)) {
+    PeerOf(event.node).refused.erase(moved->address);
   }
   if (const auto* answered = std::get_if<ProbeAnswered>(&event.what)) {
     PeerOf(event.node).proven[answered->address] = now_.now;

@@ -31,8 +31,10 @@ class World {
   void EndDemand();
   // All paths and nodes as they would settle: nothing about it may be wrong after a quiet time.
   void CheckSettled();
+  // The path that each node's connections use falls silent where another direct one works; four
+  // seconds later they must be there, and be the same.
+  void CheckDarkness();
   void CheckAtRest();
-  // Something to wait for has come true in every run.
   const std::string& log() const { return log_; }
 
  private:
@@ -64,7 +66,8 @@ class World {
     bool busy = false;
     std::optional<DialId> dial;
     std::optional<LookupId> lookup;
-    std::map<SocketAddress, Instant> proven;  // when it answered or was used
+    std::map<SocketAddress, Instant> proven;   // when it answered or was used
+    std::map<SocketAddress, Instant> refused;  // when a connection could not be moved there
   };
 
   void At(Instant when, Event event);
