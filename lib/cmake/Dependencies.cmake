@@ -12,6 +12,8 @@ include(Blake3)
 pkg_check_modules(NGTCP2 REQUIRED IMPORTED_TARGET libngtcp2>=0.12 libngtcp2_crypto_gnutls)
 pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls>=3.7)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares>=1.18)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.88)
 
 if(NOT BLOBD_FUZZ)
   find_package(spdlog CONFIG REQUIRED)

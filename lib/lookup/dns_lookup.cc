@@ -10,10 +10,9 @@ namespace blobd::lookup {
 
 void DnsLookup::Resolve(QueryId query, const NodeId& node, ServiceSink* sink) {
   sinks_[query] = sink;
-  resolver_->QueryTxt(fmt::format("_iroh.{}.{}", wire::ToZBase32(node.view()), origin_),
-                      [this, query](const StatusOr<DnsResolver::Texts>& texts) {
-                        Answer(query, texts);
-                      });
+  resolver_->QueryTxt(
+      fmt::format("_iroh.{}.{}", wire::ToZBase32(node.view()), origin_),
+      [this, query](const StatusOr<DnsResolver::Texts>& texts) { Answer(query, texts); });
 }
 
 void DnsLookup::Answer(QueryId query, const StatusOr<DnsResolver::Texts>& texts) {

@@ -128,7 +128,9 @@ DnsRecord ReadRecord(Reader& reader) {
   }
   const size_t end = reader.at() + size;
   switch (static_cast<DnsType>(type)) {
-    case DnsType::kTxt: record.data = ReadTxt(reader, end); break;
+    case DnsType::kTxt:
+      record.data = ReadTxt(reader, end);
+      break;
     case DnsType::kA: {
       DnsA a;
       if (size == a.ip.size()) std::ranges::copy(reader.Take(size), a.ip.begin());

@@ -19,12 +19,17 @@ Status AresStatus(int code) {
   const std::string what = ares_strerror(code);
   switch (code) {
     case ARES_ENOTFOUND:
-    case ARES_ENODATA: return NotFound("no such name");
-    case ARES_ETIMEOUT: return Unavailable("no DNS server answered");
-    case ARES_ECONNREFUSED: return Unavailable("no DNS server can be reached");
+    case ARES_ENODATA:
+      return NotFound("no such name");
+    case ARES_ETIMEOUT:
+      return Unavailable("no DNS server answered");
+    case ARES_ECONNREFUSED:
+      return Unavailable("no DNS server can be reached");
     case ARES_ESERVFAIL:
-    case ARES_EREFUSED: return Unavailable("{}", what);
-    default: return Unavailable("DNS: {}", what);
+    case ARES_EREFUSED:
+      return Unavailable("{}", what);
+    default:
+      return Unavailable("DNS: {}", what);
   }
 }
 
@@ -55,8 +60,7 @@ class AresResolver final : public DnsResolver {
       static_cast<AresResolver*>(self)->OnSocket(fd, readable != 0, writable != 0);
     };
     wanted.sock_state_cb_data = this;
-    const int mask =
-        ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
     if (const int code = ares_init_options(&channel_, &wanted, mask); code != ARES_SUCCESS) {
       channel_ = nullptr;
       return AresStatus(code);
@@ -95,11 +99,11 @@ class AresResolver final : public DnsResolver {
 
   void AnswerSoon(UniqueFunction<void(StatusOr<Texts>)> done, StatusOr<Texts> answer) {
     auto id = std::make_shared<TimerId>(0);
-    *id = loop_.AddTimer(loop_.Now(), [this, id, done = std::move(done),
-                                       answer = std::move(answer)]() mutable {
-      answers_.erase(*id);
-      done(std::move(answer));
-    });
+    *id = loop_.AddTimer(loop_.Now(),
+                         [this, id, done = std::move(done), answer = std::move(answer)]() mutable {
+                           answers_.erase(*id);
+                           done(std::move(answer));
+                         });
     answers_.insert(*id);
   }
 
@@ -110,9 +114,9 @@ class AresResolver final : public DnsResolver {
     AresResolver& self = *question->resolver;
     --self.questions_;
     if (self.closing_) return;
-    StatusOr<Texts> answer =
-        code != ARES_SUCCESS ? StatusOr<Texts>(AresStatus(code))
-                             : Read(ByteView(bytes, static_cast<size_t>(std::max(size, 0))));
+    StatusOr<Texts> answer = code != ARES_SUCCESS
+                                 ? StatusOr<Texts>(AresStatus(code))
+                                 : Read(ByteView(bytes, static_cast<size_t>(std::max(size, 0))));
     self.AnswerSoon(std::move(question->done), std::move(answer));
   }
 

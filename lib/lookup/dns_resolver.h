@@ -36,8 +36,7 @@ class DnsResolver {
   // All TXT records of `name`, which is absolute, each as one text. kNotFound if there are none,
   // kUnavailable if nobody answered, kDataLoss if what was answered makes no sense. `done` is
   // called later.
-  virtual void QueryTxt(const std::string& name,
-                        UniqueFunction<void(StatusOr<Texts>)> done) = 0;
+  virtual void QueryTxt(const std::string& name, UniqueFunction<void(StatusOr<Texts>)> done) = 0;
 };
 
 }  // namespace blobd::lookup

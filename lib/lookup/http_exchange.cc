@@ -8,7 +8,6 @@
 #include <unordered_set>
 #include <utility>
 
-
 namespace blobd::lookup {
 namespace {
 
@@ -109,7 +108,8 @@ class CurlExchange final : public HttpExchange {
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, request.put ? 0L : 1L);
     curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 3L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout / milliseconds(1)));
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                     static_cast<long>(request.timeout / milliseconds(1)));
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "blobd");
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange.error);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &exchange);
@@ -165,8 +165,8 @@ class CurlExchange final : public HttpExchange {
       if (self.watched_.erase(fd) != 0) self.loop_.Unwatch(fd);
       return 0;
     }
-    const uint32_t events = ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0u) |
-                            ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0u);
+    const uint32_t events =
+        ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0u) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0u);
     if (self.watched_.count(fd) != 0) {
       return self.loop_.ChangeEvents(fd, events).ok() ? 0 : -1;
     }

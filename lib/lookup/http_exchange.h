@@ -28,7 +28,7 @@ class HttpExchange {
   struct Request {
     std::string url;  // http or https
     bool put = false;
-    Bytes body;                     // of a PUT
+    Bytes body;                      // of a PUT
     std::string authorization = {};  // of a relay that asks for one: the header's value
     Duration timeout = seconds(5);
     size_t max_answer = 4096;  // bytes

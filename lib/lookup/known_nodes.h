@@ -40,9 +40,8 @@ class AddressSource {
  public:
   virtual ~AddressSource() = default;
   // Calls `done` once, later, on the thread that asked: addresses that worked before, best first.
-  virtual void AddressesOf(
-      const NodeId& node,
-      UniqueFunction<void(StatusOr<std::vector<SocketAddress>>)> done) = 0;
+  virtual void AddressesOf(const NodeId& node,
+                           UniqueFunction<void(StatusOr<std::vector<SocketAddress>>)> done) = 0;
 };
 
 class RegistryLookup final : public Service {

@@ -1,4 +1,5 @@
-// lookup: where a node is, by asking several services at once (design/remotes.md, "Address lookup").
+// lookup: where a node is, by asking several services at once (design/remotes.md, "Address
+// lookup").
 //
 //   static        what the configuration and callers said            known_nodes.h
 //   registry      what worked in earlier lives                       known_nodes.h
@@ -6,8 +7,8 @@
 //   pkarr         signed packets from an HTTP relay; publishes, too  pkarr_lookup.h
 //   local         the local network, iroh's mDNS form; publishes     local_discovery.h
 //
-// Lookup is what others use. Results are passed on as they come; a service that fails or hangs costs
-// nobody else anything: each has five seconds.
+// Lookup is what others use. Results are passed on as they come; a service that fails or hangs
+// costs nobody else anything: each has five seconds.
 //
 // Thread:    the loop's, all of it. The sink is called later, never during Start.
 // Ownership: owns the services. The sink outlives it.
@@ -45,8 +46,8 @@ class LookupSink {
 struct ServiceStats {
   std::string_view service;
   uint64_t asked = 0;
-  uint64_t found = 0;      // lookups in which it found something
-  uint64_t empty = 0;      // it works, and knows nothing
+  uint64_t found = 0;  // lookups in which it found something
+  uint64_t empty = 0;  // it works, and knows nothing
   uint64_t failed = 0;
   uint64_t timed_out = 0;
   uint64_t addresses = 0;  // passed on
