@@ -18,7 +18,7 @@ void Remote::On(const Moment& at, const Want&) {
   if (addresses.empty() && !options_.lookup) {
     return Emit(Unreached{false, "no address is known"});
   }
-  dial_.emplace();
+  dial_ = Dial{};
   dial_->id = DialId{++counters_.dials};
   dial_->started = at.now;
   dial_->given.insert(addresses.begin(), addresses.end());
