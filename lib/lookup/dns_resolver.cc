@@ -185,7 +185,8 @@ class AresResolver final : public DnsResolver {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(loop::Loop& loop, Options options) {
+StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(loop::Loop& loop,
+                                                           const Options& options) {
   auto resolver = std::make_unique<AresResolver>(loop);
   BLOBD_RETURN_IF_ERROR(resolver->Open(options));
   return resolver;

@@ -29,7 +29,7 @@ class DnsResolver {
   };
   // kInvalidArgument for a server that does not parse, kUnavailable if no resolver can be had.
   // REQUIRES: `loop` outlives the resolver
-  static StatusOr<std::unique_ptr<DnsResolver>> Create(loop::Loop& loop, Options options);
+  static StatusOr<std::unique_ptr<DnsResolver>> Create(loop::Loop& loop, const Options& options);
   virtual ~DnsResolver() = default;
 
   using Texts = std::vector<std::string>;

@@ -73,7 +73,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   struct Peer {
     ConnectionId id;
     NodeId node = {};
-    ConnectionObserver* observer = nullptr;  // of a dialled one
+    ConnectionObserver* observer = nullptr;   // of a dialled one
     std::optional<path::DialRace> race = {};  // while dialling
     std::vector<std::unique_ptr<Link>> attempts = {};
     std::optional<CloseReason> last_failure = {};
