@@ -14,6 +14,7 @@ pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls>=3.7)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 # curl_multi as the http room uses it: CURLOPT_PROTOCOLS_STR (7.85), CURLOPT_QUICK_EXIT (7.87).
 find_package(CURL 7.87 REQUIRED)
+pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares>=1.18)
 
 if(NOT BLOBD_FUZZ)
   find_package(spdlog CONFIG REQUIRED)

@@ -4,6 +4,10 @@
 #include <tuple>
 #include <utility>
 
+#include "base/check.h"
+#include "base/utf8.h"
+#include "path/relay_addresses.h"
+
 namespace blobd::path {
 namespace {
 
@@ -18,12 +22,25 @@ bool AddressBook::CanBeDialled(const SocketAddress& address) {
   return address.port() != 0 && !address.is_unspecified() && !address.is_multicast();
 }
 
+bool AddressBook::IsOwn(const SocketAddress& address) const {
+  return std::find(own_.begin(), own_.end(), address) != own_.end();
+}
+
 AddressBook::Added AddressBook::Add(const NodeId& node, const SocketAddress& address,
                                     std::string source) {
+  if (!CanBeDialled(address) || IsOwn(address) || RelayAddresses::IsRelayed(address)) return {};
+  return Insert(node, address, std::move(source));
+}
+
+AddressBook::Added AddressBook::AddRelay(const NodeId& node, const SocketAddress& address,
+                                         std::string source) {
+  BLOBD_CHECK(RelayAddresses::IsRelayed(address));
+  return Insert(node, address, std::move(source));
+}
+
+AddressBook::Added AddressBook::Insert(const NodeId& node, const SocketAddress& address,
+                                       std::string source) {
   Added added;
-  if (!CanBeDialled(address) || std::find(own_.begin(), own_.end(), address) != own_.end()) {
-    return added;
-  }
   if (nodes_.size() >= kMaxNodes && nodes_.count(node) == 0) return added;
   std::vector<KnownAddress>& known = nodes_[node];
   if (Find(known, address) != known.end()) return added;
@@ -37,7 +54,7 @@ AddressBook::Added AddressBook::Add(const NodeId& node, const SocketAddress& add
     added.evicted = oldest->address;
     known.erase(oldest);
   }
-  known.push_back({address, std::move(source), {}, Duration::zero(), next_order_++});
+  known.push_back({address, std::move(source), {}, Duration::zero(), next_order_++, {}, {}});
   added.is_new = true;
   return added;
 }
@@ -54,15 +71,31 @@ KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& addres
   Add(node, address, "connection");
   std::vector<KnownAddress>& known = nodes_[node];
   auto it = Find(known, address);
-  if (it == known.end()) return {address, "connection", now, rtt, 0};
+  if (it == known.end()) return {address, "connection", now, rtt, 0, {}, {}};
   it->last_worked = now;
   it->rtt = rtt;
+  it->last_failed = {};
+  it->failure.clear();
   return *it;
+}
+
+void AddressBook::Failed(const NodeId& node, const SocketAddress& address, WallTime now,
+                         std::string_view reason) {
+  const auto known = nodes_.find(node);
+  if (known == nodes_.end()) return;
+  const auto it = Find(known->second, address);
+  if (it == known->second.end()) return;
+  it->last_failed = now;
+  it->failure = ShortText(reason, kMaxReason);
 }
 
 std::vector<KnownAddress> AddressBook::BestFirst(const NodeId& node) const {
   std::vector<KnownAddress> known = Of(node);
   std::stable_sort(known.begin(), known.end(), [](const KnownAddress& a, const KnownAddress& b) {
+    const bool a_is_relay = RelayAddresses::IsRelayed(a.address);
+    if (a_is_relay != RelayAddresses::IsRelayed(b.address)) return !a_is_relay;
+    const bool a_failed = a.last_failed > a.last_worked;
+    if (a_failed != (b.last_failed > b.last_worked)) return !a_failed;
     if (a.last_worked != b.last_worked) return a.last_worked > b.last_worked;
     if (a.rtt != b.rtt) return a.rtt < b.rtt;
     if (a.address.is_v4() != b.address.is_v4()) return b.address.is_v4();
@@ -75,7 +108,9 @@ std::vector<SocketAddress> AddressBook::ToDial(const NodeId& node) const {
   const std::vector<KnownAddress> known = BestFirst(node);
   std::vector<SocketAddress> addresses;
   addresses.reserve(known.size());
-  for (const KnownAddress& each : known) addresses.push_back(each.address);
+  for (const KnownAddress& each : known) {
+    if (!IsOwn(each.address)) addresses.push_back(each.address);
+  }
   return addresses;
 }
 

@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/node_id.h"
@@ -24,15 +25,21 @@ namespace blobd::path {
 struct KnownAddress {
   SocketAddress address;
   std::string source;  // who told us first: "ticket", "api", "config", "incoming", a lookup service
-  WallTime last_worked;  // 0: never
-  Duration rtt{0};       // measured when it last worked
-  uint64_t order = 0;    // when it was learnt, counted
+  WallTime last_worked;       // 0: never
+  Duration rtt{0};            // measured when it last worked
+  uint64_t order = 0;         // when it was learnt, counted
+  WallTime last_failed = {};  // 0: never. When it was last found silent or refusing
+  std::string failure = {};   // what was said then, UTF-8
+
+  // It worked once, and was not found wanting since.
+  bool proven() const { return last_worked > last_failed; }
 };
 
 class AddressBook {
  public:
   static constexpr size_t kMaxPerNode = 32;
   static constexpr size_t kMaxNodes = 100'000;  // addresses of further ones are not kept
+  static constexpr size_t kMaxReason = 256;     // bytes; the rest of a longer one is cut off
 
   struct Added {
     bool is_new = false;
@@ -43,24 +50,36 @@ class AddressBook {
   static bool CanBeDialled(const SocketAddress& address);
 
   // Our own addresses are never kept or dialled. A node's addresses that cannot be dialled
-  // (unspecified, multicast, port 0) are refused too.
+  // (unspecified, multicast, port 0) are refused too, and so are private addresses of relays, which
+  // nobody outside can mean.
   Added Add(const NodeId& node, const SocketAddress& address, std::string source);
+  // A relay that reaches the node. REQUIRES: `address` is from RelayAddresses
+  Added AddRelay(const NodeId& node, const SocketAddress& address, std::string source);
   // As loaded from the registry.
   void Restore(const NodeId& node, const KnownAddress& known);
+  // What became our own is not dialled; should it be another's again, it is.
   void SetOwnAddresses(std::vector<SocketAddress> own) { own_ = std::move(own); }
+  bool IsOwn(const SocketAddress& address) const;
 
   // A connection was made over this address. Returns what is known of it now.
   KnownAddress Worked(const NodeId& node, const SocketAddress& address, WallTime now, Duration rtt);
 
-  // Best first: latest success, then lowest round-trip time, then IPv6, then the order learnt.
+  // There was no answer at this address, or it was refused. Nothing if it is not known.
+  void Failed(const NodeId& node, const SocketAddress& address, WallTime now,
+              std::string_view reason);
+
+  // Best first: those that did not fail since they worked, then by latest success, lowest
+  // round-trip time, IPv6, and the order learnt. Relays come last, our own addresses not at all.
   std::vector<SocketAddress> ToDial(const NodeId& node) const;
   const std::vector<KnownAddress>& Of(const NodeId& node) const;
-  // The same order, with what is known of each.
+  // The same order, our own addresses too, with what is known of each.
   std::vector<KnownAddress> BestFirst(const NodeId& node) const;
   // At most `limit` nodes greater than `after` (nullopt: from the first), in order.
   std::vector<NodeId> NodesAfter(const std::optional<NodeId>& after, size_t limit) const;
 
  private:
+  Added Insert(const NodeId& node, const SocketAddress& address, std::string source);
+
   std::map<NodeId, std::vector<KnownAddress>> nodes_;
   std::vector<SocketAddress> own_;
   uint64_t next_order_ = 1;

@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "path/relay_addresses.h"
+
 namespace blobd::path {
 namespace {
 
@@ -50,6 +52,52 @@ TEST(AddressBook, PagesItsNodesInOrder) {
   EXPECT_EQ(book.NodesAfter({}, 2), (std::vector<NodeId>{{{1}}, {{2}}}));
   EXPECT_EQ(book.NodesAfter(NodeId{{2}}, 2), std::vector<NodeId>{NodeId{{3}}});
   EXPECT_TRUE(book.NodesAfter(NodeId{{3}}, 2).empty());
+}
+
+TEST(AddressBook, WhatFailedComesLastUntilItWorksAgain) {
+  AddressBook book;
+  book.Add(kNode, At("192.0.2.1:1"), "ticket");
+  book.Add(kNode, At("192.0.2.2:1"), "dns");
+  book.Worked(kNode, At("192.0.2.1:1"), WallTime{5}, milliseconds(3));
+  EXPECT_TRUE(book.BestFirst(kNode).front().proven());
+  book.Failed(kNode, At("192.0.2.1:1"), WallTime{6}, "no answer");
+  EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.2:1"));
+  const KnownAddress failed = book.BestFirst(kNode).back();
+  EXPECT_EQ(failed.failure, "no answer");
+  EXPECT_EQ(failed.last_worked, WallTime{5});
+  EXPECT_FALSE(failed.proven());
+  book.Worked(kNode, At("192.0.2.1:1"), WallTime{7}, milliseconds(3));
+  EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:1"));
+  EXPECT_TRUE(book.BestFirst(kNode).front().failure.empty());
+}
+
+TEST(AddressBook, WhatFailsWithoutBeingKnownIsNotLearnt) {
+  AddressBook book;
+  book.Failed(kNode, At("192.0.2.1:1"), WallTime{6}, "no answer");
+  book.Add(kNode, At("192.0.2.2:1"), "dns");
+  book.Failed(kNode, At("192.0.2.1:1"), WallTime{6}, "no answer");
+  EXPECT_EQ(book.Of(kNode).size(), 1);
+}
+
+TEST(AddressBook, DoesNotDialWhatBecameOurOwn) {
+  AddressBook book;
+  book.Add(kNode, At("192.0.2.1:1"), "ticket");
+  book.Add(kNode, At("192.0.2.2:1"), "ticket");
+  book.SetOwnAddresses({At("192.0.2.1:1")});
+  EXPECT_EQ(book.ToDial(kNode), std::vector<SocketAddress>{At("192.0.2.2:1")});
+  book.SetOwnAddresses({});
+  EXPECT_EQ(book.ToDial(kNode).size(), 2);
+}
+
+TEST(AddressBook, DialsRelaysLast) {
+  AddressBook book;
+  RelayAddresses relays;
+  const SocketAddress relay = *relays.Of("https://relay.example/", kNode);
+  EXPECT_FALSE(book.Add(kNode, relay, "ticket").is_new);  // no stranger can mean it
+  EXPECT_TRUE(book.AddRelay(kNode, relay, "ticket").is_new);
+  book.Worked(kNode, relay, WallTime{5}, milliseconds(1));
+  book.Add(kNode, At("192.0.2.1:1"), "ticket");
+  EXPECT_EQ(book.ToDial(kNode), (std::vector<SocketAddress>{At("192.0.2.1:1"), relay}));
 }
 
 }  // namespace

@@ -76,8 +76,9 @@ ConnectionId EndpointImpl::Dial(const NodeId& node, std::vector<SocketAddress> a
   peer->id = id;
   peer->node = node;
   peer->observer = observer;
-  peer->race.emplace(DialOptions{options_.dial_timeout, options_.race_delay, options_.race_width},
-                     loop_.Now());
+  peer->race.emplace(
+      path::DialOptions{options_.dial_timeout, options_.race_delay, options_.race_width},
+      loop_.Now());
   peer->race->Add(addresses);
   Mark(*peer);
   peers_.emplace(id, std::move(peer));

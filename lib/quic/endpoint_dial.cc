@@ -53,7 +53,7 @@ void EndpointImpl::CollectAttempts(Peer& peer) {
 }
 
 void EndpointImpl::RunRace(Peer& peer) {
-  const DialRace::Step step = peer.race->Next(loop_.Now());
+  const path::DialRace::Step step = peer.race->Next(loop_.Now());
   for (const SocketAddress& address : step.drop) {
     const auto dropped = std::find_if(
         peer.attempts.begin(), peer.attempts.end(),

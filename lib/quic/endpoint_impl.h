@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "loop/loop.h"
+#include "path/dial_race.h"
 #include "quic/connection.h"
-#include "quic/dial_race.h"
 #include "quic/disco.h"
 #include "quic/doorman.h"
 #include "quic/endpoint.h"
@@ -73,8 +73,8 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   struct Peer {
     ConnectionId id;
     NodeId node = {};
-    ConnectionObserver* observer = nullptr;  // of a dialled one
-    std::optional<DialRace> race = {};       // while dialling
+    ConnectionObserver* observer = nullptr;   // of a dialled one
+    std::optional<path::DialRace> race = {};  // while dialling
     std::vector<std::unique_ptr<Link>> attempts = {};
     std::optional<CloseReason> last_failure = {};
     std::optional<Visit> visit = {};

@@ -1,10 +1,10 @@
-#include "quic/dial_race.h"
+#include "path/dial_race.h"
 
 #include <algorithm>
 
 #include "base/check.h"
 
-namespace blobd::quic {
+namespace blobd::path {
 namespace {
 
 // With four at once, an eighth of the time each lets all 32 addresses have their turn.
@@ -56,7 +56,7 @@ void DialRace::Failed(const SocketAddress& address) {
 }
 
 bool DialRace::over(Instant now) const {
-  return timed_out(now) || (given_ > 0 && queued_.empty() && running_.empty());
+  return timed_out(now) || (!open_ && given_ > 0 && queued_.empty() && running_.empty());
 }
 
 Instant DialRace::NextDeadline() const {
@@ -71,4 +71,4 @@ Instant DialRace::NextDeadline() const {
   return next;
 }
 
-}  // namespace blobd::quic
+}  // namespace blobd::path

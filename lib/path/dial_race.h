@@ -16,7 +16,7 @@
 #include "base/socket_address.h"
 #include "base/time.h"
 
-namespace blobd::quic {
+namespace blobd::path {
 
 struct DialOptions {
   Duration timeout = seconds(10);
@@ -44,6 +44,10 @@ class DialRace {
   // The attempt at `address` ended without a handshake.
   void Failed(const SocketAddress& address);
 
+  // While more addresses may still come, the race is not over for want of them; only for want of
+  // time.
+  void KeepOpen(bool open) { open_ = open; }
+
   // True when the dial is over: out of time, or some addresses were given and none of them is left.
   // A dial that was never given an address waits for one.
   bool over(Instant now) const;
@@ -63,10 +67,11 @@ class DialRace {
   const Instant deadline_;
   const Duration patience_;
   Instant next_start_;
+  bool open_ = false;
   size_t given_ = 0;  // addresses that were offered, usable or not
   std::unordered_set<SocketAddress> known_;
   std::deque<SocketAddress> queued_;
   std::deque<Attempt> running_;  // oldest first
 };
 
-}  // namespace blobd::quic
+}  // namespace blobd::path

@@ -1,8 +1,8 @@
-#include "quic/dial_race.h"
+#include "path/dial_race.h"
 
 #include <gtest/gtest.h>
 
-namespace blobd::quic {
+namespace blobd::path {
 namespace {
 
 const Instant kStart = Instant::FromNanos(1'000'000'000);
@@ -84,5 +84,18 @@ TEST(DialRaceTest, UnusableAddressesEndTheDialAtOnce) {
   EXPECT_TRUE(race.over(kStart));
 }
 
+TEST(DialRaceTest, WaitsForAddressesThatMayStillCome) {
+  DialRace race({}, kStart);
+  race.KeepOpen(true);
+  race.Add({At(1)});
+  ASSERT_EQ(race.Next(kStart).start, Addresses{At(1)});
+  race.Failed(At(1));
+  EXPECT_FALSE(race.over(kStart));
+  race.KeepOpen(false);
+  EXPECT_TRUE(race.over(kStart));
+  race.KeepOpen(true);
+  EXPECT_TRUE(race.over(kStart + seconds(10)));
+}
+
 }  // namespace
-}  // namespace blobd::quic
+}  // namespace blobd::path
