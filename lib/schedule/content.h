@@ -35,6 +35,8 @@ struct Content {
   Range FirstFor(uint64_t provider) const;
   // True if it holds all of the range, as far as is known.
   bool Holds(uint64_t provider, Range range) const;
+  // It said so. What it holds counts less than what it lacks.
+  void Learn(uint64_t provider, const RangeSet& it_holds, const RangeSet& it_lacks);
   // Where `rest` is cut; 0 if a half would be too small.
   uint64_t Split(Range rest, double keep) const;
 };

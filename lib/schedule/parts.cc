@@ -41,6 +41,8 @@ void Scheduler::State::OnContentKnown(const ContentKnown& event) {
   content.cuts = event.cuts;
   content.pending = missing;
   request->total_bytes = event.length;
+  // Who lacked something may have a part of it.
+  request->ForgiveEarly();
   if (request->transfers.empty()) return LookAgain(*request);
   // The probe goes on with all of it, and skips what is held.
   Transfer& probe = t.transfers.at(request->transfers.front());
@@ -84,7 +86,8 @@ void Scheduler::State::OnArrived(const Arrived& event) {
   } else if (request->stage == Stage::kRunning) {
     Reconsider(*request);
   } else if (request->content->pending.empty() && request->stage != Stage::kInStore) {
-    Finish(*request, ResultCode::kDone, "");
+    Unsettle(*request);
+    SettleOrFinish(*request);
   } else {
     LookAgain(*request);
   }

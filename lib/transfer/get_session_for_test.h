@@ -356,14 +356,31 @@ class Observer final : public GetObserver {
  public:
   void OnProgress(TransferId /*id*/, const GetProgress& progress) override {
     EXPECT_GE(progress.verified_bytes, last_.verified_bytes);
+    EXPECT_GE(progress.position, last_.position);
+    arrived.InsertAll(progress.arrived);
     last_ = progress;
   }
+  void OnContent(TransferId /*id*/, const GetContent& told) override {
+    EXPECT_FALSE(content) << "it is told once";
+    content = told;
+    if (on_content) on_content();
+  }
+  void OnBoundary(TransferId /*id*/, uint64_t boundary) override {
+    EXPECT_FALSE(ended);
+    boundaries.push_back(boundary);
+  }
   void OnEnded(TransferId /*id*/, const GetProgress& progress, const GetEnd& end) override {
+    arrived.InsertAll(progress.arrived);
     ended = true;
     ended_.set_value({progress, end});  // throws if it ends twice
   }
   std::pair<GetProgress, GetEnd> Wait() { return ended_.get_future().get(); }
-  bool ended = false;  // to be read on the session's strand
+  // To be read on the session's strand, or when it has ended.
+  bool ended = false;
+  std::optional<GetContent> content;
+  std::vector<uint64_t> boundaries;
+  RangeSet arrived;
+  std::function<void()> on_content;
 
  private:
   GetProgress last_;
@@ -392,11 +409,15 @@ class GetSessionTest : public testing::Test {
 
   std::pair<GetProgress, GetEnd> Get(const Kind& kind,
                                      std::function<void(GetSession&)> after_start = nullptr) {
+    return GetOrdered({kind}, std::move(after_start));
+  }
+  std::pair<GetProgress, GetEnd> GetOrdered(const GetOrder& order,
+                                     std::function<void(GetSession&)> after_start = nullptr) {
     observer_ = std::make_shared<Observer>();
     auto session = std::make_shared<GetSession>(
         GetSession::Deps{holding_ ? *holding_ : static_cast<store::BlobStore&>(*store_), strand_,
                          provider_, observer_, SystemClock()},
-        TransferId{++next_id_}, kind, options_);
+        TransferId{++next_id_}, order, options_);
     provider_->session = session;
     strand_->Post([session, after_start] {
       session->Start();
