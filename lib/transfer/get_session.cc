@@ -32,6 +32,7 @@ GetSession::GetSession(Deps deps, TransferId id, const GetOrder& order, const Ge
       others_(order.others),
       options_(WithOthers(options, order)),
       share_(order.share),
+      share_total_(order.share ? order.share->range.size() : 0),
       lane_limit_(options.lanes) {
   BLOBD_CHECK(options.lanes > 0);
 }

@@ -158,6 +158,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   // The line: what of it is this transfer's (without an order for less: all that is missing), what
   // is known to be held, and what of that was not told yet.
   std::optional<GetShare> share_;
+  uint64_t share_total_ = 0;  // of the share, or of all there is, without what was given away
   RangeSet held_;
   RangeSet untold_;
   // Until the line is known: the last look, sizes that were proven since, and groups that came

@@ -126,7 +126,7 @@ void GetSession::UpdateTotals() {
   if (share_) {
     progress_.on_line = true;
     progress_.claimed_bytes = 0;
-    progress_.total_bytes = share_->range.size();
+    progress_.total_bytes = share_total_;
     progress_.position = Position();
     progress_.arrived = std::exchange(untold_, RangeSet());
     return;

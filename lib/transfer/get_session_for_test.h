@@ -17,11 +17,13 @@
 
 #include "bao/encoder.h"
 #include "bao/outboard.h"
+#include "bao/tree.h"
 #include "base/rng.h"
 #include "loop/worker_pool.h"
 #include "store/disk_store.h"
 #include "transfer/get_session.h"
 #include "wire/collection.h"
+#include "wire/observe.h"
 #include "wire/request.h"
 
 namespace blobd::transfer {
@@ -132,6 +134,8 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
   std::function<void()> after_piece;                    // called when a piece has been delivered
   size_t max_streams = 100;
   bool knows_many = true;
+  bool knows_observe = false;
+  size_t observed = 0;
   Rng order{1};  // of arrival
   size_t most_open = 0;
   size_t refused = 0;
@@ -166,6 +170,10 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
     if (const auto* get = std::get_if<wire::GetRequest>(&decoded->request)) {
       requests.push_back(*get);
       answer = AnswerTo(*get);
+    } else if (const auto* observe = std::get_if<wire::ObserveRequest>(&decoded->request)) {
+      ++observed;
+      streams_[stream].answer = AnswerTo(*observe);
+      return;
     } else {
       const auto& many = std::get<wire::GetManyRequest>(decoded->request);
       many_requests.push_back(many);
@@ -174,6 +182,24 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
     if (tamper) tamper(answer);
     if (tamper_request) tamper_request(requests.size() + many_requests.size() - 1, answer);
     streams_[stream].answer = std::move(answer);
+  }
+
+  // It stays open, as one that would tell of more.
+  Answer AnswerTo(const wire::ObserveRequest& observe) {
+    Answer answer;
+    if (!knows_observe) return answer;
+    wire::ObserveItem item;
+    if (const auto it = blobs_.find(observe.hash); it != blobs_.end()) {
+      item.size = it->second->content.size();
+      for (const Range& range : it->second->held.ranges()) {
+        const bool to_the_end = range.end >= bao::GroupCount(item.size);
+        item.chunks.Insert({range.begin * bao::kGroupChunks,
+                            to_the_end ? RangeSet::kOpenEnd : range.end * bao::kGroupChunks});
+      }
+    }
+    answer.bytes = *wire::EncodeObserveFrame(item);
+    answer.end.reset();
+    return answer;
   }
 
   Answer AnswerTo(const wire::GetRequest& get) {

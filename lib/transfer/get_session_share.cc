@@ -72,6 +72,7 @@ void GetSession::TellContent() {
   if (content.total_bytes && kind_.format == BlobFormat::kHashSeq)
     *content.total_bytes += inventory.root.size;
   content.layout = std::make_shared<const GetLayout>(*std::move(layout));
+  share_total_ = content.total_bytes.value_or(content.layout->length);
   share_ = GetShare{content.layout, {content.missing.ranges().front().begin,
                                      content.missing.ranges().back().end}};
   work_->Narrow(*share_);
@@ -116,6 +117,7 @@ void GetSession::LowerLimit(uint64_t boundary) {
   const uint64_t accepted =
       can ? share_->layout->BoundaryFrom(std::max(boundary, Position())) : UINT64_MAX;
   if (!can || accepted >= share_->range.end) return deps_.observer->OnBoundary(id_, UINT64_MAX);
+  share_total_ -= std::min(share_total_, share_->range.end - accepted);
   share_->range.end = accepted;
   held_before_.reset();
   if (work_) work_->Narrow(*share_);

@@ -220,7 +220,9 @@ std::optional<GetPart> GetWork::NextRun() {
   size_t range_bytes = 0;
   for (; next_ < blobs_.size() && part.targets.size() < run_length_; ++next_) {
     const BlobInfo& blob = blobs_[next_].blob;
-    if (MissingGroups(blob).empty() || KeepForSegments(next_)) continue;
+    const bool nothing_to_get = blob.state == BlobState::kComplete ||
+                                (blob.size_proven && MissingGroups(blob).empty());
+    if (nothing_to_get || KeepForSegments(next_)) continue;
     GetTarget target = TargetOf(next_);
     if (blob.size_proven) {
       target.wanted = ToChunks(MissingGroups(blob), GroupCount(blob.size), false);

@@ -30,7 +30,7 @@ struct GetProgress {
   GetState state = GetState::kWaiting;
   uint64_t received_bytes = 0;  // from the provider, hashes and headers included
   uint64_t verified_bytes = 0;  // content given to the store
-  // Of the whole kind, not of this transfer; where its line is known, of its share only.
+  // Of the whole kind, not of this transfer; but without what was given to other transfers.
   std::optional<uint64_t> total_bytes;  // proven
   uint64_t claimed_bytes = 0;           // what the provider says, while not proven
   uint64_t total_blobs = 0;             // of a hash sequence, itself included; 0: not known yet
