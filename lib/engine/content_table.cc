@@ -2,8 +2,7 @@
 
 namespace blobd::engine {
 
-bool ContentTable::Learn(const Kind& kind, RequestId request,
-                         const transfer::GetContent& content) {
+bool ContentTable::Learn(const Kind& kind, RequestId request, const transfer::GetContent& content) {
   Content& known = contents_[kind];
   if (known.layout != nullptr && known.request == request) return false;
   known = {request, content.layout, RangeSet({0, content.layout->length})};

@@ -37,8 +37,7 @@ void Engine::OnGetContent(TransferId id, const transfer::GetContent& content) {
   const bool counts = view && view->id == running.request &&
                       std::count(view->transfers.begin(), view->transfers.end(), id) != 0;
   if (!counts || !contents_.Learn(running.kind, running.request, content)) return;
-  if (const auto kind = kinds_.find(running.kind);
-      kind != kinds_.end() && content.total_bytes) {
+  if (const auto kind = kinds_.find(running.kind); kind != kinds_.end() && content.total_bytes) {
     kind->second.total_bytes = *content.total_bytes;
   }
   Deliver(ToEvent(running.request, content));
@@ -47,8 +46,8 @@ void Engine::OnGetContent(TransferId id, const transfer::GetContent& content) {
 // What several transfers bring of one request is counted once, where its line is known; before
 // that there is only one transfer.
 void Engine::CountProgress(Running& running, const transfer::GetProgress& progress, uint64_t more) {
-  const uint64_t stored = progress.stored_blobs - std::exchange(running.stored_blobs,
-                                                                progress.stored_blobs);
+  const uint64_t stored =
+      progress.stored_blobs - std::exchange(running.stored_blobs, progress.stored_blobs);
   const auto it = kinds_.find(running.kind);
   if (it == kinds_.end()) return;
   LiveKind& kind = it->second;

@@ -150,7 +150,8 @@ TEST_F(EnginePartsTest, AnotherRequestForTheKindBeginsAnew) {
   EXPECT_TRUE(Cancel(kAnn, {intent_}).ok());
   QueueItem item = Item();
   const IntentId again = Queue(kAnn, {item})->at(0).intent;
-  for (const TransferId id : std::vector(network_->stops)) network_->EndGet(id, Outcome::kStopped, "");
+  for (const TransferId id : std::vector(network_->stops))
+    network_->EndGet(id, Outcome::kStopped, "");
   loop_.Settle();
   const FakeNetwork::Get& get = network_->gets.at(OnlyGet());
   EXPECT_FALSE(get.order.share);

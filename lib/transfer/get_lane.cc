@@ -51,7 +51,8 @@ bool GetLane::TargetIsDone() const {
 RangeSet GetLane::MissingGroups() const {
   RangeSet missing;
   for (const Range& range : target().wanted.chunks().ranges()) {
-    const uint64_t end = range.end == RangeSet::kOpenEnd ? range.end : range.end / bao::kGroupChunks;
+    const uint64_t end =
+        range.end == RangeSet::kOpenEnd ? range.end : range.end / bao::kGroupChunks;
     missing.Insert({std::max(range.begin / bao::kGroupChunks, next_group_), end});
   }
   return missing;

@@ -25,8 +25,8 @@ namespace blobd::transfer {
 
 struct GetLayout {
   uint64_t length = 0;
-  std::vector<uint64_t> begins;  // of each blob, ascending; the first is 0
-  std::vector<bool> exact;       // its length is its proven size
+  std::vector<uint64_t> begins;           // of each blob, ascending; the first is 0
+  std::vector<bool> exact;                // its length is its proven size
   std::optional<uint64_t> content_bytes;  // the sum of all sizes, if all are proven
 
   size_t blobs() const { return begins.size(); }

@@ -437,8 +437,8 @@ class GetSessionTest : public testing::Test {
                                      std::function<void(GetSession&)> after_start = nullptr) {
     return GetOrdered({kind}, std::move(after_start));
   }
-  std::pair<GetProgress, GetEnd> GetOrdered(const GetOrder& order,
-                                     std::function<void(GetSession&)> after_start = nullptr) {
+  std::pair<GetProgress, GetEnd> GetOrdered(
+      const GetOrder& order, std::function<void(GetSession&)> after_start = nullptr) {
     observer_ = std::make_shared<Observer>();
     auto session = std::make_shared<GetSession>(
         GetSession::Deps{holding_ ? *holding_ : static_cast<store::BlobStore&>(*store_), strand_,

@@ -73,8 +73,8 @@ void GetSession::TellContent() {
     *content.total_bytes += inventory.root.size;
   content.layout = std::make_shared<const GetLayout>(*std::move(layout));
   share_total_ = content.total_bytes.value_or(content.layout->length);
-  share_ = GetShare{content.layout, {content.missing.ranges().front().begin,
-                                     content.missing.ranges().back().end}};
+  share_ = GetShare{content.layout,
+                    {content.missing.ranges().front().begin, content.missing.ranges().back().end}};
   work_->Narrow(*share_);
   deps_.observer->OnContent(id_, content);
   if (to_observe_) AskWhatItHolds(*std::exchange(to_observe_, std::nullopt));
@@ -137,8 +137,8 @@ void GetSession::CutLanes() {
     Range groups;
     for (; kept < targets.size(); ++kept) {
       const Range wanted = share_->layout->GroupsIn(targets[kept].place, share_->range);
-      const Range chunks = {0, wanted.end == RangeSet::kOpenEnd ? wanted.end
-                                                                : wanted.end * bao::kGroupChunks};
+      const Range chunks = {
+          0, wanted.end == RangeSet::kOpenEnd ? wanted.end : wanted.end * bao::kGroupChunks};
       if (wanted.empty() || !targets[kept].wanted.chunks().Intersects(chunks)) break;
       groups = wanted;
     }

@@ -102,9 +102,9 @@ TEST_F(GetShareTest, ALimitThatIsLoweredEndsTheTransferThere) {
     provider_->requests.clear();
     provider_->after_piece = nullptr;
     if (boundary < size) {
-      EXPECT_EQ(GetOrdered({kind, GetShare{observer_->content->layout, {boundary, size}}})
-                    .second.outcome,
-                Outcome::kDone);
+      EXPECT_EQ(
+          GetOrdered({kind, GetShare{observer_->content->layout, {boundary, size}}}).second.outcome,
+          Outcome::kDone);
     }
     EXPECT_FALSE(GroupsAsked(provider_->requests, 2561).Intersection(before).ranges().size() > 0);
     ExpectComplete(hash);
@@ -153,8 +153,7 @@ TEST_F(GetShareTest, TwoTransfersWriteOneBlobAtOnce) {
       half.provider->session = half.session;
     }
     for (Half& half : halves) half.strand->Post([session = half.session] { session->Start(); });
-    for (Half& half : halves)
-      EXPECT_EQ(half.observer->Wait().second.outcome, Outcome::kDone);
+    for (Half& half : halves) EXPECT_EQ(half.observer->Wait().second.outcome, Outcome::kDone);
     EXPECT_EQ(Lookup(hash).state, store::BlobState::kComplete);
     EXPECT_TRUE(ReadBack(hash) == content);
     // They end on their strands, with all they hold of the store.
@@ -211,8 +210,7 @@ TEST_F(GetShareTest, WhoHoldsAPartSaysWhichAndGivesIt) {
   const Hash hash = provider_->Add(RandomBytes(size, 1));
   provider_->At(hash).held = RangeSet({1024, 1536});  // 16 to 24 MiB
   provider_->knows_observe = true;
-  const auto [progress, end] =
-      GetOrdered({{hash, BlobFormat::kRaw}, RawShare(size, {0, size})});
+  const auto [progress, end] = GetOrdered({{hash, BlobFormat::kRaw}, RawShare(size, {0, size})});
   EXPECT_EQ(end.outcome, Outcome::kNotHere);
   EXPECT_EQ(provider_->observed, 1u);
   EXPECT_EQ(Lookup(hash).groups, RangeSet({1024, 1536}));
@@ -226,8 +224,7 @@ TEST_F(GetShareTest, WhoCannotSayItIsFoundOutByAsking) {
   const size_t size = 32 * kMiB;
   const Hash hash = provider_->Add(RandomBytes(size, 1));
   provider_->At(hash).held = RangeSet({0, 100});
-  const auto [progress, end] =
-      GetOrdered({{hash, BlobFormat::kRaw}, RawShare(size, {0, size})});
+  const auto [progress, end] = GetOrdered({{hash, BlobFormat::kRaw}, RawShare(size, {0, size})});
   EXPECT_EQ(end.outcome, Outcome::kNotHere);
   EXPECT_TRUE(end.holds.empty());
   EXPECT_FALSE(end.lacks.Intersects({0, 16384 * 80}));

@@ -129,8 +129,8 @@ void GetWork::Narrow(GetShare share) {
   for (size_t number = next_; number < blobs_.size(); ++number) Mask(blobs_[number]);
   for (auto it = rests_.begin(); it != rests_.end();) {
     auto& [number, rest] = *it;
-    rest.left = rest.left.Intersection(
-        share_->layout->GroupsIn(blobs_[number].place, share_->range));
+    rest.left =
+        rest.left.Intersection(share_->layout->GroupsIn(blobs_[number].place, share_->range));
     if (rest.left.empty()) std::erase(to_cut_, number);
     it = rest.left.empty() && rest.parts_given == 0 ? rests_.erase(it) : std::next(it);
   }
@@ -142,8 +142,7 @@ GetPart GetWork::Trim(GetPart part) const {
   for (GetTarget& target : part.targets) {
     const Range groups = share_->layout->GroupsIn(target.place, share_->range);
     if (groups.end == RangeSet::kOpenEnd && groups.begin == 0) continue;
-    const bool to_the_end =
-        groups.end >= GroupCount(share_->layout->RangeOf(target.place).size());
+    const bool to_the_end = groups.end >= GroupCount(share_->layout->RangeOf(target.place).size());
     const Range chunks = {groups.begin * kGroupChunks,
                           to_the_end ? RangeSet::kOpenEnd : groups.end * kGroupChunks};
     target.wanted = {target.wanted.chunks().Intersection(chunks),
@@ -220,8 +219,8 @@ std::optional<GetPart> GetWork::NextRun() {
   size_t range_bytes = 0;
   for (; next_ < blobs_.size() && part.targets.size() < run_length_; ++next_) {
     const BlobInfo& blob = blobs_[next_].blob;
-    const bool nothing_to_get = blob.state == BlobState::kComplete ||
-                                (blob.size_proven && MissingGroups(blob).empty());
+    const bool nothing_to_get =
+        blob.state == BlobState::kComplete || (blob.size_proven && MissingGroups(blob).empty());
     if (nothing_to_get || KeepForSegments(next_)) continue;
     GetTarget target = TargetOf(next_);
     if (blob.size_proven) {

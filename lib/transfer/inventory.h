@@ -57,10 +57,10 @@ struct Places {
   size_t end = SIZE_MAX;
 };
 
-// Asks the store; `done` is called on `strand`. Children outside of `places` are left out. A root that is no hash sequence, or has too many
-// children, and a blob still to be got that is proven to be larger than the maximum, are
-// kFailedPrecondition: nobody can ever satisfy that kind.
-// Thread: any; blocks the strand only to read the root.
+// Asks the store; `done` is called on `strand`. Children outside of `places` are left out. A root
+// that is no hash sequence, or has too many children, and a blob still to be got that is proven to
+// be larger than the maximum, are kFailedPrecondition: nobody can ever satisfy that kind. Thread:
+// any; blocks the strand only to read the root.
 void TakeInventory(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
                    UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits = {},
                    Places places = {});

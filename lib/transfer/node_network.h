@@ -35,7 +35,7 @@ struct GetProgress {
   uint64_t claimed_bytes = 0;           // what the provider says, while not proven
   uint64_t total_blobs = 0;             // of a hash sequence, itself included; 0: not known yet
   uint64_t complete_blobs = 0;
-  uint64_t stored_blobs = 0;            // by this transfer, of those
+  uint64_t stored_blobs = 0;  // by this transfer, of those
   // Where the line of the request is known (get_layout.h): everything of this transfer's share
   // before this is held, and what has been found to be held since the last report.
   bool on_line = false;
