@@ -59,7 +59,7 @@ uint64_t Content::Split(Range rest, double keep) const {
   static const std::vector<uint64_t> kNoCuts;
   if (rest.size() < 2 * kLeastHalf) return 0;
   const uint64_t at = SplitPoint(rest, keep, cuts == nullptr ? kNoCuts : *cuts);
-  return std::clamp(at, rest.begin + kLeastHalf, rest.end - kLeastHalf) == at ? at : 0;
+  return std::clamp(at, rest.begin + kLeastHalf, rest.end - kLeastHalf);
 }
 
 }  // namespace blobd::schedule

@@ -37,7 +37,7 @@ struct Content {
   bool Holds(uint64_t provider, Range range) const;
   // It said so. What it holds counts less than what it lacks.
   void Learn(uint64_t provider, const RangeSet& it_holds, const RangeSet& it_lacks);
-  // Where `rest` is cut; 0 if a half would be too small.
+  // Where `rest` is cut; neither half is too small. 0: it is too small for two.
   uint64_t Split(Range rest, double keep) const;
 };
 

@@ -38,7 +38,7 @@ Transfer& Scheduler::State::Launch(Request& request, Provider& provider) {
   transfer.id = id;
   transfer.request = request.id;
   transfer.provider = &provider;
-  transfer.started = t.now;
+  transfer.started = transfer.moved = t.now;
   OpenWindow(transfer);
   request.transfers.push_back(id);
   ++t.holding[request.id];
@@ -142,6 +142,7 @@ void Scheduler::State::OnProgress(const TransferProgress& event) {
   }
   Transfer& transfer = it->second;
   transfer.verified_bytes += event.verified_bytes;
+  if (event.verified_bytes > 0) transfer.moved = t.now;
   // What was verified stays in the store, also when the transfer is being stopped.
   if (Request* request = t.FindRequest(transfer.request)) {
     request->verified_bytes += event.verified_bytes;

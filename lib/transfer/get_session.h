@@ -79,6 +79,8 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   void OnStreamEnd(uint64_t stream, StreamEnd end) override;
   void Stop() override;
   void LowerLimit(uint64_t boundary);
+  // About once a second: tells that nothing came since, where others could help.
+  void Beat();
 
  private:
   enum class Phase { kLooking, kReceiving, kSettling, kEnded };

@@ -11,6 +11,7 @@ namespace {
 using schedule::Outcome;
 
 constexpr Duration kReportInterval = milliseconds(100);
+constexpr Duration kSilence = milliseconds(500);
 // A provider with less than it is asked for says so part by part. After so many answers in a row
 // that brought nothing it is not asked for the rest.
 constexpr size_t kMostFruitless = 32;
@@ -119,6 +120,11 @@ void GetSession::ReportProgress(bool force) {
   UpdateTotals();
   deps_.observer->OnProgress(id_, progress_);
   progress_.arrived = RangeSet();
+}
+
+void GetSession::Beat() {
+  if (share_ && phase_ == Phase::kReceiving && deps_.clock.Now() - last_report_ > kSilence)
+    ReportProgress(true);
 }
 
 void GetSession::UpdateTotals() {

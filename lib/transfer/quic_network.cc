@@ -211,8 +211,10 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     stall_timer_ =
         deps_.network_loop.AddTimer(deps_.network_loop.Now() + kStallCheckInterval, [this] {
           stall_timer_ = 0;
-          for (auto& [id, get] : gets_)
+          for (auto& [id, get] : gets_) {
             get.streams->CheckStalls(deps_.network_loop.Now(), options_.stall_timeout);
+            get.strand->Post([session = get.session] { session->Beat(); });
+          }
           if (!gets_.empty()) ArmStallTimer();
         });
   }
