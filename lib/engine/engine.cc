@@ -87,7 +87,7 @@ void Engine::Drain(UniqueFunction<void()> done) {
   Deliver(schedule::Drain{});
   drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + options_.drain_grace, [this] {
     drain_timer_ = 0;
-    for (const auto& [transfer, kind] : kind_of_transfer_) deps_.network.StopGet(transfer);
+    for (const auto& [transfer, running] : running_) deps_.network.StopGet(transfer);
     // What does not answer a stop within another second is left: its verified bytes are in the
     // store all the same.
     drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + seconds(1), [this] {
@@ -99,7 +99,7 @@ void Engine::Drain(UniqueFunction<void()> done) {
 }
 
 void Engine::CheckDrained(bool out_of_time) {
-  if (!draining_ || !drained_ || (!out_of_time && !kind_of_transfer_.empty())) return;
+  if (!draining_ || !drained_ || (!out_of_time && !running_.empty())) return;
   if (drain_timer_ != 0) deps_.timers.CancelTimer(std::exchange(drain_timer_, 0));
   deps_.store.Flush(
       deps_.control, [this, done = std::exchange(drained_, nullptr)](const Status& status) mutable {
@@ -129,7 +129,10 @@ void Engine::Deliver(schedule::Event event) {
 
 void Engine::Execute(const schedule::Effect& effect) {
   std::visit(Overloaded{
-                 [&](const schedule::LookInStore& e) { looks_.Ask(e); },
+                 [&](const schedule::LookInStore& e) {
+                   contents_.Forget(e.kind);
+                   looks_.Ask(e);
+                 },
                  [&](const schedule::Dial& e) { ExecuteDial(e.node); },
                  [&](const schedule::GiveUpDial& e) {
                    remotes_.Closed(e.node);
@@ -142,10 +145,7 @@ void Engine::Execute(const schedule::Effect& effect) {
                    deps_.network.Disconnect(e.node);
                  },
                  [&](const schedule::StartTransfer& e) { ExecuteStart(e); },
-                 // Transfers take whole requests as yet (Options::node_ability): none is cut.
-                 [&](const schedule::LowerLimit& e) {
-                   events_.push_back(schedule::BoundaryAccepted{e.transfer, UINT64_MAX});
-                 },
+                 [&](const schedule::LowerLimit& e) { ExecuteLowerLimit(e); },
                  [&](const schedule::StopTransfer& e) { deps_.network.StopGet(e.transfer); },
                  [&](const schedule::FinishIntent& e) { Finish(e); },
                  [&](const schedule::RememberProvider& e) {
@@ -219,7 +219,7 @@ void Engine::ExecuteDial(const NodeId& node) {
 
 void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
   transfers_.Start(effect.transfer, effect.provider, effect.kind, deps_.clock.WallNow());
-  kind_of_transfer_[effect.transfer] = effect.kind;
+  running_[effect.transfer] = {effect.kind, effect.request, 0};
   const auto* node = std::get_if<NodeId>(&effect.provider);
   if (node == nullptr) {
     // The API takes no mirrors yet, but the registry is an outside input too.
@@ -228,7 +228,7 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
       OnGetEnded(id, {}, refused);
     });
   }
-  deps_.network.StartGet(effect.transfer, *node, effect.kind);
+  deps_.network.StartGet(effect.transfer, *node, OrderOf(effect));
   deps_.log.Write(
       LogLevel::kDebug,
       {.hash = LoggedHash(effect.kind), .transfer = effect.transfer, .provider = effect.provider},
@@ -319,19 +319,16 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
   }();
   const uint64_t more = transfers_.Progress(id, progress);
   verified_bytes_ += more;
-  const auto transfer = kind_of_transfer_.find(id);
-  if (transfer == kind_of_transfer_.end()) return;
-  if (const auto it = kinds_.find(transfer->second); it != kinds_.end()) {
-    LiveKind& kind = it->second;
-    kind.verified_bytes += more;
-    kind.received_bytes += progress.received_bytes - received_before;
-    if (progress.total_bytes) kind.total_bytes = *progress.total_bytes;
-    kind.claimed_bytes = progress.claimed_bytes;
-    if (kind.total_blobs == 0 && progress.total_blobs != 0) journal_.Note(it->first);
-    kind.total_blobs = progress.total_blobs;
-    kind.complete_blobs = progress.complete_blobs;
-  }
-  if (more > 0) Deliver(schedule::TransferProgress{id, more, progress.total_bytes});
+  const auto transfer = running_.find(id);
+  if (transfer == running_.end()) return;
+  if (const auto it = kinds_.find(transfer->second.kind); it != kinds_.end())
+    it->second.received_bytes += progress.received_bytes - received_before;
+  CountProgress(transfer->second, progress, more);
+  if (more == 0 && !progress.on_line) return;
+  schedule::TransferProgress event{id, more, progress.total_bytes, progress.position};
+  // What it says of itself, where the line is known, says nothing of the whole.
+  if (progress.on_line) event.total_bytes.reset();
+  Deliver(event);
 }
 
 void Engine::OnGetProgress(TransferId id, const transfer::GetProgress& progress) {
@@ -367,8 +364,11 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   if (const auto ended = transfers_.View(id)) {
     changes_.push_back(registry::PutTransfer{ToRow(*ended, end.outcome)});
   }
-  kind_of_transfer_.erase(id);
-  Deliver(schedule::TransferEnded{id, end.outcome, reason, end.wait});
+  running_.erase(id);
+  schedule::TransferEnded event{id, end.outcome, reason, end.wait};
+  event.holds = end.holds;
+  event.lacks = end.lacks;
+  Deliver(std::move(event));
   CheckDrained(false);
 }
 

@@ -22,6 +22,7 @@
 #include "base/task.h"
 #include "base/timers.h"
 #include "engine/caller.h"
+#include "engine/content_table.h"
 #include "engine/event_log.h"
 #include "engine/id_source.h"
 #include "engine/look_queue.h"
@@ -139,6 +140,11 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
     uint64_t complete_blobs = 0;
     bool is_private = true;  // or not known yet
   };
+  struct Running {
+    Kind kind;
+    RequestId request;
+    uint64_t stored_blobs = 0;  // as it reported them
+  };
   struct PendingQueue;
   struct PendingCancel;
   struct Loading;
@@ -150,6 +156,13 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
   void OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                   const transfer::GetEnd& end) override;
+  void OnGetContent(TransferId id, const transfer::GetContent& content) override;
+  void OnBoundary(TransferId id, uint64_t boundary) override;
+
+  // Parts (engine_parts.cc).
+  transfer::GetOrder OrderOf(const schedule::StartTransfer& effect) const;
+  void ExecuteLowerLimit(const schedule::LowerLimit& effect);
+  void CountProgress(Running& running, const transfer::GetProgress& progress, uint64_t more);
 
   // Events in, effects out (engine.cc).
   void Deliver(schedule::Event event);
@@ -235,7 +248,8 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
   std::set<Hash> sequences_;  // the roots among kinds_
   Journal journal_;
-  std::unordered_map<TransferId, Kind> kind_of_transfer_;
+  std::unordered_map<TransferId, Running> running_;
+  ContentTable contents_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
   std::map<IntentId, IntentView> told_;  // what the watchers heard last

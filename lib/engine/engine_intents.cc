@@ -203,7 +203,10 @@ void Engine::RemoveLive(IntentId id) {
   if (--intents_of_uid_[row.owner_uid] == 0) intents_of_uid_.erase(row.owner_uid);
   const auto kind = kinds_.find(row.kind);
   const bool last = --kind->second.intents == 0;
-  if (last) kinds_.erase(kind);
+  if (last) {
+    contents_.Forget(row.kind);
+    kinds_.erase(kind);
+  }
   NoteUnwanted(row, last);
 }
 

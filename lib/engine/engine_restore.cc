@@ -26,6 +26,7 @@ void Engine::StartLoading(TransferId first_transfer, UniqueFunction<void(Status)
   auto loading = std::make_shared<Loading>();
   loading->options = options_.schedule;
   loading->options.first_transfer_id = first_transfer.value;
+  loading->options.node_ability.parts = true;  // the network can cut a transfer that runs
   loading->done = std::move(done);
   LoadNext(std::move(loading), {});
 }

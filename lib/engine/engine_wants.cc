@@ -25,8 +25,8 @@ bool Engine::IsWantedBy(uint32_t uid, const Hash& hash) const {
 std::vector<Hash> Engine::WantedSequences() const { return {sequences_.begin(), sequences_.end()}; }
 
 bool Engine::IsListArriving() const {
-  return std::any_of(kind_of_transfer_.begin(), kind_of_transfer_.end(), [&](const auto& running) {
-    const Kind& kind = running.second;
+  return std::any_of(running_.begin(), running_.end(), [&](const auto& running) {
+    const Kind& kind = running.second.kind;
     if (kind.format != BlobFormat::kHashSeq) return false;
     const auto it = kinds_.find(kind);
     return it != kinds_.end() && it->second.total_blobs == 0;

@@ -103,7 +103,7 @@ std::vector<TransferView> Engine::ListTransfers(TransferId after, size_t limit, 
                                                 const std::optional<Hash>& hash) const {
   std::vector<TransferView> views = transfers_.List(after, limit, running_only, hash);
   for (TransferView& view : views) {
-    if (kind_of_transfer_.count(view.id) == 0) continue;
+    if (running_.count(view.id) == 0) continue;
     if (const auto request = scheduler_->ViewOfKind(view.kind)) view.intents = request->intents;
   }
   return views;
@@ -114,7 +114,7 @@ StatusView Engine::Summary() const {
   view.draining = draining_;
   view.degraded = Message(degraded_);
   view.disk = disk_;
-  view.running_transfers = kind_of_transfer_.size();
+  view.running_transfers = running_.size();
   view.unfinished_requests = scheduler_ == nullptr ? 0 : scheduler_->unfinished_requests();
   view.download_rate = transfers_.total_rate();
   view.verified_bytes = verified_bytes_;

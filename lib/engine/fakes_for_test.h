@@ -490,15 +490,17 @@ class FakeNetwork final : public transfer::NodeNetwork {
   struct Get {
     NodeId node;
     Kind kind;
+    transfer::GetOrder order;
   };
   void SetSink(transfer::NodeNetworkSink* new_sink) override { sink = new_sink; }
   void Dial(const NodeId& node, std::vector<SocketAddress> addresses) override {
     dials.push_back({node, addresses});
   }
   void Disconnect(const NodeId& node) override { disconnects.push_back(node); }
-  void StartGet(TransferId id, const NodeId& node, const Kind& kind) override {
-    gets[id] = {node, kind};
+  void StartGet(TransferId id, const NodeId& node, const transfer::GetOrder& order) override {
+    gets[id] = {node, order.kind, order};
   }
+  void LowerLimit(TransferId id, uint64_t boundary) override { limits.push_back({id, boundary}); }
   void StopGet(TransferId id) override { stops.push_back(id); }
 
   void EndGet(TransferId id, schedule::Outcome outcome, std::string reason,
@@ -512,6 +514,7 @@ class FakeNetwork final : public transfer::NodeNetwork {
   std::vector<NodeId> disconnects;
   std::map<TransferId, Get> gets;  // running
   std::vector<TransferId> stops;
+  std::vector<std::pair<TransferId, uint64_t>> limits;
 };
 
 class RecordingLog final : public EventLog {

@@ -49,11 +49,17 @@ bool Content::Holds(uint64_t provider, Range range) const {
   return held == holds.end() || held->second.ContainsAll(range);
 }
 
+void Content::Learn(uint64_t provider, const RangeSet& it_holds, const RangeSet& it_lacks) {
+  const auto [held, is_new] = holds.try_emplace(provider, Range{0, length});
+  held->second.InsertAll(it_holds);
+  held->second.RemoveAll(it_lacks);
+}
+
 uint64_t Content::Split(Range rest, double keep) const {
   static const std::vector<uint64_t> kNoCuts;
   if (rest.size() < 2 * kLeastHalf) return 0;
   const uint64_t at = SplitPoint(rest, keep, cuts == nullptr ? kNoCuts : *cuts);
-  return std::clamp(at, rest.begin + kLeastHalf, rest.end - kLeastHalf) == at ? at : 0;
+  return std::clamp(at, rest.begin + kLeastHalf, rest.end - kLeastHalf);
 }
 
 }  // namespace blobd::schedule

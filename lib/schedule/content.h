@@ -35,7 +35,9 @@ struct Content {
   Range FirstFor(uint64_t provider) const;
   // True if it holds all of the range, as far as is known.
   bool Holds(uint64_t provider, Range range) const;
-  // Where `rest` is cut; 0 if a half would be too small.
+  // It said so. What it holds counts less than what it lacks.
+  void Learn(uint64_t provider, const RangeSet& it_holds, const RangeSet& it_lacks);
+  // Where `rest` is cut; neither half is too small. 0: it is too small for two.
   uint64_t Split(Range rest, double keep) const;
 };
 

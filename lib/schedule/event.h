@@ -134,6 +134,10 @@ struct TransferEnded {
   std::string reason;
   std::optional<Duration> wait;          // kBusy: how long the provider wants us to wait
   OwnFault own_fault = OwnFault::kDisk;  // kLocalFault
+  // kNotHere, as far as it is known: ranges of the request that the provider holds, and ranges that
+  // it does not. It is used for the rest then.
+  RangeSet holds = {};
+  RangeSet lacks = {};
 };
 
 struct Limits {

@@ -14,8 +14,15 @@
 namespace blobd::schedule {
 namespace {
 
-// A measured speed, or what it is taken for.
+// One that brought nothing for so long is taken for dead as far as others may help, long before it
+// has stalled.
+constexpr Duration kSilence = seconds(1);
+
+bool IsSilent(const Transfer& transfer, Instant now) { return now - transfer.moved > kSilence; }
+
+// A measured speed, or what it is taken for; 0: not known.
 double SpeedOf(const Transfer& transfer, Instant now) {
+  if (IsSilent(transfer, now)) return 1;
   const double took = std::chrono::duration<double>(now - transfer.started).count();
   return took > 0 ? static_cast<double>(transfer.verified_bytes) / took : 0;
 }
@@ -41,6 +48,8 @@ void Scheduler::State::OnContentKnown(const ContentKnown& event) {
   content.cuts = event.cuts;
   content.pending = missing;
   request->total_bytes = event.length;
+  // Who lacked something may have a part of it.
+  request->ForgiveEarly();
   if (request->transfers.empty()) return LookAgain(*request);
   // The probe goes on with all of it, and skips what is held.
   Transfer& probe = t.transfers.at(request->transfers.front());
@@ -84,7 +93,8 @@ void Scheduler::State::OnArrived(const Arrived& event) {
   } else if (request->stage == Stage::kRunning) {
     Reconsider(*request);
   } else if (request->content->pending.empty() && request->stage != Stage::kInStore) {
-    Finish(*request, ResultCode::kDone, "");
+    Unsettle(*request);
+    SettleOrFinish(*request);
   } else {
     LookAgain(*request);
   }
@@ -242,7 +252,8 @@ Transfer* Scheduler::State::EndsLast(const Request& request, bool can_be_cut) {
     Transfer& transfer = t.transfers.at(id);
     ++t.stats.touched;
     if (!transfer.part) continue;
-    const bool cuttable = !transfer.fixed && transfer.provider->Ability(t.options).parts;
+    const bool cuttable =
+        !transfer.fixed && !transfer.rival && transfer.provider->Ability(t.options).parts;
     if (can_be_cut && !cuttable) continue;
     const double speed = SpeedOf(transfer, t.now);
     const auto size = static_cast<double>(transfer.rest().size());
@@ -257,7 +268,7 @@ Transfer* Scheduler::State::EndsLast(const Request& request, bool can_be_cut) {
 
 bool Scheduler::State::Split(Request& request, const Provider& taker) {
   Transfer* last = EndsLast(request, true);
-  if (last == nullptr || last->rival || request.content->lowering) return false;
+  if (last == nullptr || request.content->lowering) return false;
   const double speed = SpeedOf(*last, t.now);
   const double takers = taker.bytes_per_second > 0 ? taker.bytes_per_second : speed;
   const double keep = speed > 0 ? std::clamp(speed / (speed + takers), 0.05, 0.95) : 0.5;

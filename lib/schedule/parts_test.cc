@@ -33,6 +33,12 @@ struct Parts : ::testing::Test {
   void Prove(std::shared_ptr<const std::vector<uint64_t>> cuts = nullptr) {
     h.Do(ContentKnown{probe.request, kLength, RangeSet(Range{0, kLength}), std::move(cuts)});
   }
+  void ExpectDoneWhenTheStoreSaysSo() {
+    EXPECT_THAT(h.Saw<FinishIntent>(), IsEmpty());
+    EXPECT_EQ(h.Saw<LookInStore>().size(), 1u);
+    h.StoreSays(StoreAnswered::State::kComplete);
+    EXPECT_EQ(h.Finished().code, ResultCode::kDone);
+  }
   LowerLimit Lowered() const {
     const auto lowered = h.Saw<LowerLimit>();
     EXPECT_EQ(lowered.size(), 1u);
@@ -119,7 +125,61 @@ TEST_F(Parts, EachPartIsDoneOnceAndTheLastEndsTheRequest) {
     h.Do(BoundaryAccepted{asked.transfer, UINT64_MAX});
   }
   h.End(second.transfer, Outcome::kDone);
+  ExpectDoneWhenTheStoreSaysSo();
+}
+
+TEST_F(Parts, TheStoreHasTheLastWord) {
+  const StartTransfer second = SplitInTwo();
+  for (const LowerLimit& asked : h.Saw<LowerLimit>()) {
+    h.Do(BoundaryAccepted{asked.transfer, UINT64_MAX});
+  }
+  h.End(probe.transfer, Outcome::kDone);
+  h.Do(Arrived{probe.request, {0, kLength}});
+  EXPECT_EQ(h.Saw<StopTransfer>().size(), 1u);
+  EXPECT_EQ(h.Saw<LookInStore>().size(), 1u);
+  EXPECT_EQ(h.StateOf(intent), RequestState::kInStore);
+  // Something was taken back since: it is got from the beginning, without a word on parts.
+  h.StoreSays(StoreAnswered::State::kIncomplete);
+  ASSERT_FALSE(h.Saw<StartTransfer>().empty());
+  EXPECT_FALSE(h.Saw<StartTransfer>()[0].part);
+  h.End(second.transfer, Outcome::kStopped);
+  h.End(h.scheduler.ViewOfIntent(intent)->transfers.at(0), Outcome::kDone);
   EXPECT_EQ(h.Finished().code, ResultCode::kDone);
+}
+
+TEST_F(Parts, OneThatLacksARangeIsUsedForTheRest) {
+  const StartTransfer second = SplitInTwo();
+  for (const LowerLimit& asked : h.Saw<LowerLimit>()) {
+    h.Do(BoundaryAccepted{asked.transfer, UINT64_MAX});
+  }
+  TransferEnded ended{second.transfer, Outcome::kNotHere, "holds a part", std::nullopt};
+  ended.holds = RangeSet({100 * kMiB, 110 * kMiB});
+  ended.lacks = RangeSet({kLength / 2, kLength});
+  h.Do(ended);
+  // What it says that it lacks counts more; others take that.
+  const auto others = h.Saw<StartTransfer>();
+  ASSERT_EQ(others.size(), 1u);
+  EXPECT_EQ(others[0].provider, ProviderId(Node(3)));
+  EXPECT_EQ(others[0].part, (Range{kLength / 2, kLength}));
+  // When that one goes as well, it is not asked for what it lacks.
+  h.End(others[0].transfer, Outcome::kAbortRequest, "no more");
+  EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
+  // But for the half that it may have.
+  h.End(probe.transfer, Outcome::kAbortRequest, "no more");
+  EXPECT_EQ(h.Started().provider, ProviderId(Node(2)));
+  EXPECT_EQ(h.Started().part, (Range{0, kLength / 2}));
+}
+
+TEST_F(Parts, WhoLackedSomethingIsAskedAgainWhenTheSizeIsKnown) {
+  Harness g(WithParts());
+  g.WantNew(Raw(1), {Node(1), Node(2)});
+  g.Connect(1);
+  g.End(g.Started().transfer, Outcome::kNotHere, "not the last chunk");
+  g.Connect(2);
+  const StartTransfer second = g.Started();
+  EXPECT_EQ(second.provider, ProviderId(Node(2)));
+  g.Do(ContentKnown{second.request, kLength, RangeSet(Range{0, kLength}), nullptr});
+  EXPECT_EQ(g.Saw<LowerLimit>().size(), 1u);
 }
 
 TEST_F(Parts, TheOthersTakeOverFromTheOneThatDies) {
@@ -168,7 +228,7 @@ TEST_F(Parts, ThreeNodesThatOnlyTogetherHoldItSuffice) {
   EXPECT_EQ(started[1].part, (Range{80 * kMiB, 120 * kMiB}));
   h.End(started[0].transfer, Outcome::kDone);
   h.End(started[1].transfer, Outcome::kDone);
-  EXPECT_EQ(h.Finished().code, ResultCode::kDone);
+  ExpectDoneWhenTheStoreSaysSo();
 }
 
 TEST_F(Parts, WhatNobodyHoldsWaitsUntilOneTellsOfIt) {
@@ -202,7 +262,7 @@ TEST_F(Parts, TheTailIsRacedByAnIdleFasterOne) {
   h.End(racer.transfer, Outcome::kDone);
   ASSERT_EQ(h.Saw<StopTransfer>().size(), 1u);
   EXPECT_EQ(h.Saw<StopTransfer>()[0].transfer, probe.transfer);
-  EXPECT_EQ(h.Finished().code, ResultCode::kDone);
+  ExpectDoneWhenTheStoreSaysSo();
 }
 
 TEST_F(Parts, WhatArrivedAnotherWayIsNotAskedFor) {
@@ -212,7 +272,7 @@ TEST_F(Parts, WhatArrivedAnotherWayIsNotAskedFor) {
   EXPECT_EQ(h.Saw<StopTransfer>().size(), 1u);
   EXPECT_THAT(h.Saw<FinishIntent>(), IsEmpty());
   h.Do(Arrived{probe.request, {kLength / 2, kLength}});
-  EXPECT_EQ(h.Finished().code, ResultCode::kDone);
+  ExpectDoneWhenTheStoreSaysSo();
   h.Do(Arrived{probe.request, {0, kLength}});
   EXPECT_THAT(h.effects, IsEmpty());
 }

@@ -79,6 +79,13 @@ std::vector<uint64_t> Request::Forgive(Instant now) {
   return forgiven;
 }
 
+void Request::ForgiveEarly() {
+  if (trouble == nullptr) return;
+  for (Refusal& refusal : trouble->refused) {
+    if (refusal.until != Instant::Max()) refusal.active = false;
+  }
+}
+
 bool Request::paused() const {
   return std::all_of(intents.begin(), intents.end(),
                      [](const Intent& intent) { return intent.paused; });

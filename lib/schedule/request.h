@@ -115,6 +115,8 @@ struct Request {
   bool Unrefuse(uint64_t provider_number);
   // Others deliver: those whose time is over may be asked again. Their numbers.
   std::vector<uint64_t> Forgive(Instant now);
+  // Those that may be asked again at some time may be now.
+  void ForgiveEarly();
   // Every intent is paused.
   bool paused() const;
 

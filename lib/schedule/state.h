@@ -125,6 +125,7 @@ class Scheduler::State {
   void OnHeld(const TransferHeld& event);
   void OnWindowOver(Transfer& transfer);
   bool AnotherIsFree(const Request& request, const Provider& than) const;
+  bool HasMore(Request& request, const Provider& provider, const TransferEnded& event);
   void Refuse(Request& request, Provider& provider, Outcome outcome);
   void OnEnded(const TransferEnded& event);
   void OnEndedRunning(Request& request, Provider& provider, const Transfer& transfer,

@@ -28,6 +28,7 @@ struct Transfer {
   bool ending = false;  // stopped, or its connection is gone: holds its slots until the engine
                         // reports its end
   Instant started;
+  Instant moved;  // when it last verified something, or started
   uint64_t verified_bytes = 0;
 
   std::optional<Range> part;  // nullopt: everything that is missing

@@ -38,7 +38,7 @@ Transfer& Scheduler::State::Launch(Request& request, Provider& provider) {
   transfer.id = id;
   transfer.request = request.id;
   transfer.provider = &provider;
-  transfer.started = t.now;
+  transfer.started = transfer.moved = t.now;
   OpenWindow(transfer);
   request.transfers.push_back(id);
   ++t.holding[request.id];
@@ -122,13 +122,16 @@ void Scheduler::State::SettleAll(const std::vector<Request*>& requests) {
   }
 }
 
-// When the last part of its content was taken from a transfer that goes, it is done.
+// When the last part of its content was taken from a transfer that goes, all of it should be held.
+// The store has the last word: what was verified may have been taken back since.
 void Scheduler::State::SettleOrFinish(Request& request) {
-  if (request.content != nullptr && request.content->length > 0 &&
-      request.content->pending.empty()) {
-    return Finish(request, ResultCode::kDone, "");
+  if (request.content == nullptr || request.content->length == 0 ||
+      !request.content->pending.empty()) {
+    return Settle(request);
   }
-  Settle(request);
+  request.content.reset();
+  request.stage = Stage::kInStore;
+  Emit(LookInStore{request.id, request.kind});
 }
 
 void Scheduler::State::OnProgress(const TransferProgress& event) {
@@ -139,6 +142,7 @@ void Scheduler::State::OnProgress(const TransferProgress& event) {
   }
   Transfer& transfer = it->second;
   transfer.verified_bytes += event.verified_bytes;
+  if (event.verified_bytes > 0) transfer.moved = t.now;
   // What was verified stays in the store, also when the transfer is being stopped.
   if (Request* request = t.FindRequest(transfer.request)) {
     request->verified_bytes += event.verified_bytes;
@@ -150,7 +154,10 @@ void Scheduler::State::OnProgress(const TransferProgress& event) {
   Request& request = t.requests.at(transfer.request);
   if (request.trouble != nullptr && event.verified_bytes > 0) {
     request.trouble->own_faults = 0;
-    request.Forgive(t.now);
+    for (const uint64_t number : request.Forgive(t.now)) {
+      // It may have got more since.
+      if (request.content != nullptr) request.content->holds.erase(number);
+    }
   }
   if (transfer.part) {
     transfer.position = std::clamp(event.position, transfer.position, transfer.part->end);
@@ -266,6 +273,9 @@ void Scheduler::State::OnEndedRunning(Request& request, Provider& provider,
     case Outcome::kStopped:
       break;
     case Outcome::kNotHere:
+      request.Note(provider.id, event.outcome, event.reason);
+      if (!HasMore(request, provider, event)) Refuse(request, provider, event.outcome);
+      break;
     case Outcome::kAbortRequest:
       request.Note(provider.id, event.outcome, event.reason);
       Refuse(request, provider, event.outcome);
@@ -285,6 +295,17 @@ void Scheduler::State::OnEndedRunning(Request& request, Provider& provider,
       break;
   }
   SettleAll({&request});
+}
+
+// It lacks some ranges only, and may be used for others that are missing.
+bool Scheduler::State::HasMore(Request& request, const Provider& provider,
+                               const TransferEnded& event) {
+  Content* content = request.content.get();
+  if (content == nullptr || content->length == 0 || event.lacks.empty()) return false;
+  content->Learn(provider.number, event.holds, event.lacks);
+  RangeSet missing = content->pending;
+  for (const TransferId id : request.transfers) missing.Insert(t.transfers.at(id).rest());
+  return !content->holds.at(provider.number).Intersection(missing).empty();
 }
 
 // The provider does not have it: a node that may get it later is asked again while others deliver,

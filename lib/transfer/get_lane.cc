@@ -27,6 +27,35 @@ void GetLane::BeginTarget() {
   collecting_ = false;
   small_.clear();
   writer_.reset();
+  next_group_ = 0;
+  verified_groups_ = RangeSet();
+}
+
+void GetLane::Cut(size_t targets, uint64_t end) {
+  BLOBD_CHECK(targets > target_ && targets <= part_.targets.size());
+  if (targets < part_.targets.size() || end < cut_end_) is_cut_ = true;
+  part_.targets.resize(targets);
+  const RangeSet wanted = part_.targets.back().wanted.chunks().Intersection(
+      Range{0, std::min(end, RangeSet::kOpenEnd / bao::kGroupChunks) * bao::kGroupChunks});
+  // What lies between the last chunk that is wanted and the cut is not waited for.
+  cut_end_ = wanted.empty() || end == RangeSet::kOpenEnd
+                 ? end
+                 : std::min(end, wanted.ranges().back().end / bao::kGroupChunks);
+}
+
+bool GetLane::TargetIsDone() const {
+  const bool is_last = target_ + 1 == part_.targets.size();
+  return decoder_->done() || (is_last && next_group_ >= cut_end_);
+}
+
+RangeSet GetLane::MissingGroups() const {
+  RangeSet missing;
+  for (const Range& range : target().wanted.chunks().ranges()) {
+    const uint64_t end =
+        range.end == RangeSet::kOpenEnd ? range.end : range.end / bao::kGroupChunks;
+    missing.Insert({std::max(range.begin / bao::kGroupChunks, next_group_), end});
+  }
+  return missing;
 }
 
 bool GetLane::NextTarget() {
@@ -55,7 +84,7 @@ void GetLane::Add(Bytes bytes) {
 
 GetLane::Step GetLane::Advance() {
   BLOBD_CHECK(!waiting_);
-  if (decoder_->done()) return Step::kAnswered;
+  if (TargetIsDone()) return Step::kAnswered;
   if (input_.empty()) return Step::kStarved;
   // The header goes in alone: the size decides where the content goes.
   const bool in_header = !sized();
@@ -88,7 +117,11 @@ void GetLane::OnSize(uint64_t /*claimed*/) { waiting_ = true; }
 
 void GetLane::OnLeaf(const bao::Leaf& leaf) {
   fruitful_ = true;
-  if (leaf.whole_group) verified_ += leaf.data.size();
+  if (leaf.whole_group) {
+    verified_ += leaf.data.size();
+    next_group_ = leaf.offset / store::kGroupSize + 1;
+    if (writer_ != nullptr) verified_groups_.Insert({next_group_ - 1, next_group_});
+  }
   if (collecting_) {
     small_.insert(small_.end(), leaf.data.begin(), leaf.data.end());
     return;
@@ -120,8 +153,14 @@ void GetLane::WriteTo(std::shared_ptr<store::BlobWriter> writer) {
   BLOBD_CHECK(waiting_);
   waiting_ = false;
   writer_ = std::move(writer);
+  if (writer_ == nullptr) return;
   // The empty blob, of which no byte follows.
-  if (writer_ != nullptr && decoder_->size_proven()) writer_->ProveSize(claimed_size());
+  if (decoder_->size_proven()) writer_->ProveSize(claimed_size());
+  // Its last chunk may be another's to get: then nobody asks for room later.
+  if (target().size_proven) {
+    writer_->ProveSize(claimed_size());
+    write_status_ = writer_->Admit(claimed_size());
+  }
 }
 
 bool GetLane::TakeProof() { return decoder_->size_proven() && !std::exchange(proof_told_, true); }

@@ -43,6 +43,13 @@ class GetLane final : private bao::DecodeSink {
   bool patient() const { return patient_; }
   const GetPart& part() const { return part_; }
   const GetTarget& target() const { return part_.targets[target_]; }
+  // No more of the part is wanted than its first `targets` targets, and of the last of these only
+  // the groups before `end`. What else of it came already is kept.
+  // REQUIRES: targets > the number of target()
+  void Cut(size_t targets, uint64_t end);
+  // It was cut: more than it wants may come.
+  bool is_cut() const { return is_cut_; }
+  size_t number_of_target() const { return target_; }
   // The targets behind target(), to be asked for again.
   GetPart Tail() const;
 
@@ -71,9 +78,13 @@ class GetLane final : private bao::DecodeSink {
   const Status& write_status() const { return write_status_; }
   bool received() const { return received_; }  // any byte at all
   bool fruitful() const { return fruitful_; }  // something of it verified
+  // Of target(), what is wanted of it and has not come.
+  RangeSet MissingGroups() const;
 
   // Counts since the last call. Only whole groups count as verified; what else comes is a proof.
   uint64_t TakeVerified() { return std::exchange(verified_, 0); }
+  // Groups of target() that were verified and given to its writer.
+  RangeSet TakeGroups() { return std::exchange(verified_groups_, {}); }
   uint64_t TakeConsumed() { return std::exchange(consumed_, 0); }
   // True once for each target whose size has been proven.
   bool TakeProof();
@@ -87,10 +98,11 @@ class GetLane final : private bao::DecodeSink {
   void OnLeaf(const bao::Leaf& leaf) override;
 
   void BeginTarget();
+  bool TargetIsDone() const;
   void FlushWrites();
 
   const uint64_t stream_;
-  const GetPart part_;
+  GetPart part_;
   const uint64_t max_blob_size_;
   const bool patient_;
   size_t target_ = 0;
@@ -104,7 +116,11 @@ class GetLane final : private bao::DecodeSink {
   std::optional<StreamEnd> end_;
   bool received_ = false;
   bool fruitful_ = false;
+  bool is_cut_ = false;
+  uint64_t cut_end_ = RangeSet::kOpenEnd;  // of the last target, in groups
+  uint64_t next_group_ = 0;                // behind the last verified leaf of target()
   uint64_t verified_ = 0;
+  RangeSet verified_groups_;
   uint64_t consumed_ = 0;
 
   bool collecting_ = false;

@@ -18,10 +18,22 @@ constexpr size_t kMostStoring = 256;
 // Writers open at once for blobs that only need to be finished.
 constexpr size_t kMostFinishing = 64;
 
+GetOptions WithOthers(GetOptions options, const GetOrder& order) {
+  options.shared = options.shared || order.others || order.share.has_value();
+  return options;
+}
+
 }  // namespace
 
-GetSession::GetSession(Deps deps, TransferId id, const Kind& kind, const GetOptions& options)
-    : deps_(std::move(deps)), id_(id), kind_(kind), options_(options), lane_limit_(options.lanes) {
+GetSession::GetSession(Deps deps, TransferId id, const GetOrder& order, const GetOptions& options)
+    : deps_(std::move(deps)),
+      id_(id),
+      kind_(order.kind),
+      others_(order.others),
+      options_(WithOthers(options, order)),
+      share_(order.share),
+      share_total_(order.share ? order.share->range.size() : 0),
+      lane_limit_(options.lanes) {
   BLOBD_CHECK(options.lanes > 0);
 }
 
@@ -33,6 +45,8 @@ void GetSession::Start() { Look(); }
 
 void GetSession::Look() {
   phase_ = Phase::kLooking;
+  looked_.reset();
+  early_.clear();
   ++storing_;
   TakeInventory(
       deps_.store, deps_.strand, kind_,
@@ -40,7 +54,7 @@ void GetSession::Look() {
         --self->storing_;
         self->OnInventory(std::move(inventory));
       },
-      options_.limits);
+      options_.limits, PlacesToLookAt());
 }
 
 void GetSession::OnInventory(StatusOr<Inventory> inventory) {
@@ -51,17 +65,22 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
                    Message(inventory.status()),
                    {}});
   }
+  TakeStock(*inventory);
+  const bool on_line = share_ && !inventory->needs_root();
+  const uint64_t missing_on_line = on_line ? held_.Missing(share_->range).Count() : 0;
+  const bool complete = on_line ? missing_on_line == 0 : inventory->complete();
+  to_finish_ = BlobsToFinish(*inventory);
   // Every round must bring something, or a provider could keep us asking for ever.
-  const std::pair<uint64_t, uint64_t> held = {inventory->verified_bytes(),
-                                              inventory->complete_blobs()};
-  if (held_before_ == held)
+  const std::pair<uint64_t, uint64_t> held = {
+      on_line ? share_->range.size() - missing_on_line : inventory->verified_bytes(),
+      inventory->complete_blobs()};
+  if (held_before_ == held && (!complete || !to_finish_.empty()))
     return Settle({Outcome::kRetryLater, "its answers add nothing that is missing", {}});
   held_before_ = held;
   progress_.total_blobs = inventory->total_blobs();
   progress_.complete_blobs = inventory->complete_blobs();
-  const bool complete = inventory->complete();
-  to_finish_ = BlobsToFinish(*inventory);
-  work_.emplace(*std::move(inventory), options_);
+  if (!complete && to_finish_.empty()) SeekContent(*inventory);
+  work_.emplace(*std::move(inventory), options_, share_);
   if (by_hash_) work_->AskByHash();
   if (!to_finish_.empty()) {
     phase_ = Phase::kSettling;
@@ -70,8 +89,14 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
   if (complete) return Settle({Outcome::kDone, "", {}});
   phase_ = Phase::kReceiving;
   progress_.state = GetState::kRequesting;
+  if (looked_ && AllSizesKnown(*looked_)) {
+    TellContent();
+  } else if (looked_ && !sizes_asked_ && !by_hash_) {
+    sizes_asked_ = true;
+    if (auto sizes = work_->NextSizes()) OpenLane(*std::move(sizes));
+  }
   OpenLanes();
-  BLOBD_CHECK(!lanes_.empty());
+  if (lanes_.empty()) return GoOn();
   ReportProgress(true);
 }
 
@@ -89,7 +114,7 @@ void GetSession::FinishHeld() {
           const bool was_there = writer.status().code() == StatusCode::kAlreadyExists;
           if (!writer.ok() && !was_there)
             return self->Settle({Outcome::kLocalFault, Message(writer.status()), {}});
-          if (writer.ok() && !self->end_) self->FinishBlob(*writer);
+          if (writer.ok() && !self->end_) self->FinishBlob(*writer, [](const Status&) {});
           self->SettleOrEnd();
         });
   }
@@ -137,7 +162,7 @@ void GetSession::GoOn() {
   if (phase_ != Phase::kReceiving) return;
   if (lanes_.empty() && !unanswered_.empty()) AskByHash();
   OpenLanes();
-  if (!lanes_.empty()) return;
+  if (!lanes_.empty() || observation_) return;
   if (not_here_) return Settle(*not_here_);
   phase_ = Phase::kSettling;
   progress_.state = GetState::kVerifying;
@@ -147,6 +172,7 @@ void GetSession::GoOn() {
 
 void GetSession::OnBytes(uint64_t stream, Bytes bytes) {
   progress_.received_bytes += bytes.size();
+  if (observation_ && observation_->stream == stream) return OnObserved(std::move(bytes));
   const auto it = lanes_.find(stream);
   if (it == lanes_.end()) return deps_.port->Consumed(stream, bytes.size());
   progress_.state = GetState::kReceiving;
@@ -159,6 +185,7 @@ void GetSession::OnBytes(uint64_t stream, Bytes bytes) {
 }
 
 void GetSession::OnStreamEnd(uint64_t stream, StreamEnd end) {
+  if (observation_ && observation_->stream == stream) return EndObservation(std::nullopt);
   const auto it = lanes_.find(stream);
   if (it == lanes_.end() || it->second.end()) return;
   it->second.End(std::move(end));
@@ -208,6 +235,8 @@ void GetSession::DriveAll() {
 
 void GetSession::SettleAccounts(GetLane& lane) {
   progress_.verified_bytes += lane.TakeVerified();
+  if (const RangeSet groups = lane.TakeGroups(); !groups.empty() && lane.write_status().ok())
+    NoteGroups(lane.target(), groups);
   if (const uint64_t bytes = lane.TakeConsumed(); bytes > 0)
     deps_.port->Consumed(lane.stream(), bytes);
 }
@@ -216,8 +245,16 @@ void GetSession::SettleAccounts(GetLane& lane) {
 bool GetSession::CheckProof(GetLane& lane) {
   if (!lane.TakeProof()) return true;
   const GetTarget& target = lane.target();
+  if (lane.part().only_sizes) return true;
   work_->Proven(target);
-  if (target.blob_index != 0 || kind_.format != BlobFormat::kHashSeq) return true;
+  if (IsOnLine(target)) {
+    if (kind_.format == BlobFormat::kRaw && !share_) {
+      looked_->root.size = lane.claimed_size();
+      looked_->root.size_proven = true;
+      TellContent();
+    }
+    return true;
+  }
   const Status status = CheckHashSeqSize(kind_.hash, lane.claimed_size(), options_.limits);
   if (!status.ok()) Settle({Outcome::kImpossible, Message(status), {}});
   return status.ok();
@@ -231,6 +268,10 @@ bool GetSession::Admit(GetLane& lane) {
     Settle(WrongSize(kind_, target, size));
     return false;
   }
+  if (lane.part().only_sizes) {
+    lane.WriteTo(nullptr);
+    return true;
+  }
   work_->Sized(target, size);
   if (target.untouched && size <= kGroupSize) {
     lane.Collect();
@@ -239,7 +280,7 @@ bool GetSession::Admit(GetLane& lane) {
   // One writer per blob is shared by all lanes.
   bool opening = false;
   for (const auto& [stream, other] : lanes_) {
-    if (&other == &lane || other.target().hash != target.hash) continue;
+    if (&other == &lane || other.target().hash != target.hash || other.part().only_sizes) continue;
     if (other.writer() != nullptr) {
       lane.WriteTo(other.writer());
       break;
@@ -254,22 +295,31 @@ bool GetSession::Admit(GetLane& lane) {
 // False if it was the lane's last target.
 bool GetSession::OnAnswered(GetLane& lane) {
   const GetTarget& target = lane.target();
-  const bool all_has_come = work_->Answered(target);
+  const bool only_sizes = lane.part().only_sizes;
+  if (only_sizes) {
+    sizes_.resize(std::max(sizes_.size(), target.place + 1));
+    sizes_[target.place] = lane.claimed_size();
+  }
+  const bool all_has_come = !only_sizes && work_->Answered(target);
   fruitless_ = 0;
   if (lane.collecting()) {
     ++storing_;
-    deps_.store.PutSmall(
-        target.hash, lane.TakeSmall(), *deps_.strand,
-        [self = shared_from_this()](const Status& status) { self->OnBlobStored(status); });
+    deps_.store.PutSmall(target.hash, lane.TakeSmall(), *deps_.strand,
+                         [self = shared_from_this(), target](const Status& status) {
+                           self->OnBlobStored(target, status);
+                         });
   } else if (lane.writer() != nullptr && all_has_come) {
-    FinishBlob(lane.writer());
+    FinishBlob(lane.writer(), [this, target](const Status& status) {
+      if (status.ok()) NoteBlob(target);
+    });
   }
   if (lane.NextTarget()) return true;
   // A complete answer: what may come behind it is not wanted, and FIN need not be waited for.
-  const uint64_t behind = lane.undecoded();
+  const uint64_t behind = lane.is_cut() ? 0 : lane.undecoded();
   if (behind > 0 && note_.empty())
     note_ = fmt::format("it sent {} bytes or more behind a complete answer", behind);
   CloseLane(lane);
+  if (only_sizes) TellContent();
   GoOn();
   return false;
 }
@@ -294,7 +344,7 @@ void GetSession::OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::Blob
   bool claimed = false;
   for (auto it = lanes_.begin(); it != lanes_.end();) {
     GetLane& lane = (it++)->second;
-    if (!lane.waiting() || lane.target().hash != hash) continue;
+    if (!lane.waiting() || lane.target().hash != hash || lane.part().only_sizes) continue;
     if (writer.ok()) {
       if (!std::exchange(claimed, true)) (*writer)->ClaimSize(lane.claimed_size());
       lane.WriteTo(*writer);
@@ -303,6 +353,7 @@ void GetSession::OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::Blob
     // Complete already: somebody else was faster. What still comes of it in the middle of a run is
     // checked and let go.
     work_->Drop(lane.target());
+    NoteBlob(lane.target());
     lane.WriteTo(nullptr);
     if (lane.Tail().targets.empty()) CloseLane(lane);
   }
@@ -311,17 +362,26 @@ void GetSession::OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::Blob
   DriveAll();
 }
 
-void GetSession::FinishBlob(const std::shared_ptr<store::BlobWriter>& writer) {
+void GetSession::FinishBlob(const std::shared_ptr<store::BlobWriter>& writer,
+                            UniqueFunction<void(const Status&)> done) {
   ++storing_;
-  writer->Finish(*deps_.strand, [self = shared_from_this(), writer](const Status& status) {
-    self->OnBlobStored(status);
+  writer->Finish(*deps_.strand, [self = shared_from_this(), writer,
+                                 done = std::move(done)](const Status& status) mutable {
+    done(status);
+    self->OnStored(status);
   });
 }
 
-void GetSession::OnBlobStored(const Status& status) {
+void GetSession::OnBlobStored(const GetTarget& target, const Status& status) {
+  if (status.ok()) NoteBlob(target);
+  OnStored(status);
+}
+
+void GetSession::OnStored(const Status& status) {
   --storing_;
   if (status.ok()) {
     ++progress_.complete_blobs;
+    ++progress_.stored_blobs;
     ReportProgress(false);
   } else if (status.code() != StatusCode::kFailedPrecondition && !end_) {
     // kFailedPrecondition: groups are missing still; the next look finds them.

@@ -15,6 +15,11 @@
 // ends with it. If nothing ever came of a hash sequence whose root we hold, the provider may lack
 // only that root, and the children are asked for once by their own hashes.
 //
+// It may be given a share of its request's line (get_layout.h), or find the line out itself, and
+// then tells it. From then on its limit can be lowered: what lies behind is not asked for, lanes
+// that are wholly behind are closed, and one across it ends there. What it got in no order at all
+// is held all the same, and whoever takes over finds it in the store.
+//
 // Thread:    its strand only (one worker at a time). The port and the observer are called from
 //            there.
 // Ownership: shared; callbacks from the store keep it alive. Bytes are moved in.
@@ -25,6 +30,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +51,9 @@ class GetObserver {
  public:
   virtual ~GetObserver() = default;
   virtual void OnProgress(TransferId id, const GetProgress& progress) = 0;
+  // As in NodeNetworkSink.
+  virtual void OnContent(TransferId id, const GetContent& content) = 0;
+  virtual void OnBoundary(TransferId id, uint64_t boundary) = 0;
   // The last call, once.
   virtual void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) = 0;
 };
@@ -60,7 +69,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   };
 
   // REQUIRES: options.lanes > 0
-  GetSession(Deps deps, TransferId id, const Kind& kind, const GetOptions& options);
+  GetSession(Deps deps, TransferId id, const GetOrder& order, const GetOptions& options);
   ~GetSession() override;
 
   // Each of these on the strand. Start once, first.
@@ -69,6 +78,9 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   void OnBytes(uint64_t stream, Bytes bytes) override;
   void OnStreamEnd(uint64_t stream, StreamEnd end) override;
   void Stop() override;
+  void LowerLimit(uint64_t boundary);
+  // About once a second: tells that nothing came since, where others could help.
+  void Beat();
 
  private:
   enum class Phase { kLooking, kReceiving, kSettling, kEnded };
@@ -94,8 +106,30 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   // Writing.
   void OpenWriter(const Hash& hash);
   void OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::BlobWriter>> writer);
-  void FinishBlob(const std::shared_ptr<store::BlobWriter>& writer);
-  void OnBlobStored(const Status& status);
+  void FinishBlob(const std::shared_ptr<store::BlobWriter>& writer,
+                  UniqueFunction<void(const Status&)> done);
+  void OnBlobStored(const GetTarget& target, const Status& status);
+  void OnStored(const Status& status);
+
+  // The line (get_session_share.cc).
+  Places PlacesToLookAt() const;
+  void TakeStock(const Inventory& inventory);
+  void SeekContent(const Inventory& inventory);
+  void TellContent();
+  void NoteGroups(const GetTarget& target, const RangeSet& groups);
+  void NoteBlob(const GetTarget& target);
+  void NoteHeld(const RangeSet& line);
+  uint64_t Position() const;
+  void CutLanes();
+  bool IsOnLine(const GetTarget& target) const;
+
+  // What the provider holds (get_session_holds.cc).
+  bool ProbeInstead(const GetLane& lane);
+  void NoteLacks(const GetLane& lane);
+  void AskWhatItHolds(const GetTarget& target);
+  void OnObserved(Bytes bytes);
+  void EndObservation(const std::optional<RangeSet>& groups);
+  void FillIn(GetEnd& end) const;
 
   // Ending.
   void OnLaneEnded(GetLane& lane);
@@ -112,6 +146,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   const Deps deps_;
   const TransferId id_;
   const Kind kind_;
+  const bool others_;  // others could take a part of it
   const GetOptions options_;
   Phase phase_ = Phase::kLooking;
   std::optional<GetEnd> end_;  // set when it is decided how it ends
@@ -121,6 +156,33 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   // Verified bytes and complete blobs at the last look.
   std::optional<std::pair<uint64_t, uint64_t>> held_before_;
   std::vector<Hash> to_finish_;  // held completely, but not finished
+
+  // The line: what of it is this transfer's (without an order for less: all that is missing), what
+  // is known to be held, and what of that was not told yet.
+  std::optional<GetShare> share_;
+  uint64_t share_total_ = 0;  // of the share, or of all there is, without what was given away
+  RangeSet held_;
+  RangeSet untold_;
+  // Until the line is known: the last look, sizes that were proven since, and groups that came
+  // since, by place.
+  std::optional<Inventory> looked_;
+  ProvenSizes sizes_;
+  std::map<size_t, RangeSet> early_;
+  bool sizes_asked_ = false;
+
+  // What the provider said that it holds, and what it does not have, on the line.
+  RangeSet holds_;
+  RangeSet holds_not_;
+  RangeSet lacks_;
+  // The stream on which it is asked what it holds of one blob.
+  struct Observation {
+    uint64_t stream = 0;
+    GetTarget target;
+    Bytes bytes;
+  };
+  std::optional<Observation> observation_;
+  std::optional<GetTarget> to_observe_;  // when the line is known
+  std::set<size_t> observed_;            // places
 
   std::optional<GetWork> work_;        // since the last look
   std::map<uint64_t, GetLane> lanes_;  // by stream; only in kReceiving

@@ -11,6 +11,7 @@ namespace {
 using schedule::Outcome;
 
 constexpr Duration kReportInterval = milliseconds(100);
+constexpr Duration kSilence = milliseconds(500);
 // A provider with less than it is asked for says so part by part. After so many answers in a row
 // that brought nothing it is not asked for the rest.
 constexpr size_t kMostFruitless = 32;
@@ -33,14 +34,24 @@ void GetSession::OnLaneEnded(GetLane& lane) {
 void GetSession::OnRefused(GetLane& lane) {
   const bool alone = lanes_.size() == 1;
   if (alone && lane.patient()) return Settle(EndOfStream(*lane.end()));
-  work_->PutBack(lane.part());
+  const bool only_sizes = lane.part().only_sizes;
+  if (!only_sizes) work_->PutBack(lane.part());
   CloseLane(lane);
+  if (only_sizes) TellContent();
   lane_limit_ = alone ? 1 : lanes_.size();
   lanes_answering_ = std::min(lanes_answering_, lane_limit_);
   GoOn();
 }
 
 void GetSession::OnNotHere(GetLane& lane) {
+  if (lane.part().only_sizes) {
+    // Of a child it lacks. That is found out by who asks for the child itself.
+    CloseLane(lane);
+    TellContent();
+    return GoOn();
+  }
+  if (ProbeInstead(lane)) return GoOn();
+  NoteLacks(lane);
   GetEnd end = NotHere(kind_, lane.target(), lane.sized(), *lane.end());
   GetPart tail = lane.Tail();
   const bool fruitful = lane.fruitful();
@@ -80,7 +91,11 @@ void GetSession::OnFirstByte() {
 
 // Decides how it ends; the first decision stands.
 void GetSession::Settle(GetEnd end) {
-  if (!end_) end_ = std::move(end);
+  if (!end_) {
+    end_ = std::move(end);
+    FillIn(*end_);
+  }
+  if (observation_) deps_.port->Stop(std::exchange(observation_, std::nullopt)->stream);
   while (!lanes_.empty()) CloseLane(lanes_.begin()->second);
   phase_ = Phase::kSettling;
   SettleOrEnd();
@@ -104,10 +119,24 @@ void GetSession::ReportProgress(bool force) {
   last_report_ = now;
   UpdateTotals();
   deps_.observer->OnProgress(id_, progress_);
+  progress_.arrived = RangeSet();
+}
+
+void GetSession::Beat() {
+  if (share_ && phase_ == Phase::kReceiving && deps_.clock.Now() - last_report_ > kSilence)
+    ReportProgress(true);
 }
 
 void GetSession::UpdateTotals() {
   if (!work_) return;
+  if (share_) {
+    progress_.on_line = true;
+    progress_.claimed_bytes = 0;
+    progress_.total_bytes = share_total_;
+    progress_.position = Position();
+    progress_.arrived = std::exchange(untold_, RangeSet());
+    return;
+  }
   progress_.claimed_bytes = work_->claimed_bytes();
   progress_.total_bytes = work_->total_bytes();
 }

@@ -17,11 +17,13 @@
 
 #include "bao/encoder.h"
 #include "bao/outboard.h"
+#include "bao/tree.h"
 #include "base/rng.h"
 #include "loop/worker_pool.h"
 #include "store/disk_store.h"
 #include "transfer/get_session.h"
 #include "wire/collection.h"
+#include "wire/observe.h"
 #include "wire/request.h"
 
 namespace blobd::transfer {
@@ -132,6 +134,8 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
   std::function<void()> after_piece;                    // called when a piece has been delivered
   size_t max_streams = 100;
   bool knows_many = true;
+  bool knows_observe = false;
+  size_t observed = 0;
   Rng order{1};  // of arrival
   size_t most_open = 0;
   size_t refused = 0;
@@ -166,6 +170,10 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
     if (const auto* get = std::get_if<wire::GetRequest>(&decoded->request)) {
       requests.push_back(*get);
       answer = AnswerTo(*get);
+    } else if (const auto* observe = std::get_if<wire::ObserveRequest>(&decoded->request)) {
+      ++observed;
+      streams_[stream].answer = AnswerTo(*observe);
+      return;
     } else {
       const auto& many = std::get<wire::GetManyRequest>(decoded->request);
       many_requests.push_back(many);
@@ -174,6 +182,24 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
     if (tamper) tamper(answer);
     if (tamper_request) tamper_request(requests.size() + many_requests.size() - 1, answer);
     streams_[stream].answer = std::move(answer);
+  }
+
+  // It stays open, as one that would tell of more.
+  Answer AnswerTo(const wire::ObserveRequest& observe) {
+    Answer answer;
+    if (!knows_observe) return answer;
+    wire::ObserveItem item;
+    if (const auto it = blobs_.find(observe.hash); it != blobs_.end()) {
+      item.size = it->second->content.size();
+      for (const Range& range : it->second->held.ranges()) {
+        const bool to_the_end = range.end >= bao::GroupCount(item.size);
+        item.chunks.Insert({range.begin * bao::kGroupChunks,
+                            to_the_end ? RangeSet::kOpenEnd : range.end * bao::kGroupChunks});
+      }
+    }
+    answer.bytes = *wire::EncodeObserveFrame(item);
+    answer.end.reset();
+    return answer;
   }
 
   Answer AnswerTo(const wire::GetRequest& get) {
@@ -356,14 +382,31 @@ class Observer final : public GetObserver {
  public:
   void OnProgress(TransferId /*id*/, const GetProgress& progress) override {
     EXPECT_GE(progress.verified_bytes, last_.verified_bytes);
+    EXPECT_GE(progress.position, last_.position);
+    arrived.InsertAll(progress.arrived);
     last_ = progress;
   }
+  void OnContent(TransferId /*id*/, const GetContent& told) override {
+    EXPECT_FALSE(content) << "it is told once";
+    content = told;
+    if (on_content) on_content();
+  }
+  void OnBoundary(TransferId /*id*/, uint64_t boundary) override {
+    EXPECT_FALSE(ended);
+    boundaries.push_back(boundary);
+  }
   void OnEnded(TransferId /*id*/, const GetProgress& progress, const GetEnd& end) override {
+    arrived.InsertAll(progress.arrived);
     ended = true;
     ended_.set_value({progress, end});  // throws if it ends twice
   }
   std::pair<GetProgress, GetEnd> Wait() { return ended_.get_future().get(); }
-  bool ended = false;  // to be read on the session's strand
+  // To be read on the session's strand, or when it has ended.
+  bool ended = false;
+  std::optional<GetContent> content;
+  std::vector<uint64_t> boundaries;
+  RangeSet arrived;
+  std::function<void()> on_content;
 
  private:
   GetProgress last_;
@@ -392,11 +435,15 @@ class GetSessionTest : public testing::Test {
 
   std::pair<GetProgress, GetEnd> Get(const Kind& kind,
                                      std::function<void(GetSession&)> after_start = nullptr) {
+    return GetOrdered({kind}, std::move(after_start));
+  }
+  std::pair<GetProgress, GetEnd> GetOrdered(
+      const GetOrder& order, std::function<void(GetSession&)> after_start = nullptr) {
     observer_ = std::make_shared<Observer>();
     auto session = std::make_shared<GetSession>(
         GetSession::Deps{holding_ ? *holding_ : static_cast<store::BlobStore&>(*store_), strand_,
                          provider_, observer_, SystemClock()},
-        TransferId{++next_id_}, kind, options_);
+        TransferId{++next_id_}, order, options_);
     provider_->session = session;
     strand_->Post([session, after_start] {
       session->Start();

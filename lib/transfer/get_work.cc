@@ -20,16 +20,21 @@ constexpr uint64_t kGroupsPerMiB = (1 << 20) / store::kGroupSize;
 // What the first request for a blob of unknown size asks for: large enough that most blobs come
 // whole, small enough that a false size is found out soon.
 constexpr uint64_t kHeadGroups = 8 * kGroupsPerMiB;
+// Where others wait for the proof of its size, even a slow provider sends it soon.
+constexpr uint64_t kSharedHeadGroups = kGroupsPerMiB / 4;
 // A segment is long enough that the round trip of its request does not matter, and there are
 // enough of them that all streams end at about the same time.
 constexpr uint64_t kSegmentsPerBlob = 16;
 constexpr uint64_t kLeastSegment = 4 * kGroupsPerMiB;
 constexpr uint64_t kMostSegment = 64 * kGroupsPerMiB;
+constexpr uint64_t kMostSharedSegment = 16 * kGroupsPerMiB;
 constexpr size_t kMostRanges = 1024;  // of one segment, when only holes are missing
 // Runs of children: enough of them for all streams, none so long that its targets take much memory.
 constexpr size_t kRunsPerTransfer = 16;
 constexpr size_t kShortestRun = 8;
 constexpr size_t kLongestRun = 4096;
+// Children of unknown size that are asked for it at once: each costs up to 2 KiB.
+constexpr size_t kMostSizes = 4096;
 
 // An upper bound of the encoded bytes of one more run: index delta, two widths per range, a count.
 size_t EncodedSize(const wire::ChunkRanges& ranges) {
@@ -45,7 +50,7 @@ RangeSet MissingGroups(const BlobInfo& blob) {
 }
 
 // The first `most` groups of `left`, fewer if that ends at a better place: parts end where
-// subtrees do, so that their answers share few pairs. REQUIRES: most >= kGroupsPerMiB
+// subtrees do, so that their answers share few pairs. REQUIRES: most > 0
 RangeSet FirstOf(const RangeSet& left, uint64_t most) {
   RangeSet first;
   uint64_t count = 0;
@@ -76,8 +81,8 @@ wire::ChunkRanges ToChunks(const RangeSet& groups, uint64_t end, bool last_chunk
 
 }  // namespace
 
-GetWork::GetWork(Inventory inventory, const GetOptions& options)
-    : kind_(inventory.kind), options_(options) {
+GetWork::GetWork(Inventory inventory, const GetOptions& options, std::optional<GetShare> share)
+    : kind_(inventory.kind), options_(options), share_(std::move(share)) {
   Count(inventory.root);
   for (const Inventory::Child& child : inventory.children) Count(child.blob);
   if (kind_.format == BlobFormat::kHashSeq && !inventory.children_known) {
@@ -87,6 +92,7 @@ GetWork::GetWork(Inventory inventory, const GetOptions& options)
   // The root comes first and alone: only then is known which children are missing.
   if (inventory.root.state != BlobState::kComplete) {
     blobs_.push_back({0, std::move(inventory.root)});
+    if (share_ && kind_.format == BlobFormat::kRaw) Mask(blobs_.front());
     return;
   }
   children_ = inventory.children_known;
@@ -94,7 +100,78 @@ GetWork::GetWork(Inventory inventory, const GetOptions& options)
   std::erase_if(blobs_, [](const Inventory::Child& child) {
     return child.blob.state == BlobState::kComplete;
   });
+  if (share_) {
+    for (Inventory::Child& child : blobs_) Mask(child);
+  }
   run_length_ = std::clamp(blobs_.size() / kRunsPerTransfer, kShortestRun, kLongestRun);
+}
+
+// What the line says of it, and the rest of it as if it were held.
+void GetWork::Mask(Inventory::Child& child) const {
+  BlobInfo& blob = child.blob;
+  if (blob.state == BlobState::kComplete) return;
+  const GetLayout& layout = *share_->layout;
+  const Range wanted = layout.GroupsIn(child.place, share_->range);
+  if (wanted.empty()) {
+    blob.state = BlobState::kComplete;
+    return;
+  }
+  const std::optional<uint64_t> size = layout.SizeOf(child.place);
+  if (!size) return;
+  blob.size = *size;
+  blob.size_proven = true;
+  blob.groups.Insert({0, wanted.begin});
+  if (wanted.end < GroupCount(*size)) blob.groups.Insert({wanted.end, GroupCount(*size)});
+}
+
+void GetWork::Narrow(GetShare share) {
+  share_ = std::move(share);
+  for (size_t number = next_; number < blobs_.size(); ++number) Mask(blobs_[number]);
+  for (auto it = rests_.begin(); it != rests_.end();) {
+    auto& [number, rest] = *it;
+    rest.left =
+        rest.left.Intersection(share_->layout->GroupsIn(blobs_[number].place, share_->range));
+    if (rest.left.empty()) std::erase(to_cut_, number);
+    it = rest.left.empty() && rest.parts_given == 0 ? rests_.erase(it) : std::next(it);
+  }
+}
+
+// Without what is beyond the share.
+GetPart GetWork::Trim(GetPart part) const {
+  if (!share_) return part;
+  for (GetTarget& target : part.targets) {
+    const Range groups = share_->layout->GroupsIn(target.place, share_->range);
+    if (groups.end == RangeSet::kOpenEnd && groups.begin == 0) continue;
+    const bool to_the_end = groups.end >= GroupCount(share_->layout->RangeOf(target.place).size());
+    const Range chunks = {groups.begin * kGroupChunks,
+                          to_the_end ? RangeSet::kOpenEnd : groups.end * kGroupChunks};
+    target.wanted = {target.wanted.chunks().Intersection(chunks),
+                     target.wanted.last_chunk() && to_the_end};
+  }
+  std::erase_if(part.targets, [](const GetTarget& target) { return target.wanted.empty(); });
+  return part;
+}
+
+std::optional<GetPart> GetWork::NextSizes() const {
+  GetPart part;
+  part.only_sizes = true;
+  if (!children_) return std::nullopt;
+  for (size_t number = 0; number < blobs_.size() && part.targets.size() < kMostSizes; ++number) {
+    if (blobs_[number].blob.size_proven) continue;
+    part.targets.push_back(TargetOf(number));
+    part.targets.back().wanted = wire::ChunkRanges::LastChunk();
+    part.targets.back().untouched = false;
+  }
+  if (part.targets.empty()) return std::nullopt;
+  return part;
+}
+
+void GetWork::LeaveOut(const GetTarget& target, const RangeSet& groups) {
+  blobs_[target.blob].blob.groups.InsertAll(groups);
+  const auto it = rests_.find(target.blob);
+  if (it == rests_.end()) return;
+  it->second.left.RemoveAll(groups);
+  if (it->second.left.empty()) std::erase(to_cut_, target.blob);
 }
 
 void GetWork::Count(const BlobInfo& blob) {
@@ -110,10 +187,10 @@ std::optional<uint64_t> GetWork::total_bytes() const {
 }
 
 std::optional<GetPart> GetWork::Next() {
-  if (!put_back_.empty()) {
-    GetPart part = std::move(put_back_.front());
+  while (!put_back_.empty()) {
+    GetPart part = Trim(std::move(put_back_.front()));
     put_back_.pop_front();
-    return part;
+    if (!part.targets.empty()) return part;
   }
   if (auto part = NextSegment()) return part;
   if (auto part = NextRun()) return part;
@@ -141,13 +218,16 @@ std::optional<GetPart> GetWork::NextRun() {
   GetPart part;
   size_t range_bytes = 0;
   for (; next_ < blobs_.size() && part.targets.size() < run_length_; ++next_) {
-    if (KeepForSegments(next_)) continue;
-    GetTarget target = TargetOf(next_);
     const BlobInfo& blob = blobs_[next_].blob;
+    const bool nothing_to_get =
+        blob.state == BlobState::kComplete || (blob.size_proven && MissingGroups(blob).empty());
+    if (nothing_to_get || KeepForSegments(next_)) continue;
+    GetTarget target = TargetOf(next_);
     if (blob.size_proven) {
       target.wanted = ToChunks(MissingGroups(blob), GroupCount(blob.size), false);
     } else {
-      target.wanted = ToChunks(FirstOf(MissingGroups(blob), kHeadGroups), RangeSet::kOpenEnd, true);
+      const uint64_t head = options_.shared && !children_ ? kSharedHeadGroups : kHeadGroups;
+      target.wanted = ToChunks(FirstOf(MissingGroups(blob), head), RangeSet::kOpenEnd, true);
     }
     const bool same_run = !part.targets.empty() &&
                           part.targets.back().blob_index + 1 == target.blob_index &&
@@ -167,11 +247,15 @@ bool GetWork::KeepForSegments(size_t number) {
   RangeSet missing = MissingGroups(blob);
   const uint64_t count = missing.Count();
   if (count <= kHeadGroups) return false;
-  const uint64_t segment =
-      std::bit_floor(std::clamp(count / kSegmentsPerBlob, kLeastSegment, kMostSegment));
-  rests_[number] = {std::move(missing), GroupCount(blob.size), segment, blob.size, 0, true};
+  rests_[number] = {
+      std::move(missing), GroupCount(blob.size), SegmentFor(count), blob.size, 0, true};
   to_cut_.push_back(number);
   return true;
+}
+
+uint64_t GetWork::SegmentFor(uint64_t groups) const {
+  const uint64_t most = options_.shared ? kMostSharedSegment : kMostSegment;
+  return std::bit_floor(std::clamp(groups / kSegmentsPerBlob, kLeastSegment, most));
 }
 
 GetTarget GetWork::TargetOf(size_t number) const {
@@ -179,6 +263,7 @@ GetTarget GetWork::TargetOf(size_t number) const {
   GetTarget target;
   target.blob = number;
   target.hash = child.blob.hash;
+  target.place = child.place;
   target.blob_index = child.blob_index;
   target.untouched = child.blob.groups.empty();
   if (child.blob.size_proven) target.size = child.blob.size;
@@ -228,8 +313,7 @@ void GetWork::Sized(const GetTarget& target, uint64_t size) {
   if (from >= rest.end) return;
   rest.left = blob.groups.Missing({from, rest.end});
   if (rest.left.empty()) return;
-  rest.segment =
-      std::bit_floor(std::clamp(rest.left.Count() / kSegmentsPerBlob, kLeastSegment, kMostSegment));
+  rest.segment = SegmentFor(rest.left.Count());
   rest.size = size;
   rest.parts_given = 1;
   rests_[target.blob] = std::move(rest);

@@ -18,11 +18,13 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "transfer/get_order.h"
 #include "transfer/inventory.h"
 #include "wire/chunk_ranges.h"
 
@@ -33,11 +35,15 @@ struct GetOptions {
   // Streams of one transfer at once. A provider of 0.35 spends one core per stream, and four make
   // it two to three times as fast (platform/quic-and-hash.md, section 3).
   size_t lanes = 4;
+  // Others may take a part of it any time: the proof of sizes comes early, and not much is asked
+  // for at once.
+  bool shared = false;
 };
 
 // What one answer brings of one blob.
 struct GetTarget {
-  size_t blob = 0;  // GetWork's number of it
+  size_t blob = 0;   // GetWork's number of it
+  size_t place = 0;  // of a child: on the line of its request (get_layout.h)
   Hash hash;
   uint64_t blob_index = 0;  // as requests count: the root is 0
   wire::ChunkRanges wanted;
@@ -50,6 +56,7 @@ struct GetTarget {
 // What one request asks for, in the order of the answer.
 struct GetPart {
   std::vector<GetTarget> targets;
+  bool only_sizes = false;  // nothing of it is kept but the proven sizes
 };
 
 // Requests stay below the smallest limit of any provider (1 MiB): ranges take at most this, hashes
@@ -58,11 +65,18 @@ inline constexpr size_t kMaxRangeBytes = 512 * 1024;
 
 class GetWork {
  public:
-  GetWork(Inventory inventory, const GetOptions& options);
+  // `share`: nothing beyond it is asked for.
+  GetWork(Inventory inventory, const GetOptions& options, std::optional<GetShare> share = {});
 
   // The next part for a free stream, in the order of the blobs as far as sizes are known. nullopt:
   // nothing now; more may come with Sized.
   std::optional<GetPart> Next();
+  // The children whose sizes nobody knows, but for those beyond [4,096]: their last chunks.
+  std::optional<GetPart> NextSizes() const;
+  // From now on only what is in the share is given out.
+  void Narrow(GetShare share);
+  // Others have it, or this provider does not: it is not given out. Of a proven blob.
+  void LeaveOut(const GetTarget& target, const RangeSet& groups);
   // It could not be asked for, or not all of it: Next gives it out again.
   void PutBack(GetPart part);
   Bytes RequestFor(const GetPart& part) const;
@@ -98,6 +112,9 @@ class GetWork {
   };
 
   void Count(const store::BlobInfo& blob);
+  void Mask(Inventory::Child& child) const;
+  GetPart Trim(GetPart part) const;
+  uint64_t SegmentFor(uint64_t groups) const;
   std::optional<GetPart> NextSegment();
   std::optional<GetPart> NextRun();
   bool KeepForSegments(size_t blob);
@@ -106,6 +123,7 @@ class GetWork {
 
   const Kind kind_;
   const GetOptions options_;
+  std::optional<GetShare> share_;
   bool children_ = false;  // the blobs are children; the root is held
   bool by_hash_ = false;
   std::vector<Inventory::Child> blobs_;  // the incomplete ones, in order

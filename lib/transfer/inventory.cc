@@ -27,8 +27,13 @@ Status CheckBlobSize(const BlobInfo& blob, const SizeLimits& limits) {
 class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
  public:
   InventoryTaker(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
-                 UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits)
-      : store_(store), strand_(std::move(strand)), limits_(limits), done_(std::move(done)) {
+                 UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits,
+                 Places places)
+      : store_(store),
+        strand_(std::move(strand)),
+        limits_(limits),
+        places_(places),
+        done_(std::move(done)) {
     inventory_.kind = kind;
   }
 
@@ -57,10 +62,14 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
     if (const Status status = (*reader)->ReadAt(0, content); !status.ok()) return done_(status);
     std::unordered_set<Hash> seen = {
         inventory_.kind.hash};  // a sequence that lists itself has itself already
+    size_t next_place = 0;
     for (uint64_t i = 0; i < content.size() / 32; ++i) {
       const Hash hash = *Hash::FromBytes(ByteView(content).subspan(i * 32, 32));
       if (!seen.insert(hash).second) continue;
+      const size_t place = next_place++;
+      if (place < places_.first || place >= places_.end) continue;
       Inventory::Child child;
+      child.place = place;
       child.blob_index = i + 1;
       child.blob.hash = hash;
       inventory_.children.push_back(std::move(child));
@@ -95,6 +104,7 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
   store::BlobStore& store_;
   const std::shared_ptr<Executor> strand_;
   const SizeLimits limits_;
+  const Places places_;
   UniqueFunction<void(StatusOr<Inventory>)> done_;
   Inventory inventory_;
   size_t asked_ = 0;
@@ -103,6 +113,10 @@ class InventoryTaker : public std::enable_shared_from_this<InventoryTaker> {
 };
 
 }  // namespace
+
+bool Inventory::needs_root() const {
+  return kind.format == BlobFormat::kHashSeq && root.state != BlobState::kComplete;
+}
 
 bool Inventory::needs_children() const {
   return kind.format == BlobFormat::kHashSeq && root.state == BlobState::kComplete &&
@@ -168,8 +182,9 @@ StatusOr<Inventory> InventoryOfRoot(const Kind& kind, BlobInfo root, const SizeL
 }
 
 void TakeInventory(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
-                   UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits) {
-  std::make_shared<InventoryTaker>(store, std::move(strand), kind, std::move(done), limits)
+                   UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits,
+                   Places places) {
+  std::make_shared<InventoryTaker>(store, std::move(strand), kind, std::move(done), limits, places)
       ->Start();
 }
 

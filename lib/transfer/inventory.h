@@ -23,6 +23,7 @@ struct Inventory {
   struct Child {
     uint64_t blob_index = 0;  // as requests count: the root is 0, the first child 1
     store::BlobInfo blob;
+    size_t place = 0;  // among the distinct children, from 0
   };
 
   Kind kind;
@@ -32,6 +33,8 @@ struct Inventory {
   std::vector<Child> children;
 
   bool complete() const;
+  // A hash sequence whose children nobody can know yet.
+  bool needs_root() const;
   // The root is complete, so its children could be known, and they are not.
   bool needs_children() const;
   uint64_t verified_bytes() const;
@@ -48,11 +51,18 @@ Status CheckHashSeqSize(const Hash& root, uint64_t size, const SizeLimits& limit
 StatusOr<Inventory> InventoryOfRoot(const Kind& kind, store::BlobInfo root,
                                     const SizeLimits& limits = {});
 
-// Asks the store; `done` is called on `strand`. A root that is no hash sequence, or has too many
-// children, and a blob still to be got that is proven to be larger than the maximum, are
-// kFailedPrecondition: nobody can ever satisfy that kind.
-// Thread: any; blocks the strand only to read the root.
+// The distinct children that are asked about: [first, end) of their places.
+struct Places {
+  size_t first = 0;
+  size_t end = SIZE_MAX;
+};
+
+// Asks the store; `done` is called on `strand`. Children outside of `places` are left out. A root
+// that is no hash sequence, or has too many children, and a blob still to be got that is proven to
+// be larger than the maximum, are kFailedPrecondition: nobody can ever satisfy that kind. Thread:
+// any; blocks the strand only to read the root.
 void TakeInventory(store::BlobStore& store, std::shared_ptr<Executor> strand, const Kind& kind,
-                   UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits = {});
+                   UniqueFunction<void(StatusOr<Inventory>)> done, const SizeLimits& limits = {},
+                   Places places = {});
 
 }  // namespace blobd::transfer

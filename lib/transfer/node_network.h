@@ -15,9 +15,11 @@
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/node_id.h"
+#include "base/range_set.h"
 #include "base/socket_address.h"
 #include "base/time.h"
 #include "schedule/event.h"
+#include "transfer/get_order.h"
 
 namespace blobd::transfer {
 
@@ -28,11 +30,17 @@ struct GetProgress {
   GetState state = GetState::kWaiting;
   uint64_t received_bytes = 0;  // from the provider, hashes and headers included
   uint64_t verified_bytes = 0;  // content given to the store
-  // Of the whole kind, not of this transfer.
+  // Of the whole kind, not of this transfer; but without what was given to other transfers.
   std::optional<uint64_t> total_bytes;  // proven
   uint64_t claimed_bytes = 0;           // what the provider says, while not proven
   uint64_t total_blobs = 0;             // of a hash sequence, itself included; 0: not known yet
   uint64_t complete_blobs = 0;
+  uint64_t stored_blobs = 0;  // by this transfer, of those
+  // Where the line of the request is known (get_layout.h): everything of this transfer's share
+  // before this is held, and what has been found to be held since the last report.
+  bool on_line = false;
+  uint64_t position = 0;
+  RangeSet arrived;
 };
 
 // What a transfer had to say at its end.
@@ -42,6 +50,9 @@ struct GetEnd {
   std::optional<Duration> wait;
   // What the provider did wrong without harm, for the log; mostly empty. It may be set when done.
   std::string note = {};
+  // kNotHere, where the line is known: what it said that it holds, and what it does not have.
+  RangeSet holds = {};
+  RangeSet lacks = {};
 };
 
 class NodeNetworkSink {
@@ -52,6 +63,11 @@ class NodeNetworkSink {
   virtual void OnDisconnected(const NodeId& node, bool in_order, std::string reason) = 0;
   // Coalesced: at most about 10 times a second for one transfer.
   virtual void OnGetProgress(TransferId id, const GetProgress& progress) = 0;
+  // It knows the line of its request, and has told all it had to tell of progress until now. From
+  // here on it gets what the content lacks, from the first such byte to the last, and no more.
+  virtual void OnGetContent(TransferId id, const GetContent& content) = 0;
+  // The answer to LowerLimit. None comes after the end.
+  virtual void OnBoundary(TransferId id, uint64_t boundary) = 0;
   // The last call for this transfer; exactly one for every StartGet.
   virtual void OnGetEnded(TransferId id, const GetProgress& progress, const GetEnd& end) = 0;
 };
@@ -65,8 +81,11 @@ class NodeNetwork {
   virtual void Dial(const NodeId& node, std::vector<SocketAddress> addresses) = 0;
   // Closes the connection or gives the dial up; its transfers end as stopped.
   virtual void Disconnect(const NodeId& node) = 0;
-  // Gets what the store still lacks of `kind` from `node`.
-  virtual void StartGet(TransferId id, const NodeId& node, const Kind& kind) = 0;
+  // Gets what the store still lacks of the order from `node`.
+  virtual void StartGet(TransferId id, const NodeId& node, const GetOrder& order) = 0;
+  // Has it end at this byte of its line, or as soon behind it as it can. Answered with OnBoundary:
+  // where it will really end; UINT64_MAX: where it would have.
+  virtual void LowerLimit(TransferId id, uint64_t boundary) = 0;
   // Ends it soon; OnGetEnded still comes, with whatever outcome was first.
   virtual void StopGet(TransferId id) = 0;
 };

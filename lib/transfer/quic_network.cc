@@ -41,24 +41,31 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     const quic::ConnectionId id = it->second;
     Forget(id);
     endpoint_->CloseConnection(id, kCloseCode);
-    for (auto& [transfer, get] : gets_) get->ConnectionClosed(id);
+    for (auto& [transfer, get] : gets_) get.streams->ConnectionClosed(id);
   }
 
-  void StartGet(TransferId id, const NodeId& node, const Kind& kind) {
+  void StartGet(TransferId id, const NodeId& node, const GetOrder& order) {
     auto strand = deps_.workers.MakeStrand();
     auto end = std::make_shared<End>(weak_from_this(), node, id);
     auto session = std::make_shared<GetSession>(
-        GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, kind, options_.get);
-    gets_[id] = std::make_unique<GetStreams>(
-        GetStreamShared{*endpoint_, strand, session, [this] { WantFlush(); },
-                        [this] { return deps_.network_loop.Now(); }});
+        GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, order, options_.get);
+    gets_[id] = Get{session, strand,
+                    std::make_unique<GetStreams>(
+                        GetStreamShared{*endpoint_, strand, session, [this] { WantFlush(); },
+                                        [this] { return deps_.network_loop.Now(); }})};
     if (stall_timer_ == 0) ArmStallTimer();
     strand->Post([session] { session->Start(); });
   }
 
   void StopGet(TransferId id) {
+    WithGet(id, [](GetStreams& get) { get.StopAll(); });
+  }
+
+  void LowerLimit(TransferId id, uint64_t boundary) {
     const auto it = gets_.find(id);
-    if (it != gets_.end()) it->second->StopAll();
+    if (it == gets_.end()) return;
+    it->second.strand->Post(
+        [session = it->second.session, boundary] { session->LowerLimit(boundary); });
   }
 
   // quic::ConnectionObserver
@@ -98,6 +105,11 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     NodeId id;
     bool connected = false;
   };
+  struct Get {
+    std::shared_ptr<GetSession> session;  // on its strand
+    std::shared_ptr<Executor> strand;
+    std::unique_ptr<GetStreams> streams;
+  };
 
   // What a session sees of us, from its strand: every call is posted to the network loop, ends to
   // the control loop.
@@ -130,6 +142,16 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
         core.Tell([id, progress](NodeNetworkSink& sink) { sink.OnGetProgress(id, progress); });
       });
     }
+    void OnContent(TransferId id, const GetContent& content) override {
+      Post([id, content](Core& core) {
+        core.Tell([id, content](NodeNetworkSink& sink) { sink.OnGetContent(id, content); });
+      });
+    }
+    void OnBoundary(TransferId id, uint64_t boundary) override {
+      Post([id, boundary](Core& core) {
+        core.Tell([id, boundary](NodeNetworkSink& sink) { sink.OnBoundary(id, boundary); });
+      });
+    }
     void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
       Post([id, progress, end](Core& core) {
         core.gets_.erase(id);
@@ -154,7 +176,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   template <typename F>
   void WithGet(TransferId id, F f) {
     const auto it = gets_.find(id);
-    if (it != gets_.end()) f(*it->second);
+    if (it != gets_.end()) f(*it->second.streams);
   }
 
   template <typename F>
@@ -181,7 +203,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       const auto core = weak.lock();
       if (core == nullptr) return;
       core->flush_posted_ = false;
-      for (auto& [id, get] : core->gets_) get->Flush();
+      for (auto& [id, get] : core->gets_) get.streams->Flush();
     });
   }
 
@@ -189,8 +211,10 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     stall_timer_ =
         deps_.network_loop.AddTimer(deps_.network_loop.Now() + kStallCheckInterval, [this] {
           stall_timer_ = 0;
-          for (auto& [id, get] : gets_)
-            get->CheckStalls(deps_.network_loop.Now(), options_.stall_timeout);
+          for (auto& [id, get] : gets_) {
+            get.streams->CheckStalls(deps_.network_loop.Now(), options_.stall_timeout);
+            get.strand->Post([session = get.session] { session->Beat(); });
+          }
           if (!gets_.empty()) ArmStallTimer();
         });
   }
@@ -201,8 +225,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       try_timer_ = 0;
       bool waiting = false;
       for (auto& [id, get] : gets_) {
-        get->TryAgain();
-        waiting = waiting || get->waiting();
+        get.streams->TryAgain();
+        waiting = waiting || get.streams->waiting();
       }
       if (waiting) ArmTryTimer();
     });
@@ -214,7 +238,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   NodeNetworkSink* sink_ = nullptr;
   std::unordered_map<NodeId, quic::ConnectionId> connections_;  // dialling or connected
   std::unordered_map<quic::ConnectionId, Node> nodes_;          // the same, by connection
-  std::map<TransferId, std::unique_ptr<GetStreams>> gets_;
+  std::map<TransferId, Get> gets_;
   bool flush_posted_ = false;
   loop::TimerId stall_timer_ = 0;
   loop::TimerId try_timer_ = 0;
@@ -239,8 +263,12 @@ void QuicNetwork::Disconnect(const NodeId& node) {
   network_loop_.Post([core = core_, node] { core->Disconnect(node); });
 }
 
-void QuicNetwork::StartGet(TransferId id, const NodeId& node, const Kind& kind) {
-  network_loop_.Post([core = core_, id, node, kind] { core->StartGet(id, node, kind); });
+void QuicNetwork::StartGet(TransferId id, const NodeId& node, const GetOrder& order) {
+  network_loop_.Post([core = core_, id, node, order] { core->StartGet(id, node, order); });
+}
+
+void QuicNetwork::LowerLimit(TransferId id, uint64_t boundary) {
+  network_loop_.Post([core = core_, id, boundary] { core->LowerLimit(id, boundary); });
 }
 
 void QuicNetwork::StopGet(TransferId id) {

@@ -38,7 +38,8 @@ class QuicNetwork final : public NodeNetwork {
   void SetSink(NodeNetworkSink* sink) override;
   void Dial(const NodeId& node, std::vector<SocketAddress> addresses) override;
   void Disconnect(const NodeId& node) override;
-  void StartGet(TransferId id, const NodeId& node, const Kind& kind) override;
+  void StartGet(TransferId id, const NodeId& node, const GetOrder& order) override;
+  void LowerLimit(TransferId id, uint64_t boundary) override;
   void StopGet(TransferId id) override;
 
  private:

@@ -364,8 +364,15 @@ Outcome World::DrawOutcome(Character character) {
 }
 
 void World::End(TransferId id, Outcome outcome) {
-  if (transfers_.erase(id) == 0) return;
+  const auto node = transfers_.extract(id);
+  if (node.empty()) return;
   TransferEnded ended{id, outcome, "for a reason", std::nullopt};
+  if (outcome == Outcome::kNotHere && rng_.Chance(0.5)) {
+    const schedule::StartTransfer& start = node.mapped().start;
+    const uint64_t held = HeldBy(start.provider, start.kind);
+    if (rng_.Chance(0.5)) ended.holds = RangeSet({0, held});
+    ended.lacks = RangeSet({held, LengthOf(start.kind)});
+  }
   if (rng_.Chance(0.5)) ended.own_fault = OwnFault::kNetwork;
   if (outcome == Outcome::kBusy && rng_.Chance(0.7))
     ended.wait = rng_.Between(Duration(0), hours(1));
