@@ -168,7 +168,7 @@ const std::map<std::string, Apply>& Keys() {
        Millis(100, 600'000, [](Config& c) -> Duration& { return c.stall_timeout; })},
       {"intents_per_uid",
        Number(1, 100'000'000,
-              [](Config& c, int64_t v) { c.engine.intents_per_uid = static_cast<size_t>(v); })},
+              [](Config& c, int64_t v) { c.engine.intents_per_uid = static_cast<uint32_t>(v); })},
       {"limits.requests",
        Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.requests; })},
       {"limits.requests_per_node",

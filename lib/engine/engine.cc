@@ -33,10 +33,12 @@ Engine::Engine(Deps deps, EngineOptions options)
              [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {
                OnInventory(look, std::move(inventory));
              }),
-      intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock) {}
+      intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock),
+      configured_limits_{options_.schedule.limits, options_.intents_per_uid},
+      limits_(configured_limits_) {}
 
 Engine::~Engine() {
-  for (const TimerId timer : {timer_, sampling_, drain_timer_}) {
+  for (const TimerId timer : {timer_, sampling_, drain_timer_, long_wait_timer_}) {
     if (timer != 0) deps_.timers.CancelTimer(timer);
   }
 }

@@ -25,6 +25,8 @@
 #include "engine/content_table.h"
 #include "engine/event_log.h"
 #include "engine/id_source.h"
+#include "engine/limits.h"
+#include "engine/long_waits.h"
 #include "engine/look_queue.h"
 #include "engine/transfer_table.h"
 #include "engine/values.h"
@@ -42,8 +44,12 @@ namespace blobd::engine {
 
 struct EngineOptions {
   schedule::Options schedule;
-  size_t intents_per_uid = 100'000;
+  uint32_t intents_per_uid = 100'000;
   Duration drain_grace = seconds(10);
+  // A request that moved nothing for so long is worth a line in the journal, and again after each
+  // `long_wait_repeat`.
+  Duration long_wait = minutes(10);
+  Duration long_wait_repeat = hours(1);
 };
 
 // Hears of one intent: the present state at once, then changes at most 8 times a second, last the
@@ -84,6 +90,12 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
              UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done);
   void Cancel(const Caller& caller, const std::vector<IntentId>& intents,
               UniqueFunction<void(StatusOr<CancelAnswer>)> done);
+  // Intents rest, or go on; answered when that is durable. Nothing is changed unless all ids are
+  // known and the caller's (kNotFound, kPermissionDenied).
+  void SetPaused(const Caller& caller, const std::vector<IntentId>& intents, bool paused,
+                 UniqueFunction<void(StatusOr<PauseAnswer>)> done);
+  // Everything rests, whatever its intents say, or goes on.
+  void SetEverythingPaused(bool paused, UniqueFunction<void(Status)> done);
   StatusOr<NodesHaveAnswer> NodesHave(const Hash& hash,
                                       const std::vector<NamedProvider>& providers);
 
@@ -98,6 +110,19 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   std::vector<TransferView> ListTransfers(TransferId after, size_t limit, bool running_only,
                                           const std::optional<Hash>& hash) const;
   StatusView Summary() const;
+
+  // What an unfinished request waits for (engine_why.cc). nullopt: the intent has none.
+  std::optional<WhyView> WhyOfIntent(IntentId id) const;
+  // Of each format in which the hash is wanted.
+  std::vector<WhyView> WhyOfHash(const Hash& hash) const;
+
+  // In the order of LimitFields().
+  std::vector<LimitView> ListLimits() const;
+  // Puts `reset` back to the configuration, then makes the changes; with `keep` for later starts
+  // too. All or nothing. What runs beyond a lowered limit is stopped and goes on when there is
+  // room. kInvalidArgument.
+  void SetLimits(std::vector<LimitChange> changes, std::vector<const LimitField*> reset, bool keep,
+                 UniqueFunction<void(Status)> done);
 
   // Nodes greater than `after` (nullopt: from the first) of which something is known, in order, at
   // most `limit`. Those of `known_elsewhere` are among them.
@@ -146,7 +171,10 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
     uint64_t stored_blobs = 0;  // as it reported them
   };
   struct PendingQueue;
-  struct PendingCancel;
+  struct SortedIds {
+    std::vector<IntentId> live;
+    std::vector<IntentId> ended;
+  };
   struct Loading;
 
   // transfer::NodeNetworkSink
@@ -199,6 +227,17 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
 
   void OnDisk(const store::DiskState& state);
 
+  // Control (engine_control.cc).
+  void SetPausedNow(const SortedIds& ids, bool paused,
+                    UniqueFunction<void(StatusOr<PauseAnswer>)> done);
+  void RestoreSettings(const std::vector<registry::SettingRow>& settings);
+  void ApplyLimits(const LiveLimits& limits);
+
+  // Why (engine_why.cc).
+  WhyView Describe(const schedule::Why& why, const schedule::RequestView& request) const;
+  void LookForLongWaits();
+  void ArmLongWaits();
+
   // Repair (engine_repair.cc).
   void LookWhetherPrivate(const Hash& hash, UniqueFunction<void(std::optional<Hash> logged)> then);
   void RepairNow(const Hash& hash, const RangeSet& groups, const std::optional<Hash>& logged,
@@ -208,7 +247,9 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   std::set<ProviderId> ProvidersNow(const Hash& hash) const;
 
   // Intents (engine_intents.cc).
-  void CancelNow(const std::shared_ptr<PendingCancel>& pending);
+  void SortIds(const Caller& caller, const std::vector<IntentId>& ids,
+               UniqueFunction<void(StatusOr<SortedIds>)> done);
+  void CancelNow(const SortedIds& ids, UniqueFunction<void(StatusOr<CancelAnswer>)> done);
   void AddLive(registry::IntentRow row, bool durable);
   void RemoveLive(IntentId id);
   void NoteWant(const registry::IntentRow& row);
@@ -258,6 +299,13 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   bool flushing_ = false;
   Instant flushed_at_;
   uint64_t verified_bytes_ = 0;
+
+  const LiveLimits configured_limits_;
+  LiveLimits limits_;                            // in force
+  std::map<std::string, uint32_t> kept_limits_;  // set to stay
+  bool everything_paused_ = false;
+  LongWaits long_waits_;
+  TimerId long_wait_timer_ = 0;
 
   std::unique_ptr<store::DiskWatch> disk_watch_;
   store::DiskState disk_;

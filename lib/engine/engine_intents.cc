@@ -31,22 +31,6 @@ registry::ResultCode StoredCode(schedule::ResultCode code) {
   return registry::ResultCode::kFailed;
 }
 
-IntentState StateOf(schedule::RequestState state) {
-  switch (state) {
-    case schedule::RequestState::kInStore:
-    case schedule::RequestState::kQueued:
-      return IntentState::kQueued;
-    case schedule::RequestState::kWaiting:
-    case schedule::RequestState::kPaused:
-      return IntentState::kWaiting;
-    case schedule::RequestState::kParked:
-      return IntentState::kParked;
-    case schedule::RequestState::kRunning:
-      return IntentState::kRunning;
-  }
-  return IntentState::kQueued;
-}
-
 IntentView ViewOfEnded(registry::IntentRow row) {
   IntentView view;
   view.state = IntentState::kEnded;
@@ -59,26 +43,27 @@ IntentView ViewOfEnded(registry::IntentRow row) {
 
 }  // namespace
 
-// A Cancel call on its way: unknown ids are looked up, then the ends are awaited.
-struct Engine::PendingCancel {
-  std::vector<IntentId> live;
-  CancelAnswer answer;
-  Status failure;
-  size_t waits = 1;
-  UniqueFunction<void(StatusOr<CancelAnswer>)> done;
-};
-
 // ---- Ending ----
 
-void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,
-                    UniqueFunction<void(StatusOr<CancelAnswer>)> done) {
+// Which of these live, and which have ended; the others would be an error. Nothing is done to any
+// before all are known.
+void Engine::SortIds(const Caller& caller, const std::vector<IntentId>& ids,
+                     UniqueFunction<void(StatusOr<SortedIds>)> done) {
   if (scheduler_ == nullptr) return done(Ready());
-  // Unknown ids may be ended ones: those the registry knows. Nothing is cancelled before all ids
-  // are checked.
-  auto pending = std::make_shared<PendingCancel>();
+  struct Pending {
+    SortedIds sorted;
+    Status failure;
+    size_t waits = 1;
+    UniqueFunction<void(StatusOr<SortedIds>)> done;
+    void Arrived() {
+      if (--waits > 0) return;
+      failure.ok() ? done(std::move(sorted)) : done(failure);
+    }
+  };
+  auto pending = std::make_shared<Pending>();
   pending->done = std::move(done);
   std::set<IntentId> seen;
-  for (const IntentId id : intents) {
+  for (const IntentId id : ids) {
     if (!seen.insert(id).second) continue;
     const auto it = live_.find(id);
     if (it != live_.end() && it->second.durable) {
@@ -86,35 +71,51 @@ void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,
         pending->failure =
             PermissionDenied("intent {} belongs to uid {}", id.value, it->second.row.owner_uid);
       }
-      pending->live.push_back(id);
+      pending->sorted.live.push_back(id);
       continue;
     }
+    // It may be one that has ended: those the registry knows.
     ++pending->waits;
-    deps_.registry.GetIntent(id, [this, pending, id](auto row) {
+    deps_.registry.GetIntent(id, [pending, id](auto row) {
       if (!row.ok()) {
         pending->failure = row.status();
       } else if (!row->has_value()) {
         pending->failure = NotFound("there is no intent {}", id.value);
       } else {
-        pending->answer.already_ended.push_back(id);
+        pending->sorted.ended.push_back(id);
       }
-      if (--pending->waits == 0) CancelNow(pending);
+      pending->Arrived();
     });
   }
-  if (--pending->waits == 0) CancelNow(pending);
+  pending->Arrived();
+}
+
+void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,
+                    UniqueFunction<void(StatusOr<CancelAnswer>)> done) {
+  SortIds(caller, intents, [this, done = std::move(done)](StatusOr<SortedIds> ids) mutable {
+    if (!ids.ok()) return done(ids.status());
+    CancelNow(*ids, std::move(done));
+  });
 }
 
 // Answered when every end is durable.
-void Engine::CancelNow(const std::shared_ptr<PendingCancel>& pending) {
-  if (!pending->failure.ok()) return pending->done(pending->failure);
-  pending->waits = 1;
+void Engine::CancelNow(const SortedIds& ids, UniqueFunction<void(StatusOr<CancelAnswer>)> done) {
+  struct Pending {
+    CancelAnswer answer;
+    Status failure;
+    size_t waits = 1;
+    UniqueFunction<void(StatusOr<CancelAnswer>)> done;
+  };
+  auto pending = std::make_shared<Pending>();
+  pending->answer.already_ended = ids.ended;
+  pending->done = std::move(done);
   const auto on_end = [pending](const Status& status) {
     if (!status.ok()) pending->failure = status;
     if (--pending->waits > 0) return;
     if (!pending->failure.ok()) return pending->done(pending->failure);
     pending->done(std::move(pending->answer));
   };
-  for (const IntentId id : pending->live) {
+  for (const IntentId id : ids.live) {
     const auto it = live_.find(id);
     if (it == live_.end()) {
       pending->answer.already_ended.push_back(id);
@@ -193,6 +194,7 @@ void Engine::AddLive(registry::IntentRow row, bool durable) {
   LiveIntent& intent = live_[id];
   intent.row = std::move(row);
   intent.durable = durable;
+  long_waits_.Add(id, deps_.timers.Now() + options_.long_wait);
 }
 
 void Engine::RemoveLive(IntentId id) {
@@ -225,6 +227,10 @@ IntentView Engine::ViewOf(const LiveIntent& intent) const {
     view.waits_for = request->waits_for;
     view.transfers = request->transfers;
     view.failures = request->failures;
+    // Others may want it still.
+    if (intent.row.paused && !intent.finished && view.state != IntentState::kRunning) {
+      view.state = IntentState::kPaused;
+    }
   }
   if (const auto it = kinds_.find(intent.row.kind); it != kinds_.end()) {
     view.verified_bytes = it->second.verified_bytes;

@@ -58,9 +58,9 @@ void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
 Status Engine::CheckQuota(const Caller& caller, size_t more) const {
   const auto it = intents_of_uid_.find(caller.uid);
   const size_t now = it == intents_of_uid_.end() ? 0 : it->second;
-  if (more == 0 || caller.is_admin() || now + more <= options_.intents_per_uid) return OkStatus();
+  if (more == 0 || caller.is_admin() || now + more <= limits_.intents_per_uid) return OkStatus();
   return ResourceExhausted("uid {} has {} unfinished intents; the limit is {}", caller.uid, now,
-                           options_.intents_per_uid);
+                           limits_.intents_per_uid);
 }
 
 void Engine::Refuse(PendingQueue& pending, const Status& status) {

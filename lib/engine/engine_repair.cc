@@ -69,7 +69,7 @@ void Engine::QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlie
                          UniqueFunction<void(StatusOr<IntentId>)> done) {
   const Caller ourselves;
   if (const auto own = intents_of_uid_.find(ourselves.uid);
-      own != intents_of_uid_.end() && own->second >= options_.intents_per_uid) {
+      own != intents_of_uid_.end() && own->second >= limits_.intents_per_uid) {
     return done(ResourceExhausted("uid {} has {} unfinished intents", ourselves.uid, own->second));
   }
   std::set<ProviderId> providers(earlier.begin(), earlier.end());

@@ -91,14 +91,19 @@ void Engine::OnDisk(const store::DiskState& state) {
 
 void Engine::Restore(Loading& loading) {
   scheduler_ = std::make_unique<schedule::Scheduler>(loading.options);
+  limits_ = configured_limits_;
+  kept_limits_.clear();
+  everything_paused_ = false;
   ProvidersOf providers;
   for (; !loading.pages.empty(); loading.pages.pop_front()) {
     registry::Snapshot& page = loading.pages.front();
     RestoreRemotes(page);
+    RestoreSettings(page.settings);
     for (registry::ProviderRow& row : page.providers)
       providers[row.hash].push_back(std::move(row.provider));
     for (registry::IntentRow& row : page.unfinished) RestoreIntent(std::move(row), providers);
   }
+  ArmLongWaits();
 }
 
 void Engine::RestoreIntent(registry::IntentRow row, const ProvidersOf& providers) {
@@ -107,6 +112,7 @@ void Engine::RestoreIntent(registry::IntentRow row, const ProvidersOf& providers
   event.kind = row.kind;
   event.priority = static_cast<schedule::Priority>(row.priority);
   event.patience = milliseconds(row.patience_ms);
+  event.paused = row.paused;
   if (row.deadline.unix_ms != 0) {
     event.deadline = deps_.timers.Now() + (row.deadline - deps_.clock.WallNow());
   }

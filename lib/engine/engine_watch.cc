@@ -112,6 +112,7 @@ std::vector<TransferView> Engine::ListTransfers(TransferId after, size_t limit, 
 StatusView Engine::Summary() const {
   StatusView view;
   view.draining = draining_;
+  view.paused = everything_paused_;
   view.degraded = Message(degraded_);
   view.disk = disk_;
   view.running_transfers = running_.size();

@@ -78,6 +78,7 @@ class FakeRegistry final : public registry::Registry {
     for (const auto& [hash, provider] : providers) snapshot.providers.push_back({hash, provider});
     snapshot.addresses = addresses;
     snapshot.bans = bans;
+    for (const auto& [name, value] : settings) snapshot.settings.push_back({name, value});
     Answer(std::move(done), StatusOr<registry::Snapshot>(std::move(snapshot)));
   }
   void LoadPage(const registry::LoadCursor& /*from*/, size_t /*limit*/,
@@ -208,6 +209,7 @@ class FakeRegistry final : public registry::Registry {
   int tag_lists = 0;  // how often they were listed
   std::vector<registry::LeaseRow> leases;
   std::map<TransferId, registry::TransferRow> transfers;
+  std::map<std::string, int64_t> settings;
   std::map<NodeId, registry::RemoteRow> remotes;
   uint64_t next_ids[3] = {1, 1, 1};
   Status commit_status;
@@ -238,6 +240,12 @@ class FakeRegistry final : public registry::Registry {
     if (auto* put = std::get_if<registry::PutIntentFailures>(&change))
       failures[put->intent] = put->failures;
     if (auto* put = std::get_if<registry::PutRemote>(&change)) remotes[put->row.node] = put->row;
+    if (auto* drop = std::get_if<registry::DropBan>(&change)) {
+      std::erase_if(bans, [&](const auto& ban) { return ban.provider == drop->provider; });
+    }
+    if (auto* put = std::get_if<registry::PutSetting>(&change))
+      settings[put->setting.name] = put->setting.value;
+    if (auto* drop = std::get_if<registry::DropSetting>(&change)) settings.erase(drop->name);
     if (auto* put = std::get_if<registry::PutTag>(&change)) tags[put->tag.name] = put->tag;
     if (auto* drop = std::get_if<registry::DropTag>(&change)) tags.erase(drop->name);
     if (auto* put = std::get_if<registry::PutLease>(&change)) leases.push_back(put->lease);
@@ -520,9 +528,11 @@ class FakeNetwork final : public transfer::NodeNetwork {
 class RecordingLog final : public EventLog {
  public:
   void Write(LogLevel level, const LogFields& fields, std::string_view text) override {
+    lines.emplace_back(text);
     if (fields.hash) hashes.insert(*fields.hash);
     if (level == LogLevel::kWarning || level == LogLevel::kError) worries.emplace_back(text);
   }
+  std::vector<std::string> lines;
   std::vector<std::string> worries;
   std::set<Hash> hashes;
 };

@@ -26,4 +26,21 @@ std::string_view OutcomeName(schedule::Outcome outcome) {
   return "unknown";
 }
 
+IntentState StateOf(schedule::RequestState state) {
+  switch (state) {
+    case schedule::RequestState::kInStore:
+    case schedule::RequestState::kQueued:
+      return IntentState::kQueued;
+    case schedule::RequestState::kWaiting:
+      return IntentState::kWaiting;
+    case schedule::RequestState::kPaused:
+      return IntentState::kPaused;
+    case schedule::RequestState::kParked:
+      return IntentState::kParked;
+    case schedule::RequestState::kRunning:
+      return IntentState::kRunning;
+  }
+  return IntentState::kQueued;
+}
+
 }  // namespace blobd::engine

@@ -18,6 +18,7 @@
 #include "registry/registry.h"
 #include "schedule/effect.h"
 #include "schedule/event.h"
+#include "schedule/scheduler.h"
 #include "store/disk_state.h"
 
 namespace blobd::engine {
@@ -50,13 +51,21 @@ struct CancelAnswer {
   std::vector<IntentId> already_ended;
 };
 
+struct PauseAnswer {
+  std::vector<IntentId> changed;  // rest now, or go on; also those that did before
+  std::vector<IntentId> already_ended;
+};
+
 struct NodesHaveAnswer {
   bool wanted = false;
   uint32_t added = 0;
   std::vector<ProviderId> refused;
 };
 
-enum class IntentState { kQueued, kWaiting, kParked, kRunning, kEnded };
+// kPaused: all intents of its request are, or its caller's alone while it ran on for others.
+enum class IntentState { kQueued, kWaiting, kParked, kRunning, kPaused, kEnded };
+// As callers see it.
+IntentState StateOf(schedule::RequestState state);
 
 // One intent as it stands: its row, and the present state of its request.
 struct IntentView {
@@ -110,12 +119,37 @@ struct RemoteView {
 
 struct StatusView {
   bool draining = false;
+  bool paused = false;   // everything
   std::string degraded;  // why, if the registry is damaged
   store::DiskState disk;
   uint64_t unfinished_requests = 0;
   uint64_t running_transfers = 0;
   double download_rate = 0;
   uint64_t verified_bytes = 0;
+};
+
+// What an unfinished request waits for.
+struct WaitView {
+  schedule::WaitFact fact = schedule::WaitFact::kStore;
+  uint32_t count = 0;  // of what the fact is about, where that can be counted
+  WallTime until;      // 0: until something happens
+};
+struct ProviderWhyView {
+  ProviderId provider;
+  schedule::ProviderStanding standing = schedule::ProviderStanding::kFree;
+  WallTime until;          // when it is tried or asked again; 0: not of itself
+  uint32_t failures = 0;   // in a row
+  std::string last_error;  // empty: none
+  std::string sentence;    // how it stands, for people; without the error
+};
+struct WhyView {
+  Kind kind;
+  IntentState state = IntentState::kQueued;
+  std::string sentence;  // for people; empty while it runs
+  WallTime since;        // when it last ran, or came
+  std::vector<WaitView> waits;
+  std::vector<ProviderWhyView> providers;
+  std::vector<IntentId> intents;
 };
 
 // "drop provider", "not here", ...: the words of design/scheduling.md.

@@ -52,6 +52,13 @@ struct DropBan {
   ProviderId provider;
 };
 
+struct PutSetting {
+  SettingRow setting;
+};
+struct DropSetting {
+  std::string name;
+};
+
 // Sets or moves the tag. One that is there keeps `created`, and its owner unless `any_owner`.
 // Fails alone: kPermissionDenied: it is there and another's; kResourceExhausted: the owner has too
 // many.
@@ -88,6 +95,6 @@ struct PutTransfer {
 using Change =
     std::variant<PutIntent, PutProvider, DropProvider, PutRemoteAddress, DropRemoteAddress, PutBan,
                  DropBan, PutRemote, DropRemote, PutTag, DropTag, PutLease, DropLease,
-                 DropEndedLeases, PutTransfer, PutIntentFailures>;
+                 DropEndedLeases, PutTransfer, PutIntentFailures, PutSetting, DropSetting>;
 
 }  // namespace blobd::registry

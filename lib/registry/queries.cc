@@ -69,6 +69,10 @@ std::string SqlOf(Query query) {
       return kBansTable.Insert("INSERT OR REPLACE");
     case kDropBan:
       return "DELETE FROM bans WHERE provider_kind=?1 AND provider=?2";
+    case kPutSetting:
+      return kSettingsTable.Insert("INSERT OR REPLACE");
+    case kDropSetting:
+      return "DELETE FROM settings WHERE name=?1";
     case kPutTag:
       return kTagsTable.Insert("INSERT OR REPLACE");
     case kDropTag:

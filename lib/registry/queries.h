@@ -24,6 +24,8 @@ enum Query : size_t {
   kDropRemote,
   kPutBan,
   kDropBan,
+  kPutSetting,
+  kDropSetting,
   kPutTag,
   kDropTag,
   kCountTags,

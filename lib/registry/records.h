@@ -19,7 +19,8 @@ namespace blobd::registry {
 
 // The longest label, key, reason, source, holder or URL that is stored.
 inline constexpr size_t kMaxText = 65536;
-inline constexpr size_t kMaxTagName = 255;  // and at least 1
+inline constexpr size_t kMaxTagName = 255;      // and at least 1
+inline constexpr size_t kMaxSettingName = 255;  // likewise
 // Kept per intent: the first ones given; the others are dropped.
 inline constexpr size_t kMaxFailuresPerIntent = 64;
 
@@ -62,6 +63,7 @@ struct IntentRow {
   WallTime finished;
   uint64_t total_bytes = 0;       // when done: size of all its blobs
   uint64_t downloaded_bytes = 0;  // when done: what came over the network for it
+  bool paused = false;            // its caller wants it to rest
 };
 
 // The last thing that went wrong with one provider of an intent that has ended.
@@ -99,6 +101,13 @@ struct BanRow {
   WallTime until;
   uint32_t times = 0;
   std::string reason;
+};
+
+// Something that was set while the daemon ran, and outlives it. What the names mean is the
+// engine's.
+struct SettingRow {
+  std::string name;
+  int64_t value = 0;
 };
 
 // A name that protects a blob. Names are compared as bytes.

@@ -28,6 +28,7 @@ Status CheckRow(const Table& table, Statement& row) {
   if (&table == &kRemoteAddressesTable) return ReadRemoteAddress(row).status();
   if (&table == &kRemotesTable) return ReadRemote(row).status();
   if (&table == &kBansTable) return ReadBan(row).status();
+  if (&table == &kSettingsTable) return ReadSetting(row).status();
   if (&table == &kTagsTable) return ReadTag(row).status();
   if (&table == &kLeasesTable) return ReadLease(row).status();
   if (&table == &kTransfersTable) return ReadTransfer(row).status();
@@ -39,17 +40,39 @@ Status CheckRow(const Table& table, Statement& row) {
   return reader.Finish(table.name);
 }
 
-// The columns as version 1 has them, with what later ones began with.
-std::string ColumnsOf(const Table& table, bool has_sums) {
-  if (has_sums) {
-    return fmt::format("{0}, sum=row_sum('{1}', {0}) AS sum", table.columns, table.name);
-  }
+StatusOr<int64_t> CountOf(Database& from, std::string_view what, std::string_view where) {
+  return from.QueryInteger(fmt::format("SELECT count(*) FROM {} WHERE {}", what, where));
+}
+
+// What the damaged file has of what versions after 1 added.
+struct Shape {
+  bool sums = false;    // and the tables of version 2
+  bool paused = false;  // and the settings of version 3
+};
+
+StatusOr<Shape> ShapeOf(Database& from) {
+  const auto has = [&](std::string_view column) {
+    return CountOf(from, "pragma_table_info('intents')", fmt::format("name='{}'", column));
+  };
+  BLOBD_ASSIGN_OR_RETURN(const int64_t sums, has("sum"));
+  BLOBD_ASSIGN_OR_RETURN(const int64_t paused, has("paused"));
+  return Shape{sums > 0, paused > 0};
+}
+
+// The columns as the damaged file has them, with what later versions began with.
+std::string ColumnsOf(const Table& table, const Shape& shape) {
   std::string columns(table.columns);
-  if (&table == &kRemoteAddressesTable) {
-    columns.resize(columns.find("last_failure"));
-    columns += "'' AS last_failure, 0 AS last_failed_unix_ms";
+  std::string added;
+  if (&table == &kIntentsTable && !shape.paused) {
+    columns.resize(columns.find(", paused"));
+    added = ", 0 AS paused";
   }
-  return columns + ", 1 AS sum";
+  if (&table == &kRemoteAddressesTable && !shape.sums) {
+    columns.resize(columns.find(", last_failure"));
+    added = ", '' AS last_failure, 0 AS last_failed_unix_ms";
+  }
+  if (!shape.sums) return columns + added + ", 1 AS sum";
+  return fmt::format("{0}{2}, sum=row_sum('{1}', {0}) AS sum", columns, table.name, added);
 }
 
 // Where the work is done, beside the registry.
@@ -66,10 +89,6 @@ struct Workplace {
   const std::string fresh;
   const std::string ready;
 };
-
-StatusOr<int64_t> CountOf(Database& from, std::string_view what, std::string_view where) {
-  return from.QueryInteger(fmt::format("SELECT count(*) FROM {} WHERE {}", what, where));
-}
 
 struct Damaged {
   Database database;
@@ -109,14 +128,15 @@ Status CheckIdentity(Database& from) {
 }
 
 StatusOr<RecoveryReport::TableResult> RecoverTable(Database& from, Database& to, const Table& table,
-                                                   bool has_sums) {
+                                                   const Shape& shape) {
   RecoveryReport::TableResult result;
   result.table = table.name;
   BLOBD_ASSIGN_OR_RETURN(
       const int64_t there,
       CountOf(from, "sqlite_schema", fmt::format("type='table' AND name='{}'", table.name)));
   if (there == 0) {
-    result.found = !has_sums;  // version 1 had fewer tables
+    // Earlier versions had fewer tables.
+    result.found = &table == &kSettingsTable ? !shape.paused : !shape.sums;
     return result;
   }
   BLOBD_ASSIGN_OR_RETURN(Statement insert, to.Prepare(table.Insert("INSERT OR IGNORE")));
@@ -130,7 +150,7 @@ StatusOr<RecoveryReport::TableResult> RecoverTable(Database& from, Database& to,
     result.saved += static_cast<uint64_t>(to.changed_rows());
     return OkStatus();
   };
-  const sqlite::SalvageSource source{std::string(table.name), ColumnsOf(table, has_sums),
+  const sqlite::SalvageSource source{std::string(table.name), ColumnsOf(table, shape),
                                      std::string(table.key), table.key_type};
   BLOBD_ASSIGN_OR_RETURN(result.lost, sqlite::SalvageTable(from, source, take));
   return result;
@@ -138,14 +158,13 @@ StatusOr<RecoveryReport::TableResult> RecoverTable(Database& from, Database& to,
 
 Status RecoverTables(Damaged& damaged, Database& to, RecoveryReport& report) {
   Database& from = damaged.database;
-  BLOBD_ASSIGN_OR_RETURN(const int64_t sums,
-                         CountOf(from, "pragma_table_info('intents')", "name='sum'"));
+  BLOBD_ASSIGN_OR_RETURN(const Shape shape, ShapeOf(from));
   BLOBD_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(to));
   bool found = false;
   uint64_t saved = 0;
   for (const Table* table : Tables()) {
     BLOBD_ASSIGN_OR_RETURN(RecoveryReport::TableResult result,
-                           RecoverTable(from, to, *table, sums > 0));
+                           RecoverTable(from, to, *table, shape));
     found = found || (result.found && table == &kIntentsTable);
     saved += result.saved;
     report.tables.push_back(std::move(result));

@@ -33,6 +33,7 @@ struct Snapshot {
   std::vector<RemoteAddressRow> addresses;
   std::vector<BanRow> bans;
   std::vector<RemoteRow> remotes;
+  std::vector<SettingRow> settings;
 };
 
 // Where a page of loading begins: at the beginning, or where the page before said.
@@ -84,9 +85,9 @@ class Registry {
 
   // All at once; for large registries the pages are kinder to memory.
   virtual void Load(Done<Snapshot> done) = 0;
-  // About `limit` rows. First all of addresses, bans and remotes, then providers, then unfinished
-  // intents, so that an intent's providers are known before it is.
-  // REQUIRES: nothing is committed between the first page and the last
+  // About `limit` rows. First all of addresses, bans, remotes and settings, then providers, then
+  // unfinished intents, so that an intent's providers are known before it is. REQUIRES: nothing is
+  // committed between the first page and the last
   virtual void LoadPage(const LoadCursor& from, size_t limit, Done<LoadedPage> done) = 0;
   virtual void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) = 0;
   // Hands out a durable block of `count` new ids, above all handed out before; also if the database

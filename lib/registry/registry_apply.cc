@@ -89,6 +89,12 @@ Status RegistryDb::ApplyOne(const Change& change) {
                  [&](const DropBan& drop) {
                    return run(kDropBan, [&](auto& s) { return BindProviderKey(drop.provider, s); });
                  },
+                 [&](const PutSetting& put) {
+                   return run(kPutSetting, [&](auto& s) { return BindSetting(put.setting, s); });
+                 },
+                 [&](const DropSetting& drop) {
+                   return Use(kDropSetting).Bind(std::string_view(drop.name)).Run();
+                 },
                  [&](const PutTag& put) { return ApplyTag(put); },
                  [&](const DropTag& drop) { return ApplyTagDrop(drop); },
                  [&](const PutLease& put) {

@@ -147,6 +147,8 @@ Status RegistryDb::LoadRemotes(Snapshot& rows) {
   BLOBD_ASSIGN_OR_RETURN(rows.bans, ReadTable<BanRow>(database_, kBansTable.Select(), &ReadBan));
   BLOBD_ASSIGN_OR_RETURN(rows.remotes,
                          ReadTable<RemoteRow>(database_, kRemotesTable.Select(), &ReadRemote));
+  BLOBD_ASSIGN_OR_RETURN(rows.settings,
+                         ReadTable<SettingRow>(database_, kSettingsTable.Select(), &ReadSetting));
   return OkStatus();
 }
 

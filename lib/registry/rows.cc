@@ -32,7 +32,8 @@ Status BindIntent(const IntentRow& intent, sqlite::Statement& statement) {
                  std::string_view(intent.label), std::string_view(intent.idempotency_key),
                  intent.created.unix_ms, intent.deadline.unix_ms, intent.patience_ms,
                  Number(intent.result), std::string_view(intent.reason), intent.finished.unix_ms,
-                 Signed(intent.total_bytes), Signed(intent.downloaded_bytes));
+                 Signed(intent.total_bytes), Signed(intent.downloaded_bytes),
+                 int64_t{intent.paused});
   return OkStatus();
 }
 
@@ -53,6 +54,7 @@ StatusOr<IntentRow> ReadIntent(sqlite::Statement& statement) {
   intent.finished.unix_ms = row.Integer();
   intent.total_bytes = row.Unsigned();
   intent.downloaded_bytes = row.Unsigned();
+  intent.paused = row.Boolean();
   CheckSum(row);
   BLOBD_RETURN_IF_ERROR(row.Finish("intents"));
   return intent;
@@ -99,6 +101,26 @@ StatusOr<ProviderRow> ReadProvider(sqlite::Statement& statement) {
   CheckSum(row);
   BLOBD_RETURN_IF_ERROR(row.Finish("providers"));
   return result;
+}
+
+Status BindSetting(const SettingRow& setting, sqlite::Statement& statement) {
+  if (setting.name.empty() || setting.name.size() > kMaxSettingName) {
+    return InvalidArgument("a setting's name has 1 to {} bytes, not {}", kMaxSettingName,
+                           setting.name.size());
+  }
+  statement.Bind(std::string_view(setting.name), setting.value);
+  return OkStatus();
+}
+
+StatusOr<SettingRow> ReadSetting(sqlite::Statement& statement) {
+  sqlite::RowReader row(statement);
+  SettingRow setting;
+  setting.name = row.Text(kMaxSettingName);
+  if (setting.name.empty()) row.Refuse("is empty");
+  setting.value = row.Integer();
+  CheckSum(row);
+  BLOBD_RETURN_IF_ERROR(row.Finish("settings"));
+  return setting;
 }
 
 Status BindTag(const TagRow& tag, sqlite::Statement& statement) {

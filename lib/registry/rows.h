@@ -23,6 +23,9 @@ StatusOr<FailureRow> ReadFailure(sqlite::Statement& statement);
 Status BindProvider(const ProviderRow& row, sqlite::Statement& statement);
 StatusOr<ProviderRow> ReadProvider(sqlite::Statement& statement);
 
+Status BindSetting(const SettingRow& setting, sqlite::Statement& statement);
+StatusOr<SettingRow> ReadSetting(sqlite::Statement& statement);
+
 Status BindTag(const TagRow& tag, sqlite::Statement& statement);
 StatusOr<TagRow> ReadTag(sqlite::Statement& statement);
 

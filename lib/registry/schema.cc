@@ -165,6 +165,19 @@ ALTER TABLE next_ids ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
 UPDATE next_ids SET sum = row_sum('next_ids', space, next_id);
 )sql";
 
+// Whether an intent is paused, and settings.
+constexpr std::string_view kVersionThree = R"sql(
+ALTER TABLE intents ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+UPDATE intents SET sum = row_sum('intents', id, hash, format, priority, owner_uid, label,
+  idempotency_key, created_unix_ms, deadline_unix_ms, patience_ms, result, reason,
+  finished_unix_ms, total_bytes, downloaded_bytes, paused);
+CREATE TABLE settings(
+  name TEXT NOT NULL UNIQUE,
+  value INTEGER NOT NULL,
+  sum INTEGER NOT NULL
+) STRICT;
+)sql";
+
 std::string WithViews(std::string_view tables) {
   return std::string(tables) + std::string(kOfflineViewsVersionOne);
 }
@@ -173,7 +186,8 @@ std::string WithViews(std::string_view tables) {
 
 const sqlite::Schema& RegistrySchema() {
   static const std::string version_two = WithViews(kVersionTwo);
-  static const std::array<std::string_view, 2> migrations = {kVersionOne, version_two};
+  static const std::array<std::string_view, 3> migrations = {kVersionOne, version_two,
+                                                             kVersionThree};
   static const sqlite::Schema schema{
       .what = "a registry of blobd",
       .application_id = 0x626c6f52,  // "bloR"
@@ -188,7 +202,7 @@ const Table kIntentsTable{
     "intents",
     "id, hash, format, priority, owner_uid, label, idempotency_key, created_unix_ms, "
     "deadline_unix_ms, patience_ms, result, reason, finished_unix_ms, total_bytes, "
-    "downloaded_bytes",
+    "downloaded_bytes, paused",
     "id"};
 const Table kIntentFailuresTable{"intent_failures",
                                  "intent_id, place, provider_kind, provider, outcome, reason",
@@ -214,13 +228,14 @@ const Table kProviderTotalsTable{
     "provider_totals",
     "provider_kind, provider, transfers, done, failed, received_bytes, verified_bytes, last_place",
     "provider_kind, provider", KeyType::kNone};
+const Table kSettingsTable{"settings", "name, value", "rowid"};
 const Table kNextIdsTable{"next_ids", "space, next_id", "space"};
 
 std::span<const Table* const> Tables() {
-  static constexpr std::array<const Table*, 11> kAll = {
+  static constexpr std::array<const Table*, 12> kAll = {
       &kIntentsTable,   &kIntentFailuresTable, &kProvidersTable, &kRemoteAddressesTable,
       &kRemotesTable,   &kBansTable,           &kTagsTable,      &kLeasesTable,
-      &kTransfersTable, &kProviderTotalsTable, &kNextIdsTable};
+      &kTransfersTable, &kProviderTotalsTable, &kSettingsTable,  &kNextIdsTable};
   return kAll;
 }
 

@@ -41,6 +41,7 @@ extern const Table kTagsTable;
 extern const Table kLeasesTable;
 extern const Table kTransfersTable;
 extern const Table kProviderTotalsTable;
+extern const Table kSettingsTable;
 extern const Table kNextIdsTable;
 
 // All of them.

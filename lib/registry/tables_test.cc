@@ -307,6 +307,34 @@ TEST_F(TablesTest, RemotesKeepTheirLastResults) {
   EXPECT_TRUE(Load()->addresses.empty());
 }
 
+TEST_F(TablesTest, SettingsAreReplacedAndDropped) {
+  ASSERT_TRUE(Commit({PutSetting{{"a", 1}}, PutSetting{{"b", -2}}, PutSetting{{"a", 3}}}).ok());
+  Reopen();
+  auto snapshot = Load();
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  std::map<std::string, int64_t> settings;
+  for (const SettingRow& row : snapshot->settings) settings[row.name] = row.value;
+  EXPECT_EQ(settings, (std::map<std::string, int64_t>{{"a", 3}, {"b", -2}}));
+  ASSERT_TRUE(Commit({DropSetting{"a"}, DropSetting{"never there"}}).ok());
+  EXPECT_EQ(Load()->settings.size(), 1u);
+  for (const std::string& name : {std::string(), std::string(256, 'n')})
+    EXPECT_EQ(Commit({PutSetting{{name, 1}}}).code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(TablesTest, APausedIntentComesBackPaused) {
+  IntentRow intent = Intent(1);
+  intent.paused = true;
+  ASSERT_TRUE(Commit({PutIntent{intent}, PutIntent{Intent(2)}}).ok());
+  Reopen();
+  auto snapshot = Load();
+  ASSERT_EQ(snapshot->unfinished.size(), 2u);
+  EXPECT_TRUE(snapshot->unfinished[0].paused);
+  EXPECT_FALSE(snapshot->unfinished[1].paused);
+  intent.paused = false;
+  ASSERT_TRUE(Commit({PutIntent{intent}}).ok());
+  EXPECT_FALSE(Load()->unfinished[0].paused);
+}
+
 TEST_F(TablesTest, PagesOfLoadingGiveEverythingOnce) {
   std::vector<Change> changes;
   for (uint64_t id = 1; id <= 23; ++id) {

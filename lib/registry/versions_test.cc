@@ -141,6 +141,56 @@ TEST_F(VersionOneTest, IsRecovered) {
   EXPECT_GT(Reserve(IdSpace::kIntent, 1)->first, 1001u);
 }
 
+// What version 2 wrote: no settings, and intents that know no pause.
+class VersionTwoTest : public DamageTest {
+ protected:
+  VersionTwoTest() {
+    registry_.reset();
+    for (const char* suffix : {"", "-wal", "-shm", ".ids"}) {
+      std::filesystem::remove(path() + suffix);
+    }
+    sqlite::Schema schema = RegistrySchema();
+    schema.migrations = schema.migrations.first(2);
+    auto database = sqlite::OpenDatabase(path(), schema, {});
+    EXPECT_TRUE(database.ok()) << database.status();
+    const std::string columns =
+        "id, hash, format, priority, owner_uid, label, idempotency_key, created_unix_ms, "
+        "deadline_unix_ms, patience_ms, result, reason, finished_unix_ms, total_bytes, "
+        "downloaded_bytes";
+    EXPECT_TRUE(database
+                    ->Execute(fmt::format(
+                        "INSERT INTO intents({0}, sum) VALUES"
+                        "(1, zeroblob(32), 0, 1, 0, 'l', 'k', 5, 0, 0, 0, '', 0, 0, 0, 0),"
+                        "(2, zeroblob(32), 1, 2, 0, '', '', 5, 0, 0, 4, 'no', 9, 1, 1, 0);"
+                        "UPDATE intents SET sum = row_sum('intents', {0})",
+                        columns))
+                    .ok());
+  }
+  void ExpectAllThere() {
+    Reopen();
+    auto snapshot = Load();
+    ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+    ASSERT_EQ(snapshot->unfinished.size(), 1u);
+    EXPECT_FALSE(snapshot->unfinished[0].paused);
+    EXPECT_EQ(List({}), (std::vector<uint64_t>{1, 2}));
+    EXPECT_TRUE(Commit({PutSetting{{"limits.requests", 7}}}).ok());
+  }
+};
+
+TEST_F(VersionTwoTest, IsMigratedAndKept) {
+  ExpectAllThere();
+  sqlite::Schema schema = RegistrySchema();
+  schema.migrations = schema.migrations.first(2);
+  EXPECT_EQ(*sqlite::CheckCopy(path() + ".v2", schema), 2);
+}
+
+TEST_F(VersionTwoTest, IsRecovered) {
+  auto report = Recover();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->complete()) << testing::PrintToString(report->Lines());
+  ExpectAllThere();
+}
+
 TEST_F(ViewsTest, ViewsAreForOtherPrograms) {
   IntentRow ended = Intent(2, 2);
   ended.result = ResultCode::kDeadlineExceeded;

@@ -114,6 +114,7 @@ enum class ProviderStanding {
   kOwnFault,        // we could not reach it through a fault of our own
   kUnreachable,     // failed too often; tried again all the same
   kWithoutContent,  // said that it does not have it, or refuses it
+  kBanned,          // sent something false
 };
 struct ProviderWhy {
   ProviderId provider;

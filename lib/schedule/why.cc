@@ -124,8 +124,13 @@ Why WhyOf(const Tables& tables, const Request& request) {
     if (known != why.providers.end()) {
       known->last_error = failure.reason;
     } else {
-      why.providers.push_back(
-          {failure.provider, ProviderStanding::kWithoutContent, Instant::Max(), 0, failure.reason});
+      ProviderWhy& gone = why.providers.emplace_back();
+      gone.provider = failure.provider;
+      gone.standing = ProviderStanding::kWithoutContent;
+      gone.last_error = failure.reason;
+      if (!tables.bans.Banned(failure.provider, tables.now)) continue;
+      gone.standing = ProviderStanding::kBanned;
+      gone.until = tables.bans.Find(failure.provider)->until;
     }
   }
   return why;
