@@ -41,6 +41,9 @@ struct Arguments {
   TicketOptions ticket;
   TagOptions tag;
   GcOptions gc;
+  PauseOptions pause;
+  LimitsOptions limits;
+  BanOptions ban;
   bool publish = false;
   bool force = false;
   bool all = false;
@@ -105,6 +108,17 @@ void AddDownloadCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Com
   auto* cancel = app.add_subcommand("cancel", "Cancel intents");
   cancel->add_option("INTENT", args.ids, "Ids that queue or intents printed")->required();
   commands[cancel] = [&args](Context& context) { return RunCancel(context, args.ids); };
+
+  auto* pause =
+      app.add_subcommand("pause", "Let intents rest until they are resumed; what came stays");
+  pause->add_flag("--everything", args.pause.everything, "All downloads; for root only");
+  commands[pause] = [&args](Context& context) { return RunPause(context, args.pause); };
+  auto* resume = app.add_subcommand("resume", "Let paused intents go on");
+  resume->add_flag("--everything", args.pause.everything,
+                   "End a pause of everything; for root only");
+  commands[resume] = [&args](Context& context) { return RunResume(context, args.pause); };
+  for (CLI::App* command : {pause, resume})
+    command->add_option("INTENT", args.pause.ids, "Ids that queue or intents printed");
 
   auto* nodes_have = app.add_subcommand("nodes-have", "Say who has a hash that is wanted");
   nodes_have->add_option("HASH", args.hash, "The hash")->required();
@@ -234,6 +248,40 @@ void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Comm
   };
 }
 
+void AddControlCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
+  auto* limits = app.add_subcommand("limits", "Show limits, or change them at once");
+  limits->add_option("SETTING", args.limits.changes, "NAME=VALUE, as in connections=50; for root");
+  limits
+      ->add_option("--reset", args.limits.reset,
+                   "Back to what the configuration says; \"all\" resets all")
+      ->type_name("NAME")
+      ->expected(1)
+      ->take_all();
+  limits->add_flag("--persist", args.limits.persist, "The new values stay over restarts");
+  commands[limits] = [&args](Context& context) { return RunLimits(context, args.limits); };
+
+  auto* drain = app.add_subcommand(
+      "drain", "Bring downloads to rest before a stop, and wait for that; for root only");
+  commands[drain] = [](Context& context) { return RunDrain(context); };
+
+  auto* ban =
+      app.add_subcommand("ban", "Get nothing from a node or mirror any more; for root only");
+  ban->add_option("PROVIDER", args.ban.provider, "A node id or a URL")->required();
+  ban->add_option("--for", args.ban.length_ms,
+                  "For how long, as in 12h; else an hour, or longer "
+                  "with each repeat")
+      ->transform(CLI::AsNumberWithUnit(kTimeUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED))
+      ->type_name("TIME");
+  ban->add_option("--reason", args.ban.reason, "For people")->type_name("TEXT");
+  commands[ban] = [&args](Context& context) { return RunBan(context, args.ban); };
+  auto* unban = app.add_subcommand("unban", "Lift a ban; for root only");
+  unban->add_option("PROVIDER", args.ban.provider, "A node id or a URL")->required();
+  commands[unban] = [&args](Context& context) { return RunUnban(context, args.ban.provider); };
+  auto* bans = app.add_subcommand("bans", "List who is banned, for how long and why");
+  bans->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
+  commands[bans] = [&args](Context& context) { return RunBans(context, args.list); };
+}
+
 void AddTagCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
   auto* tag = app.add_subcommand("tag", "Give content a name, which keeps it; or move the name");
   tag->add_option("NAME", args.tag.name, "The tag")->required();
@@ -272,7 +320,8 @@ void AddKeepingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Comm
     return RunRemove(context, args.paths, args.force);
   };
 
-  auto* why = app.add_subcommand("why", "Say why a blob is kept, or what an intent waits for");
+  auto* why =
+      app.add_subcommand("why", "Say what an intent or a hash waits for, and why a blob is kept");
   why->add_option("WHAT", args.hash, "A hash, a tag or an intent's id")->required();
   commands[why] = [&args](Context& context) { return RunWhy(context, args.hash); };
 
@@ -342,6 +391,7 @@ int Main(int argc, char** argv) {
   AddBlobCommands(app, args, commands);
   AddStoreCommands(app, args, commands);
   AddSharingCommands(app, args, commands);
+  AddControlCommands(app, args, commands);
   AddTagCommands(app, args, commands);
   AddKeepingCommands(app, args, commands);
   AddRegistryCommands(app, args, commands);

@@ -70,6 +70,8 @@ int RunStatus(Context& context) {
   }
   fmt::print("blobd {}, {} for {}\n", status->version(), status->state(),
              ShownAge(status->started_unix_ms()));
+  if (status->everything_paused())
+    fmt::print("  Paused     everything; \"blobctl resume --everything\" ends it\n");
   if (!status->degraded().empty())
     fmt::print("  Degraded   {}\n", EscapeForTerminal(status->degraded()));
   for (const std::string& warning : status->warnings())

@@ -45,6 +45,12 @@ struct GetOptions {
 int RunQueue(Context& context, const QueueOptions& options);
 int RunGet(Context& context, const GetOptions& options);
 int RunCancel(Context& context, const std::vector<uint64_t>& ids);
+struct PauseOptions {
+  std::vector<uint64_t> ids;
+  bool everything = false;
+};
+int RunPause(Context& context, const PauseOptions& options);
+int RunResume(Context& context, const PauseOptions& options);
 int RunNodesHave(Context& context, const std::string& hash,
                  const std::vector<std::string>& providers);
 int RunWatch(Context& context, uint64_t id);
@@ -120,8 +126,28 @@ int RunRemotes(Context& context, const ListOptions& options);
 int RunAddRemote(Context& context, const std::string& node,
                  const std::vector<std::string>& addresses);
 
+struct BanOptions {
+  std::string provider;
+  int64_t length_ms = 0;  // 0: as if it had sent something false
+  std::string reason;
+};
+int RunBan(Context& context, const BanOptions& options);
+int RunUnban(Context& context, const std::string& provider);
+int RunBans(Context& context, const ListOptions& options);
+
+struct LimitsOptions {
+  std::vector<std::string> changes;  // NAME=VALUE
+  std::vector<std::string> reset;
+  bool persist = false;
+};
+int RunLimits(Context& context, const LimitsOptions& options);
+int RunDrain(Context& context);
+
 int RunBackup(Context& context, const std::string& file);
 int RunRecoverRegistry(Context& context);
+
+// Why a blob stays, in words.
+std::string KeptReason(const v1::Keeping& keeping);
 
 // A hash, or s + hash for a collection; anything else is taken for a hash, which the daemon
 // refuses.

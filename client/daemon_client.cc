@@ -88,6 +88,15 @@ class GrpcDaemonClient final : public DaemonClient {
   StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest& request) override {
     return Unary(*downloads_, &v1::Downloads::Stub::Cancel, request);
   }
+  StatusOr<v1::PauseResponse> Pause(const v1::PauseRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::Pause, request);
+  }
+  StatusOr<v1::ResumeResponse> Resume(const v1::ResumeRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::Resume, request);
+  }
+  StatusOr<v1::WhyResponse> Why(const v1::WhyRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::Why, request);
+  }
   StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest& request) override {
     return Unary(*downloads_, &v1::Downloads::Stub::NodesHave, request);
   }
@@ -220,6 +229,24 @@ class GrpcDaemonClient final : public DaemonClient {
 
   StatusOr<v1::CreateTicketResponse> CreateTicket(const v1::CreateTicketRequest& request) override {
     return Unary(*admin_, &v1::Admin::Stub::CreateTicket, request);
+  }
+  StatusOr<v1::BanResponse> Ban(const v1::BanRequest& request) override {
+    return Unary(*remotes_, &v1::Remotes::Stub::Ban, request);
+  }
+  StatusOr<v1::UnbanResponse> Unban(const v1::UnbanRequest& request) override {
+    return Unary(*remotes_, &v1::Remotes::Stub::Unban, request);
+  }
+  StatusOr<v1::ListBansResponse> ListBans(const v1::ListBansRequest& request) override {
+    return Unary(*remotes_, &v1::Remotes::Stub::ListBans, request);
+  }
+  StatusOr<v1::GetLimitsResponse> GetLimits() override {
+    return Unary(*admin_, &v1::Admin::Stub::GetLimits, v1::GetLimitsRequest());
+  }
+  StatusOr<v1::SetLimitsResponse> SetLimits(const v1::SetLimitsRequest& request) override {
+    return Unary(*admin_, &v1::Admin::Stub::SetLimits, request);
+  }
+  StatusOr<v1::DrainResponse> Drain() override {
+    return Unary(*admin_, &v1::Admin::Stub::Drain, v1::DrainRequest());
   }
   StatusOr<v1::StatusResponse> DaemonStatus() override {
     return Unary(*admin_, &v1::Admin::Stub::Status, v1::StatusRequest());

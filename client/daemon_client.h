@@ -36,6 +36,9 @@ class DaemonClient {
 
   virtual StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest& request) = 0;
   virtual StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest& request) = 0;
+  virtual StatusOr<v1::PauseResponse> Pause(const v1::PauseRequest& request) = 0;
+  virtual StatusOr<v1::ResumeResponse> Resume(const v1::ResumeRequest& request) = 0;
+  virtual StatusOr<v1::WhyResponse> Why(const v1::WhyRequest& request) = 0;
   virtual StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest& request) = 0;
   virtual StatusOr<v1::Intent> GetIntent(uint64_t id) = 0;
   virtual StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest& request) = 0;
@@ -81,6 +84,13 @@ class DaemonClient {
   virtual StatusOr<v1::AddAddressesResponse> AddAddresses(
       const v1::AddAddressesRequest& request) = 0;
 
+  virtual StatusOr<v1::BanResponse> Ban(const v1::BanRequest& request) = 0;
+  virtual StatusOr<v1::UnbanResponse> Unban(const v1::UnbanRequest& request) = 0;
+  virtual StatusOr<v1::ListBansResponse> ListBans(const v1::ListBansRequest& request) = 0;
+
+  virtual StatusOr<v1::GetLimitsResponse> GetLimits() = 0;
+  virtual StatusOr<v1::SetLimitsResponse> SetLimits(const v1::SetLimitsRequest& request) = 0;
+  virtual StatusOr<v1::DrainResponse> Drain() = 0;
   virtual StatusOr<v1::StatusResponse> DaemonStatus() = 0;
   virtual StatusOr<v1::CreateTicketResponse> CreateTicket(
       const v1::CreateTicketRequest& request) = 0;

@@ -1,9 +1,7 @@
-// gc, rm, why, verify: what stays in the store, and whether it is well.
+// gc, rm, verify: what stays in the store, and whether it is well.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <cstdio>
 
 #include "base/time.h"
@@ -18,7 +16,9 @@ namespace {
 // Listed of those that go, and of those that stay.
 constexpr uint32_t kListed = 10'000;
 
-std::string Reason(const v1::Keeping& keeping) {
+}  // namespace
+
+std::string KeptReason(const v1::Keeping& keeping) {
   std::string text;
   switch (static_cast<int>(keeping.because())) {
     case v1::KEPT_BECAUSE_WANTED:
@@ -44,11 +44,13 @@ std::string Reason(const v1::Keeping& keeping) {
   return text;
 }
 
+namespace {
+
 void AddRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Keeping>& blobs,
              const std::string& verdict, Table* table) {
   for (const v1::Keeping& blob : blobs) {
     table->Add({ShownHash(style, blob.hash()), verdict, FormatSize(blob.bytes()),
-                ShownAge(blob.last_use_unix_ms()), Reason(blob)});
+                ShownAge(blob.last_use_unix_ms()), KeptReason(blob)});
   }
 }
 
@@ -67,23 +69,6 @@ void PrintGc(const Style& style, const GcOptions& options, const v1::CollectGarb
   fmt::print("{} {} blobs, {}; {} stay, {}\n", options.dry_run ? "would remove" : "removed",
              all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
              FormatSize(all.kept_bytes()));
-}
-
-int PrintWhyIntent(Context& context, uint64_t id) {
-  const auto intent = context.daemon->GetIntent(id);
-  if (!intent.ok()) return Fail(intent.status());
-  if (context.style.is_json()) {
-    PrintJson(context.style, *intent);
-    return kExitDone;
-  }
-  const std::string& text = intent->reason().empty() ? intent->waits_for() : intent->reason();
-  fmt::print("intent {} is {}{}{}\n", id, StateName(intent->state()), text.empty() ? "" : ": ",
-             EscapeForTerminal(text));
-  for (const v1::ProviderFailure& failure : intent->failures()) {
-    fmt::print("  {}: {}\n", EscapeForTerminal(failure.provider()),
-               EscapeForTerminal(failure.reason()));
-  }
-  return kExitDone;
 }
 
 }  // namespace
@@ -136,33 +121,6 @@ int RunRemove(Context& context, const std::vector<std::string>& wanted, bool for
     fmt::print(stderr, "blobctl: nothing of {} is here\n", hash);
   }
   return response->absent().empty() ? kExitDone : kExitNotFound;
-}
-
-int RunWhy(Context& context, const std::string& wanted) {
-  uint64_t id = 0;
-  const char* end = wanted.data() + wanted.size();
-  const auto parsed = std::from_chars(wanted.data(), end, id);
-  if (parsed.ec == std::errc() && parsed.ptr == end && !IsHashSyntax(wanted))
-    return PrintWhyIntent(context, id);
-  std::string hash = wanted;
-  if (const Status status = ResolveHash(context, &hash); !status.ok()) return Fail(status);
-  const auto blob = context.daemon->Stat(hash);
-  if (!blob.ok()) return Fail(blob.status());
-  const auto why = context.daemon->WhyKept(hash);
-  if (!why.ok()) return Fail(why.status());
-  if (context.style.is_json()) {
-    PrintJson(context.style, *why);
-    return kExitDone;
-  }
-  const bool absent = blob->state() == v1::BLOB_STATE_ABSENT;
-  if (absent) fmt::print("nothing of it is here\n");
-  for (const v1::Keeping& keeping : why->keepings()) {
-    fmt::print("kept: {}\n", EscapeForTerminal(Reason(keeping)));
-  }
-  if (why->keepings().empty() && !absent) {
-    fmt::print("nothing keeps it: it goes when room is needed, or with \"blobctl gc\"\n");
-  }
-  return absent ? kExitNotFound : kExitDone;
 }
 
 int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all) {

@@ -87,6 +87,8 @@ std::string_view StateName(v1::IntentState state) {
       return "failed";
     case v1::INTENT_STATE_DEADLINE_EXCEEDED:
       return "deadline exceeded";
+    case v1::INTENT_STATE_PAUSED:
+      return "paused";
     default:
       return "unknown";
   }

@@ -14,6 +14,9 @@ class RefusingClient : public DaemonClient {
   bool interrupted() const override { return false; }
   StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest&) override { return Refusal(); }
   StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest&) override { return Refusal(); }
+  StatusOr<v1::PauseResponse> Pause(const v1::PauseRequest&) override { return Refusal(); }
+  StatusOr<v1::ResumeResponse> Resume(const v1::ResumeRequest&) override { return Refusal(); }
+  StatusOr<v1::WhyResponse> Why(const v1::WhyRequest&) override { return Refusal(); }
   StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest&) override {
     return Refusal();
   }
@@ -71,6 +74,14 @@ class RefusingClient : public DaemonClient {
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest&) override {
     return Refusal();
   }
+  StatusOr<v1::BanResponse> Ban(const v1::BanRequest&) override { return Refusal(); }
+  StatusOr<v1::UnbanResponse> Unban(const v1::UnbanRequest&) override { return Refusal(); }
+  StatusOr<v1::ListBansResponse> ListBans(const v1::ListBansRequest&) override { return Refusal(); }
+  StatusOr<v1::GetLimitsResponse> GetLimits() override { return Refusal(); }
+  StatusOr<v1::SetLimitsResponse> SetLimits(const v1::SetLimitsRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::DrainResponse> Drain() override { return Refusal(); }
   StatusOr<v1::StatusResponse> DaemonStatus() override { return Refusal(); }
   StatusOr<v1::CreateTicketResponse> CreateTicket(const v1::CreateTicketRequest&) override {
     return Refusal();

@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -20,6 +21,8 @@ namespace {
 
 constexpr size_t kMaxAdvertised = 32;  // a ticket has room for no more
 constexpr size_t kMaxListed = 10'000;
+constexpr size_t kMaxPeers = 256;
+constexpr size_t kMaxPeerAddresses = 32;
 constexpr std::string_view kLogLevels = "debug, info, notice, warning, error";
 
 std::string FromEnv(const char* name, const std::string& fallback) {
@@ -124,6 +127,53 @@ Status ApplyServeNodes(const toml::node& node, Config* config) {
                    });
 }
 
+// NODE_ID, or NODE_ID@IP:PORT[,IP:PORT...]; the error says what is wrong with it.
+StatusOr<engine::NamedProvider> ParsePeer(std::string_view text) {
+  engine::NamedProvider peer;
+  peer.source = "config";
+  const size_t at = text.find('@');
+  const auto id = wire::ParseNodeId(text.substr(0, at));
+  if (!id) return InvalidArgument("no node id: 64 hex digits or 52 base32 characters");
+  peer.provider = *id;
+  if (at == std::string_view::npos) return peer;
+  for (std::string_view rest = text.substr(at + 1);;) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    const auto address = SocketAddress::Parse(std::string(one));
+    if (!address || !path::AddressBook::CanBeDialled(*address)) {
+      return InvalidArgument("\"{}\" is no address that can be dialled", one);
+    }
+    peer.addresses.push_back(*address);
+    if (peer.addresses.size() > kMaxPeerAddresses) {
+      return InvalidArgument("more than {} addresses", kMaxPeerAddresses);
+    }
+    if (one.size() == rest.size()) return peer;
+    rest.remove_prefix(one.size() + 1);
+  }
+}
+
+Status ApplyPeers(const toml::node& node, Config* config) {
+  const std::string expected = fmt::format(
+      "a list of at most {} nodes, as in [\"NODE_ID\", \"NODE_ID@192.0.2.1:11205\"]", kMaxPeers);
+  std::vector<engine::NamedProvider> peers;
+  Status wrong;
+  const Status status = ApplyList(node, kMaxPeers, expected, [&](const std::string& text) {
+    auto peer = ParsePeer(text);
+    if (!peer.ok()) {
+      wrong = InvalidArgument("{}: {}; expected {}", text, Message(peer.status()), expected);
+      return false;
+    }
+    const bool twice = std::any_of(peers.begin(), peers.end(), [&](const auto& earlier) {
+      return earlier.provider == peer->provider;
+    });
+    if (twice) wrong = InvalidArgument("{} is in the list twice", ToString(peer->provider));
+    peers.push_back(*std::move(peer));
+    return !twice;
+  });
+  if (!status.ok()) return wrong.ok() ? status : wrong;
+  config->engine.standing = std::move(peers);
+  return OkStatus();
+}
+
 Status ApplyLogLevel(const toml::node& node, Config* config) {
   const auto value = node.value_exact<std::string>();
   if (!value ||
@@ -142,6 +192,7 @@ const std::map<std::string, Apply>& Keys() {
       {"socket_group", Text(&Config::socket_group)},
       {"listen", ApplyListen},
       {"advertise", ApplyAdvertise},
+      {"peers", ApplyPeers},
       {"log_level", ApplyLogLevel},
       {"serve.mode", ApplyServeMode},
       {"serve.nodes", ApplyServeNodes},
@@ -177,6 +228,9 @@ const std::map<std::string, Apply>& Keys() {
        Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.connections; })},
       {"limits.dials_per_hash",
        Limit([](Config& c) -> uint32_t& { return c.engine.schedule.limits.dials_per_hash; })},
+      {"limits.connections_per_mirror", Limit([](Config& c) -> uint32_t& {
+         return c.engine.schedule.limits.connections_per_mirror;
+       })},
       {"retry.initial_delay_ms",
        Millis(1, 3'600'000,
               [](Config& c) -> Duration& { return c.engine.schedule.node_retry.initial_delay; })},

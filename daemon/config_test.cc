@@ -10,6 +10,8 @@ TEST(Config, AppliesWhatTheFileSays) {
   const char* text = R"(
 listen = ["127.0.0.1:0"]
 log_level = "debug"
+peers = ["ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c@192.0.2.9:1,[::1]:2",
+  "0000000000000000000000000000000000000000000000000000000000000001"]
 advertise = ["192.0.2.1:11205", "[2001:db8::1]:80"]
 [serve]
 mode = "anyone"
@@ -23,6 +25,7 @@ lease_seconds = 0
 check_seconds = 3
 [limits]
 requests = 7
+connections_per_mirror = 3
 [retry]
 initial_delay_ms = 20
 )";
@@ -41,6 +44,12 @@ initial_delay_ms = 20
   EXPECT_EQ(config.keeper.lease, Duration::zero());
   EXPECT_EQ(config.keeper.check_interval, seconds(3));
   EXPECT_EQ(config.engine.schedule.limits.requests, 7u);
+  EXPECT_EQ(config.engine.schedule.limits.connections_per_mirror, 3u);
+  ASSERT_EQ(config.engine.standing.size(), 2u);
+  ASSERT_EQ(config.engine.standing[0].addresses.size(), 2u);
+  EXPECT_EQ(config.engine.standing[0].addresses[1].ToString(), "[::1]:2");
+  EXPECT_EQ(config.engine.standing[0].source, "config");
+  EXPECT_TRUE(config.engine.standing[1].addresses.empty());
   EXPECT_EQ(config.engine.schedule.node_retry.initial_delay, milliseconds(20));
 }
 
@@ -78,6 +87,18 @@ TEST(Config, ErrorsNameFileLineAndRangeAndChangeNothing) {
       {"advertise = [\"192.0.2.1:0\"]\n", "a.toml:1: advertise: expected a list of at most 32"},
       {"advertise = [\"[::]:7\"]\n", "a.toml:1: advertise: expected a list of at most 32"},
       {"advertise = \"192.0.2.1:7\"\n", "a.toml:1: advertise: expected a list of at most 32"},
+      {"peers = [\"ea4a\"]\n", "a.toml:1: peers: ea4a: no node id: 64 hex digits"},
+      {"peers = [\"ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c@1.2.3.4\"]\n",
+       "a.toml:1: peers: ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c@1.2.3.4: "
+       "\"1.2.3.4\" is no address"},
+      {"peers = [\"ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c\",\n"
+       "\"ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c@1.2.3.4:5\"]\n",
+       "a.toml:1: peers: ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c is in "
+       "the "
+       "list twice"},
+      {"log_level = \"info\"\npeers = \"x\"\n",
+       "a.toml:2: peers: expected a list of at most 256 nodes"},
+      {"peers = [7]\n", "a.toml:1: peers: expected a list of at most 256 nodes"},
       {"[serve]\nmode = \"all\"\n", "a.toml:2: serve.mode: expected one of anyone, listed, nobody"},
       {"[serve]\nnodes = [\"ea4a\"]\n", "a.toml:2: serve.nodes: expected a list of at most 10000"},
       {"[serve]\nnodes = [7]\n", "a.toml:2: serve.nodes: expected a list of at most 10000"},

@@ -91,6 +91,19 @@ class Style(unittest.TestCase):
         result = subprocess.run(["shellcheck", "-x", *scripts], capture_output=True, text=True, check=False)
         self.assertEqual(result.returncode, 0, "\n" + result.stdout)
 
+    def test_tests_that_readmes_name_exist(self):
+        known = set()
+        for path in cpp_files():
+            known.update(re.findall(r"^TEST(?:_F)?\((\w+),\s*(\w+)\)", text_of(path) or "", re.MULTILINE))
+        wrong = []
+        for path in our_files():
+            if path.name != "README.md":
+                continue
+            for suite, name in re.findall(r"`([A-Z]\w+)\.([A-Z]\w+)`", text_of(path) or ""):
+                if (suite, name) not in known:
+                    wrong.append(f"{path.relative_to(ROOT)}: there is no test {suite}.{name}")
+        self.assert_none(wrong)
+
 
 if __name__ == "__main__":
     unittest.main()

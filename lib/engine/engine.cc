@@ -83,10 +83,11 @@ Status Engine::Ready() const {
 }
 
 void Engine::Drain(UniqueFunction<void()> done) {
-  drained_ = std::move(done);
-  draining_ = true;
+  drained_.push_back(std::move(done));
+  const bool before = std::exchange(draining_, true);
   if (scheduler_ == nullptr) return CheckDrained(true);
-  Deliver(schedule::Drain{});
+  if (!before) Deliver(schedule::Drain{});
+  if (drain_timer_ != 0) return;  // it is under way
   drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + options_.drain_grace, [this] {
     drain_timer_ = 0;
     for (const auto& [transfer, running] : running_) deps_.network.StopGet(transfer);
@@ -101,14 +102,16 @@ void Engine::Drain(UniqueFunction<void()> done) {
 }
 
 void Engine::CheckDrained(bool out_of_time) {
-  if (!draining_ || !drained_ || (!out_of_time && !running_.empty())) return;
+  if (drained_.empty() || (!out_of_time && !running_.empty())) return;
   if (drain_timer_ != 0) deps_.timers.CancelTimer(std::exchange(drain_timer_, 0));
   deps_.store.Flush(
-      deps_.control, [this, done = std::exchange(drained_, nullptr)](const Status& status) mutable {
+      deps_.control, [this, waiting = std::exchange(drained_, {})](const Status& status) mutable {
         if (!status.ok())
           deps_.log.Write(LogLevel::kError, {}, "flush at shutdown: " + Message(status));
         // Behind every commit that is under way: registry answers come in order.
-        deps_.registry.Commit({}, [done = std::move(done)](const Status&) mutable { done(); });
+        deps_.registry.Commit({}, [waiting = std::move(waiting)](const Status&) mutable {
+          for (auto& done : waiting) done();
+        });
       });
 }
 

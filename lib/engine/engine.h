@@ -46,6 +46,8 @@ struct EngineOptions {
   schedule::Options schedule;
   uint32_t intents_per_uid = 100'000;
   Duration drain_grace = seconds(10);
+  // Asked for every hash, after those who were named for it (scheduling.md, "Standing providers").
+  std::vector<NamedProvider> standing;
   // A request that moved nothing for so long is worth a line in the journal, and again after each
   // `long_wait_repeat`.
   Duration long_wait = minutes(10);
@@ -83,7 +85,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   // OK if intents can be taken, and it is known what is wanted.
   Status Ready() const;
   // No new transfers; running ones end or are cut after the grace time; what is verified is
-  // flushed. Intents stay.
+  // flushed. Intents stay. It may be asked for again.
   void Drain(UniqueFunction<void()> done);
 
   void Queue(const Caller& caller, std::vector<QueueItem> items,
@@ -132,6 +134,15 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   // address that cannot be dialled.
   void AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
                     UniqueFunction<void(StatusOr<uint32_t>)> done);
+
+  // Refuses a provider for `length`, or as long as one that sent something false (nullopt).
+  // Answered with its end, when that is durable. kInvalidArgument: it is ourselves.
+  void Ban(const ProviderId& provider, std::optional<Duration> length, const std::string& reason,
+           UniqueFunction<void(StatusOr<WallTime>)> done);
+  // kNotFound: it is not banned.
+  void Unban(const ProviderId& provider, UniqueFunction<void(Status)> done);
+  // Beyond `after`, in order, at most `limit`.
+  std::vector<BanView> ListBans(const std::optional<ProviderId>& after, size_t limit) const;
 
   // transfer::UploadSink: the blob is repaired.
   void OnRotten(const Hash& hash, const RangeSet& groups) override;
@@ -311,7 +322,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   store::DiskState disk_;
   Status degraded_;  // why the registry could not be loaded, if it is damaged
   bool draining_ = false;
-  UniqueFunction<void()> drained_;
+  std::vector<UniqueFunction<void()>> drained_;  // who waits for it
   TimerId drain_timer_ = 0;
   void CheckDrained(bool out_of_time);
 };

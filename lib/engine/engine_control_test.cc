@@ -161,6 +161,24 @@ TEST_F(PauseTest, EverythingRestsAlsoInTheNextLife) {
   EXPECT_FALSE(engine_->Summary().paused);
 }
 
+TEST_F(ControlTest, DrainingMayBeAskedForAgain) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  Connect();
+  int drained = 0;
+  engine_->Drain([&] { ++drained; });
+  engine_->Drain([&] { ++drained; });
+  loop_.Settle();
+  EXPECT_EQ(drained, 0);
+  network_->EndGet(OnlyGet(), Outcome::kStopped, "");
+  loop_.Settle();
+  EXPECT_EQ(drained, 2);
+  EXPECT_TRUE(engine_->Summary().draining);
+  EXPECT_EQ(Queue(kAnn, {Item()}).status().code(), StatusCode::kUnavailable);
+  engine_->Drain([&] { ++drained; });
+  loop_.Settle();
+  EXPECT_EQ(drained, 3);
+}
+
 TEST_F(LimitsTest, ALoweredLimitStopsTheSurplusAndARaisedOneStartsIt) {
   ASSERT_TRUE(Queue(kAnn, {Item(KindOf(1)), Item(KindOf(2)), Item(KindOf(3))}).ok());
   Connect();
@@ -251,6 +269,22 @@ TEST_F(WhyTest, SaysWhatItWaitsForUntilWhenAndWhatWentWrong) {
   EXPECT_EQ(engine_->WhyOfHash(kHash).size(), 2u);
   EXPECT_FALSE(engine_->WhyOfIntent(IntentId{99}));
   EXPECT_TRUE(engine_->WhyOfHash({{99}}).empty());
+}
+
+TEST_F(ControlTest, StandingProvidersAreAskedWhenNobodyWasNamed) {
+  standing_ = {{kNode, {*SocketAddress::Parse("192.0.2.1:1")}, "config"}};
+  Restart();
+  QueueItem item = Item();
+  item.providers.clear();
+  const IntentId id = Queue(kAnn, {item})->front().intent;
+  ASSERT_EQ(network_->dials.size(), 1u);
+  EXPECT_EQ(network_->dials[0].second.front().ToString(), "192.0.2.1:1");
+  EXPECT_EQ(registry_.addresses.at(0).source, "config");
+  EXPECT_TRUE(registry_.providers.empty()) << "they are configuration, nothing to remember";
+  Connect();
+  network_->EndGet(OnlyGet(), Outcome::kNotHere, "no such blob");
+  loop_.Settle();
+  EXPECT_EQ(Get(id)->state, IntentState::kWaiting);
 }
 
 TEST_F(WhyTest, ABannedProviderIsSaidToBeBanned) {

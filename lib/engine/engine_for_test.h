@@ -38,6 +38,7 @@ class EngineTest : public testing::Test {
     network_ = std::make_unique<FakeNetwork>();
     EngineOptions options;
     options.intents_per_uid = 5;
+    options.standing = standing_;
     engine_ = std::make_unique<Engine>(
         Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
                      [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_},
@@ -91,6 +92,7 @@ class EngineTest : public testing::Test {
     return network_->gets.begin()->first;
   }
 
+  std::vector<NamedProvider> standing_;  // of the next life
   FakeLoop loop_;
   FakeRegistry registry_{loop_};
   FakeStore store_;

@@ -77,6 +77,52 @@ void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& 
                         });
 }
 
+void Engine::Ban(const ProviderId& provider, std::optional<Duration> length,
+                 const std::string& reason, UniqueFunction<void(StatusOr<WallTime>)> done) {
+  if (const Status status = Ready(); !status.ok()) return done(status);
+  if (provider == ProviderId(options_.schedule.self)) {
+    return done(InvalidArgument("provider: {} is this daemon itself", ToString(provider)));
+  }
+  const Instant now = deps_.timers.Now();
+  Deliver(schedule::BanWanted{provider, length, reason});
+  const auto ban = scheduler_->FindBan(provider, now);
+  if (!ban) return done(WallTime{});  // so short that it is over
+  // The effect put this row on its way already; this time we hear what became of it.
+  const WallTime until = deps_.clock.WallNow() + (ban->until - now);
+  deps_.registry.Commit({registry::PutBan{{provider, until, ban->times, ban->reason}}},
+                        [until, done = std::move(done)](const Status& status) mutable {
+                          if (!status.ok())
+                            return done(Annotate(status, "the registry could not be written"));
+                          done(until);
+                        });
+}
+
+void Engine::Unban(const ProviderId& provider, UniqueFunction<void(Status)> done) {
+  if (const Status status = Ready(); !status.ok()) return done(status);
+  if (!scheduler_->FindBan(provider, deps_.timers.Now())) {
+    return done(NotFound("{} is not banned", ToString(provider)));
+  }
+  deps_.registry.Commit({registry::DropBan{provider}}, [this, provider, done = std::move(done)](
+                                                           const Status& status) mutable {
+    if (!status.ok()) return done(Annotate(status, "the registry could not be written"));
+    if (const auto* node = std::get_if<NodeId>(&provider)) remotes_.Banned(*node, {}, "");
+    deps_.log.Write(LogLevel::kNotice, {.provider = provider}, "the ban is lifted");
+    Deliver(schedule::Unban{provider});
+    done(OkStatus());
+  });
+}
+
+std::vector<BanView> Engine::ListBans(const std::optional<ProviderId>& after, size_t limit) const {
+  std::vector<BanView> views;
+  if (scheduler_ == nullptr) return views;
+  const Instant now = deps_.timers.Now();
+  for (schedule::BanView& ban : scheduler_->ListBans(after, limit, now)) {
+    views.push_back({std::move(ban.provider), deps_.clock.WallNow() + (ban.until - now), ban.times,
+                     std::move(ban.reason)});
+  }
+  return views;
+}
+
 // Its last results, for later lives; they go with the next commit.
 void Engine::KeepRemote(const NodeId& node) {
   const path::RemoteInfo* info = remotes_.Find(node);

@@ -84,6 +84,52 @@ TEST_F(RemotesTest, AConnectionWeCloseIsNoFailure) {
   EXPECT_EQ(Remote(kNode).info.last_failure, WallTime{});
 }
 
+TEST_F(RemotesTest, ABanIsMadeListedAndLiftedByHand) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  Connect();
+  StatusOr<WallTime> until = Unavailable("no answer");
+  const auto ban = [&](const ProviderId& provider) {
+    engine_->Ban(provider, hours(3), "too dear", [&](StatusOr<WallTime> a) { until = a; });
+    loop_.Settle();
+  };
+  ban(kNode);
+  ASSERT_TRUE(until.ok()) << until.status();
+  EXPECT_EQ(*until, loop_.WallNow() + hours(3));
+  EXPECT_EQ(network_->stops.size(), 1u);
+  network_->EndGet(OnlyGet(), Outcome::kStopped, "");
+  loop_.Settle();
+  Restart();
+  EXPECT_TRUE(network_->dials.empty());
+  const auto bans = engine_->ListBans({}, 10);
+  ASSERT_EQ(bans.size(), 1u);
+  EXPECT_EQ(bans[0].provider, ProviderId(kNode));
+  EXPECT_EQ(bans[0].reason, "too dear");
+  EXPECT_EQ(bans[0].until, loop_.WallNow() + hours(3));
+
+  Status lifted = Unavailable("no answer");
+  const auto unban = [&] {
+    engine_->Unban(kNode, [&](const Status& status) { lifted = status; });
+    loop_.Settle();
+  };
+  unban();
+  EXPECT_TRUE(lifted.ok()) << lifted;
+  EXPECT_TRUE(engine_->ListBans({}, 10).empty());
+  EXPECT_TRUE(registry_.bans.empty());
+  EXPECT_EQ(engine_->ListRemotes({}, 10, {}).at(0).info.banned_until, WallTime{});
+  unban();
+  EXPECT_EQ(lifted.code(), StatusCode::kNotFound);
+  EXPECT_TRUE(engine_->NodesHave(kHash, {{kNode, {}, "api"}})->refused.empty());
+  EXPECT_EQ(Get(id)->row.result, registry::ResultCode::kNone);
+}
+
+TEST_F(RemotesTest, ABanThatCannotBeWrittenIsAnError) {
+  registry_.commit_status = ResourceExhausted("disk full");
+  StatusOr<WallTime> until = Unavailable("no answer");
+  engine_->Ban(kNode, std::nullopt, "", [&](StatusOr<WallTime> a) { until = a; });
+  loop_.Settle();
+  EXPECT_EQ(until.status().code(), StatusCode::kResourceExhausted);
+}
+
 TEST_F(RemotesTest, BansAreShownWhileTheyLastAndAfterARestart) {
   ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
   Connect();

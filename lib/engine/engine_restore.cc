@@ -27,6 +27,9 @@ void Engine::StartLoading(TransferId first_transfer, UniqueFunction<void(Status)
   loading->options = options_.schedule;
   loading->options.first_transfer_id = first_transfer.value;
   loading->options.node_ability.parts = true;  // the network can cut a transfer that runs
+  for (const NamedProvider& named : options_.standing) {
+    loading->options.standing.push_back(named.provider);
+  }
   loading->done = std::move(done);
   LoadNext(std::move(loading), {});
 }
@@ -103,6 +106,8 @@ void Engine::Restore(Loading& loading) {
       providers[row.hash].push_back(std::move(row.provider));
     for (registry::IntentRow& row : page.unfinished) RestoreIntent(std::move(row), providers);
   }
+  Learn(options_.standing);
+  CommitChanges();
   ArmLongWaits();
 }
 

@@ -70,6 +70,27 @@ TEST_F(EngineTest, NothingIsAnsweredOrToldBeforeItIsDurable) {
   EXPECT_TRUE(network_->dials.empty() || network_->gets.empty());
 }
 
+TEST_F(EngineTest, ALateWatcherSeesASnapshotThenChanges) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  Connect();
+  transfer::GetProgress progress;
+  progress.verified_bytes = 500;
+  network_->sink->OnGetProgress(OnlyGet(), progress);
+  loop_.Advance(seconds(1));
+  const auto watcher = Watch(id);
+  ASSERT_EQ(watcher->views.size(), 1u);
+  EXPECT_EQ(watcher->views[0].verified_bytes, 500u);
+  EXPECT_EQ(watcher->views[0].state, IntentState::kRunning);
+  progress.verified_bytes = 900;
+  network_->sink->OnGetProgress(OnlyGet(), progress);
+  loop_.Advance(milliseconds(200));
+  EXPECT_EQ(watcher->views.back().verified_bytes, 900u);
+  EXPECT_FALSE(watcher->ended);
+  network_->EndGet(OnlyGet(), Outcome::kDone, "", progress);
+  loop_.Settle();
+  EXPECT_TRUE(watcher->ended);
+}
+
 TEST_F(EngineTest, AFailedCommitLeavesNoIntent) {
   registry_.commit_status = ResourceExhausted("disk full");
   EXPECT_EQ(Queue(kAnn, {Item()}).status().code(), StatusCode::kResourceExhausted);

@@ -128,6 +128,13 @@ struct StatusView {
   uint64_t verified_bytes = 0;
 };
 
+struct BanView {
+  ProviderId provider;
+  WallTime until;
+  uint32_t times = 0;
+  std::string reason;
+};
+
 // What an unfinished request waits for.
 struct WaitView {
   schedule::WaitFact fact = schedule::WaitFact::kStore;

@@ -73,7 +73,7 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
                                                const v1::StatusRequest* /*request*/,
                                                v1::StatusResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminStatus); !caller.ok())
     return Refuse(reactor, caller.status());
   response->set_version(identity_.version);
   response->set_node_id(identity_.node_id.ToHex());
@@ -90,6 +90,7 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
                         : view.degraded.empty() ? "running"
                                                 : "degraded");
     response->set_degraded(view.degraded);
+    response->set_everything_paused(view.paused);
     Fill(view.disk, response->mutable_disk());
     for (std::string& warning : maintenance_.Warnings()) response->add_warnings(std::move(warning));
     response->set_unfinished_requests(view.unfinished_requests);
@@ -110,11 +111,62 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
   return reactor;
 }
 
+grpc::ServerUnaryReactor* AdminService::GetLimits(grpc::CallbackServerContext* call,
+                                                  const v1::GetLimitsRequest* /*request*/,
+                                                  v1::GetLimitsResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kAdminGetLimits); !caller.ok())
+    return Refuse(reactor, caller.status());
+  context_.OnControl(reactor, [this, reactor, response] {
+    for (const engine::LimitView& view : context_.engine.ListLimits())
+      rpc::Fill(view, response->add_limits());
+    reactor->End(OkStatus());
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::SetLimits(grpc::CallbackServerContext* call,
+                                                  const v1::SetLimitsRequest* request,
+                                                  v1::SetLimitsResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kAdminSetLimits); !caller.ok())
+    return Refuse(reactor, caller.status());
+  auto limits = ToLimitChanges(*request);
+  if (!limits.ok()) return Refuse(reactor, limits.status());
+  context_.OnControl(reactor, [this, reactor, response, limits = *std::move(limits),
+                               keep = request->persist()]() mutable {
+    context_.engine.SetLimits(std::move(limits.changes), std::move(limits.reset), keep,
+                              [this, reactor, response](const blobd::Status& status) {
+                                if (status.ok()) {
+                                  for (const engine::LimitView& view : context_.engine.ListLimits())
+                                    rpc::Fill(view, response->add_limits());
+                                }
+                                reactor->End(status);
+                              });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* call,
+                                              const v1::DrainRequest* /*request*/,
+                                              v1::DrainResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kAdminDrain); !caller.ok())
+    return Refuse(reactor, caller.status());
+  context_.OnControl(reactor, [this, reactor, response] {
+    context_.engine.Drain([this, reactor, response] {
+      response->set_unfinished_requests(context_.engine.Summary().unfinished_requests);
+      reactor->End(OkStatus());
+    });
+  });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* AdminService::CreateTicket(grpc::CallbackServerContext* call,
                                                      const v1::CreateTicketRequest* request,
                                                      v1::CreateTicketResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kAdminCreateTicket);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto wish = ToTicketWish(*request);
   if (!wish.ok()) return Refuse(reactor, wish.status());
@@ -146,7 +198,7 @@ grpc::ServerUnaryReactor* AdminService::ParseTicket(grpc::CallbackServerContext*
                                                     const v1::ParseTicketRequest* request,
                                                     v1::ParseTicketResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminParseTicket); !caller.ok())
     return Refuse(reactor, caller.status());
   auto parsed = rpc::ParseTicket(request->ticket());
   const blobd::Status status = parsed.status();
@@ -158,7 +210,7 @@ grpc::ServerUnaryReactor* AdminService::ParseTicket(grpc::CallbackServerContext*
 grpc::ServerWriteReactor<v1::BackupResponse>* AdminService::Backup(
     grpc::CallbackServerContext* call, const v1::BackupRequest* /*request*/) {
   auto* reactor = new BackupReactor(context_, maintenance_);
-  reactor->Begin(context_.AdminOf(*call).status());
+  reactor->Begin(context_.Authorize(*call, Method::kAdminBackup).status());
   return reactor;
 }
 
@@ -166,7 +218,7 @@ grpc::ServerUnaryReactor* AdminService::RecoverRegistry(
     grpc::CallbackServerContext* call, const v1::RecoverRegistryRequest* /*request*/,
     v1::RecoverRegistryResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.AdminOf(*call); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminRecoverRegistry); !caller.ok())
     return Refuse(reactor, caller.status());
   context_.OnControl(reactor, [this, reactor, response] {
     maintenance_.RecoverRegistry(

@@ -156,21 +156,14 @@ grpc::ServerUnaryReactor* BlobsService::WhyKept(grpc::CallbackServerContext* cal
                                                 const v1::WhyKeptRequest* request,
                                                 v1::WhyKeptResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(*call, reactor, kQuestionWeight);
+  const auto caller = context_.Admit(*call, Method::kBlobsWhyKept, reactor, kQuestionWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
   context_.OnControl(reactor, [this, reactor, response, caller = *caller, hash = *hash] {
     context_.keeper.WhyKept(hash, [reactor, response, caller,
                                    hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {
-      if (keepings.ok()) {
-        const size_t count = std::min<size_t>(keepings->size(), kMaxPage);
-        for (size_t i = 0; i < count; ++i) {
-          v1::Keeping* out = response->add_keepings();
-          rpc::Fill((*keepings)[i], caller, out);
-          out->set_hash(hash.ToHex());
-        }
-      }
+      if (keepings.ok()) FillKeepings(hash, *keepings, caller, response->mutable_keepings());
       reactor->End(keepings.status());
     });
   });
@@ -181,7 +174,7 @@ grpc::ServerUnaryReactor* BlobsService::Remove(grpc::CallbackServerContext* call
                                                const v1::RemoveRequest* request,
                                                v1::RemoveResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(*call, reactor, kQuestionWeight);
+  const auto caller = context_.Admit(*call, Method::kBlobsRemove, reactor, kQuestionWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto hashes = ToHashes(request->hashes());
   if (!hashes.ok()) return Refuse(reactor, hashes.status());
@@ -210,8 +203,8 @@ grpc::ServerWriteReactor<v1::CollectGarbageResponse>* BlobsService::CollectGarba
   wish.dry_run = request->dry_run();
   if (request->has_to_bytes()) wish.to_bytes = request->to_bytes();
   wish.max_listed = std::min(request->max_listed(), kMaxListed);
-  auto caller = context_.Admit(*call, reactor, WeightOfReport(wish.max_listed));
-  if (caller.ok() && !wish.dry_run) caller = context_.AdminOf(*call);
+  const Method method = wish.dry_run ? Method::kBlobsPlanGarbage : Method::kBlobsCollectGarbage;
+  const auto caller = context_.Admit(*call, method, reactor, WeightOfReport(wish.max_listed));
   reactor->Begin(caller.status(), [this, caller, wish](const std::shared_ptr<GcReport>& report) {
     report->SetJob(context_.keeper.Collect(
         wish,
@@ -234,7 +227,8 @@ grpc::ServerWriteReactor<v1::CollectGarbageResponse>* BlobsService::CollectGarba
 grpc::ServerWriteReactor<v1::VerifyResponse>* BlobsService::Verify(
     grpc::CallbackServerContext* call, const v1::VerifyRequest* request) {
   auto* reactor = new ReportReactor<v1::VerifyResponse>(context_);
-  const auto caller = context_.Admit(*call, reactor, WeightOfReport(kMaxFindings));
+  const auto caller =
+      context_.Admit(*call, Method::kBlobsVerify, reactor, WeightOfReport(kMaxFindings));
   Status status = caller.status();
   std::vector<Hash> hashes;
   if (status.ok()) {

@@ -50,14 +50,14 @@ Status CheckComplete(const store::BlobInfo& info) {
 grpc::ServerReadReactor<v1::AddRequest>* BlobsService::Add(grpc::CallbackServerContext* call,
                                                            v1::AddResponse* response) {
   auto* reactor = new AddReactor(context_, response);
-  reactor->Begin(context_.Admit(*call, reactor, kAddWeight));
+  reactor->Begin(context_.Admit(*call, Method::kBlobsAdd, reactor, kAddWeight));
   return reactor;
 }
 
 grpc::ServerWriteReactor<v1::ReadResponse>* BlobsService::Read(grpc::CallbackServerContext* call,
                                                                const v1::ReadRequest* request) {
   auto* reactor = new ReadReactor(context_, *request);
-  reactor->Begin(context_.Admit(*call, reactor, kReadWeight).status());
+  reactor->Begin(context_.Admit(*call, Method::kBlobsRead, reactor, kReadWeight).status());
   return reactor;
 }
 
@@ -65,8 +65,9 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
                                                          const v1::CreateCollectionRequest* request,
                                                          v1::CreateCollectionResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(
-      *call, reactor, WeightOfNames(uint64_t{32} * static_cast<uint64_t>(request->entries_size())));
+  const auto caller =
+      context_.Admit(*call, Method::kBlobsCreateCollection, reactor,
+                     WeightOfNames(uint64_t{32} * static_cast<uint64_t>(request->entries_size())));
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (request->entries_size() > kMaxCollectionEntries) {
     return Refuse(reactor, InvalidArgument("entries: {} of them; the limit is {}",
@@ -101,7 +102,7 @@ grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContex
                                                       const v1::GetCollectionRequest* request,
                                                       v1::GetCollectionResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kBlobsGetCollection);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
@@ -131,7 +132,7 @@ grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* BlobsService::Stat(grpc::CallbackServerContext* call,
                                              const v1::StatRequest* request, v1::Blob* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kBlobsStat); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
@@ -149,7 +150,7 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
                                              const v1::ListBlobsRequest* request,
                                              v1::ListBlobsResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(*call, reactor, kListWeight);
+  const auto caller = context_.Admit(*call, Method::kBlobsList, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   std::optional<Hash> after;
   if (!request->page_token().empty()) {
@@ -197,7 +198,8 @@ grpc::ServerUnaryReactor* BlobsService::SetPrivate(grpc::CallbackServerContext* 
                                                    const v1::SetPrivateRequest* request,
                                                    v1::SetPrivateResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = request->is_private() ? context_.CallerOf(*call) : context_.AdminOf(*call);
+  const auto caller = context_.Authorize(
+      *call, request->is_private() ? Method::kBlobsSetPrivate : Method::kBlobsPublish);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto kind = ToKind(request->kind(), "kind");
   if (!kind.ok()) return Refuse(reactor, kind.status());
@@ -218,7 +220,7 @@ grpc::ServerUnaryReactor* BlobsService::Open(grpc::CallbackServerContext* call,
                                              const v1::OpenRequest* request,
                                              v1::OpenResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kBlobsOpen);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
@@ -241,7 +243,7 @@ grpc::ServerUnaryReactor* BlobsService::Import(grpc::CallbackServerContext* call
                                                const v1::ImportRequest* request,
                                                v1::ImportResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kBlobsImport);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (const Status status = CheckDataSocket(context_, "Add"); !status.ok())
     return Refuse(reactor, status);

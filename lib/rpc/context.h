@@ -15,6 +15,7 @@
 #include "engine/upload_table.h"
 #include "loop/worker_pool.h"
 #include "rpc/admission.h"
+#include "rpc/authority.h"
 #include "rpc/commands.h"
 #include "rpc/data_socket.h"
 #include "rpc/peer.h"
@@ -35,18 +36,21 @@ struct ServiceContext {
   TokenTable& tokens;                              // for the data socket
   const std::unique_ptr<DataSocket>& data_socket;  // null: there is none
 
-  // The caller of a call that has just begun. kPermissionDenied if the connection is not known.
-  StatusOr<engine::Caller> CallerOf(const grpc::ServerContextBase& context) const {
+  // The caller of a call that has just begun, if it may make it (authority.h). kPermissionDenied,
+  // also if the connection is not known.
+  StatusOr<engine::Caller> Authorize(const grpc::ServerContextBase& context, Method method) const {
     const auto peer = peers.Find(context.peer());
     if (!peer) return PermissionDenied("the connection is not known; connect again");
-    return engine::CallerOfUid(peer->uid, geteuid());
+    const engine::Caller caller = engine::CallerOfUid(peer->uid, geteuid());
+    BLOBD_RETURN_IF_ERROR(CheckAuthority(method, caller));
+    return caller;
   }
 
   // The same, and the call holds `weight` from now on (admission.h). kResourceExhausted.
   template <typename Reactor>
-  StatusOr<engine::Caller> Admit(const grpc::ServerContextBase& context, Reactor* reactor,
-                                 uint64_t weight) const {
-    BLOBD_ASSIGN_OR_RETURN(const engine::Caller caller, CallerOf(context));
+  StatusOr<engine::Caller> Admit(const grpc::ServerContextBase& context, Method method,
+                                 Reactor* reactor, uint64_t weight) const {
+    BLOBD_ASSIGN_OR_RETURN(const engine::Caller caller, Authorize(context, method));
     BLOBD_ASSIGN_OR_RETURN(Admission::Ticket ticket, admission.Admit(caller.uid, weight));
     reactor->Hold(std::move(ticket));
     return caller;
@@ -69,14 +73,6 @@ struct ServiceContext {
       then();
     };
     store.Lookup(kind.hash, *strand, std::move(admitted));
-  }
-
-  // The caller, if it may do everything.
-  StatusOr<engine::Caller> AdminOf(const grpc::ServerContextBase& context) const {
-    auto caller = CallerOf(context);
-    if (!caller.ok() || caller->is_admin()) return caller;
-    return PermissionDenied("only root, and whoever runs the daemon, may do this; you are uid {}",
-                            caller->uid);
   }
 
   // Runs `command` on the control loop, or finishes the call at once because too many wait.

@@ -190,14 +190,14 @@ StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& re
   return items;
 }
 
-StatusOr<std::vector<IntentId>> ToIntentIds(const v1::CancelRequest& request) {
-  if (request.intent_ids_size() < 1 || request.intent_ids_size() > kMaxItems) {
-    return InvalidArgument("intent_ids: {} of them; 1 to {} are taken", request.intent_ids_size(),
-                           kMaxItems);
+StatusOr<std::vector<IntentId>> ToIntentIds(
+    const google::protobuf::RepeatedField<google::protobuf::uint64>& ids) {
+  if (ids.empty() || ids.size() > kMaxItems) {
+    return InvalidArgument("intent_ids: {} of them; 1 to {} are taken", ids.size(), kMaxItems);
   }
-  std::vector<IntentId> ids;
-  for (const uint64_t id : request.intent_ids()) ids.push_back(IntentId{id});
-  return ids;
+  std::vector<IntentId> result;
+  for (const uint64_t id : ids) result.push_back(IntentId{id});
+  return result;
 }
 
 StatusOr<v1::ParseTicketResponse> ParseTicket(std::string_view text) {

@@ -13,6 +13,7 @@
 #include "blobd/v1/downloads.pb.h"
 #include "blobd/v1/remotes.pb.h"
 #include "engine/caller.h"
+#include "engine/limits.h"
 #include "engine/protection.h"
 #include "engine/upload_table.h"
 #include "engine/values.h"
@@ -25,6 +26,8 @@ inline constexpr int kMaxProviders = 64;  // of one item
 inline constexpr int kMaxAddresses = 32;  // of one node
 inline constexpr size_t kMaxLabelBytes = 256;
 inline constexpr size_t kMaxKeyBytes = 128;
+inline constexpr size_t kMaxReasonBytes = 256;
+inline constexpr size_t kMaxUrlBytes = 2048;
 inline constexpr size_t kMaxTicketBytes = 16 * 1024;
 inline constexpr uint32_t kMaxPage = 1000;
 inline constexpr uint32_t kDefaultPage = 100;
@@ -37,7 +40,16 @@ StatusOr<std::vector<SocketAddress>> ToAddresses(
     const google::protobuf::RepeatedPtrField<std::string>& texts, std::string_view field);
 StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::string_view field);
 StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& request);
-StatusOr<std::vector<IntentId>> ToIntentIds(const v1::CancelRequest& request);
+// 1 to 10,000.
+StatusOr<std::vector<IntentId>> ToIntentIds(
+    const google::protobuf::RepeatedField<google::protobuf::uint64>& ids);
+// A node id, or an http or https URL.
+StatusOr<ProviderId> ToProviderId(std::string_view text, std::string_view field);
+struct LimitChanges {
+  std::vector<engine::LimitChange> changes;
+  std::vector<const engine::LimitField*> reset;
+};
+StatusOr<LimitChanges> ToLimitChanges(const v1::SetLimitsRequest& request);
 StatusOr<v1::ParseTicketResponse> ParseTicket(std::string_view ticket);
 
 // Page tokens: the last id or hash of the page before, in hex behind a letter that says of which
@@ -46,14 +58,23 @@ StatusOr<uint64_t> IdFromPageToken(std::string_view token, char list);
 std::string PageTokenOfId(uint64_t id, char list);
 uint32_t PageSize(uint32_t wanted);
 
+// Of an unfinished one.
+v1::IntentState FromState(engine::IntentState state);
 void Fill(const Kind& kind, v1::Kind* out);
 void Fill(const engine::IntentView& view, v1::Intent* out);
 void Fill(const engine::TransferView& view, v1::Transfer* out);
 void Fill(const engine::UploadView& view, v1::Upload* out);
 void Fill(const engine::RemoteView& view, v1::Remote* out);
+void Fill(const engine::WhyView& view, v1::RequestWhy* out);
+void Fill(const engine::BanView& view, v1::Ban* out);
+void Fill(const engine::LimitView& view, v1::Limit* out);
 void Fill(const store::BlobInfo& info, v1::Blob* out);
 // Without the blob that is kept so, and without the name of a private tag that `caller` may not
 // see.
 void Fill(const engine::Keeping& keeping, const engine::Caller& caller, v1::Keeping* out);
+// All of one blob, at most 1,000.
+void FillKeepings(const Hash& hash, const std::vector<engine::Keeping>& keepings,
+                  const engine::Caller& caller,
+                  google::protobuf::RepeatedPtrField<v1::Keeping>* out);
 
 }  // namespace blobd::rpc

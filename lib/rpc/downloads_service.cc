@@ -60,7 +60,7 @@ grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* c
                                                   const v1::QueueRequest* request,
                                                   v1::QueueResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kDownloadsQueue);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto items = ToQueueItems(*request);
   if (!items.ok()) return Refuse(reactor, items.status());
@@ -86,9 +86,9 @@ grpc::ServerUnaryReactor* DownloadsService::Cancel(grpc::CallbackServerContext* 
                                                    const v1::CancelRequest* request,
                                                    v1::CancelResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kDownloadsCancel);
   if (!caller.ok()) return Refuse(reactor, caller.status());
-  auto ids = ToIntentIds(*request);
+  auto ids = ToIntentIds(request->intent_ids());
   if (!ids.ok()) return Refuse(reactor, ids.status());
   context_.OnControl(reactor, [this, reactor, response, caller = *caller, ids = *std::move(ids)] {
     context_.engine.Cancel(caller, ids, [reactor, response](StatusOr<engine::CancelAnswer> answer) {
@@ -106,7 +106,7 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
                                                       const v1::NodesHaveRequest* request,
                                                       v1::NodesHaveResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.CallerOf(*call); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kDownloadsNodesHave); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
@@ -137,7 +137,7 @@ grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContex
                                                       const v1::GetIntentRequest* request,
                                                       v1::Intent* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kDownloadsGetIntent);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   context_.OnControl(
       reactor, [this, reactor, response, caller = *caller, id = IntentId{request->intent_id()}] {
@@ -159,7 +159,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
                                                         const v1::ListIntentsRequest* request,
                                                         v1::ListIntentsResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(*call, reactor, kListWeight);
+  const auto caller = context_.Admit(*call, Method::kDownloadsListIntents, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kIntentList);
   if (!after.ok()) return Refuse(reactor, after.status());
@@ -200,7 +200,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
 grpc::ServerWriteReactor<v1::WatchIntentResponse>* DownloadsService::WatchIntent(
     grpc::CallbackServerContext* call, const v1::WatchIntentRequest* request) {
   auto* reactor = new WatchReactor(context_, IntentId{request->intent_id()});
-  reactor->Begin(context_.CallerOf(*call));
+  reactor->Begin(context_.Authorize(*call, Method::kDownloadsWatchIntent));
   return reactor;
 }
 
@@ -208,7 +208,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
                                                           const v1::ListTransfersRequest* request,
                                                           v1::ListTransfersResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(*call, reactor, kListWeight);
+  const auto caller = context_.Admit(*call, Method::kDownloadsListTransfers, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto after = IdFromPageToken(request->page_token(), kTransferList);
   if (!after.ok()) return Refuse(reactor, after.status());
@@ -244,6 +244,128 @@ void DownloadsService::AddUploads(UnaryReactor* reactor, v1::ListTransfersRespon
   context_.uploads.List([reactor, response](const engine::UploadsView& uploads) {
     for (const engine::UploadView& upload : uploads.nodes) Fill(upload, response->add_uploads());
     reactor->End(OkStatus());
+  });
+}
+
+// ---- Resting ----
+
+template <typename Request, typename Done>
+grpc::ServerUnaryReactor* DownloadsService::SetPaused(grpc::CallbackServerContext* call,
+                                                      const Request& request, bool paused,
+                                                      Done fill) {
+  auto* reactor = new UnaryReactor();
+  Method method = paused ? Method::kDownloadsPause : Method::kDownloadsResume;
+  if (request.everything()) {
+    method = paused ? Method::kDownloadsPauseEverything : Method::kDownloadsResumeEverything;
+  }
+  const auto caller = context_.Authorize(*call, method);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  if (request.everything()) {
+    if (request.intent_ids_size() > 0) {
+      return Refuse(reactor, InvalidArgument("intent_ids: none are taken with everything"));
+    }
+    context_.OnControl(reactor, [this, reactor, paused] {
+      context_.engine.SetEverythingPaused(
+          paused, [reactor](const blobd::Status& status) { reactor->End(status); });
+    });
+    return reactor;
+  }
+  auto ids = ToIntentIds(request.intent_ids());
+  if (!ids.ok()) return Refuse(reactor, ids.status());
+  context_.OnControl(
+      reactor, [this, reactor, fill, caller = *caller, ids = *std::move(ids), paused] {
+        context_.engine.SetPaused(caller, ids, paused,
+                                  [reactor, fill](const StatusOr<engine::PauseAnswer>& answer) {
+                                    if (answer.ok()) fill(*answer);
+                                    reactor->End(answer.status());
+                                  });
+      });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* DownloadsService::Pause(grpc::CallbackServerContext* call,
+                                                  const v1::PauseRequest* request,
+                                                  v1::PauseResponse* response) {
+  return SetPaused(call, *request, true, [response](const engine::PauseAnswer& answer) {
+    for (const IntentId id : answer.changed) response->add_paused(id.value);
+    for (const IntentId id : answer.already_ended) response->add_already_ended(id.value);
+  });
+}
+
+grpc::ServerUnaryReactor* DownloadsService::Resume(grpc::CallbackServerContext* call,
+                                                   const v1::ResumeRequest* request,
+                                                   v1::ResumeResponse* response) {
+  return SetPaused(call, *request, false, [response](const engine::PauseAnswer& answer) {
+    for (const IntentId id : answer.changed) response->add_resumed(id.value);
+    for (const IntentId id : answer.already_ended) response->add_already_ended(id.value);
+  });
+}
+
+// ---- Why ----
+
+grpc::ServerUnaryReactor* DownloadsService::Why(grpc::CallbackServerContext* call,
+                                                const v1::WhyRequest* request,
+                                                v1::WhyResponse* response) {
+  auto* reactor = new UnaryReactor();
+  const auto caller = context_.Authorize(*call, Method::kDownloadsWhy);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  switch (request->what_case()) {
+    case v1::WhyRequest::kIntentId:
+      context_.OnControl(reactor, [this, reactor, response, caller = *caller,
+                                   id = IntentId{request->intent_id()}] {
+        WhyIntent(caller, id, reactor, response);
+      });
+      return reactor;
+    case v1::WhyRequest::kHash: {
+      const auto hash = ToHash(request->hash(), "hash");
+      if (!hash.ok()) return Refuse(reactor, hash.status());
+      context_.OnControl(reactor, [this, reactor, response, caller = *caller, hash = *hash] {
+        WhyHash(caller, hash, reactor, response);
+      });
+      return reactor;
+    }
+    case v1::WhyRequest::WHAT_NOT_SET:
+      break;
+  }
+  return Refuse(reactor, InvalidArgument("what: neither an intent_id nor a hash is given"));
+}
+
+// On the control loop, like WhyHash. What others have hidden is veiled, as in GetIntent.
+void DownloadsService::WhyIntent(const engine::Caller& caller, IntentId id, UnaryReactor* reactor,
+                                 v1::WhyResponse* response) {
+  context_.engine.GetIntent(
+      id, [this, reactor, response, caller, id](const StatusOr<engine::IntentView>& view) {
+        if (!view.ok()) return reactor->End(view.status());
+        Fill(*view, response->mutable_intent());
+        if (const auto why = context_.engine.WhyOfIntent(id)) Fill(*why, response->add_requests());
+        context_.keeper.HiddenFrom(caller, HashesOfOthers(caller, {*view}),
+                                   [reactor, response](const engine::Keeper::Hidden& hidden) {
+                                     for (const Hash& hash : hidden) {
+                                       Veil(hash, response->mutable_intent());
+                                       for (v1::RequestWhy& why : *response->mutable_requests())
+                                         Veil(hash, &why);
+                                     }
+                                     reactor->End(OkStatus());
+                                   });
+      });
+}
+
+void DownloadsService::WhyHash(const engine::Caller& caller, const Hash& hash,
+                               UnaryReactor* reactor, v1::WhyResponse* response) {
+  for (const engine::WhyView& why : context_.engine.WhyOfHash(hash)) {
+    Fill(why, response->add_requests());
+  }
+  context_.keeper.WhyKept(hash, [this, reactor, response, caller,
+                                 hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {
+    if (!keepings.ok()) return reactor->End(keepings.status());
+    FillKeepings(hash, *keepings, caller, response->mutable_keepings());
+    auto strand = context_.workers.MakeStrand();
+    Executor& executor = *strand;
+    context_.store.Lookup(hash, executor,
+                          [strand, reactor, response](const StatusOr<store::BlobInfo>& info) {
+                            if (info.ok()) Fill(*info, response->mutable_blob());
+                            reactor->End(info.status());
+                          });
   });
 }
 

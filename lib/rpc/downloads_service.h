@@ -16,6 +16,15 @@ class DownloadsService final : public v1::Downloads::CallbackService {
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* call,
                                    const v1::CancelRequest* request,
                                    v1::CancelResponse* response) override;
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext* call,
+                                  const v1::PauseRequest* request,
+                                  v1::PauseResponse* response) override;
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* call,
+                                   const v1::ResumeRequest* request,
+                                   v1::ResumeResponse* response) override;
+  grpc::ServerUnaryReactor* Why(grpc::CallbackServerContext* call, const v1::WhyRequest* request,
+                                v1::WhyResponse* response) override;
+
   grpc::ServerUnaryReactor* NodesHave(grpc::CallbackServerContext* call,
                                       const v1::NodesHaveRequest* request,
                                       v1::NodesHaveResponse* response) override;
@@ -33,6 +42,13 @@ class DownloadsService final : public v1::Downloads::CallbackService {
 
  private:
   void AddUploads(UnaryReactor* reactor, v1::ListTransfersResponse* response);
+  template <typename Request, typename Done>
+  grpc::ServerUnaryReactor* SetPaused(grpc::CallbackServerContext* call, const Request& request,
+                                      bool paused, Done fill);
+  void WhyIntent(const engine::Caller& caller, IntentId id, UnaryReactor* reactor,
+                 v1::WhyResponse* response);
+  void WhyHash(const engine::Caller& caller, const Hash& hash, UnaryReactor* reactor,
+               v1::WhyResponse* response);
 
   const ServiceContext& context_;
 };

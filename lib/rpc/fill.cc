@@ -1,4 +1,5 @@
 // What the engine and the store say, as messages. See convert.h.
+#include <algorithm>
 #include <chrono>
 
 #include "rpc/convert.h"
@@ -14,18 +15,7 @@ v1::Priority FromPriority(uint8_t priority) {
 }
 
 v1::IntentState FromState(const engine::IntentView& view) {
-  switch (view.state) {
-    case engine::IntentState::kQueued:
-      return v1::INTENT_STATE_QUEUED;
-    case engine::IntentState::kWaiting:
-      return v1::INTENT_STATE_WAITING;
-    case engine::IntentState::kParked:
-      return v1::INTENT_STATE_PARKED;
-    case engine::IntentState::kRunning:
-      return v1::INTENT_STATE_RUNNING;
-    case engine::IntentState::kEnded:
-      break;
-  }
+  if (view.state != engine::IntentState::kEnded) return rpc::FromState(view.state);
   switch (view.row.result) {
     case registry::ResultCode::kDone:
       return v1::INTENT_STATE_DONE;
@@ -115,6 +105,24 @@ v1::RemoteState FromLink(path::Link link) {
 
 }  // namespace
 
+v1::IntentState FromState(engine::IntentState state) {
+  switch (state) {
+    case engine::IntentState::kQueued:
+      return v1::INTENT_STATE_QUEUED;
+    case engine::IntentState::kWaiting:
+      return v1::INTENT_STATE_WAITING;
+    case engine::IntentState::kParked:
+      return v1::INTENT_STATE_PARKED;
+    case engine::IntentState::kRunning:
+      return v1::INTENT_STATE_RUNNING;
+    case engine::IntentState::kPaused:
+      return v1::INTENT_STATE_PAUSED;
+    case engine::IntentState::kEnded:
+      break;
+  }
+  return v1::INTENT_STATE_UNSPECIFIED;
+}
+
 void Fill(const Kind& kind, v1::Kind* out) {
   out->set_hash(kind.hash.ToHex());
   out->set_format(kind.format == BlobFormat::kRaw ? v1::BLOB_FORMAT_RAW : v1::BLOB_FORMAT_HASH_SEQ);
@@ -140,6 +148,7 @@ void Fill(const engine::IntentView& view, v1::Intent* out) {
   out->set_finished_unix_ms(row.finished.unix_ms);
   out->set_deadline_unix_ms(row.deadline.unix_ms);
   out->set_downloaded_bytes(row.downloaded_bytes);
+  out->set_paused(row.paused);
   for (const TransferId id : view.transfers) out->add_transfer_ids(id.value);
   for (const schedule::ProviderFailure& failure : view.failures) {
     if (static_cast<size_t>(out->failures_size()) == kMaxFailuresShown) break;
@@ -214,6 +223,16 @@ void Fill(const store::BlobInfo& info, v1::Blob* out) {
   out->set_size_proven(info.size_proven);
   out->set_verified_bytes(info.verified_bytes);
   out->set_is_private(info.is_private);
+}
+
+void FillKeepings(const Hash& hash, const std::vector<engine::Keeping>& keepings,
+                  const engine::Caller& caller,
+                  google::protobuf::RepeatedPtrField<v1::Keeping>* out) {
+  for (size_t i = 0; i < std::min<size_t>(keepings.size(), kMaxPage); ++i) {
+    v1::Keeping* each = out->Add();
+    Fill(keepings[i], caller, each);
+    each->set_hash(hash.ToHex());
+  }
 }
 
 void Fill(const engine::Keeping& keeping, const engine::Caller& caller, v1::Keeping* out) {

@@ -6,12 +6,18 @@
 #include "rpc/convert.h"
 
 namespace blobd::rpc {
+namespace {
+
+constexpr int64_t kLongestBanMs = 10LL * 365 * 24 * 3600 * 1000;
+
+}  // namespace
 
 grpc::ServerUnaryReactor* RemotesService::List(grpc::CallbackServerContext* call,
                                                const v1::ListRemotesRequest* request,
                                                v1::ListRemotesResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Admit(*call, reactor, kListWeight); !caller.ok())
+  if (const auto caller = context_.Admit(*call, Method::kRemotesList, reactor, kListWeight);
+      !caller.ok())
     return Refuse(reactor, caller.status());
   std::optional<NodeId> after;
   if (!request->page_token().empty()) {
@@ -49,7 +55,7 @@ grpc::ServerUnaryReactor* RemotesService::AddAddresses(grpc::CallbackServerConte
                                                        const v1::AddAddressesRequest* request,
                                                        v1::AddAddressesResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.AdminOf(*call); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesAddAddresses); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto node = ToNodeId(request->node().node_id(), "node.node_id");
   if (!node.ok()) return Refuse(reactor, node.status());
@@ -64,6 +70,71 @@ grpc::ServerUnaryReactor* RemotesService::AddAddresses(grpc::CallbackServerConte
       if (added.ok()) response->set_added(*added);
       reactor->End(added.status());
     });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RemotesService::Ban(grpc::CallbackServerContext* call,
+                                              const v1::BanRequest* request,
+                                              v1::BanResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesBan); !caller.ok())
+    return Refuse(reactor, caller.status());
+  auto provider = ToProviderId(request->provider(), "provider");
+  if (!provider.ok()) return Refuse(reactor, provider.status());
+  if (request->length_ms() < 0 || request->length_ms() > kLongestBanMs) {
+    return Refuse(reactor, InvalidArgument("length_ms: {} is not between 0 and ten years",
+                                           request->length_ms()));
+  }
+  if (request->reason().size() > kMaxReasonBytes) {
+    return Refuse(reactor, InvalidArgument("reason: longer than {} bytes", kMaxReasonBytes));
+  }
+  std::optional<Duration> length;
+  if (request->length_ms() != 0) length = milliseconds(request->length_ms());
+  const std::string reason =
+      request->reason().empty() ? "banned by an administrator" : request->reason();
+  context_.OnControl(reactor, [this, reactor, response, provider = *std::move(provider), length,
+                               reason] {
+    context_.engine.Ban(provider, length, reason, [reactor, response](StatusOr<WallTime> until) {
+      if (until.ok()) response->set_until_unix_ms(until->unix_ms);
+      reactor->End(until.status());
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RemotesService::Unban(grpc::CallbackServerContext* call,
+                                                const v1::UnbanRequest* request,
+                                                v1::UnbanResponse* /*response*/) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesUnban); !caller.ok())
+    return Refuse(reactor, caller.status());
+  auto provider = ToProviderId(request->provider(), "provider");
+  if (!provider.ok()) return Refuse(reactor, provider.status());
+  context_.OnControl(reactor, [this, reactor, provider = *std::move(provider)] {
+    context_.engine.Unban(provider, [reactor](const Status& status) { reactor->End(status); });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RemotesService::ListBans(grpc::CallbackServerContext* call,
+                                                   const v1::ListBansRequest* request,
+                                                   v1::ListBansResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesListBans); !caller.ok())
+    return Refuse(reactor, caller.status());
+  std::optional<ProviderId> after;
+  if (!request->page_token().empty()) {
+    auto last = ToProviderId(request->page_token(), "page_token");
+    if (!last.ok()) return Refuse(reactor, last.status());
+    after = *std::move(last);
+  }
+  const uint32_t limit = PageSize(request->page_size());
+  context_.OnControl(reactor, [this, reactor, response, after = std::move(after), limit] {
+    const auto bans = context_.engine.ListBans(after, limit);
+    for (const engine::BanView& ban : bans) Fill(ban, response->add_bans());
+    if (bans.size() == limit) response->set_next_page_token(ToString(bans.back().provider));
+    reactor->End(OkStatus());
   });
   return reactor;
 }

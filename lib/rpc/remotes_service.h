@@ -13,6 +13,14 @@ class RemotesService final : public v1::Remotes::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* call,
                                  const v1::ListRemotesRequest* request,
                                  v1::ListRemotesResponse* response) override;
+  grpc::ServerUnaryReactor* Ban(grpc::CallbackServerContext* call, const v1::BanRequest* request,
+                                v1::BanResponse* response) override;
+  grpc::ServerUnaryReactor* Unban(grpc::CallbackServerContext* call,
+                                  const v1::UnbanRequest* request,
+                                  v1::UnbanResponse* response) override;
+  grpc::ServerUnaryReactor* ListBans(grpc::CallbackServerContext* call,
+                                     const v1::ListBansRequest* request,
+                                     v1::ListBansResponse* response) override;
   grpc::ServerUnaryReactor* AddAddresses(grpc::CallbackServerContext* call,
                                          const v1::AddAddressesRequest* request,
                                          v1::AddAddressesResponse* response) override;

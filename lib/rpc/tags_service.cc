@@ -53,7 +53,7 @@ grpc::ServerUnaryReactor* TagsService::Set(grpc::CallbackServerContext* call,
                                            const v1::SetTagRequest* request,
                                            v1::SetTagResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kTagsSet);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (const Status status = CheckTagName(request->name()); !status.ok())
     return Refuse(reactor, status);
@@ -85,7 +85,7 @@ grpc::ServerUnaryReactor* TagsService::Delete(grpc::CallbackServerContext* call,
                                               const v1::DeleteTagRequest* request,
                                               v1::DeleteTagResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.CallerOf(*call);
+  const auto caller = context_.Authorize(*call, Method::kTagsDelete);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   engine::TagChange change{request->name(), {}, false, {}};
   if (request->has_expected_hash()) {
@@ -109,7 +109,7 @@ grpc::ServerUnaryReactor* TagsService::List(grpc::CallbackServerContext* call,
                                             const v1::ListTagsRequest* request,
                                             v1::ListTagsResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(*call, reactor, kListWeight);
+  const auto caller = context_.Admit(*call, Method::kTagsList, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (request->has_name()) {
     context_.OnControl(

@@ -29,4 +29,13 @@ void Veil(const Hash& hash, v1::Transfer* transfer) {
   VeilText(hash, transfer->mutable_reason());
 }
 
+void Veil(const Hash& hash, v1::RequestWhy* why) {
+  why->mutable_kind()->clear_hash();
+  VeilText(hash, why->mutable_sentence());
+  for (v1::ProviderWhy& provider : *why->mutable_providers()) {
+    VeilText(hash, provider.mutable_provider());
+    VeilText(hash, provider.mutable_last_error());
+  }
+}
+
 }  // namespace blobd::rpc

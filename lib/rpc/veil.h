@@ -12,5 +12,6 @@ namespace blobd::rpc {
 // Takes `hash` out of the message: as a field, and texts in which it may stand as a whole.
 void Veil(const Hash& hash, v1::Intent* intent);
 void Veil(const Hash& hash, v1::Transfer* transfer);
+void Veil(const Hash& hash, v1::RequestWhy* why);
 
 }  // namespace blobd::rpc

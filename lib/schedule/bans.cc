@@ -9,12 +9,13 @@ namespace {
 constexpr size_t kMostHashes = 1024;
 }  // namespace
 
-Bans::Verdict Bans::Add(const ProviderId& provider, Instant now, std::string reason) {
+Bans::Verdict Bans::Add(const ProviderId& provider, Instant now, std::string reason,
+                        std::optional<Duration> wanted) {
   const Ban* before = Find(provider);
   // A restored count may be anything; beyond the cap of the length it carries no more information.
   const uint32_t times =
       before == nullptr ? 1 : (before->times < UINT32_MAX ? before->times + 1 : UINT32_MAX);
-  const Duration length = Doubled(first_, times, longest_);
+  const Duration length = wanted ? *wanted : Doubled(first_, times, longest_);
   Restore(provider, Ban{now + length, times, std::move(reason)});
   return Verdict{length, times};
 }
@@ -70,6 +71,22 @@ std::optional<Instant> Bans::next() const {
 bool Bans::Banned(const ProviderId& provider, Instant now) const {
   const Ban* ban = Find(provider);
   return ban != nullptr && now < ban->until;
+}
+
+std::vector<BanView> Bans::List(const std::optional<ProviderId>& after, size_t limit,
+                                Instant now) const {
+  std::vector<ProviderId> banned;
+  for (auto it = by_end_.upper_bound({now, ProviderId()}); it != by_end_.end(); ++it) {
+    if (it->first > now && (!after || *after < it->second)) banned.push_back(it->second);
+  }
+  std::sort(banned.begin(), banned.end());
+  if (banned.size() > limit) banned.resize(limit);
+  std::vector<BanView> views;
+  for (const ProviderId& provider : banned) {
+    const Ban& ban = bans_.at(provider);
+    views.push_back({provider, ban.until, ban.times, ban.reason});
+  }
+  return views;
 }
 
 const Ban* Bans::Find(const ProviderId& provider) const {

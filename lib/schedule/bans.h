@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/provider.h"
 #include "base/time.h"
+#include "schedule/scheduler.h"
 
 namespace blobd::schedule {
 
@@ -34,8 +35,9 @@ class Bans {
     Duration length{0};
     uint32_t times = 0;
   };
-  // Bans it now, twice as long as the last time.
-  Verdict Add(const ProviderId& provider, Instant now, std::string reason);
+  // Bans it now: for `length`, else twice as long as the last time.
+  Verdict Add(const ProviderId& provider, Instant now, std::string reason,
+              std::optional<Duration> length = std::nullopt);
   void Restore(const ProviderId& provider, Ban ban);
   bool Banned(const ProviderId& provider, Instant now) const;
   // nullptr if it was never banned (or so long ago that it is forgotten).
@@ -48,6 +50,9 @@ class Bans {
   // The first ban that is over and has such hashes; they are the caller's then.
   std::optional<std::pair<ProviderId, std::vector<Hash>>> PopOver(Instant now);
   std::optional<Instant> next() const;
+  // See Scheduler::ListBans.
+  std::vector<BanView> List(const std::optional<ProviderId>& after, size_t limit,
+                            Instant now) const;
   size_t size() const { return bans_.size(); }
 
  private:

@@ -85,6 +85,13 @@ struct PathNews {
 struct NetworkBack {};
 // The disk has room again.
 struct DiskRoom {};
+// Somebody wants nothing from the provider any more: it is banned as if it had sent something
+// false, or for `length`.
+struct BanWanted {
+  ProviderId provider;
+  std::optional<Duration> length;
+  std::string reason;
+};
 // A ban is lifted: who lost the provider through it has it again.
 struct Unban {
   ProviderId provider;
@@ -157,8 +164,8 @@ struct Drain {};
 struct Tick {};
 
 using Event = std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, SetPaused, Connected,
-                           DialFailed, Disconnected, PathNews, NetworkBack, DiskRoom, Unban,
-                           ContentKnown, ProviderHolds, Arrived, BoundaryAccepted, TransferProgress,
-                           TransferHeld, TransferEnded, SetLimits, Drain, Tick>;
+                           DialFailed, Disconnected, PathNews, NetworkBack, DiskRoom, BanWanted,
+                           Unban, ContentKnown, ProviderHolds, Arrived, BoundaryAccepted,
+                           TransferProgress, TransferHeld, TransferEnded, SetLimits, Drain, Tick>;
 
 }  // namespace blobd::schedule

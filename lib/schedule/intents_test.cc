@@ -97,6 +97,21 @@ TEST(Intents, CancelTheLastOfARunningRequestStopsItsTransfer) {
   EXPECT_EQ(h.scheduler.running_transfers(), 0u);
 }
 
+TEST(Intents, CancelTheLastOfAWaitingRequestForgetsIt) {
+  Harness h;
+  const IntentId a = h.WantNew(Raw(1), {});
+  const IntentId b = h.Want(Raw(1), {});
+  EXPECT_EQ(h.StateOf(a), RequestState::kWaiting);
+  h.Do(Cancel{a});
+  EXPECT_EQ(h.Finished().code, ResultCode::kCancelled);
+  EXPECT_EQ(h.scheduler.unfinished_requests(), 1u);
+  h.Do(Cancel{b});
+  EXPECT_EQ(h.Finished().intent, b);
+  EXPECT_EQ(h.scheduler.unfinished_requests(), 0u);
+  h.Do(NodesHave{Raw(1).hash, {Node(1)}});
+  EXPECT_THAT(h.effects, IsEmpty()) << "nobody wants it any more";
+}
+
 TEST(Intents, CancelDuringDialGivesItUp) {
   Harness h;
   const IntentId a = h.WantNew(Raw(1), {Node(1)});

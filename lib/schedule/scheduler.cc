@@ -43,6 +43,7 @@ void Scheduler::State::Apply(const Event& event) {
                         [&](const PathNews& e) { OnPathNews(e); },
                         [&](const NetworkBack&) { OnNetworkBack(); },
                         [&](const DiskRoom&) { ReleaseHeld(OwnFault::kDisk); },
+                        [&](const BanWanted& e) { OnBanWanted(e); },
                         [&](const Unban& e) { OnUnban(e.provider); },
                         [&](const ContentKnown& e) { OnContentKnown(e); },
                         [&](const ProviderHolds& e) { OnProviderHolds(e); },
@@ -144,6 +145,17 @@ std::vector<ProviderId> Scheduler::Banned(const std::vector<ProviderId>& provide
     if (state_->t.bans.Banned(provider, now)) banned.push_back(provider);
   }
   return banned;
+}
+
+std::vector<BanView> Scheduler::ListBans(const std::optional<ProviderId>& after, size_t limit,
+                                         Instant now) const {
+  return state_->t.bans.List(after, limit, now);
+}
+
+std::optional<BanView> Scheduler::FindBan(const ProviderId& provider, Instant now) const {
+  if (!state_->t.bans.Banned(provider, now)) return std::nullopt;
+  const Ban& ban = *state_->t.bans.Find(provider);
+  return BanView{provider, ban.until, ban.times, ban.reason};
 }
 
 size_t Scheduler::unfinished_requests() const { return state_->t.requests.size(); }

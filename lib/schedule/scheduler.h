@@ -132,6 +132,13 @@ struct Why {
   std::vector<ProviderWhy> providers;  // in the order they were named; those that left come last
 };
 
+struct BanView {
+  ProviderId provider;
+  Instant until;
+  uint32_t times = 0;
+  std::string reason;
+};
+
 // Counts since the start; they only grow.
 struct Stats {
   uint64_t events = 0;
@@ -174,6 +181,14 @@ class Scheduler {
   std::optional<Why> WhyOfKind(const Kind& kind) const;
   // Of these providers, those NodesHave or Queue would refuse now because they are banned.
   std::vector<ProviderId> Banned(const std::vector<ProviderId>& providers, Instant now) const;
+
+  // Who is banned, in order, beyond `after` (nullopt: from the first), at most `limit`. Costs in
+  // proportion to the bans there are.
+  std::vector<BanView> ListBans(const std::optional<ProviderId>& after, size_t limit,
+                                Instant now) const;
+
+  // nullopt: it is not banned now.
+  std::optional<BanView> FindBan(const ProviderId& provider, Instant now) const;
 
   size_t unfinished_requests() const;
   size_t running_transfers() const;  // ending ones included

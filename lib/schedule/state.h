@@ -90,7 +90,9 @@ class Scheduler::State {
   void Hold(Request& request, OwnFault fault, const std::string& reason);
   void OnHoldOver(RequestId id);
   void ReleaseHeld(OwnFault fault);
-  void BanNow(Provider& provider, const std::string& reason);
+  void BanNow(Provider& provider, const std::string& reason,
+              std::optional<Duration> length = std::nullopt);
+  void OnBanWanted(const BanWanted& event);
   void OnUnban(const ProviderId& provider);
   void Return(const ProviderId& provider, const std::vector<Hash>& hashes);
   void OnPathNews(const PathNews& event);

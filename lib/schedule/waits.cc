@@ -36,8 +36,9 @@ void Scheduler::State::OnHoldOver(RequestId id) {
   Settle(request);
 }
 
-void Scheduler::State::BanNow(Provider& provider, const std::string& reason) {
-  const Bans::Verdict verdict = t.bans.Add(provider.id, t.now, reason);
+void Scheduler::State::BanNow(Provider& provider, const std::string& reason,
+                              std::optional<Duration> length) {
+  const Bans::Verdict verdict = t.bans.Add(provider.id, t.now, reason, length);
   ++t.stats.bans;
   Emit(BanProvider{provider.id, verdict.length, verdict.times, reason});
   const std::vector<Request*> detached = DetachAll(provider, /*stop=*/true);
@@ -47,6 +48,18 @@ void Scheduler::State::BanNow(Provider& provider, const std::string& reason) {
   }
   RemoveFromMap(provider, Outcome::kDropProvider, reason);
   SettleAll(detached);
+}
+
+void Scheduler::State::OnBanWanted(const BanWanted& event) {
+  const std::string reason = CutReason(event.reason);
+  if (Provider* provider = t.providers.Find(event.provider)) {
+    BanNow(*provider, reason, event.length);
+    MayGo(*provider);
+    return;
+  }
+  const Bans::Verdict verdict = t.bans.Add(event.provider, t.now, reason, event.length);
+  ++t.stats.bans;
+  Emit(BanProvider{event.provider, verdict.length, verdict.times, reason});
 }
 
 void Scheduler::State::OnUnban(const ProviderId& provider) {

@@ -94,6 +94,42 @@ TEST(Waits, ABanLiftedGivesTheProviderBack) {
   EXPECT_THAT(h.effects, IsEmpty());
 }
 
+TEST(Waits, ABanThatSomebodyWantsIsLikeOneForALie) {
+  Harness h;
+  const StartTransfer start = Begin(h, 1);
+  const IntentId waiting = h.Want(Raw(1), {});
+  h.Do(BanWanted{Node(1), hours(2), "too dear"});
+  EXPECT_EQ(h.Saw<StopTransfer>().size(), 1u);
+  EXPECT_EQ(h.Saw<Disconnect>().size(), 1u);
+  ASSERT_EQ(h.Saw<BanProvider>().size(), 1u);
+  EXPECT_EQ(h.Saw<BanProvider>()[0].length, hours(2));
+  h.End(start.transfer, Outcome::kStopped);
+  EXPECT_EQ(h.StateOf(waiting), RequestState::kWaiting);
+  EXPECT_EQ(h.scheduler.WhyOfIntent(waiting)->providers[0].standing, ProviderStanding::kBanned);
+  EXPECT_EQ(h.scheduler.Banned({Node(1)}, h.now).size(), 1u);
+  h.Pass(hours(2));
+  EXPECT_THAT(h.Dialled(), ElementsAre(Node(1)));
+}
+
+TEST(Waits, BansAreListedInOrderWhileTheyLast) {
+  Harness h;
+  for (const uint8_t node : std::initializer_list<uint8_t>{3, 1, 2})
+    h.Do(BanWanted{Node(node), hours(node), "no"});
+  h.Do(BanWanted{Mirror("https://m/"), hours(9), "no"});
+  auto bans = h.scheduler.ListBans({}, 2, h.now);
+  ASSERT_EQ(bans.size(), 2u);
+  EXPECT_EQ(bans[1].provider, ProviderId(Node(2)));
+  EXPECT_EQ(bans[1].reason, "no");
+  EXPECT_EQ(bans[1].times, 1u);
+  bans = h.scheduler.ListBans(bans[1].provider, 9, h.now);
+  ASSERT_EQ(bans.size(), 2u);
+  EXPECT_EQ(bans[1].provider, Mirror("https://m/"));
+  h.Pass(hours(2));
+  EXPECT_EQ(h.scheduler.ListBans({}, 9, h.now).size(), 2u);
+  h.Do(Unban{Node(3)});
+  EXPECT_EQ(h.scheduler.ListBans({}, 9, h.now).size(), 1u);
+}
+
 TEST(Waits, ABanThatEndsGivesTheProviderBack) {
   Harness h;
   const StartTransfer start = Begin(h, 1);

@@ -52,13 +52,17 @@ void World::PauseSomething() {
 }
 
 void World::TellNews() {
-  switch (rng_.Below(4)) {
+  switch (rng_.Below(5)) {
     case 0:
       return Deliver(PathNews{node_ids_[rng_.Below(node_ids_.size())]});
     case 1:
       return Deliver(NetworkBack{});
     case 2:
       return Deliver(DiskRoom{});
+    case 3:
+      // Never the first one, which has everything in the end.
+      return Deliver(BanWanted{providers_[1 + rng_.Below(providers_.size() - 1)],
+                               rng_.Between(seconds(1), hours(1)), "unwanted"});
     default:
       return Deliver(Unban{providers_[rng_.Below(providers_.size())]});
   }

@@ -137,6 +137,7 @@ void Checkers::ApplyEvent(const Event& event) {
                  },
                  [&](const DiskRoom&) {},
                  [&](const TransferHeld&) {},
+                 [&](const BanWanted&) {},
                  [&](const Unban& e) { banned_.erase(e.provider); },
                  [&](const Connected& e) {
                    Node& node = nodes_[e.node];
@@ -365,12 +366,22 @@ void Checkers::OnEffect(const Effect& effect) {
       effect);
 }
 
+// Some hash has it as a provider, or it is asked for all of them.
+bool Checkers::Wanted(const NodeId& node) const {
+  const auto& standing = options_.standing;
+  const ProviderId id = node;
+  return std::find(standing.begin(), standing.end(), id) != standing.end() ||
+         std::any_of(remembered_.begin(), remembered_.end(),
+                     [&](const auto& known) { return known.second == id; });
+}
+
 void Checkers::CheckLimits() {
   Expect(Running().size() <= limits_.requests, "no more requests run than may");
   Expect(Connections() <= limits_.connections, "no more connections than there may be");
   for (const auto& [id, node] : nodes_) {
     Expect(LiveOn(id, true) <= limits_.requests_per_node,
            "no more transfers on a node than may be");
+    Expect(node.link != Link::kDialling || Wanted(id), "a dial that nobody wants is given up");
   }
   for (const auto& [id, live] : transfers_) {
     Expect(live.stopped || OpenKinds().contains(live.start.kind), "what nobody wants does not run");

@@ -90,6 +90,7 @@ class Checkers {
   void OnFinish(const schedule::FinishIntent& finish);
   void OnDial(const NodeId& node);
   void OnEffect(const schedule::Effect& effect);
+  bool Wanted(const NodeId& node) const;
   void CheckLimits();
   // Requests with a transfer that is not stopped.
   std::set<RequestId> Running() const;

@@ -89,6 +89,7 @@ std::string Describe(const Event& event) {
           [](const PathNews& e) { return "PathNews " + Name(e.node); },
           [](const NetworkBack&) { return std::string("NetworkBack"); },
           [](const DiskRoom&) { return std::string("DiskRoom"); },
+          [](const BanWanted& e) { return "BanWanted " + Name(e.provider); },
           [](const Unban& e) { return "Unban " + Name(e.provider); },
           [](const ContentKnown& e) {
             return fmt::format("ContentKnown request {} length {} missing {}", e.request.value,

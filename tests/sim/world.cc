@@ -461,6 +461,17 @@ void World::RunDrained() {
   while (checkers_.live_transfers() > 0) {
     if (!StepOnce()) Broken("a transfer never ended");
   }
+  // However long it takes: patience passes, connections break, callers come and go.
+  const Instant until = now_ + minutes(30);
+  while (now_ < until && StepOnce()) {
+    if (!rng_.Chance(0.1)) continue;
+    const std::vector<IntentId> open = checkers_.OpenIntents();
+    if (open.empty() || rng_.Chance(0.5)) {
+      PauseSomething();
+    } else {
+      Deliver(Cancel{open[rng_.Below(open.size())]});
+    }
+  }
 }
 
 void World::Run() {

@@ -1,0 +1,197 @@
+// pause, resume, limits, drain, and bans: how the daemon is steered while it runs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/time.h"
+#include "base/units.h"
+#include "base/utf8.h"
+#include "client/context.h"
+#include "client/pages.h"
+
+namespace blobd::client {
+namespace {
+
+// NAME=VALUE.
+StatusOr<v1::LimitChange> ChangeOf(const std::string& text) {
+  const size_t equals = text.find('=');
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = equals == std::string::npos
+                          ? std::from_chars_result{end, std::errc::invalid_argument}
+                          : std::from_chars(text.data() + equals + 1, end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || equals == 0) {
+    return InvalidArgument("\"{}\" is not NAME=VALUE with a whole number, as in connections=50",
+                           EscapeForTerminal(text));
+  }
+  v1::LimitChange change;
+  change.set_name(text.substr(0, equals));
+  change.set_value(value);
+  return change;
+}
+
+void PrintLimits(const Style& style, const google::protobuf::RepeatedPtrField<v1::Limit>& limits) {
+  Table table({"LIMIT", "VALUE", "CONFIGURED", "PERSISTED"});
+  for (const v1::Limit& limit : limits) {
+    if (style.quiet) {
+      fmt::print("{}={}\n", limit.name(), limit.value());
+      continue;
+    }
+    table.Add({limit.name(), std::to_string(limit.value()), std::to_string(limit.configured()),
+               limit.has_persisted() ? std::to_string(limit.persisted()) : "-"});
+  }
+  if (!style.quiet) table.Print(style);
+}
+
+template <typename Ids>
+void PrintIds(const Style& style, const Ids& changed, const char* what,
+              const google::protobuf::RepeatedField<google::protobuf::uint64>& ended) {
+  if (style.quiet) return;
+  for (const uint64_t id : changed) fmt::print("intent {} {}\n", id, what);
+  for (const uint64_t id : ended) fmt::print("intent {} has ended already\n", id);
+}
+
+Status CheckIds(const PauseOptions& options) {
+  if (options.ids.empty() != options.everything) {
+    return InvalidArgument("say which intents, or --everything");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+int RunPause(Context& context, const PauseOptions& options) {
+  if (const Status status = CheckIds(options); !status.ok()) return Fail(status);
+  v1::PauseRequest request;
+  for (const uint64_t id : options.ids) request.add_intent_ids(id);
+  request.set_everything(options.everything);
+  const auto response = context.daemon->Pause(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+    return kExitDone;
+  }
+  PrintIds(context.style, response->paused(), "paused", response->already_ended());
+  if (options.everything && !context.style.quiet) fmt::print("everything is paused\n");
+  return kExitDone;
+}
+
+int RunResume(Context& context, const PauseOptions& options) {
+  if (const Status status = CheckIds(options); !status.ok()) return Fail(status);
+  v1::ResumeRequest request;
+  for (const uint64_t id : options.ids) request.add_intent_ids(id);
+  request.set_everything(options.everything);
+  const auto response = context.daemon->Resume(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+    return kExitDone;
+  }
+  PrintIds(context.style, response->resumed(), "resumed", response->already_ended());
+  if (options.everything && !context.style.quiet) {
+    fmt::print("everything goes on, but for intents that are paused themselves\n");
+  }
+  return kExitDone;
+}
+
+int RunLimits(Context& context, const LimitsOptions& options) {
+  if (options.changes.empty() && options.reset.empty()) {
+    if (options.persist) return Fail(InvalidArgument("--persist goes with new values"));
+    const auto limits = context.daemon->GetLimits();
+    if (!limits.ok()) return Fail(limits.status());
+    if (context.style.is_json()) {
+      PrintJson(context.style, *limits);
+    } else {
+      PrintLimits(context.style, limits->limits());
+    }
+    return kExitDone;
+  }
+  v1::SetLimitsRequest request;
+  for (const std::string& text : options.changes) {
+    auto change = ChangeOf(text);
+    if (!change.ok()) return Fail(change.status());
+    *request.add_changes() = *std::move(change);
+  }
+  for (const std::string& name : options.reset) request.add_reset(name);
+  request.set_persist(options.persist);
+  const auto limits = context.daemon->SetLimits(request);
+  if (!limits.ok()) return Fail(limits.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *limits);
+  } else {
+    PrintLimits(context.style, limits->limits());
+  }
+  return kExitDone;
+}
+
+int RunDrain(Context& context) {
+  const auto response = context.daemon->Drain();
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+  } else if (!context.style.quiet) {
+    fmt::print("drained; {} unfinished requests go on after the next start\n",
+               response->unfinished_requests());
+  }
+  return kExitDone;
+}
+
+// ---- Bans ----
+
+int RunBan(Context& context, const BanOptions& options) {
+  v1::BanRequest request;
+  request.set_provider(options.provider);
+  request.set_length_ms(options.length_ms);
+  request.set_reason(options.reason);
+  const auto response = context.daemon->Ban(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+  } else if (!context.style.quiet) {
+    const Duration left = WallTime{response->until_unix_ms()} - SystemClock().WallNow();
+    fmt::print("banned for {}\n", FormatDuration(std::max(Duration::zero(), left)));
+  }
+  return kExitDone;
+}
+
+int RunUnban(Context& context, const std::string& provider) {
+  v1::UnbanRequest request;
+  request.set_provider(provider);
+  const auto response = context.daemon->Unban(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+  } else if (!context.style.quiet) {
+    fmt::print("the ban is lifted\n");
+  }
+  return kExitDone;
+}
+
+int RunBans(Context& context, const ListOptions& options) {
+  v1::ListBansResponse all;
+  const Status status = CollectPages(
+      v1::ListBansRequest(), options.limit,
+      [&](const v1::ListBansRequest& r) { return context.daemon->ListBans(r); },
+      [](v1::ListBansResponse* r) { return r->mutable_bans(); }, &all);
+  if (!status.ok()) return Fail(status);
+  if (context.style.is_json()) {
+    PrintJson(context.style, all);
+    return kExitDone;
+  }
+  Table table({"PROVIDER", "FOR", "TIMES", "REASON"});
+  for (const v1::Ban& ban : all.bans()) {
+    if (context.style.quiet) {
+      fmt::print("{}\n", EscapeForTerminal(ban.provider()));
+      continue;
+    }
+    const Duration left = WallTime{ban.until_unix_ms()} - SystemClock().WallNow();
+    table.Add({ShownHash(context.style, ban.provider()),
+               FormatDuration(std::max(Duration::zero(), left)), std::to_string(ban.times()),
+               ban.reason()});
+  }
+  if (!context.style.quiet) table.Print(context.style);
+  return kExitDone;
+}
+
+}  // namespace blobd::client

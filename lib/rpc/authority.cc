@@ -1,0 +1,68 @@
+#include "rpc/authority.h"
+
+#include <array>
+
+#include "base/check.h"
+
+namespace blobd::rpc {
+
+std::span<const AuthorityRule> AuthorityTable() {
+  using enum Right;
+  static constexpr auto kTable = std::to_array<AuthorityRule>({
+      {Method::kDownloadsQueue, "Downloads.Queue", "", kMember},
+      {Method::kDownloadsCancel, "Downloads.Cancel", "", kOwner},
+      {Method::kDownloadsPause, "Downloads.Pause", "intents", kOwner},
+      {Method::kDownloadsPauseEverything, "Downloads.Pause", "everything", kAdmin},
+      {Method::kDownloadsResume, "Downloads.Resume", "intents", kOwner},
+      {Method::kDownloadsResumeEverything, "Downloads.Resume", "everything", kAdmin},
+      {Method::kDownloadsWhy, "Downloads.Why", "", kMember},
+      {Method::kDownloadsNodesHave, "Downloads.NodesHave", "", kMember},
+      {Method::kDownloadsGetIntent, "Downloads.GetIntent", "", kMember},
+      {Method::kDownloadsListIntents, "Downloads.ListIntents", "", kMember},
+      {Method::kDownloadsWatchIntent, "Downloads.WatchIntent", "", kMember},
+      {Method::kDownloadsListTransfers, "Downloads.ListTransfers", "", kMember},
+      {Method::kBlobsAdd, "Blobs.Add", "", kMember},
+      {Method::kBlobsCreateCollection, "Blobs.CreateCollection", "", kMember},
+      {Method::kBlobsGetCollection, "Blobs.GetCollection", "", kMember},
+      {Method::kBlobsRead, "Blobs.Read", "", kMember},
+      {Method::kBlobsStat, "Blobs.Stat", "", kMember},
+      {Method::kBlobsList, "Blobs.List", "", kMember},
+      {Method::kBlobsOpen, "Blobs.Open", "", kMember},
+      {Method::kBlobsImport, "Blobs.Import", "", kMember},
+      {Method::kBlobsSetPrivate, "Blobs.SetPrivate", "making private", kMember},
+      {Method::kBlobsPublish, "Blobs.SetPrivate", "serving again", kAdmin},
+      {Method::kBlobsWhyKept, "Blobs.WhyKept", "", kMember},
+      // What others keep stays; `force` is for administrators.
+      {Method::kBlobsRemove, "Blobs.Remove", "", kOwner},
+      {Method::kBlobsPlanGarbage, "Blobs.CollectGarbage", "dry run", kMember},
+      {Method::kBlobsCollectGarbage, "Blobs.CollectGarbage", "", kAdmin},
+      {Method::kBlobsVerify, "Blobs.Verify", "", kMember},
+      {Method::kTagsSet, "Tags.Set", "", kOwner},
+      {Method::kTagsDelete, "Tags.Delete", "", kOwner},
+      {Method::kTagsList, "Tags.List", "", kMember},
+      {Method::kRemotesList, "Remotes.List", "", kMember},
+      {Method::kRemotesAddAddresses, "Remotes.AddAddresses", "", kAdmin},
+      {Method::kRemotesBan, "Remotes.Ban", "", kAdmin},
+      {Method::kRemotesUnban, "Remotes.Unban", "", kAdmin},
+      {Method::kRemotesListBans, "Remotes.ListBans", "", kMember},
+      {Method::kAdminStatus, "Admin.Status", "", kMember},
+      {Method::kAdminGetLimits, "Admin.GetLimits", "", kMember},
+      {Method::kAdminSetLimits, "Admin.SetLimits", "", kAdmin},
+      {Method::kAdminDrain, "Admin.Drain", "", kAdmin},
+      {Method::kAdminCreateTicket, "Admin.CreateTicket", "", kMember},
+      {Method::kAdminParseTicket, "Admin.ParseTicket", "", kMember},
+      {Method::kAdminBackup, "Admin.Backup", "", kAdmin},
+      {Method::kAdminRecoverRegistry, "Admin.RecoverRegistry", "", kAdmin},
+  });
+  return kTable;
+}
+
+Status CheckAuthority(Method method, const engine::Caller& caller) {
+  const AuthorityRule& rule = AuthorityTable()[static_cast<size_t>(method)];
+  BLOBD_CHECK(rule.method == method);
+  if (rule.right != Right::kAdmin || caller.is_admin()) return OkStatus();
+  return PermissionDenied("only root, and whoever runs the daemon, may do this; you are uid {}",
+                          caller.uid);
+}
+
+}  // namespace blobd::rpc
