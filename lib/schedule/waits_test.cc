@@ -126,6 +126,8 @@ TEST(Waits, BansAreListedInOrderWhileTheyLast) {
   EXPECT_EQ(bans[1].provider, Mirror("https://m/"));
   h.Pass(hours(2));
   EXPECT_EQ(h.scheduler.ListBans({}, 9, h.now).size(), 2u);
+  EXPECT_EQ(h.scheduler.FindBan(Node(3), h.now)->until, h.now + hours(1));
+  EXPECT_FALSE(h.scheduler.FindBan(Node(2), h.now)) << "it is over";
   h.Do(Unban{Node(3)});
   EXPECT_EQ(h.scheduler.ListBans({}, 9, h.now).size(), 1u);
 }
