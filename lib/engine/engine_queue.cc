@@ -187,7 +187,8 @@ void Engine::OnQueueCommitted(PendingQueue& pending, const Status& status) {
   pending.done(std::move(pending.answer));
 }
 
-// Keeps the addresses that came with providers; returns the providers alone.
+// Keeps the addresses that came with providers, and says where there is a new way; returns the
+// providers alone.
 std::vector<ProviderId> Engine::Learn(const std::vector<NamedProvider>& providers) {
   std::vector<ProviderId> ids;
   ids.reserve(providers.size());
@@ -195,7 +196,11 @@ std::vector<ProviderId> Engine::Learn(const std::vector<NamedProvider>& provider
     ids.push_back(named.provider);
     const auto* node = std::get_if<NodeId>(&named.provider);
     if (node == nullptr || !scheduler_->Banned({*node}, deps_.timers.Now()).empty()) continue;
-    for (const SocketAddress& address : named.addresses) LearnAddress(*node, address, named.source);
+    bool is_news = false;
+    for (const SocketAddress& address : named.addresses) {
+      is_news = LearnAddress(*node, address, named.source) || is_news;
+    }
+    if (is_news) Deliver(schedule::PathNews{*node});
   }
   return ids;
 }

@@ -75,6 +75,7 @@ void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& 
                           }
                           done(added);
                         });
+  if (added > 0) Deliver(schedule::PathNews{node});
 }
 
 void Engine::Ban(const ProviderId& provider, std::optional<Duration> length,

@@ -84,6 +84,33 @@ TEST_F(RemotesTest, AConnectionWeCloseIsNoFailure) {
   EXPECT_EQ(Remote(kNode).info.last_failure, WallTime{});
 }
 
+TEST_F(RemotesTest, ANewAddressIsTriedAtOnce) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  for (int times = 0; times < 3; ++times) {
+    network_->sink->OnDialFailed(kNode, false, "no answer");
+    loop_.Advance(seconds(3));
+  }
+  network_->sink->OnDialFailed(kNode, false, "no answer");
+  loop_.Settle();
+  const size_t dials = network_->dials.size();
+  EXPECT_EQ(Get(id)->state, IntentState::kParked);
+  uint32_t added = 0;
+  engine_->AddAddresses(kNode, {*SocketAddress::Parse("192.0.2.2:2")},
+                        [&](StatusOr<uint32_t> answer) { added = *answer; });
+  loop_.Settle();
+  EXPECT_EQ(added, 1u);
+  ASSERT_EQ(network_->dials.size(), dials + 1);
+  EXPECT_EQ(network_->dials.back().second.size(), 2u);
+  // So it is when it comes with somebody's request; an address that is known is no news.
+  network_->sink->OnDialFailed(kNode, false, "no answer");
+  QueueItem item = Item();
+  ASSERT_TRUE(Queue(kJoe, {item}).ok());
+  EXPECT_EQ(network_->dials.size(), dials + 1);
+  item.providers[0].addresses = {*SocketAddress::Parse("192.0.2.3:3")};
+  ASSERT_TRUE(Queue(kJoe, {item}).ok());
+  EXPECT_EQ(network_->dials.size(), dials + 2);
+}
+
 TEST_F(RemotesTest, ABanIsMadeListedAndLiftedByHand) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   Connect();
