@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the signed packets that lib/lookup/signed_packet_test.cc reads, from the specifications alone: ed25519 as in
-RFC 8032, DNS as in RFC 1035, and protocol/transport.md, section 8. It shares nothing with the code it is to check.
+"""Makes and reads signed packets of nodes from the specifications alone: ed25519 as in RFC 8032, DNS as in RFC 1035, and
+protocol/transport.md, section 8. It shares nothing with the code it is to check.
 
-Prints two packets in hex, as a relay keeps them.
+Run, it prints the two packets in hex that lib/lookup/signed_packet_test.cc reads, as a relay keeps them.
 """
 import hashlib
 import struct
@@ -65,6 +65,17 @@ def sign(seed, message):
     return point + s.to_bytes(32, "little")
 
 
+def decode(data):
+    y = int.from_bytes(data, "little") & (1 << 255) - 1
+    return recover_x(y, data[31] >> 7), y
+
+
+def is_signed(public, message, signature):
+    k = number(signature[:32], public, message)
+    s = int.from_bytes(signature[32:], "little")
+    return multiply(BASE, s) == add(decode(signature[:32]), multiply(decode(public), k))
+
+
 def zbase32(data):
     bits = int.from_bytes(data, "big") << 4  # 256 bits in 52 characters leave four
     return "".join(ALPHABET[bits >> 5 * i & 31] for i in reversed(range(52)))
@@ -83,6 +94,37 @@ def packet(seed, microseconds, records):
     dns = struct.pack(">HHHHHH", 0, 0x8400, 0, len(records), 0, 0) + b"".join(records)
     signature = sign(seed, b"3:seqi%de1:v%d:" % (microseconds, len(dns)) + dns)
     return signature + struct.pack(">Q", microseconds) + dns
+
+
+def read_name(dns, at):
+    """The labels of the name at `at`, and where it ends."""
+    labels, end = [], None
+    while dns[at]:
+        if dns[at] & 0xC0:
+            end = end or at + 2
+            at = struct.unpack_from(">H", dns, at)[0] & 0x3FFF
+            continue
+        labels.append(dns[at + 1:at + 1 + dns[at]].decode().lower())
+        at += 1 + dns[at]
+    return labels, end or at + 1
+
+
+def read_packet(public, payload):
+    """The TXT records of a signed packet as (name, text). Raises ValueError if it is not signed by `public`."""
+    signature, time, dns = payload[:64], struct.unpack(">Q", payload[64:72])[0], payload[72:]
+    if not is_signed(public, b"3:seqi%de1:v%d:" % (time, len(dns)) + dns, signature):
+        raise ValueError("not signed by the node")
+    records, at = [], 12
+    for _ in range(struct.unpack_from(">H", dns, 6)[0]):
+        labels, at = read_name(dns, at)
+        kind, _, _, size = struct.unpack_from(">HHIH", dns, at)
+        data, at = dns[at + 10:at + 10 + size], at + 10 + size
+        text = b""
+        while data:
+            text, data = text + data[1:1 + data[0]], data[1 + data[0]:]
+        if kind == 16:
+            records.append((".".join(labels), text.decode()))
+    return records
 
 
 def main():

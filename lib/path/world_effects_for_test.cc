@@ -157,7 +157,9 @@ void World::EndDemand() {
 }
 
 void World::CheckSettled() {
-  for (auto& [node, peer] : peers_) {
+  for (auto& entry : peers_) {
+    const NodeId node = entry.first;
+    Peer& peer = entry.second;
     SCOPED_TRACE(fmt::format("node {}", node.bytes[0]));
     // What can be reached at all, and the fastest direct path of it.
     bool reachable = false;
@@ -199,7 +201,9 @@ void World::CheckSettled() {
 
 void World::CheckDarkness() {
   std::map<ConnectionId, SocketAddress> left;
-  for (auto& [node, peer] : peers_) {
+  for (auto& entry : peers_) {
+    const NodeId node = entry.first;
+    Peer& peer = entry.second;
     const Remote* remote = remotes_.Find(node);
     if (remote == nullptr || !remote->selection().address) continue;
     const SocketAddress selected = *remote->selection().address;

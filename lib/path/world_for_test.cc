@@ -61,9 +61,10 @@ void World::Run(Duration duration, bool faults) {
     if (!faults_ && demand_) {
       for (auto& [node, peer] : peers_) {
         if (!peer.busy) Deliver({node, Busy{peer.busy = true}});
-        const bool reached = std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
-          return entry.second.node == node && entry.second.ours;
-        });
+        const bool reached =
+            std::any_of(links_.begin(), links_.end(), [id = node](const auto& entry) {
+              return entry.second.node == id && entry.second.ours;
+            });
         if (!reached && !peer.dial) Deliver({node, Want{}});
       }
     }
