@@ -153,6 +153,8 @@ struct StoreStats {
   // have been hashed again, and directories that may hold more of them. That is done behind
   // everything else; it is over when this is 0.
   uint64_t doubtful_blobs = 0;
+  // What an operator should know and do something about; empty: nothing.
+  std::string trouble;
 };
 
 class BlobStore {

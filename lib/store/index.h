@@ -215,6 +215,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void RunCommits();
   void KeepHidden();
   void NoteDatabase(const Status& status);
+  void MendDatabase();
 
   // Completing (index_finish.cc).
   bool HasAllGroups(const LiveBlob& live) const;
@@ -271,6 +272,9 @@ class Index : public std::enable_shared_from_this<Index> {
   uint64_t dirty_bytes_ = 0;             // of all live blobs
   // By dirty_since; may name blobs that were synced since.
   std::deque<std::weak_ptr<LiveBlob>> dirty_order_;
+  uint64_t failed_syncs_ = 0;  // of store.db
+  bool can_record_ = true;     // since the last of them
+  Instant mend_database_at_;
   bool was_hidden_ = false;      // a blob was made private, and only the log of store.db knows
   std::vector<Commit> commits_;  // for the next transaction, which is posted if there are any
   // Of blobs whose files are being removed: who waits to look at them again.
