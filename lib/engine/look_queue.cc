@@ -10,7 +10,7 @@ void LookQueue::Ask(const schedule::LookInStore& look) {
 }
 
 void LookQueue::RunMore() {
-  if (batch_runs_ || waiting_.empty() || running_ >= kAtOnce) return;
+  if (batch_runs_ || waiting_.empty() || running_ >= kAtOnce || slow_ >= kMostSlow) return;
   std::vector<schedule::LookInStore> looks;
   std::vector<Hash> hashes;
   while (!waiting_.empty() && running_ + looks.size() < kAtOnce) {
@@ -21,28 +21,35 @@ void LookQueue::RunMore() {
   }
   running_ += looks.size();
   batch_runs_ = true;
-  deps_.store.LookupMany(
-      std::move(hashes), deps_.control,
-      [this, looks = std::move(looks)](StatusOr<std::vector<store::BlobInfo>> roots) {
-        OnRoots(looks, std::move(roots));
-      });
+  deps_.store.LookupMany(std::move(hashes), deps_.control,
+                         [this, looks = std::move(looks),
+                          is_first = true](std::vector<store::LookedUp> roots) mutable {
+                           if (std::exchange(is_first, false)) {
+                             batch_runs_ = false;
+                             slow_ += looks.size();
+                             running_ -= looks.size();
+                           }
+                           OnRoots(looks, std::move(roots));
+                         });
 }
 
 void LookQueue::OnRoots(const std::vector<schedule::LookInStore>& looks,
-                        StatusOr<std::vector<store::BlobInfo>> roots) {
-  batch_runs_ = false;
-  for (size_t i = 0; i < looks.size(); ++i) {
-    if (!roots.ok()) {
-      Tell(looks[i], roots.status());
+                        std::vector<store::LookedUp> roots) {
+  slow_ -= roots.size();
+  running_ += roots.size();
+  for (store::LookedUp& root : roots) {
+    const schedule::LookInStore& look = looks[root.index];
+    if (!root.info.ok()) {
+      Tell(look, root.info.status());
       continue;
     }
-    auto inventory = transfer::InventoryOfRoot(looks[i].kind, std::move((*roots)[i]));
+    auto inventory = transfer::InventoryOfRoot(look.kind, *std::move(root.info));
     if (inventory.ok() && inventory->needs_children()) {
       const uint64_t bytes = inventory->root.size;
-      (bytes > kLongList ? long_lists_ : lists_).push_back({looks[i], bytes});
+      (bytes > kLongList ? long_lists_ : lists_).push_back({look, bytes});
       --running_;
     } else {
-      Tell(looks[i], std::move(inventory));
+      Tell(look, std::move(inventory));
     }
   }
   RunLists();

@@ -1,6 +1,7 @@
 // LookQueue: looks into the store that requests wait for, in batches, a few at a time. One by one
 // they would cost more than all the rest of queueing, and after a restart every request wants one:
-// a million of them at once would cost gigabytes.
+// a million of them at once would cost gigabytes. What the store has to hash before it can answer
+// may take hours: that holds up nobody else.
 //
 // The next look is in turn the newest and the oldest that waits: so a new request is not behind all
 // the old ones, and an old one is not behind all new ones.
@@ -36,6 +37,7 @@ class LookQueue {
   using Answer =
       UniqueFunction<void(const schedule::LookInStore& look, StatusOr<transfer::Inventory>)>;
   static constexpr size_t kAtOnce = 128;
+  static constexpr size_t kMostSlow = 4096;        // beside those
   static constexpr uint64_t kLongList = 32 << 20;  // bytes: a million hashes
 
   LookQueue(Deps deps, Answer answer) : deps_(std::move(deps)), answer_(std::move(answer)) {}
@@ -44,8 +46,7 @@ class LookQueue {
 
  private:
   void RunMore();
-  void OnRoots(const std::vector<schedule::LookInStore>& looks,
-               StatusOr<std::vector<store::BlobInfo>> roots);
+  void OnRoots(const std::vector<schedule::LookInStore>& looks, std::vector<store::LookedUp> roots);
   void RunLists();
   void LookAtChildren(const schedule::LookInStore& look, uint64_t bytes);
   void Tell(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory);
@@ -54,6 +55,7 @@ class LookQueue {
   Answer answer_;
   std::deque<schedule::LookInStore> waiting_;  // oldest first
   size_t running_ = 0;  // those that wait for their list to be looked through are not among them
+  size_t slow_ = 0;     // what the store answers later, of batches that have ended
   bool batch_runs_ = false;  // the next batch gathers meanwhile
   struct List {
     schedule::LookInStore look;

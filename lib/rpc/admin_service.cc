@@ -104,6 +104,8 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
       context_.store.Stats(executor,
                            [strand, reactor, response](const StatusOr<store::StoreStats>& stats) {
                              if (stats.ok()) Fill(*stats, response->mutable_store());
+                             if (stats.ok() && !stats->trouble.empty())
+                               response->add_warnings(stats->trouble);
                              reactor->End(stats.status());
                            });
     });

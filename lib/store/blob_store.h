@@ -153,6 +153,14 @@ struct StoreStats {
   // have been hashed again, and directories that may hold more of them. That is done behind
   // everything else; it is over when this is 0.
   uint64_t doubtful_blobs = 0;
+  // What an operator should know and do something about; empty: nothing.
+  std::string trouble;
+};
+
+// One answer of LookupMany.
+struct LookedUp {
+  size_t index = 0;  // of the hash that was asked for
+  StatusOr<BlobInfo> info;
 };
 
 class BlobStore {
@@ -161,10 +169,11 @@ class BlobStore {
 
   virtual void Lookup(const Hash& hash, Executor& answer_on,
                       UniqueFunction<void(StatusOr<BlobInfo>)> done) = 0;
-  // The same for many at once, at the cost of one hand-over; answers come in the order of `hashes`,
-  // all of them or an error. REQUIRES: `answer_on` runs one task at a time
+  // The same for many at once, at the cost of one hand-over: the first call of `some` has what is
+  // known at once, perhaps nothing. What has to be read from the disk first comes later, in further
+  // calls, until every hash has its answer. REQUIRES: `answer_on` runs one task at a time
   virtual void LookupMany(std::vector<Hash> hashes, Executor& answer_on,
-                          UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done);
+                          UniqueFunction<void(std::vector<LookedUp>)> some);
   // Opens the blob for writing, creating or resuming a partial one. kAlreadyExists if it is
   // complete.
   virtual void OpenWriter(const Hash& hash, Executor& answer_on,

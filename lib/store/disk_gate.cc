@@ -74,6 +74,16 @@ Status DiskGate::Take(uint64_t bytes) {
   return Refusal();
 }
 
+Status DiskGate::TakeUnpromised(uint64_t bytes) {
+  BLOBD_RETURN_IF_ERROR(Take(bytes));
+  const uint64_t admitted = admitted_;
+  if (Room() >= static_cast<int64_t>(admitted)) return OkStatus();
+  room_.fetch_add(static_cast<int64_t>(bytes));
+  return ResourceExhausted("needs {}, {} free ({} reserved, {} promised to others)",
+                           FormatSize(bytes), FormatSize(free_), FormatSize(reserve_),
+                           FormatSize(admitted));
+}
+
 Status DiskGate::Admit(uint64_t bytes) {
   BLOBD_RETURN_IF_ERROR(Refusal());
   Refresh();

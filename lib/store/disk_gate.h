@@ -38,6 +38,8 @@ class DiskGate {
 
   // May `bytes` more be written now?
   Status Take(uint64_t bytes);
+  // The same for those who were promised nothing: what others were promised is left to them.
+  Status TakeUnpromised(uint64_t bytes);
   // Promises room for `bytes`, until they are given back: written, or no longer wanted.
   Status Admit(uint64_t bytes);
   void GiveBack(uint64_t bytes);

@@ -146,6 +146,16 @@ TEST_F(DiskGateTest, Admission) {
   EXPECT_EQ(changes_, 1);
 }
 
+TEST_F(DiskGateTest, WhatWasPromisedIsLeftByOthers) {
+  Open(100 * kGiB, 11 * kGiB);
+  EXPECT_TRUE(gate_->Admit(8 * kGiB).ok());
+  EXPECT_TRUE(gate_->TakeUnpromised(kGiB).ok());
+  EXPECT_EQ(gate_->TakeUnpromised(kGiB + 1).code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(gate_->TakeUnpromised(kGiB).ok());  // nothing was taken before
+  EXPECT_TRUE(gate_->Take(8 * kGiB).ok());
+  EXPECT_EQ(gate_->state().condition, DiskCondition::kOk);
+}
+
 TEST_F(DiskGateTest, PromiseIsMadeOnceAndUsedUp) {
   Open(100 * kGiB, 11 * kGiB);
   Promise promise;
@@ -297,6 +307,18 @@ TEST_F(FullDiskTest, AdmissionIsGivenBackWithTheLastWriter) {
   AwaitTold(2);
   EXPECT_EQ(told_[1].condition, DiskCondition::kOk);
   EXPECT_TRUE(refused->Admit(30 * kGiB).ok());
+}
+
+// A stream says nothing of its size before.
+TEST_F(FullDiskTest, AStreamLeavesWhatIsPromised) {
+  const TestBlob blob(20 * kGroupSize, 1);
+  auto writer = store_.Writer(blob.hash);
+  ASSERT_TRUE(writer->Admit(48 * kGiB).ok());
+  store_.files.SetSpace(100 * kGiB, 49 * kGiB);
+  store_.clock.Advance(seconds(1));
+  const auto import = store_.StartImport();
+  EXPECT_EQ(import->Append(TestBlob(100'000, 3).content).code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(blob.WriteTo(*writer, 3).ok());
 }
 
 TEST_F(FullDiskTest, ImportOfADescriptorIsRefusedBeforeItCopies) {

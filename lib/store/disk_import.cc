@@ -31,7 +31,7 @@ Status DiskImport::Append(ByteView bytes) {
 }
 
 Status DiskImport::WriteData(ByteView bytes) {
-  BLOBD_RETURN_IF_ERROR(index_->gate().Take(bytes.size()));
+  BLOBD_RETURN_IF_ERROR(index_->gate().TakeUnpromised(bytes.size()));
   if (files_ == nullptr) {
     const FilePair paths = index_->layout().Import(number_);
     has_names_ = true;
@@ -46,6 +46,9 @@ Status DiskImport::WriteData(ByteView bytes) {
 
 StatusOr<bao::OutboardBuilder::Result> DiskImport::FinishFiles() {
   BLOBD_RETURN_IF_ERROR(status_);
+  if (files_ != nullptr) {
+    BLOBD_RETURN_IF_ERROR(index_->gate().TakeUnpromised(bao::OutboardSize(builder_.size())));
+  }
   uint64_t offset = 0;
   Status written;
   const auto result = builder_.Finish([&](ByteView piece) {

@@ -4,7 +4,6 @@
 
 #include "store/descriptor_import.h"
 #include "store/disk_import.h"
-#include "store/gather.h"
 #include "store/index.h"
 #include "store/post_to.h"
 #include "store/verification.h"
@@ -64,15 +63,27 @@ void DiskStore::Lookup(const Hash& hash, Executor& answer_on,
 }
 
 void DiskStore::LookupMany(std::vector<Hash> hashes, Executor& answer_on,
-                           UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) {
-  if (hashes.empty()) return BlobStore::LookupMany({}, answer_on, std::move(done));
-  index_->strand().Post([index = index_, hashes = std::move(hashes),
-                         answer = PostTo(answer_on, std::move(done))]() mutable {
-    auto gather = std::make_shared<Gather<BlobInfo>>(hashes.size(), std::move(answer));
+                           UniqueFunction<void(std::vector<LookedUp>)> some) {
+  struct Batch {
+    UniqueFunction<void(std::vector<LookedUp>)> some;
+    std::vector<LookedUp> known;
+    bool is_first_over = false;
+  };
+  auto batch = std::make_shared<Batch>(Batch{std::move(some), {}, false});
+  const auto tell = [batch, &answer_on] {
+    answer_on.Post([batch, known = std::exchange(batch->known, {})]() mutable {
+      batch->some(std::move(known));
+    });
+  };
+  index_->strand().Post([index = index_, hashes = std::move(hashes), batch, tell] {
     for (size_t i = 0; i < hashes.size(); ++i) {
-      index->Lookup(hashes[i],
-                    [gather, i](StatusOr<BlobInfo> info) { gather->Put(i, std::move(info)); });
+      index->Lookup(hashes[i], [batch, tell, i](StatusOr<BlobInfo> info) {
+        batch->known.push_back({i, std::move(info)});
+        if (batch->is_first_over) tell();
+      });
     }
+    batch->is_first_over = true;
+    tell();
   });
 }
 

@@ -49,7 +49,7 @@ class DiskStore final : public BlobStore {
   void Lookup(const Hash& hash, Executor& answer_on,
               UniqueFunction<void(StatusOr<BlobInfo>)> done) override;
   void LookupMany(std::vector<Hash> hashes, Executor& answer_on,
-                  UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) override;
+                  UniqueFunction<void(std::vector<LookedUp>)> some) override;
   void OpenWriter(const Hash& hash, Executor& answer_on,
                   UniqueFunction<void(StatusOr<std::shared_ptr<BlobWriter>>)> done) override;
   void OpenReader(const Hash& hash, Executor& answer_on,

@@ -37,8 +37,10 @@
 #include "store/disk_gate.h"
 #include "store/disk_store.h"
 #include "store/live_blob.h"
+#include "store/loading.h"
 #include "store/rebuild.h"
 #include "store/recovery.h"
+#include "store/turns.h"
 #include "store/watches.h"
 
 namespace blobd::store {
@@ -103,6 +105,8 @@ class Index : public std::enable_shared_from_this<Index> {
   void AddDiskWatch(std::shared_ptr<DiskWatcher> watcher);
   void RemoveWatch(const std::shared_ptr<DiskWatcher>& watcher);
   void Tick();
+  // For Loading.
+  Turns& long_loads() { return long_loads_; }
   // For Verification. kNotFound if nothing is claimed.
   void OpenClaimed(const Hash& hash, Answer<StatusOr<Claimed>> then);
 
@@ -125,13 +129,6 @@ class Index : public std::enable_shared_from_this<Index> {
   struct Commit {
     UniqueFunction<Status()> apply;
     Answer<Status> then;
-  };
-  struct Loaded {
-    SharedFiles files;  // null: the blob has none, nothing of it is left
-    RangeSet known;     // what the row claims and the files can hold
-    RecoveredGroups found;
-    bool is_moving = false;  // see LiveBlob::may_be_moved
-    bool has_data = false;
   };
   struct Withdrawal {
     RangeSet groups;
@@ -159,8 +156,6 @@ class Index : public std::enable_shared_from_this<Index> {
 
   void Look(const Hash& hash, Answer<StatusOr<Found>> then);
   void Load(BlobRow row, Answer<StatusOr<Found>> then);
-  static StatusOr<Loaded> LoadFiles(FileSystem& file_system, const Layout& layout,
-                                    const BlobRow& row);
   void OnLoaded(const Live& live, StatusOr<Loaded> loaded);
   void Recover(const Live& live, uint64_t size);
 
@@ -215,6 +210,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void RunCommits();
   void KeepHidden();
   void NoteDatabase(const Status& status);
+  void MendDatabase();
 
   // Completing (index_finish.cc).
   bool HasAllGroups(const LiveBlob& live) const;
@@ -271,12 +267,16 @@ class Index : public std::enable_shared_from_this<Index> {
   uint64_t dirty_bytes_ = 0;             // of all live blobs
   // By dirty_since; may name blobs that were synced since.
   std::deque<std::weak_ptr<LiveBlob>> dirty_order_;
+  uint64_t failed_syncs_ = 0;  // of store.db
+  bool can_record_ = true;     // since the last of them
+  Instant mend_database_at_;
   bool was_hidden_ = false;      // a blob was made private, and only the log of store.db knows
   std::vector<Commit> commits_;  // for the next transaction, which is posted if there are any
   // Of blobs whose files are being removed: who waits to look at them again.
   std::unordered_map<Hash, std::vector<Task>> removals_;
   // Of blobs of which a withdrawal runs: what is to be withdrawn after it, if there are waiters.
   std::unordered_map<Hash, Withdrawal> withdrawals_;
+  Turns long_loads_;
   Watches watches_;
   std::vector<std::shared_ptr<DiskWatcher>> disk_watchers_;
   DiskGate gate_;

@@ -24,7 +24,9 @@ Status SyncWhole(const DiskFiles& files, uint64_t size) {
 // got there whole and synced, before an earlier try failed or the process ended.
 // Then a file at `from` can only be one that a late writer made anew.
 Status MoveFile(FileSystem& file_system, const std::string& from, const std::string& to) {
-  if (!file_system.Open(to, OpenMode::kRead).ok()) return file_system.Rename(from, to);
+  const Status there = file_system.Open(to, OpenMode::kRead).status();
+  if (there.code() == StatusCode::kNotFound) return file_system.Rename(from, to);
+  BLOBD_RETURN_IF_ERROR(there);
   const Status status = file_system.Unlink(from);
   return status.code() == StatusCode::kNotFound ? OkStatus() : status;
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "bao/tree.h"
 #include "store/index.h"
 
 namespace blobd::store {
@@ -83,44 +82,11 @@ void Index::Load(BlobRow row, Answer<StatusOr<Found>> then) {
   live->row = std::move(row);
   live->in_db = true;
   live->load_waiters.push_back(std::move(then));
-  RunJob(
-      live.get(),
-      [&file_system = file_system_, layout = layout_, claimed = live->row] {
-        return LoadFiles(file_system, layout, claimed);
-      },
-      [this, live](StatusOr<Loaded> loaded) { OnLoaded(live, std::move(loaded)); });
-}
-
-StatusOr<Index::Loaded> Index::LoadFiles(FileSystem& file_system, const Layout& layout,
-                                         const BlobRow& row) {
-  const bool has_all = row.size_proven && row.groups.ContainsAll({0, bao::GroupCount(row.size)});
-  Loaded loaded;
-  loaded.is_moving = has_all || row.state == RowState::kReopened;
-  const bool is_doubtful = row.state == RowState::kReopened && row.groups.empty();
-  if (is_doubtful) BLOBD_RETURN_IF_ERROR(MakeOutboardFile(file_system, layout, row.hash));
-  StatusOr<SharedFiles> files = OpenLiveFiles(file_system, layout, row.hash, loaded.is_moving);
-  if (files.status().code() == StatusCode::kNotFound) return loaded;
-  BLOBD_RETURN_IF_ERROR(files.status());
-  loaded.files = *std::move(files);
-  loaded.known = row.groups;
-  BLOBD_ASSIGN_OR_RETURN(const uint64_t file_size, loaded.files->data->Size());
-  loaded.has_data = file_size > 0;
-  if (!row.groups.empty()) {
-    uint64_t needed = row.groups.ranges().back().end * kGroupSize;
-    if (row.size_proven) needed = std::min(needed, row.size);
-    // Somebody cut the file: nothing the row claims is believed without looking.
-    if (file_size < needed) loaded.known = RangeSet();
-  }
-  if (row.size == 0) return loaded;
-  BLOBD_ASSIGN_OR_RETURN(loaded.found, RecoverGroups(row.hash, row.size, loaded.known,
-                                                     *loaded.files->data, *loaded.files->outboard));
-  if (is_doubtful && !loaded.found.groups.ContainsAll({0, bao::GroupCount(row.size)})) {
-    BLOBD_ASSIGN_OR_RETURN(
-        const bool is_whole,
-        MendOutboard(row.hash, row.size, *loaded.files->data, *loaded.files->outboard));
-    if (is_whole) loaded.found = {RangeSet(Range{0, bao::GroupCount(row.size)}), true};
-  }
-  return loaded;
+  live->strand = workers_.MakeStrand();
+  std::make_shared<Loading>(
+      shared_from_this(), live->row, live->strand,
+      [this, live](StatusOr<Loaded> loaded) { OnLoaded(live, std::move(loaded)); })
+      ->Start();
 }
 
 void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
@@ -155,8 +121,8 @@ void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
   if (changed) PutRow(*live);
   MarkDirty(live, loaded->found.groups);
   Tell(*live);
-  auto answer = [live, waiters = std::move(waiters), this](const Status&) mutable {
-    for (auto& then : waiters) Look(live->hash, std::move(then));
+  auto answer = [hash = live->hash, waiters = std::move(waiters), this](const Status&) mutable {
+    for (auto& then : waiters) Look(hash, std::move(then));
   };
   if (HasAllGroups(*live)) {
     StartFinish(live);

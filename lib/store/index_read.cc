@@ -204,6 +204,11 @@ void Index::Stats(Answer<StatusOr<StoreStats>> then) {
   stats.doubtful_blobs = doubtful_.size() + unlooked_.size();
   stats.complete_blobs = totals_.blobs;
   stats.complete_bytes = totals_.bytes;
+  if (failed_syncs_ > 0) {
+    stats.trouble = fmt::format(
+        "store.db could not be synced ({} times since the start): check the disk", failed_syncs_);
+    if (!can_record_) stats.trouble += "; nothing new is recorded until it can be written again";
+  }
   for (const BlobRow& row : *rows) {
     const Live live = FindLive(row.hash);
     const BlobInfo info = live != nullptr ? InfoOf(*live) : InfoOf(row);

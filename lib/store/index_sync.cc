@@ -25,6 +25,7 @@ class Barrier {
 
 // So that a flood of small blobs does not hold up everything else for one long transaction.
 constexpr size_t kCommitsTogether = 4096;
+constexpr Duration kMendAgain = seconds(1);
 
 }  // namespace
 
@@ -179,6 +180,19 @@ void Index::KeepHidden() {
   was_hidden_ = !copied.ok() || !*copied;
 }
 
+// After a sync that failed nothing would be recorded any more until the process ends. Opening the
+// database anew is what a new process would do.
+void Index::MendDatabase() {
+  if (!db_.sync_failed()) return;
+  if (std::exchange(can_record_, false)) ++failed_syncs_;
+  const Instant now = options_.clock->Now();
+  if (now < mend_database_at_) return;
+  mend_database_at_ = now + kMendAgain;
+  const Status status = db_.Reopen();
+  NoteDatabase(status);
+  can_record_ = status.ok();
+}
+
 // SQLite says of a read-only file system no more than that it could not write.
 void Index::NoteDatabase(const Status& status) {
   (void)gate_.Note(status);
@@ -187,6 +201,7 @@ void Index::NoteDatabase(const Status& status) {
 
 // The probe is a small write and a small transaction, and nobody writes anything else then.
 void Index::Tick() {
+  MendDatabase();
   SyncWhatIsDue();
   KeepHidden();
   if (gate_.NeedsProbe() && gate_.ProbeFiles()) gate_.ProbeEnded(db_.Probe());

@@ -45,6 +45,8 @@ class Walk {
 
   // Pairs above `whole` groups are written anew where they do not fit and the data does.
   void MendAbove(const RangeSet& whole) { whole_ = &whole; }
+  // Writes what fits once more.
+  void WriteAgain() { writes_again_ = true; }
 
   StatusOr<RangeSet> Run() {
     while (!waiting_.empty()) {
@@ -61,6 +63,10 @@ class Walk {
     return subtree.chunks() == bao::ChunkCount(size_);
   }
 
+  Status WriteAgain(File& file, uint64_t offset, ByteView bytes) const {
+    return writes_again_ ? file.WriteAt(offset, {&bytes, 1}) : OkStatus();
+  }
+
   // Below a pair that does not fit, nothing can be believed.
   Status VisitPair(const Node& node) {
     std::array<uint8_t, bao::kPairSize> pair;
@@ -72,6 +78,7 @@ class Walk {
     std::copy_n(pair.begin(), left.size(), left.begin());
     std::copy_n(pair.begin() + left.size(), right.size(), right.begin());
     if (blake3::ParentValue(left, right, IsRoot(node.subtree)) != node.expected) return Mend(node);
+    BLOBD_RETURN_IF_ERROR(WriteAgain(outboard_, node.subtree.pair_index * bao::kPairSize, pair));
     waiting_.push_back({node.subtree.Right(), right});
     waiting_.push_back({node.subtree.Left(), left});
     return OkStatus();
@@ -94,6 +101,7 @@ class Walk {
     if (count != bytes.size()) return OkStatus();
     if (blake3::SubtreeValue(bytes, node.subtree.begin, IsRoot(node.subtree)) != node.expected)
       return OkStatus();
+    BLOBD_RETURN_IF_ERROR(WriteAgain(data_, begin, bytes));
     found_.Insert(GroupsOf(node.subtree));
     return OkStatus();
   }
@@ -105,6 +113,7 @@ class Walk {
   std::vector<Node> waiting_;  // at most two per level of the tree
   RangeSet found_;
   const RangeSet* whole_ = nullptr;
+  bool writes_again_ = false;
   std::array<uint8_t, bao::kGroupSize> buffer_;
 };
 
@@ -124,13 +133,20 @@ StatusOr<RangeSet> MendGroups(const Hash& hash, uint64_t size, RangeSet groups,
   return found;
 }
 
+StatusOr<RangeSet> WriteAgain(const Hash& hash, uint64_t size, RangeSet groups, File& data,
+                              File& outboard) {
+  Walk walk(hash, size, std::move(groups), data, outboard);
+  walk.WriteAgain();
+  return walk.Run();
+}
+
 StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const RangeSet& known,
                                         File& data, File& outboard) {
   BLOBD_ASSIGN_OR_RETURN(RangeSet doubtful, GroupsWithData(data, size));
   doubtful.RemoveAll(known);
   if (doubtful.empty()) return RecoveredGroups();
   BLOBD_ASSIGN_OR_RETURN(RangeSet groups,
-                         FittingGroups(hash, size, std::move(doubtful), data, outboard));
+                         WriteAgain(hash, size, std::move(doubtful), data, outboard));
   const bool has_last = groups.Contains(bao::GroupCount(size) - 1);
   return RecoveredGroups{std::move(groups), has_last};
 }

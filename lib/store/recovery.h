@@ -38,7 +38,15 @@ StatusOr<RangeSet> FittingGroups(const Hash& hash, uint64_t size, RangeSet group
 StatusOr<RangeSet> MendGroups(const Hash& hash, uint64_t size, RangeSet groups,
                               const RangeSet& whole, File& data, File& outboard);
 
-// The groups of `data` that hold bytes, are not in `known`, and fit.
+// As FittingGroups, but what fits is written once more, and so are the pairs above it. A sync may
+// have failed in the life that wrote it. Then the kernel has dropped what it could not write, may
+// show it all the same as long as the machine runs, and tells the next sync that all is well: Linux
+// does this on ext4 and XFS. What was written again the next sync has to write. After an error
+// nothing may be relied on.
+StatusOr<RangeSet> WriteAgain(const Hash& hash, uint64_t size, RangeSet groups, File& data,
+                              File& outboard);
+
+// The groups of `data` that hold bytes, are not in `known`, and fit: written again, as above.
 StatusOr<RecoveredGroups> RecoverGroups(const Hash& hash, uint64_t size, const RangeSet& known,
                                         File& data, File& outboard);
 

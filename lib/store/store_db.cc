@@ -83,7 +83,7 @@ StatusOr<StoreDb> StoreDb::Open(const std::string& path, const std::string& vfs,
       sqlite::Database database,
       sqlite::OpenDatabase(
           path, kSchema, {.sync = sqlite::Sync::kNormal, .vfs = vfs, .quick_check = quick_check}));
-  StoreDb db(std::move(database));
+  StoreDb db(path, vfs, std::move(database));
   BLOBD_RETURN_IF_ERROR(db.PrepareAll());
   return db;
 }
@@ -195,6 +195,14 @@ StatusOr<bool> StoreDb::Checkpoint() {
   const int64_t pages = row.Integer();
   const int64_t copied = row.Integer();
   return !is_busy && copied == pages;
+}
+
+Status StoreDb::Reopen() {
+  BLOBD_ASSIGN_OR_RETURN(StoreDb fresh, Open(path_, vfs_, false));
+  statements_.clear();
+  database_ = std::move(fresh.database_);
+  statements_ = std::move(fresh.statements_);
+  return OkStatus();
 }
 
 Status StoreDb::Probe() {

@@ -73,6 +73,12 @@ class StoreDb {
   // Copies the log into the database, synced: from then on damage to the log cannot take back what
   // was committed before. False: somebody reads an older state, so not all of it could be copied.
   StatusOr<bool> Checkpoint();
+  // A sync has failed: nothing can be written any more (sqlite/database.h), until Reopen.
+  bool sync_failed() const { return database_.sync_failed(); }
+  // Opens the database anew and lets the old connection go after that: so what was committed is
+  // there, and what failed is not. What the log holds goes into the database. Leaves all as it was
+  // if that fails. REQUIRES: no transaction is open
+  Status Reopen();
   // Writes something that says nothing, durably: can the database be written?
   Status Probe();
 
@@ -92,9 +98,12 @@ class StoreDb {
     kQueries
   };
 
-  explicit StoreDb(sqlite::Database database) : database_(std::move(database)) {}
+  StoreDb(std::string path, std::string vfs, sqlite::Database database)
+      : path_(std::move(path)), vfs_(std::move(vfs)), database_(std::move(database)) {}
   Status PrepareAll();
 
+  std::string path_;
+  std::string vfs_;
   sqlite::Database database_;
   std::vector<sqlite::Statement> statements_;  // by Query; after database_, so that they go first
 };

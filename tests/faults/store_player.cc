@@ -186,6 +186,7 @@ void StorePlayer::Step() {
   if (draw < 94) return Look(Draw());
   if (draw < 96) return Remove(Draw());
   bench_.turns.Advance(milliseconds(1 + rng.Below(4000)));
+  store_->Tick();
 }
 
 void StorePlayer::Look(BlobModel& model) {
@@ -368,6 +369,13 @@ void StorePlayer::Rot(BlobModel& model) {
   data->Rot(group * kGroupSize);
   model.rotten.Insert({group, group + 1});
   model.was_rotten = true;
+}
+
+void StorePlayer::RotDatabase() {
+  const Disk::File database = bench_.disk.Find(layout_.database());
+  if (database == nullptr || database->size() == 0) return;
+  bench_.log.Add("rot store.db");
+  database->Rot(0);
 }
 
 void StorePlayer::Withdraw(BlobModel& model) {

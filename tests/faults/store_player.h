@@ -23,6 +23,8 @@ class StorePlayer {
 
   // Begins a life. False if it did not come up: the disk went or failed.
   bool Open();
+  // Between lives: the header of store.db goes bad, so that the next one makes it anew.
+  void RotDatabase();
   // Checks what this life claims. `lost_power`: what ended the one before.
   void Check(bool lost_power, bool had_fault);
   // Something of what a daemon does.

@@ -28,7 +28,8 @@ World::World(const Options& options)
       vfs_(disk_, rng_),
       bench_{rng_, log_, disk_, turns_, {}},
       store_(bench_, Disk::kState, DiskVfs::kName),
-      registry_(bench_, std::string(Disk::kState) + "/registry.db", DiskVfs::kName) {
+      registry_(bench_, std::string(Disk::kState) + "/registry.db", DiskVfs::kName),
+      rot_rng_(options.seed + 1'000'000'007) {
   ServePosix(&disk_);
 }
 
@@ -56,13 +57,20 @@ bool World::Begin() {
   if (bench_.is_over() || disk_.had_fault()) return false;
   lost_power_ = false;
   had_fault_ = false;
+  is_rotten_ = false;
   return true;
 }
 
 void World::Live() {
   PlanEnd();
-  const bool has_faults = rng_.Chance(0.3);
+  bool has_faults = rng_.Chance(0.3);
   const bool fails_early = rng_.Chance(0.2);
+  if (!has_faults && !had_fault_ && rot_rng_.Chance(0.05)) {
+    store_.RotDatabase();
+    is_rotten_ = true;
+  }
+  // What cannot be read when store.db is made anew is lost.
+  has_faults = has_faults && !is_rotten_;
   if (has_faults && fails_early) PlanFault();
   if (Begin()) {
     if (has_faults && !fails_early) PlanFault();

@@ -59,7 +59,9 @@ class World {
   StorePlayer store_;
   RegistryPlayer registry_;
   Tally tally_;
+  Rng rot_rng_;  // of its own, so that the histories of seeds stay what they were
   // Since the last check.
+  bool is_rotten_ = false;
   bool lost_power_ = false;
   bool had_fault_ = false;
 };
