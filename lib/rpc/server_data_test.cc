@@ -101,8 +101,9 @@ TEST_F(ServerDataTest, CallersWhoDoNotReadCostThemselves) {
   } while (is_admitted(*stub) && ++admitted < 1000);
   EXPECT_EQ(admitted, Admission::Limits().units.per_uid / kReadWeight);
   // Others are served all the same.
-  if (const auto member = ChannelOfAMember(); member != nullptr)
+  if (const auto member = ChannelOfAMember(); member != nullptr) {
     EXPECT_TRUE(is_admitted(*v1::Blobs::NewStub(member)));
+  }
   stalled.front().context.TryCancel();
   while (!is_admitted(*stub)) std::this_thread::yield();
   for (Stalled& call : stalled) call.context.TryCancel();

@@ -7,8 +7,11 @@ namespace blobd::rpc {
 Status UidQuota::Take(uint32_t uid, std::string_view things, size_t count) {
   const auto own = per_uid_.find(uid);
   const size_t has = own == per_uid_.end() ? 0 : own->second;
-  const size_t total = limits_.total - (uid == 0 ? 0 : limits_.kept_for_root);
-  if (has + count > limits_.per_uid || total_ + count > total) {
+  const auto root = per_uid_.find(0);
+  const size_t of_members = total_ - (root == per_uid_.end() ? 0 : root->second);
+  const bool is_kept_for_root =
+      uid != 0 && of_members + count + limits_.kept_for_root > limits_.total;
+  if (has + count > limits_.per_uid || total_ + count > limits_.total || is_kept_for_root) {
     return ResourceExhausted("uid {} has {} {}, all together {}", uid, has, things, total_);
   }
   per_uid_[uid] += count;

@@ -1,5 +1,5 @@
 // UidQuota: how many of something each uid holds, bounded per uid and in all. Some of the total are
-// kept for root, who must get in to see what is wrong.
+// kept for root, who must get in to see what is wrong: members have the others, whatever root has.
 //
 // Thread: one owner; no locking inside.
 #pragma once
