@@ -267,6 +267,7 @@ TEST_F(HostileTest, SlowOnOneOfEightConnections) {
 }
 
 TEST_F(HostileTest, BlackHoleThatAcceptsAndSaysNothing) {
+  options_.stall = milliseconds(700);
   TestServer server(
       [](const TestRequest&, TestServer::Connection& connection) { connection.WaitForClient(); });
   Checker& checker = Start(server.Url("/f"));
@@ -278,6 +279,7 @@ TEST_F(HostileTest, BlackHoleThatAcceptsAndSaysNothing) {
 }
 
 TEST_F(HostileTest, BlackHoleInTheMiddle) {
+  options_.stall = seconds(2);
   TestServer server([](const TestRequest& request, TestServer::Connection& connection) {
     connection.Send(GoodHead(request, kSize) + Pattern(0, kMiB));
     connection.WaitForClient();
@@ -288,6 +290,7 @@ TEST_F(HostileTest, BlackHoleInTheMiddle) {
 }
 
 TEST_F(HostileTest, BlackHoleThatDoesNotEvenAccept) {
+  options_.stall = milliseconds(700);
   // A listener whose queue is full drops what comes.
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
