@@ -309,6 +309,26 @@ TEST_F(UnprovenTest, ASourceThatGoesWhileItIsComparedMakesRoomForTheNext) {
   EXPECT_TRUE(unproven_->complete());
 }
 
+TEST_F(UnprovenTest, WhatOthersSendMeanwhileIsNotTakenForItsOwn) {
+  unproven_->OnSizeProven();
+  TellPairs([](const Subtree& subtree) { return subtree.begin == 0; });
+  Add(1);
+  Add(2, RangeSet(Range{0, groups_}));
+  Send(1, 0, 448);
+  Send(2, 448, 512);
+  unproven_->Compare(findings_);
+  Note();
+  ASSERT_EQ(again_.size(), 1u);
+  ASSERT_EQ(again_[0].source, 1u);
+  const uint64_t at = again_[0].groups.ranges().front().begin;
+  EXPECT_FALSE(unproven_->Takes(2, at));
+  EXPECT_TRUE(unproven_->Takes(1, at));
+  Send(2, at, at + 64);  // it was on its way
+  Compare();
+  EXPECT_EQ(proven_blame_, std::set<SourceId>{2});
+  EXPECT_TRUE(verified_.ContainsAll({0, 512}));
+}
+
 // Random histories: whoever is honest is never proven wrong, nothing wrong is ever verified, and
 // with one honest source left everything is complete in the end.
 TEST_F(UnprovenTest, RandomHistories) {
@@ -343,6 +363,10 @@ TEST_F(UnprovenTest, RandomHistories) {
         SendVerified(at, std::min(groups_, at + rng.Below(20)));
       } else if (action == 2) {
         Compare();
+      } else if (action == 3) {
+        // Asked again, but it takes its time.
+        unproven_->Compare(findings_);
+        Note();
       } else {
         const SourceId source = 1 + static_cast<SourceId>(rng.Below(sources));
         const uint64_t at = rng.Below(groups_);

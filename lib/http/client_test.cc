@@ -76,6 +76,7 @@ TEST_F(ClientTest, AConnectionThatDiedIdleIsReplaced) {
 }
 
 TEST_F(ClientTest, AFullReceiverStopsItsSender) {
+  options_.stall = seconds(2);
   TestServer server(ServeMany);
   FetchOptions options;
   options.window = 256 * kKiB;

@@ -64,7 +64,6 @@ class FetchingTest : public testing::Test {
     loop_ = *std::move(made);
     options_.user_agent = "blobd/test";
     options_.origins.defaults.local_allowed = true;
-    options_.stall = milliseconds(700);
   }
   ~FetchingTest() override { client_.reset(); }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <string>
 #include <thread>
 
@@ -267,6 +268,7 @@ TEST_F(HostileTest, SlowOnOneOfEightConnections) {
 }
 
 TEST_F(HostileTest, BlackHoleThatAcceptsAndSaysNothing) {
+  options_.stall = milliseconds(700);
   TestServer server(
       [](const TestRequest&, TestServer::Connection& connection) { connection.WaitForClient(); });
   Checker& checker = Start(server.Url("/f"));
@@ -278,6 +280,7 @@ TEST_F(HostileTest, BlackHoleThatAcceptsAndSaysNothing) {
 }
 
 TEST_F(HostileTest, BlackHoleInTheMiddle) {
+  options_.stall = seconds(2);
   TestServer server([](const TestRequest& request, TestServer::Connection& connection) {
     connection.Send(GoodHead(request, kSize) + Pattern(0, kMiB));
     connection.WaitForClient();
@@ -288,6 +291,7 @@ TEST_F(HostileTest, BlackHoleInTheMiddle) {
 }
 
 TEST_F(HostileTest, BlackHoleThatDoesNotEvenAccept) {
+  options_.stall = milliseconds(700);
   // A listener whose queue is full drops what comes.
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -300,7 +304,8 @@ TEST_F(HostileTest, BlackHoleThatDoesNotEvenAccept) {
   std::vector<int> fillers;
   for (int i = 0; i < 4; ++i) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    const int begun = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    EXPECT_TRUE(begun == 0 || errno == EINPROGRESS);
     fillers.push_back(fd);
   }
   const FetchEnd& end = EndOf(Start(fmt::format("http://127.0.0.1:{}/", ntohs(address.sin_port))));

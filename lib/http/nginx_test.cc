@@ -19,7 +19,7 @@ constexpr uint64_t kSize = 5 * kMiB + 123;
 // With BLOBD_LONG a gibibyte.
 uint64_t LargeSize() {
   const char* is_long = std::getenv("BLOBD_LONG");
-  return is_long != nullptr && std::string_view(is_long) == "1" ? kGiB : 128 * kMiB;
+  return is_long != nullptr && std::string_view(is_long) == "1" ? kGiB : 64 * kMiB;
 }
 
 // One nginx for all of them.
@@ -87,6 +87,7 @@ TEST_P(NginxBothTest, EightConnections) {
 }
 
 TEST_P(NginxBothTest, AFullReceiverHoldsNobodyElse) {
+  options_.stall = seconds(2);
   options_.origins.defaults.ramp.ramp = false;
   Checker& full = Start(Url("/large"));
   full.consume = false;

@@ -47,8 +47,7 @@ TEST(UrlTest, RefusesWhatIsNotFetched) {
            "http://example.org:0/",
            "http://example.org:99999/",
            "http://exa mple.org/",
-           "http://b\xc3\xbc"
-           "cher.example/",
+           "http://\xc3\xbcrsprung.example/",
            "http://example.org/a\nb",
            "http://example.org/a\x7f",
            "http://[fe80::1%25eth0]/",
