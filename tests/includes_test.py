@@ -59,9 +59,9 @@ def room_of_include(path):
 
 
 def rooms():
-    """Every room with its folder."""
+    """Every room with its folder. lib/cmake holds build rules and is none."""
     for folder in sorted((ROOT / "lib").iterdir()):
-        if folder.is_dir():
+        if folder.is_dir() and folder.name != "cmake":
             yield folder.name, folder
     for name in ("daemon", "client"):
         yield name, ROOT / name

@@ -22,7 +22,7 @@ class ServicesTest : public LookupTest {
     ServicesOptions options;
     options.dns = {"dns.example", {dns_.address()}};
     options.pkarr = {relay_.base(), true, true, true};
-    options.local.emplace();
+    options.local = ServicesOptions::Local{};
     options.local->discovery.groups = {kGroup};
     options.local->discovery.seed = 1;
     return options;

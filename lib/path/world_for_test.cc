@@ -59,12 +59,13 @@ void World::Run(Duration duration, bool faults) {
       Change();
     }
     if (!faults_ && demand_) {
-      for (auto& [node, peer] : peers_) {
+      for (auto& entry : peers_) {
+        const NodeId node = entry.first;
+        Peer& peer = entry.second;
         if (!peer.busy) Deliver({node, Busy{peer.busy = true}});
-        const bool reached =
-            std::any_of(links_.begin(), links_.end(), [id = node](const auto& entry) {
-              return entry.second.node == id && entry.second.ours;
-            });
+        const bool reached = std::any_of(links_.begin(), links_.end(), [&node](const auto& link) {
+          return link.second.node == node && link.second.ours;
+        });
         if (!reached && !peer.dial) Deliver({node, Want{}});
       }
     }
