@@ -41,7 +41,9 @@ TEST(Content, BothHalvesKeepThreeMebibytes) {
   Content content;
   EXPECT_EQ(content.Split({0, 2 * kLeastHalf - 1}, 0.5), 0u);
   EXPECT_EQ(content.Split({0, 2 * kLeastHalf}, 0.5), kLeastHalf);
-  EXPECT_EQ(content.Split({0, 8 * kMiB}, 0.05), 0u);
+  // However little is to be kept.
+  EXPECT_EQ(content.Split({0, 8 * kMiB}, 0.05), kLeastHalf);
+  EXPECT_EQ(content.Split({0, 8 * kMiB}, 0.95), 8 * kMiB - kLeastHalf);
 }
 
 TEST(Content, APartialProviderIsUsedForWhatItHolds) {
