@@ -74,7 +74,7 @@ class ServerDataTest : public ServerTest {
 // Each holds a message and two descriptors for as long as its caller pleases.
 TEST_F(ServerDataTest, CallersWhoDoNotReadCostThemselves) {
   v1::ReadRequest request;
-  request.set_hash(Add(*stub_, std::string(4 << 20, 'x')));
+  request.set_hash(Add(*stub_, std::string(8 << 20, 'x')));
   struct Stalled {
     grpc::ClientContext context;
     std::unique_ptr<grpc::ClientReader<v1::ReadResponse>> stream;
@@ -95,7 +95,13 @@ TEST_F(ServerDataTest, CallersWhoDoNotReadCostThemselves) {
   std::unique_ptr<v1::Blobs::Stub> stub;
   do {
     if (admitted % 60 == 0) {
-      channels.push_back(Channel());
+      grpc::ChannelArguments arguments;
+      arguments.SetInt("grpc.use_local_subchannel_pool", 1);
+      // What is not read stays with the server, but for so much.
+      arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+      arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65536);
+      channels.push_back(grpc::CreateCustomChannel("unix:" + socket_,
+                                                   grpc::InsecureChannelCredentials(), arguments));
       stub = v1::Blobs::NewStub(channels.back());
     }
   } while (is_admitted(*stub) && ++admitted < 1000);
