@@ -23,7 +23,9 @@ Status DiskImport::Append(ByteView bytes) {
   if (offset + bytes.size() <= kGroupSize) {
     small_.insert(small_.end(), bytes.begin(), bytes.end());
   } else {
-    status_ = index_->gate().Note(WriteData(bytes));
+    // That others were promised what is left says nothing of the disk.
+    status_ = index_->gate().TakeUnpromised(bytes.size());
+    if (status_.ok()) status_ = index_->gate().Note(WriteData(bytes));
     BLOBD_RETURN_IF_ERROR(status_);
   }
   builder_.Append(bytes);
@@ -31,7 +33,6 @@ Status DiskImport::Append(ByteView bytes) {
 }
 
 Status DiskImport::WriteData(ByteView bytes) {
-  BLOBD_RETURN_IF_ERROR(index_->gate().TakeUnpromised(bytes.size()));
   if (files_ == nullptr) {
     const FilePair paths = index_->layout().Import(number_);
     has_names_ = true;
@@ -56,8 +57,8 @@ StatusOr<bao::OutboardBuilder::Result> DiskImport::FinishFiles() {
     written = files_->outboard->WriteAt(offset, {&piece, 1});
     offset += piece.size();
   });
-  BLOBD_RETURN_IF_ERROR(written);
-  if (files_ != nullptr) BLOBD_RETURN_IF_ERROR(SyncFiles(*files_));
+  BLOBD_RETURN_IF_ERROR(index_->gate().Note(std::move(written)));
+  if (files_ != nullptr) BLOBD_RETURN_IF_ERROR(index_->gate().Note(SyncFiles(*files_)));
   return result;
 }
 
@@ -65,7 +66,6 @@ void DiskImport::Finish(Executor& answer_on, UniqueFunction<void(StatusOr<Result
   UniqueFunction<void(StatusOr<Result>)> answer = PostTo(answer_on, std::move(done));
   if (std::exchange(finished_, true)) return answer(FailedPrecondition("the import is finished"));
   const StatusOr<bao::OutboardBuilder::Result> built = FinishFiles();
-  (void)index_->gate().Note(built.status());
   if (!built.ok()) return answer(built.status());
   const Hash hash = built->root;
   const uint64_t size = built->size;

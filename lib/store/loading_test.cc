@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "store/disk_store_for_test.h"
+#include "store/turns.h"
 
 namespace blobd::store {
 namespace {

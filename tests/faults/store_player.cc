@@ -376,6 +376,10 @@ void StorePlayer::RotDatabase() {
   if (database == nullptr || database->size() == 0) return;
   bench_.log.Add("rot store.db");
   database->Rot(0);
+  // One whose row power loss took is found by its files, and nobody knows that it was not private.
+  for (BlobModel& model : models_) {
+    if (!model.is_complete) model.is_private.insert(true);
+  }
 }
 
 void StorePlayer::Withdraw(BlobModel& model) {
