@@ -1,6 +1,7 @@
 #include "engine/keeper.h"
 
 #include <chrono>
+#include <memory>
 #include <utility>
 
 #include "base/check.h"
@@ -36,16 +37,20 @@ void Keeper::ListTags(const registry::TagFilter& filter, const std::string& afte
 void Keeper::HiddenFrom(const Caller& caller, std::vector<Hash> hashes,
                         UniqueFunction<void(Hidden)> done) {
   if (hashes.empty() || caller.is_admin()) return done({});
-  Hidden all(hashes.begin(), hashes.end());
-  deps_.store.LookupMany(std::move(hashes), deps_.control,
-                         [this, caller, all = std::move(all), done = std::move(done)](
-                             const StatusOr<std::vector<store::BlobInfo>>& blobs) mutable {
-                           if (!blobs.ok()) return done(std::move(all));
-                           Hidden doubtful;
-                           for (const store::BlobInfo& blob : *blobs) {
-                             const bool is_known = deps_.wants.IsWantedBy(caller.uid, blob.hash);
-                             if (blob.is_private && !is_known) doubtful.insert(blob.hash);
+  auto shared = std::make_shared<const std::vector<Hash>>(std::move(hashes));
+  deps_.store.LookupMany(*shared, deps_.control,
+                         [this, caller, shared, done = std::move(done),
+                          is_first = true](const std::vector<store::LookedUp>& some) mutable {
+                           // What the store has to read first is taken for private.
+                           if (!std::exchange(is_first, false)) return;
+                           Hidden doubtful(shared->begin(), shared->end());
+                           for (const store::LookedUp& one : some) {
+                             if (one.info.ok() && !one.info->is_private)
+                               doubtful.erase((*shared)[one.index]);
                            }
+                           std::erase_if(doubtful, [&](const Hash& hash) {
+                             return deps_.wants.IsWantedBy(caller.uid, hash);
+                           });
                            if (doubtful.empty()) return done({});
                            HideWhatOthersTagged(caller, std::move(doubtful), std::move(done));
                          });
