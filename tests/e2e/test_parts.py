@@ -140,9 +140,10 @@ class Together(Parts):
         self.assertEqual(set(shares.values()), {third}, self.daemon.transfers())
 
     def test_a_liar_among_three(self):
-        source = write_random(self.directory / "source", 40 * MIB)
+        # So early that it has lied before the others have sent the rest, however slow it is.
+        source = write_random(self.directory / "source", 96 * MIB)
         honest, blob_hash = self.sources(source, 2)
-        liar = self.run_peer(Liar({"flip": "data", "nth": 60}))
+        liar = self.run_peer(Liar({"flip": "data", "nth": 8}))
         liar.share(source)
         self.ctl("get", blob_hash, "--from", liar.provider, *self.froms(honest))
         self.assert_content(blob_hash, source)

@@ -3,11 +3,13 @@
 //
 //   BLOBD_KILL_AT=N            the process is killed before the n-th of them, counted over all
 //                              threads
-//   BLOBD_READ_ONLY_WHILE=PATH they fail with EROFS while there is a file PATH
+//   BLOBD_READ_ONLY_WHILE=PATH they fail with EROFS while there is a file PATH, and the file system
+//                              says that it is read-only
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -18,6 +20,11 @@
 
 namespace {
 
+bool IsReadOnly() {
+  static const char* const flag = std::getenv("BLOBD_READ_ONLY_WHILE");
+  return flag != nullptr && access(flag, F_OK) == 0;
+}
+
 // Whether the call may be made.
 bool MayChange() {
   static const char* const number = std::getenv("BLOBD_KILL_AT");
@@ -27,8 +34,7 @@ bool MayChange() {
     kill(getpid(), SIGKILL);
     pause();
   }
-  static const char* const flag = std::getenv("BLOBD_READ_ONLY_WHILE");
-  if (flag == nullptr || access(flag, F_OK) != 0) return true;
+  if (!IsReadOnly()) return true;
   errno = EROFS;
   return false;
 }
@@ -105,6 +111,12 @@ int unlink(const char* path) noexcept {
 int mkdir(const char* path, mode_t mode) noexcept {
   if (!MayChange()) return -1;
   FORWARD(mkdir, path, mode);
+}
+int statvfs(const char* path, struct statvfs* facts) noexcept {
+  static const auto next = Next("statvfs", &::statvfs);
+  const int result = next(path, facts);
+  if (result == 0 && IsReadOnly()) facts->f_flag |= ST_RDONLY;
+  return result;
 }
 int open(const char* path, int flags, ...) {
   va_list arguments;
