@@ -102,16 +102,22 @@ void Gathering::Hold(const Kind& kind, Keeping keeping, std::string name) {
   if (kind.format == BlobFormat::kHashSeq) lists_.push_back({holder, kind.hash, std::move(name)});
 }
 
-// The protection, and what is still to be read, are the strand's until it has answered.
+// The protection is the strand's until it has answered. What is carried there and back keeps the
+// gathering, which must end on the control loop, as its reader of the journal does.
 void Gathering::ReadLists(UniqueFunction<void(Status)> then) {
-  deps_.strand->Post([self = shared_from_this(), then = std::move(then)]() mutable {
-    engine::ReadLists(self->deps_.store, self->deps_.strand, std::exchange(self->lists_, {}),
-                      self->protection_,
-                      [self, then = std::move(then)](const Status& status) mutable {
-                        self->protection_->Sort();
-                        self->deps_.control.Post(
-                            [self, then = std::move(then), status]() mutable { then(status); });
-                      });
+  struct Return {
+    std::shared_ptr<Gathering> self;
+    UniqueFunction<void(Status)> then;
+  };
+  auto back = std::make_unique<Return>(Return{shared_from_this(), std::move(then)});
+  deps_.strand->Post([&store = deps_.store, &control = deps_.control, strand = deps_.strand,
+                      lists = std::exchange(lists_, {}), protection = protection_,
+                      back = std::move(back)]() mutable {
+    auto read = [&control, protection, back = std::move(back)](const Status& status) mutable {
+      protection->Sort();
+      control.Post([back = std::move(back), status] { back->then(status); });
+    };
+    engine::ReadLists(store, strand, std::move(lists), protection, std::move(read));
   });
 }
 

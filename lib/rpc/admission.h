@@ -67,6 +67,10 @@ class Admission {
   explicit Admission(const Limits& limits)
       : limits_(limits), units_(limits.units), heaviest_(limits.heaviest) {}
   Admission() : Admission(Limits()) {}
+  // Behind the end of the last call, on whatever thread that was.
+  ~Admission() { const MutexLock lock(mutex_); }
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
 
   // kResourceExhausted: too much is under way, of this uid or in all.
   StatusOr<Ticket> Admit(uint32_t uid, uint64_t weight);
