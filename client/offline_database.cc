@@ -81,7 +81,7 @@ Status OfflineDatabase::ForEach(const std::string& sql, const std::vector<Value>
     }
   }
   while ((code = sqlite3_step(statement)) == SQLITE_ROW) row(OfflineRow(statement));
-  const Status status = code == SQLITE_DONE ? OkStatus() : ErrorOf(code);
+  Status status = code == SQLITE_DONE ? OkStatus() : ErrorOf(code);
   sqlite3_finalize(statement);
   return status;
 }

@@ -23,7 +23,7 @@ Status SyncDirectoryOf(const std::string& file) {
                                                            : file.substr(0, slash);
   const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, "open " + directory);
-  const Status status = fsync(fd) == 0 ? OkStatus() : ErrnoStatus(errno, "sync " + directory);
+  Status status = fsync(fd) == 0 ? OkStatus() : ErrnoStatus(errno, "sync " + directory);
   close(fd);
   return status;
 }

@@ -28,7 +28,7 @@ bool IsPassing(const Status& status) {
 
 Engine::Engine(Deps deps, EngineOptions options)
     : deps_(std::move(deps)),
-      options_(options),
+      options_(std::move(options)),
       looks_({deps_.store, deps_.control, [this] { return deps_.make_strand(); }},
              [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {
                OnInventory(look, std::move(inventory));

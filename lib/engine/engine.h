@@ -230,7 +230,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   // Restoring (engine_restore.cc).
   void StartLoading(TransferId first_transfer, UniqueFunction<void(Status)> done);
   void LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCursor& from);
-  void LoadHistory(std::shared_ptr<Loading> loading);
+  void LoadHistory(const std::shared_ptr<Loading>& loading);
   using ProvidersOf = std::unordered_map<Hash, std::vector<ProviderId>>;
   void Restore(Loading& loading);
   void RestoreRemotes(const registry::Snapshot& rows);

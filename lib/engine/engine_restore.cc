@@ -40,11 +40,11 @@ void Engine::LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCurs
                             if (!page.ok()) return loading->done(page.status());
                             loading->pages.push_back(std::move(page->rows));
                             if (page->next) return LoadNext(std::move(loading), *page->next);
-                            LoadHistory(std::move(loading));
+                            LoadHistory(loading);
                           });
 }
 
-void Engine::LoadHistory(std::shared_ptr<Loading> loading) {
+void Engine::LoadHistory(const std::shared_ptr<Loading>& loading) {
   registry::TransferFilter latest;
   latest.newest_first = true;
   deps_.registry.ListTransfers(latest, {}, TransferTable::kKeptEnded,

@@ -34,7 +34,7 @@ void Gathering::Start(UniqueFunction<void(Status)> done) {
 
 void Gathering::Fail(const Status& status) { std::exchange(started_, nullptr)(status); }
 
-void Gathering::ListTags(std::string after) {
+void Gathering::ListTags(const std::string& after) {
   deps_.registry.ListTags(
       {}, after, kTagPage,
       [self = shared_from_this()](StatusOr<std::vector<registry::TagRow>> page) {

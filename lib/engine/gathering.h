@@ -57,7 +57,7 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
   bool must_wait() const { return deps_.wants.IsListArriving(); }
 
  private:
-  void ListTags(std::string after);
+  void ListTags(const std::string& after);
   void OnTags(std::vector<registry::TagRow> page);
   void OnLeases(std::vector<registry::LeaseRow> rows);
   void OnProtected(std::vector<registry::ProtectedRow> rows);
