@@ -24,7 +24,8 @@ class Reactor : public Base {
   // Ends the call. REQUIRES: called once
   void End(const Status& status) { EndWith(ToGrpc(status)); }
 
-  // What the call holds until it is over. REQUIRES: it has not ended
+  // What the call holds until it ends: a caller who has its answer may call again at once.
+  // REQUIRES: it has not ended
   void Hold(Admission::Ticket ticket) { ticket_ = std::move(ticket); }
 
   void OnDone() final {
@@ -34,6 +35,7 @@ class Reactor : public Base {
 
  protected:
   void EndWith(const grpc::Status& status) {
+    { const Admission::Ticket over = std::move(ticket_); }
     const MutexLock lock(hand_over_);
     Base::Finish(status);
   }
