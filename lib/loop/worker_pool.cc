@@ -36,6 +36,9 @@ class WorkerPool::Core {
   Mutex mutex_;
   CondVar work_;
   std::deque<std::shared_ptr<Strand>> ready_ ABSL_GUARDED_BY(mutex_);
+  // Threads that wait for work and that nobody has woken yet. A wait that ends without reason makes
+  // it too many by one, and a later notification is in vain; it is never too few.
+  size_t asleep_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
@@ -53,23 +56,34 @@ class WorkerPool::Strand final : public Executor, public std::enable_shared_from
 };
 
 void WorkerPool::Core::Post(const std::shared_ptr<Strand>& strand, Task& task) {
-  const MutexLock lock(mutex_);
-  if (closed_) return;
-  strand->tasks_.push_back(std::move(task));
-  if (std::exchange(strand->scheduled_, true)) return;
-  ready_.push_back(strand);
+  {
+    const MutexLock lock(mutex_);
+    if (closed_) return;
+    strand->tasks_.push_back(std::move(task));
+    if (std::exchange(strand->scheduled_, true)) return;
+    ready_.push_back(strand);
+    // A thread that is awake looks here before it sleeps.
+    if (asleep_ == 0) return;
+    --asleep_;
+  }
   work_.NotifyOne();
 }
 
 void WorkerPool::Core::Close() {
-  const MutexLock lock(mutex_);
-  closed_ = true;
+  {
+    const MutexLock lock(mutex_);
+    closed_ = true;
+    asleep_ = 0;
+  }
   work_.NotifyAll();
 }
 
 std::shared_ptr<WorkerPool::Strand> WorkerPool::Core::Next() {
   const MutexLock lock(mutex_);
-  while (ready_.empty() && !closed_) work_.Wait(mutex_);
+  while (ready_.empty() && !closed_) {
+    ++asleep_;
+    work_.Wait(mutex_);
+  }
   if (ready_.empty()) return nullptr;
   std::shared_ptr<Strand> strand = std::move(ready_.front());
   ready_.pop_front();
@@ -88,9 +102,9 @@ bool WorkerPool::Core::Take(Strand& strand, Task& task) {
 }
 
 void WorkerPool::Core::Requeue(std::shared_ptr<Strand> strand) {
+  // Nobody is woken: this thread asks for the next strand at once.
   const MutexLock lock(mutex_);
   ready_.push_back(std::move(strand));
-  work_.NotifyOne();
 }
 
 void WorkerPool::Core::Work() {

@@ -17,6 +17,10 @@ namespace {
 // One that brought nothing for so long is taken for dead as far as others may help, long before it
 // has stalled.
 constexpr Duration kSilence = seconds(1);
+// A part is cut when it would take longer than this and four round trips of the taker: the taker's
+// first byte needs two, and the boundary is asked for before. The last part may hold all providers
+// but one idle for so long; with a second, a download of four would lose a tenth.
+constexpr Duration kWorthCutting = milliseconds(200);
 
 bool IsSilent(const Transfer& transfer, Instant now) { return now - transfer.moved > kSilence; }
 
@@ -274,7 +278,8 @@ bool Scheduler::State::Split(Request& request, const Provider& taker) {
   const double keep = speed > 0 ? std::clamp(speed / (speed + takers), 0.05, 0.95) : 0.5;
   if (speed > 0) {
     const double seconds = static_cast<double>(last->rest().size()) / speed;
-    if (seconds <= 1 + 4 * std::chrono::duration<double>(taker.rtt).count()) return false;
+    const Duration least = kWorthCutting + 4 * taker.rtt;
+    if (seconds <= std::chrono::duration<double>(least).count()) return false;
   }
   const uint64_t boundary = request.content->Split(last->rest(), keep);
   if (boundary == 0) return false;

@@ -111,6 +111,27 @@ TEST_F(Parts, ThePartThatWouldEndLastIsSplitBySpeed) {
   EXPECT_EQ(Lowered().boundary, 8 * kMiB);
 }
 
+// In a download of four seconds a last part of one second would be most of what is lost.
+TEST_F(Parts, TheTailIsCutWhileThatSavesTime) {
+  const StartTransfer second = SplitInTwo();
+  h.Do(BoundaryAccepted{probe.transfer, 32 * kMiB});
+  const StartTransfer third = h.Started();
+  h.Pass(milliseconds(500));
+  Progress(second.transfer, 64 * kMiB, kLength);
+  Progress(probe.transfer, 15 * kMiB, 15 * kMiB);
+  h.End(third.transfer, Outcome::kDone);
+  // 17 MiB are left, which would take 570 ms.
+  EXPECT_EQ(Lowered().transfer, probe.transfer);
+  h.Do(BoundaryAccepted{probe.transfer, Lowered().boundary});
+  const StartTransfer fourth = h.Started();
+  h.Pass(milliseconds(50));
+  Progress(probe.transfer, 0, 15 * kMiB + 1);
+  Progress(fourth.transfer, 5 * kMiB, fourth.part->begin + 5 * kMiB);
+  h.End(second.transfer, Outcome::kDone);
+  // What is left of the fastest is not worth a question.
+  for (const LowerLimit& asked : h.Saw<LowerLimit>()) EXPECT_NE(asked.transfer, fourth.transfer);
+}
+
 TEST_F(Parts, EachPartIsDoneOnceAndTheLastEndsTheRequest) {
   const StartTransfer second = SplitInTwo();
   h.Do(BoundaryAccepted{Lowered().transfer, Lowered().boundary});
