@@ -96,8 +96,19 @@ Status Index::Forget(const BlobRow& row) {
 void Index::MaybeIdle(const Live& live) {
   if (live->phase != LiveBlob::Phase::kOpen || live->writers > 0) return;
   if (!live->dirty.empty() || !live->syncing.empty()) return;
-  if (live->groups.empty() && !live->unrecovered) return Discard(*live);
+  if (live->groups.empty() && !live->unrecovered) {
+    return live->in_db && !live->last_failure.ok() ? LetGo(*live) : Discard(*live);
+  }
   live->files = nullptr;
+}
+
+// What a failed sync took back may be on the disk all the same, all of it in blobs/ even: whoever
+// asks next has it hashed.
+void Index::LetGo(LiveBlob& live) {
+  BLOBD_CHECK(live.groups.empty() && live.writers == 0);
+  live.phase = LiveBlob::Phase::kGone;
+  live.files = nullptr;
+  live_.erase(live.hash);
 }
 
 // The open files, or else opens them once what was started before has been done to them.

@@ -163,6 +163,7 @@ class Index : public std::enable_shared_from_this<Index> {
   Live AddLive(const Hash& hash, const Found& absent);
   Live FindLive(const Hash& hash) const;
   void Discard(LiveBlob& live);
+  void LetGo(LiveBlob& live);
   Status Forget(const BlobRow& row);
   void MaybeIdle(const Live& live);
   void WithFiles(const Live& live, Answer<StatusOr<SharedFiles>> then);

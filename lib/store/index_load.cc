@@ -121,8 +121,11 @@ void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
   if (changed) PutRow(*live);
   MarkDirty(live, loaded->found.groups);
   Tell(*live);
-  auto answer = [hash = live->hash, waiters = std::move(waiters), this](const Status&) mutable {
-    for (auto& then : waiters) Look(hash, std::move(then));
+  auto answer = [hash = live->hash, waiters = std::move(waiters),
+                 this](const Status& status) mutable {
+    // Nothing could be kept of it: loading it again would end the same way.
+    const bool is_gone = !status.ok() && FindLive(hash) == nullptr;
+    for (auto& then : waiters) is_gone ? then(status) : Look(hash, std::move(then));
   };
   if (HasAllGroups(*live)) {
     StartFinish(live);

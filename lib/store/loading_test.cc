@@ -102,6 +102,24 @@ TEST_F(LoadingTest, AnErrorIsToldOfWhatItConcerns) {
   store_.ExpectComplete(blob);
 }
 
+// Found by blobd_power_loss --seed 3670: what could not be synced now was removed, files and all.
+TEST_F(LoadingTest, AFailedSyncRemovesNothing) {
+  const TestBlob blob(20 * kGroupSize, 1);
+  store_.Put(blob);
+  Doubt();
+  // Opening may sync; loading may not.
+  store_.files.BeforeEachChange([&, opener = std::this_thread::get_id()](Kind kind) {
+    if (kind == Kind::kSync && std::this_thread::get_id() != opener)
+      store_.files.Fail(Kind::kSync, 1, 1'000'000, ENOSPC);
+  });
+  store_.Reopen();
+  const std::vector<LookedUp> answers = Ask({blob.hash});
+  store_.files.BeforeEachChange(nullptr);
+  EXPECT_FALSE(answers[0].info.ok() && answers[0].info->state == BlobState::kComplete);
+  store_.files.Heal();
+  store_.ExpectComplete(blob);
+}
+
 // So large that each waits for its turn.
 TEST_F(LoadingTest, LargeOnes) {
   const TestBlob one(Bytes(80 << 20, 1));

@@ -129,6 +129,8 @@ void StorePlayer::Check(bool lost_power, bool had_fault) {
       if (!failures_are_right()) Expect(model, info->status(), "look at");
       return;
     }
+    // Looking is work: what is in doubt is read and synced, and the disk may fail at that.
+    had_fault = had_fault || bench_.disk.had_fault();
     lost += model.CheckAfter(**info, lost_power, had_fault, bench_);
     Read(model);
     if (bench_.is_over()) return;
