@@ -121,11 +121,10 @@ void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
   if (changed) PutRow(*live);
   MarkDirty(live, loaded->found.groups);
   Tell(*live);
-  auto answer = [hash = live->hash, waiters = std::move(waiters),
-                 this](const Status& status) mutable {
-    // Nothing could be kept of it: loading it again would end the same way.
-    const bool is_gone = !status.ok() && FindLive(hash) == nullptr;
-    for (auto& then : waiters) is_gone ? then(status) : Look(hash, std::move(then));
+  auto answer = [this, live, waiters = std::move(waiters)](const Status& status) mutable {
+    // Nothing of it could be kept: loading it again would end the same way.
+    const bool is_lost = !status.ok() && live->groups.empty();
+    for (auto& then : waiters) is_lost ? then(status) : Look(live->hash, std::move(then));
   };
   if (HasAllGroups(*live)) {
     StartFinish(live);
