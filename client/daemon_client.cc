@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <set>
@@ -26,6 +27,9 @@ namespace {
 
 constexpr char kSystemSocket[] = "/run/blobd/blobd.sock";
 constexpr size_t kAddPiece = 512 * 1024;
+// How long the daemon may take to be there again, and how often it is asked.
+constexpr std::chrono::seconds kRestartTime(60);
+constexpr std::chrono::milliseconds kAskAgain(250);
 
 // 0, or the errno of connecting.
 int TryConnect(const std::string& path) {
@@ -52,6 +56,8 @@ grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments arguments;
   // A page of names can be larger than the library's default of 4 MiB.
   arguments.SetMaxReceiveMessageSize(64 << 20);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   return arguments;
 }
 
@@ -113,14 +119,22 @@ class GrpcDaemonClient final : public DaemonClient {
     return Unary(*downloads_, &v1::Downloads::Stub::ListTransfers, request);
   }
 
+  // A daemon that is started again is a pause: the intent is there afterwards, under the same id.
   Status WatchIntent(uint64_t id, const std::function<void(const v1::Intent&)>& on_state) override {
-    const Call call(*this);
-    v1::WatchIntentRequest request;
-    request.set_intent_id(id);
-    const auto stream = downloads_->WatchIntent(call.context(), request);
-    v1::WatchIntentResponse response;
-    while (stream->Read(&response)) on_state(response.intent());
-    return FromGrpc(stream->Finish());
+    auto give_up = std::chrono::steady_clock::now() + kRestartTime;
+    for (;;) {
+      bool heard = false;
+      const Status status = WatchOnce(id, [&](const v1::Intent& intent) {
+        heard = true;
+        on_state(intent);
+      });
+      // What a daemon that goes away cuts is kCancelled or kUnavailable, as the moment has it.
+      const bool cut = status.code() == StatusCode::kUnavailable ||
+                       (status.code() == StatusCode::kCancelled && !interrupted());
+      if (!cut) return status;
+      if (heard) give_up = std::chrono::steady_clock::now() + kRestartTime;
+      if (interrupted() || !WaitForRestart(give_up)) return status;
+    }
   }
 
   StatusOr<v1::AddResponse> Add(
@@ -280,6 +294,32 @@ class GrpcDaemonClient final : public DaemonClient {
   }
 
  private:
+  Status WatchOnce(uint64_t id, const std::function<void(const v1::Intent&)>& on_state) {
+    const Call call(*this);
+    v1::WatchIntentRequest request;
+    request.set_intent_id(id);
+    const auto stream = downloads_->WatchIntent(call.context(), request);
+    v1::WatchIntentResponse response;
+    while (stream->Read(&response)) on_state(response.intent());
+    return FromGrpc(stream->Finish());
+  }
+
+  // True when the daemon can be asked again; false if it is too late, or the caller was
+  // interrupted. A daemon that answers is about to go away: it is asked again when it has gone, or
+  // soon.
+  bool WaitForRestart(std::chrono::steady_clock::time_point give_up) {
+    bool waited = channel_->GetState(true) != GRPC_CHANNEL_READY;
+    while (!interrupted() && std::chrono::steady_clock::now() < give_up) {
+      const auto soon = std::chrono::system_clock::now() + kAskAgain;
+      if (!waited) {
+        channel_->WaitForStateChange(GRPC_CHANNEL_READY, soon);
+        waited = true;
+      }
+      if (channel_->WaitForConnected(soon)) return true;
+    }
+    return false;
+  }
+
   // A call under way, which Interrupt can end.
   class Call {
    public:

@@ -249,6 +249,18 @@ const std::map<std::string, Apply>& Keys() {
   return keys;
 }
 
+std::string AsWritten(const toml::node& node) {
+  std::ostringstream text;
+  node.visit([&text](const auto& value) { text << value; });
+  std::string line;
+  for (const char c : text.str()) {
+    const bool space = c == '\n' || c == ' ';
+    if (!space) line += c;
+    if (space && !line.empty() && line.back() != ' ') line += ' ';
+  }
+  return line;
+}
+
 Status At(const std::string& file, const toml::source_region& region, const std::string& message) {
   return InvalidArgument("{}:{}: {}", file, region.begin.line, message);
 }
@@ -269,6 +281,7 @@ Status ApplyTable(const toml::table& table, const std::string& prefix, const std
     if (const Status status = it->second(node, config); !status.ok()) {
       return At(file, node.source(), fmt::format("{}: {}", name, Message(status)));
     }
+    config->written[name] = AsWritten(node);
   }
   return OkStatus();
 }
@@ -308,6 +321,9 @@ Config DefaultConfig() {
 }
 
 std::string DefaultConfigFile() {
+  // systemd's ConfigurationDirectory=.
+  if (const std::string directory = FromEnv("CONFIGURATION_DIRECTORY", ""); !directory.empty())
+    return directory + "/blobd.toml";
   if (geteuid() == 0) return "/etc/blobd/blobd.toml";
   return FromEnv("XDG_CONFIG_HOME", FromEnv("HOME", "/") + "/.config") + "/blobd/blobd.toml";
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,6 +34,8 @@ struct Config {
   engine::KeeperOptions keeper;
   Duration stall_timeout = seconds(10);
   transfer::ServeOptions serve;
+  // The keys that files gave, with their values as they are written there, on one line.
+  std::map<std::string, std::string> written;
 };
 
 // "anyone", "listed" or "nobody"; nullopt for anything else.
@@ -45,7 +48,8 @@ std::string DataSocketPath(const Config& config);
 // The defaults for this user: the system's places for root, the user's own ones (XDG) for anybody
 // else.
 Config DefaultConfig();
-// The file that is read when none is named, whether it exists or not.
+// The file that is read when none is named, whether it exists or not. Files beside it are read
+// after it, see config_files.h.
 std::string DefaultConfigFile();
 
 // Applies `toml`, which was read from `file`, to `config`. On error nothing is changed.

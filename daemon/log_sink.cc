@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/utf8.h"
+#include "daemon/log_events.h"
 
 namespace blobd::daemon {
 namespace {
@@ -102,6 +103,7 @@ class LogSink::Output {
       const bool node = std::holds_alternative<NodeId>(*fields.provider);
       entries.push_back((node ? "BLOBD_NODE=" : "BLOBD_MIRROR=") + ToString(*fields.provider));
     }
+    if (fields.event) entries.push_back("MESSAGE_ID=" + std::string(MessageIdOf(*fields.event)));
     std::vector<iovec> vectors;
     for (std::string& entry : entries) vectors.push_back({entry.data(), entry.size()});
     sd_journal_sendv(vectors.data(), static_cast<int>(vectors.size()));
@@ -114,6 +116,8 @@ class LogSink::Output {
 LogSink::LogSink(const std::string& level)
     : lowest_(LevelOf(level)), output_(std::make_unique<Output>()) {}
 LogSink::~LogSink() = default;
+
+void LogSink::SetLevel(const std::string& level) { lowest_ = LevelOf(level); }
 
 void LogSink::Write(LogLevel level, const LogFields& fields, std::string_view message) {
   // What a peer said may be in the message: it must not drive a terminal or forge a line.

@@ -4,6 +4,7 @@
 // Thread: any (the log library locks).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -17,14 +18,19 @@ class LogSink final : public engine::EventLog {
   explicit LogSink(const std::string& level);
   ~LogSink() override;
 
+  void SetLevel(const std::string& level);
   void Write(engine::LogLevel level, const engine::LogFields& fields,
              std::string_view message) override;
   // A line without fields.
   void Write(engine::LogLevel level, std::string_view message) { Write(level, {}, message); }
+  // One without other fields than what kind of line it is.
+  void Write(engine::LogLevel level, engine::LogEvent event, std::string_view message) {
+    Write(level, {.event = event}, message);
+  }
 
  private:
   class Output;
-  engine::LogLevel lowest_;
+  std::atomic<engine::LogLevel> lowest_;
   std::unique_ptr<Output> output_;
 };
 

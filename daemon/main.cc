@@ -6,8 +6,10 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "daemon/config.h"
+#include "daemon/config_files.h"
 #include "daemon/log_sink.h"
 #include "daemon/node.h"
 #include "daemon/state_dir.h"
@@ -22,7 +24,10 @@ namespace blobd::daemon {
 namespace {
 
 constexpr int kExitFailed = 1;
-constexpr int kExitUsage = 2;
+constexpr int kExitUsage = 2;  // also a configuration that cannot be used
+// Another try will not help: a registry of a newer version, a state directory of others or in use.
+// The unit does not start the daemon again after these two.
+constexpr int kExitRefused = 3;
 
 struct Arguments {
   std::string config_file;
@@ -37,10 +42,7 @@ struct Arguments {
 
 StatusOr<Config> MakeConfig(const Arguments& arguments) {
   Config config = DefaultConfig();
-  const bool named = !arguments.config_file.empty();
-  const std::string file = named ? arguments.config_file : DefaultConfigFile();
-  const Status status = ApplyFile(file, &config);
-  if (!status.ok() && (named || status.code() != StatusCode::kNotFound)) return status;
+  BLOBD_RETURN_IF_ERROR(ReadConfigFiles(arguments.config_file, &config));
   if (arguments.state_dir) config.state_dir = *arguments.state_dir;
   if (arguments.socket) config.socket = *arguments.socket;
   if (arguments.serve) config.serve.mode = *ParseServeMode(*arguments.serve);
@@ -52,6 +54,14 @@ StatusOr<Config> MakeConfig(const Arguments& arguments) {
                              *arguments.listen);
     config.listen = *address;
   }
+  // The command line goes before the files, so what they say of these keys changes nothing.
+  const std::pair<const char*, bool> given[] = {{"state_dir", arguments.state_dir.has_value()},
+                                                {"socket", arguments.socket.has_value()},
+                                                {"serve.mode", arguments.serve.has_value()},
+                                                {"log_level", arguments.log_level.has_value()},
+                                                {"listen", arguments.listen.has_value()}};
+  for (const auto& [key, is_given] : given)
+    if (is_given) config.written.erase(key);
   return config;
 }
 
@@ -85,12 +95,13 @@ int Run(const Arguments& arguments) {
   LogSink log(config->log_level);
   Status result;
   {
-    auto node = Node::Open(*config, log);
+    auto node = Node::Open(
+        *config, [&arguments] { return MakeConfig(arguments); }, log);
     result = node.ok() ? (*node)->Run() : node.status();
   }
   if (result.ok()) return 0;
   log.Write(engine::LogLevel::kError, "cannot run: " + Message(result));
-  return kExitFailed;
+  return result.code() == StatusCode::kFailedPrecondition ? kExitRefused : kExitFailed;
 }
 
 }  // namespace

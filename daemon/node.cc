@@ -4,17 +4,24 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
+#include "base/units.h"
+#include "base/utf8.h"
+#include "daemon/node_key.h"
 #include "daemon/own_addresses.h"
+#include "daemon/reload.h"
 #include "daemon/version.h"
 #include "quic/endpoint.h"
 #include "quic/identity.h"
@@ -38,6 +45,16 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Where a socket that was passed in is bound, for people.
+std::string PathOf(int fd) {
+  sockaddr_un address{};
+  socklen_t size = sizeof address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
+  // With the longest paths there is no zero behind it.
+  const size_t length = size - std::min<size_t>(size, offsetof(sockaddr_un, sun_path));
+  return std::string(address.sun_path, strnlen(address.sun_path, length));
+}
+
 size_t WorkerCount(uint32_t configured) {
   if (configured != 0) return configured;
   return std::max(2u, std::thread::hardware_concurrency());
@@ -45,28 +62,34 @@ size_t WorkerCount(uint32_t configured) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Node>> Node::Open(const Config& config, LogSink& log) {
+StatusOr<std::unique_ptr<Node>> Node::Open(const Config& config, ReadConfig read_config,
+                                           LogSink& log) {
   RaiseDescriptorLimit();
   BLOBD_ASSIGN_OR_RETURN(StateDir state_dir, StateDir::Lock(config.state_dir));
-  std::unique_ptr<Node> node(new Node(config, log, std::move(state_dir)));
+  std::unique_ptr<Node> node(new Node(config, std::move(read_config), log, std::move(state_dir)));
   BLOBD_RETURN_IF_ERROR(node->OpenParts());
   return node;
 }
 
-Node::Node(const Config& config, LogSink& log, StateDir state_dir)
-    : config_(config), log_(log), state_dir_(std::move(state_dir)) {}
+Node::Node(const Config& config, ReadConfig read_config, LogSink& log, StateDir state_dir)
+    : config_(config),
+      read_config_(std::move(read_config)),
+      log_(log),
+      advertised_(std::make_shared<const std::vector<SocketAddress>>(config.advertise)),
+      serve_mode_(config.serve.mode),
+      state_dir_(std::move(state_dir)) {}
 
 Status Node::OpenParts() {
-  if (const std::string warning = state_dir_.CheckMachineId(); !warning.empty()) {
-    log_.Write(LogLevel::kWarning, warning);
-  }
   BLOBD_ASSIGN_OR_RETURN(control_, loop::Loop::Create());
   BLOBD_ASSIGN_OR_RETURN(network_loop_, loop::Loop::Create());
+  supervision_ = std::make_unique<Supervision>(*control_, *network_loop_);
   BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
   file_system_ = std::make_unique<store::RealFileSystem>();
   workers_ = std::make_unique<loop::WorkerPool>(WorkerCount(config_.workers));
   registry_ = std::make_unique<RegistryKeeper>(state_dir_.File("registry.db"), *control_, log_);
+  supervision_->Step("Opening the registry");
   BLOBD_RETURN_IF_ERROR(registry_->Open());
+  supervision_->Step("Opening the store");
   const store::DiskStore::Options store_options;
   BLOBD_ASSIGN_OR_RETURN(
       store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
@@ -87,8 +110,13 @@ void Node::TickStore() {
 
 // The endpoint, and what shares it: getting from other nodes, and serving them.
 Status Node::OpenEndpoint() {
-  BLOBD_ASSIGN_OR_RETURN(const quic::Identity identity,
-                         quic::Identity::LoadOrCreate(state_dir_.File("node.key")));
+  BLOBD_ASSIGN_OR_RETURN(const NodeKey key, LoadNodeKey(state_dir_.File("node.key")));
+  const quic::Identity& identity = key.identity;
+  if (key.is_credential) {
+    log_.Write(LogLevel::kInfo, "the node's key is the service manager's credential");
+  } else if (const std::string warning = state_dir_.CheckMachineId(); !warning.empty()) {
+    log_.Write(LogLevel::kWarning, warning);
+  }
   quic::EndpointOptions endpoint_options;
   endpoint_options.listen = config_.listen;
   BLOBD_ASSIGN_OR_RETURN(std::shared_ptr<quic::Endpoint> endpoint,
@@ -147,9 +175,10 @@ void Node::OpenKeeper() {
 std::vector<SocketAddress> Node::OwnAddresses(bool include_loopback) const {
   std::vector<SocketAddress> own =
       ReachableAddresses(local_address_, InterfaceAddresses(), include_loopback);
-  if (config_.advertise.empty()) return own;
+  const auto advertised = advertised_.load();
+  if (advertised->empty()) return own;
   // Of ours only the loopback ones then, which are there if they were asked for.
-  std::vector<SocketAddress> addresses = config_.advertise;
+  std::vector<SocketAddress> addresses = *advertised;
   std::copy_if(own.begin(), own.end(), std::back_inserter(addresses),
                [](const SocketAddress& address) { return address.is_loopback(); });
   return addresses;
@@ -184,6 +213,7 @@ Status Node::TakeInheritedSockets(int count) {
     int& place = is_data ? listening_.data : listening_.grpc;
     if (place >= 0) return InvalidArgument("two sockets of one type were passed in");
     place = fd;
+    if (!is_data) config_.socket = PathOf(fd);
   }
   if (listening_.grpc < 0) return InvalidArgument("no stream socket was passed in");
   if (listening_.data < 0) {
@@ -208,8 +238,7 @@ void Node::OnSignal() {
   signalfd_siginfo info{};
   while (read(signal_fd_, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      log_.Write(LogLevel::kNotice,
-                 "SIGHUP: the configuration is read at start only; restart to apply changes");
+      Reload();
     } else if (stopping_) {
       log_.Write(LogLevel::kWarning, "stopped by a second signal");
       _exit(1);
@@ -219,8 +248,65 @@ void Node::OnSignal() {
   }
 }
 
+// ---- Reading the configuration again ----
+
+void Node::Reload() {
+  if (stopping_) return;
+  supervision_->Reloading();
+  workers_->MakeStrand()->Post(
+      [this] { control_->Post([this, read = read_config_()] { OnConfigRead(read); }); });
+}
+
+void Node::OnConfigRead(const StatusOr<Config>& read) {
+  if (stopping_) return;
+  if (!read.ok()) {
+    log_.Write(LogLevel::kError,
+               "the configuration is not taken, and nothing changes: " + Message(read.status()));
+    return supervision_->Reloaded();
+  }
+  const std::vector<KeyChange> changes = ChangesOf(config_, *read);
+  config_ = WithLiveKeys(std::move(config_), *read);
+  PutInForce();
+  for (const KeyChange& change : changes) {
+    log_.Write(change.live ? LogLevel::kNotice : LogLevel::kWarning, change.ToString());
+  }
+  log_.Write(
+      LogLevel::kNotice, engine::LogEvent::kReloaded,
+      fmt::format("the configuration was read again; keys that changed: {}", changes.size()));
+  supervision_->Reloaded();
+}
+
+void Node::PutInForce() {
+  log_.SetLevel(config_.log_level);
+  advertised_ = std::make_shared<const std::vector<SocketAddress>>(config_.advertise);
+  serve_mode_ = config_.serve.mode;
+  upload_server_->SetPolicy(config_.serve.mode, config_.serve.listed);
+  engine_->Reconfigure({config_.engine.schedule.limits, config_.engine.intents_per_uid},
+                       config_.engine.drain_grace);
+  keeper_->Reconfigure(config_.keeper);
+}
+
+// ---- Running ----
+
+// One line for "systemctl status".
+std::string Node::Describe() const {
+  if (!ready_) return fmt::format("Loading intents: {} so far", engine_->loaded_intents());
+  const engine::StatusView view = engine_->Summary();
+  std::string text =
+      view.degraded.empty() ? "Serving" : "The registry is damaged: only serving blobs";
+  text += fmt::format(" as node {}", identity_.node_id.ToHex());
+  if (view.unfinished_requests > 0) {
+    text += fmt::format("; {} requests, {} transfers, {}", view.unfinished_requests,
+                        view.running_transfers, FormatRate(view.download_rate));
+  }
+  if (view.paused) text += "; everything is paused";
+  if (!view.disk.reason.empty()) text += "; " + view.disk.reason;
+  return EscapeForTerminal(text);
+}
+
 Status Node::Run() {
   network_thread_ = std::thread([this] { network_loop_->Run(); });
+  supervision_->Begin([this] { return Describe(); });
   control_->Post([this] { engine_->Start([this](const Status& status) { OnStarted(status); }); });
   control_->Run();
   return result_;
@@ -240,28 +326,30 @@ void Node::OnStarted(const Status& status) {
 
 void Node::Serve() {
   if (stopping_) return;
-  auto server = rpc::Server::Start(
-      {*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
-       [this](bool include_loopback) { return OwnAddresses(include_loopback); }, *registry_},
-      identity_, std::exchange(listening_, {}), rpc::PeerLimits{});
+  auto server =
+      rpc::Server::Start({*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
+                          [this](bool include_loopback) { return OwnAddresses(include_loopback); },
+                          *registry_, [this] { return serve_mode_.load(); }},
+                         identity_, std::exchange(listening_, {}), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();
   }
   server_ = *std::move(server);
   keeper_->Start();
-  log_.Write(LogLevel::kNotice, fmt::format("blobd {} is ready: node {}, UDP {}, socket {}",
-                                            kVersion, identity_.node_id.ToHex(),
-                                            identity_.listen_addresses.front(), config_.socket));
-  sd_notifyf(0, "READY=1\nSTATUS=%s node %s",
-             registry_->is_there() ? "Serving as" : "The registry is damaged. Serving blobs as",
-             identity_.node_id.ToHex().c_str());
+  ready_ = true;
+  log_.Write(
+      LogLevel::kNotice, engine::LogEvent::kReady,
+      fmt::format("blobd {} is ready: node {}, UDP {}, socket {}", kVersion,
+                  identity_.node_id.ToHex(), identity_.listen_addresses.front(), config_.socket));
+  supervision_->Ready();
 }
 
 void Node::BeginShutdown() {
   stopping_ = true;
-  log_.Write(LogLevel::kNotice, "shutting down: running transfers end or are cut, intents stay");
-  sd_notify(0, "STOPPING=1\nSTATUS=Draining");
+  log_.Write(LogLevel::kNotice, engine::LogEvent::kStopping,
+             "shutting down: running transfers end or are cut, intents stay");
+  supervision_->Stopping(config_.engine.drain_grace);
   draining_ = 2;
   keeper_->Stop();
   engine_->Drain([this] { OnPartDrained(); });
@@ -289,6 +377,7 @@ Node::~Node() {
     network_loop_->Stop();
     network_thread_.join();
   }
+  supervision_.reset();
   ballast_.reset();
   workers_.reset();  // runs what was posted to it; what that answers is not heard any more
   server_.reset();

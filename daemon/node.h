@@ -4,6 +4,8 @@
 // Thread: made, run and destroyed on the main thread, whose loop is the control loop.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +18,7 @@
 #include "daemon/log_sink.h"
 #include "daemon/registry_keeper.h"
 #include "daemon/state_dir.h"
+#include "daemon/supervision.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
 #include "engine/upload_table.h"
@@ -30,15 +33,20 @@ namespace blobd::daemon {
 
 class Node {
  public:
+  // Reads the configuration again, on a worker.
+  using ReadConfig = std::function<StatusOr<Config>()>;
+
   // Opens everything that may fail: state directory, databases, sockets.
-  static StatusOr<std::unique_ptr<Node>> Open(const Config& config, LogSink& log);
+  static StatusOr<std::unique_ptr<Node>> Open(const Config& config, ReadConfig read_config,
+                                              LogSink& log);
   ~Node();
 
-  // Serves until SIGTERM or SIGINT, then drains. Returns what went wrong, if anything did.
+  // Serves until SIGTERM or SIGINT, then drains; SIGHUP reads the configuration again. Returns what
+  // went wrong, if anything did.
   Status Run();
 
  private:
-  Node(const Config& config, LogSink& log, StateDir state_dir);
+  Node(const Config& config, ReadConfig read_config, LogSink& log, StateDir state_dir);
   Status OpenParts();
   void TickStore();
   Status OpenEndpoint();
@@ -49,17 +57,26 @@ class Node {
   Status TakeInheritedSockets(int count);
   Status WatchSignals();
   void OnSignal();
+  void Reload();
+  void OnConfigRead(const StatusOr<Config>& read);
+  void PutInForce();
+  std::string Describe() const;
   void OnStarted(const Status& status);
   void Serve();
   void BeginShutdown();
   void OnPartDrained();
   void StopServing();
 
-  const Config config_;
+  Config config_;  // in force; the control loop's, but for what the two below repeat
+  const ReadConfig read_config_;
   LogSink& log_;
+  // For any thread: what was configured to be advertised, and whom we serve.
+  std::atomic<std::shared_ptr<const std::vector<SocketAddress>>> advertised_;
+  std::atomic<transfer::ServeMode> serve_mode_;
   StateDir state_dir_;
   Status result_;
   bool stopping_ = false;
+  bool ready_ = false;
   int draining_ = 0;             // parts that have not drained yet
   SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
@@ -71,6 +88,7 @@ class Node {
   std::unique_ptr<store::RealFileSystem> file_system_;
   std::unique_ptr<loop::Loop> control_;
   std::unique_ptr<loop::Loop> network_loop_;
+  std::unique_ptr<Supervision> supervision_;
   std::unique_ptr<loop::WorkerPool> workers_;
   std::unique_ptr<RegistryKeeper> registry_;
   std::unique_ptr<store::DiskStore> store_;

@@ -54,7 +54,7 @@ Status RegistryKeeper::OpenNow() {
 
 void RegistryKeeper::Damaged(const Status& why) {
   front_.Take(why);
-  log_.Write(LogLevel::kError,
+  log_.Write(LogLevel::kError, engine::LogEvent::kRegistryDamaged,
              "no intents are taken and none is worked on, but what is in the store is served: " +
                  Message(registry::RegistryDamaged(why)));
 }
@@ -126,7 +126,7 @@ void RegistryKeeper::OnDone(StatusOr<Recovery> recovery,
       Damaged(status);
       return done(status);
     }
-    log_.Write(LogLevel::kNotice,
+    log_.Write(LogLevel::kNotice, engine::LogEvent::kRegistryRecovered,
                "the registry is recovered; the damaged file is kept as " + recovery->damaged_file);
     done(std::move(recovery));
   });

@@ -30,6 +30,9 @@ endfunction()
 
 # blobd_test(NAME SOURCES ... DEPS ... [LABEL unit]): a GoogleTest program, one ctest entry.
 function(blobd_test name)
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
   cmake_parse_arguments(TEST "" "LABEL" "SOURCES;DEPS" ${ARGN})
   if(NOT TEST_LABEL)
     set(TEST_LABEL unit)

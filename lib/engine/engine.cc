@@ -249,7 +249,7 @@ void Engine::ExecuteBan(const schedule::BanProvider& effect) {
     remotes_.Banned(*node, until, effect.reason);
   }
   deps_.log.Write(
-      LogLevel::kWarning, {.provider = effect.provider},
+      LogLevel::kWarning, {.provider = effect.provider, .event = LogEvent::kProviderBanned},
       fmt::format("provider banned for {} s: {}",
                   std::chrono::duration_cast<seconds>(effect.length).count(), effect.reason));
 }

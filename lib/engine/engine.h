@@ -84,6 +84,8 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void Start(UniqueFunction<void(Status)> done);
   // OK if intents can be taken, and it is known what is wanted.
   Status Ready() const;
+  // How far a Start under way has come: intents that were read.
+  uint64_t loaded_intents() const { return loaded_intents_; }
   // No new transfers; running ones end or are cut after the grace time; what is verified is
   // flushed. Intents stay. It may be asked for again.
   void Drain(UniqueFunction<void()> done);
@@ -125,6 +127,9 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   // room. kInvalidArgument.
   void SetLimits(std::vector<LimitChange> changes, std::vector<const LimitField*> reset, bool keep,
                  UniqueFunction<void(Status)> done);
+  // What the configuration says now. A limit goes along if its configured value changed, unless it
+  // was set to stay.
+  void Reconfigure(const LiveLimits& configured, Duration drain_grace);
 
   // Nodes greater than `after` (nullopt: from the first) of which something is known, in order, at
   // most `limit`. Those of `known_elsewhere` are among them.
@@ -276,8 +281,9 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   void FlushNowAndThen(bool running);
 
   Deps deps_;
-  const EngineOptions options_;
+  EngineOptions options_;
   std::unique_ptr<schedule::Scheduler> scheduler_;  // null before Start has loaded
+  uint64_t loaded_intents_ = 0;
   path::AddressBook addresses_;
   path::RemoteTable remotes_;
   TransferTable transfers_;
@@ -311,7 +317,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   Instant flushed_at_;
   uint64_t verified_bytes_ = 0;
 
-  const LiveLimits configured_limits_;
+  LiveLimits configured_limits_;
   LiveLimits limits_;                            // in force
   std::map<std::string, uint32_t> kept_limits_;  // set to stay
   bool everything_paused_ = false;

@@ -147,6 +147,19 @@ void Engine::SetLimits(std::vector<LimitChange> changes, std::vector<const Limit
   });
 }
 
+void Engine::Reconfigure(const LiveLimits& configured, Duration drain_grace) {
+  options_.drain_grace = drain_grace;
+  const LiveLimits before = std::exchange(configured_limits_, configured);
+  LiveLimits limits = limits_;
+  for (const LimitField& field : LimitFields()) {
+    const bool kept = kept_limits_.count(std::string(field.name)) != 0;
+    if (kept || field.Of(before) == field.Of(configured)) continue;
+    field.place(limits) = field.Of(configured);
+  }
+  // Before the start, and with a damaged registry, there is nothing yet that they bound.
+  if (scheduler_ != nullptr) ApplyLimits(limits);
+}
+
 void Engine::ApplyLimits(const LiveLimits& limits) {
   const LiveLimits before = std::exchange(limits_, limits);
   for (const LimitField& field : LimitFields()) {

@@ -213,6 +213,24 @@ TEST_F(LimitsTest, OnlyWhatIsKeptOutlivesARestart) {
   EXPECT_FALSE(Limit("connections").is_kept);
 }
 
+TEST_F(LimitsTest, AReadConfigurationChangesWhatItChangedAndIsNotKept) {
+  ASSERT_TRUE(SetLimits({{FindLimit("connections"), 3}}, {}, true).ok());
+  ASSERT_TRUE(SetLimits({{FindLimit("requests"), 2}}, {}, false).ok());
+  LiveLimits configured;
+  for (const LimitField& field : LimitFields())
+    field.place(configured) = Limit(field.name).configured;
+  configured.schedule.connections = 11;
+  configured.schedule.dials_per_hash = 7;
+  engine_->Reconfigure(configured, seconds(1));
+  loop_.Settle();
+  EXPECT_EQ(Limit("connections").value, 3u);  // it was set to stay
+  EXPECT_EQ(Limit("connections").configured, 11u);
+  EXPECT_EQ(Limit("dials_per_hash").value, 7u);
+  EXPECT_EQ(Limit("requests").value, 2u);  // the configuration says of it what it said before
+  ASSERT_TRUE(SetLimits({}, {FindLimit("connections")}, false).ok());
+  EXPECT_EQ(Limit("connections").value, 11u);
+}
+
 TEST_F(LimitsTest, BadValuesAndFailedWritesChangeNothing) {
   const Status status =
       SetLimits({{FindLimit("requests"), 7}, {FindLimit("connections"), 0}}, {}, true);

@@ -174,7 +174,10 @@ void Engine::CommitFinish(IntentId id) {
     const bool good = view.row.result == registry::ResultCode::kDone;
     const std::optional<Hash> logged = LoggedHash(view.row.kind);
     deps_.log.Write(
-        good ? LogLevel::kInfo : LogLevel::kNotice, {.hash = logged, .intent = id},
+        good ? LogLevel::kInfo : LogLevel::kNotice,
+        {.hash = logged,
+         .intent = id,
+         .event = good ? LogEvent::kIntentDone : LogEvent::kIntentEnded},
         good ? "intent done"
              : "intent ended: " + ReasonForJournal(view.row.kind.hash, logged, view.row.reason));
     RemoveLive(id);

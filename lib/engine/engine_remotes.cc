@@ -107,7 +107,8 @@ void Engine::Unban(const ProviderId& provider, UniqueFunction<void(Status)> done
                                                            const Status& status) mutable {
     if (!status.ok()) return done(Annotate(status, "the registry could not be written"));
     if (const auto* node = std::get_if<NodeId>(&provider)) remotes_.Banned(*node, {}, "");
-    deps_.log.Write(LogLevel::kNotice, {.provider = provider}, "the ban is lifted");
+    deps_.log.Write(LogLevel::kNotice, {.provider = provider, .event = LogEvent::kBanLifted},
+                    "the ban is lifted");
     Deliver(schedule::Unban{provider});
     done(OkStatus());
   });

@@ -48,7 +48,7 @@ void Engine::LookWhetherPrivate(const Hash& hash,
 
 void Engine::RepairNow(const Hash& hash, const RangeSet& groups, const std::optional<Hash>& logged,
                        UniqueFunction<void(StatusOr<IntentId>)> done) {
-  deps_.log.Write(LogLevel::kWarning, {.hash = logged},
+  deps_.log.Write(LogLevel::kWarning, {.hash = logged, .event = LogEvent::kRotten},
                   "groups " + groups.ToString() +
                       " of this blob did not fit its hash when read; they were withdrawn");
   const Kind kind{hash, BlobFormat::kRaw};

@@ -31,6 +31,7 @@ void Engine::StartLoading(TransferId first_transfer, UniqueFunction<void(Status)
     loading->options.standing.push_back(named.provider);
   }
   loading->done = std::move(done);
+  loaded_intents_ = 0;
   LoadNext(std::move(loading), {});
 }
 
@@ -38,6 +39,7 @@ void Engine::LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCurs
   deps_.registry.LoadPage(from, kPageRows,
                           [this, loading](StatusOr<registry::LoadedPage> page) mutable {
                             if (!page.ok()) return loading->done(page.status());
+                            loaded_intents_ += page->rows.unfinished.size();
                             loading->pages.push_back(std::move(page->rows));
                             if (page->next) return LoadNext(std::move(loading), *page->next);
                             LoadHistory(loading);
@@ -85,7 +87,8 @@ void Engine::OnDisk(const store::DiskState& state) {
   const store::DiskState before = std::exchange(disk_, state);
   const bool well = state.condition == store::DiskCondition::kOk;
   if (state.condition != before.condition) {
-    deps_.log.Write(well ? LogLevel::kNotice : LogLevel::kError, {},
+    deps_.log.Write(well ? LogLevel::kNotice : LogLevel::kError,
+                    {.event = well ? LogEvent::kDiskWell : LogEvent::kDiskTrouble},
                     well ? "the disk is well again; downloads go on"
                          : "downloads wait on the disk: " + state.reason);
   }

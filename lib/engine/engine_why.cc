@@ -123,7 +123,7 @@ void Engine::LookForLongWaits() {
     }
     ++told;
     deps_.log.Write(
-        LogLevel::kNotice, {.hash = why->kind.hash, .intent = id},
+        LogLevel::kNotice, {.hash = why->kind.hash, .intent = id, .event = LogEvent::kLongWait},
         fmt::format("nothing has moved for {}: it {}", FormatDuration(waited), request->waits_for));
   }
   if (more > 0) {

@@ -61,6 +61,8 @@ class Keeper {
   // Begins to look after the size limit and the disk.
   void Start();
   void Stop();
+  // What the configuration says now; leases that were given stay as long as they were given for.
+  void Reconfigure(const KeeperOptions& options);
 
   // ---- Tags ----
   void ChangeTag(const Caller& caller, TagChange change, TagBook::Done done) {
@@ -120,7 +122,7 @@ class Keeper {
   void OnCollectedDown(const std::string& why, const Status& status, const GcReport& report);
 
   const Deps deps_;
-  const KeeperOptions options_;
+  KeeperOptions options_;
   TagBook tags_;
   std::map<AddId, OpenAdd> adds_;
   std::unordered_map<Hash, size_t> pins_;  // of all open adds

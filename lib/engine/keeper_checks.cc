@@ -32,6 +32,11 @@ void Keeper::Stop() {
   if (verifying_ != nullptr) verifying_->Cancel();
 }
 
+void Keeper::Reconfigure(const KeeperOptions& options) {
+  options_ = options;
+  if (check_timer_ != 0) ArmCheck(options_.check_interval);
+}
+
 void Keeper::OnDisk(const store::DiskState& state) {
   const bool became_full = state.condition == store::DiskCondition::kFull &&
                            disk_.condition != store::DiskCondition::kFull;

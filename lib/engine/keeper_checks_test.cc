@@ -34,6 +34,19 @@ TEST_F(KeeperChecksTest, HoldsTheStoreUnderItsLimit) {
   EXPECT_EQ(store_.removed.back(), H(4));
 }
 
+TEST_F(KeeperChecksTest, ANewLimitGoesFromNowOn) {
+  keeper_->Start();
+  for (uint8_t i = 1; i <= 5; ++i) Put(i);
+  loop_.Advance(minutes(30));
+  EXPECT_EQ(Left().size(), 5u);
+  KeeperOptions options;
+  options.max_bytes = 250;
+  options.check_interval = minutes(1);
+  keeper_->Reconfigure(options);
+  loop_.Advance(minutes(2));
+  EXPECT_EQ(store_.removed, (std::vector<Hash>{H(1), H(2), H(3)}));
+}
+
 TEST_F(KeeperChecksTest, WithoutALimitNothingGoesByItself) {
   keeper_->Start();
   Put(1);

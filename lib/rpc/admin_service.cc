@@ -69,6 +69,12 @@ void Fill(const store::DiskState& disk, v1::DiskStatus* out) {
 
 }  // namespace
 
+DaemonIdentity AdminService::IdentityNow() const {
+  DaemonIdentity identity = identity_;
+  if (serve_mode_) identity.serve = serve_mode_();
+  return identity;
+}
+
 grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call,
                                                const v1::StatusRequest* /*request*/,
                                                v1::StatusResponse* response) {
@@ -82,7 +88,7 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
   response->set_started_unix_ms(identity_.started.unix_ms);
   response->set_state_directory(identity_.state_directory);
   response->set_unsynced_bytes_bound(identity_.unsynced_bytes_bound);
-  response->set_serve(std::string(ServeModeName(identity_.serve)));
+  response->set_serve(std::string(ServeModeName(IdentityNow().serve)));
   if (context_.data_socket != nullptr) Fill(*context_.data_socket, response->mutable_data_socket());
   context_.OnControl(reactor, [this, reactor, response] {
     const engine::StatusView view = context_.engine.Summary();
@@ -188,7 +194,7 @@ void AdminService::MakeTicket(UnaryReactor* reactor, v1::CreateTicketResponse* r
                           [this, reactor, response,
                            wish = std::move(wish)](const StatusOr<transfer::Inventory>& inventory) {
                             if (!inventory.ok()) return reactor->End(inventory.status());
-                            auto ticket = rpc::CreateTicket(identity_, wish, *inventory,
+                            auto ticket = rpc::CreateTicket(IdentityNow(), wish, *inventory,
                                                             own_addresses_(wish.include_loopback));
                             const blobd::Status status = ticket.status();
                             if (ticket.ok()) *response = *std::move(ticket);

@@ -19,11 +19,12 @@ class AdminService final : public v1::Admin::CallbackService {
   using OwnAddresses = std::function<std::vector<SocketAddress>(bool include_loopback)>;
 
   AdminService(const ServiceContext& context, DaemonIdentity identity, OwnAddresses own_addresses,
-               Maintenance& maintenance)
+               Maintenance& maintenance, std::function<transfer::ServeMode()> serve_mode)
       : context_(context),
         identity_(std::move(identity)),
         own_addresses_(std::move(own_addresses)),
-        maintenance_(maintenance) {}
+        maintenance_(maintenance),
+        serve_mode_(std::move(serve_mode)) {}
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* call,
                                    const v1::StatusRequest* request,
@@ -50,6 +51,8 @@ class AdminService final : public v1::Admin::CallbackService {
                                             v1::RecoverRegistryResponse* response) override;
 
  private:
+  // With what a reload may have changed.
+  DaemonIdentity IdentityNow() const;
   void MakeTicket(UnaryReactor* reactor, v1::CreateTicketResponse* response,
                   const std::shared_ptr<Executor>& strand, TicketWish wish);
 
@@ -57,6 +60,7 @@ class AdminService final : public v1::Admin::CallbackService {
   const DaemonIdentity identity_;
   const OwnAddresses own_addresses_;
   Maintenance& maintenance_;
+  const std::function<transfer::ServeMode()> serve_mode_;
 };
 
 }  // namespace blobd::rpc

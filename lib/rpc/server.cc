@@ -38,7 +38,8 @@ class GrpcServer final : public Server {
         blobs_(context_),
         remotes_(context_),
         tags_(context_),
-        admin_(context_, std::move(identity), std::move(deps.own_addresses), deps.maintenance) {}
+        admin_(context_, std::move(identity), std::move(deps.own_addresses), deps.maintenance,
+               std::move(deps.serve_mode)) {}
 
   ~GrpcServer() override { Shutdown(Duration::zero()); }
 

@@ -37,6 +37,8 @@ class Server {
     // Where other nodes may reach this daemon now, the likeliest first. Called on any thread.
     std::function<std::vector<SocketAddress>(bool include_loopback)> own_addresses;
     Maintenance& maintenance;
+    // Whom this daemon serves now. Called on any thread; empty: it stays as the identity says.
+    std::function<transfer::ServeMode()> serve_mode = {};
   };
 
   // Bound sockets (Listener::Bind, or inherited); the server owns them from now on.

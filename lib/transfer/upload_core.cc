@@ -31,6 +31,7 @@ UploadCore::UploadCore(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, Serv
                        UploadSink* sink)
     : deps_(std::move(deps)),
       options_(std::move(options)),
+      mode_(options_.mode),
       listed_(options_.listed.begin(), options_.listed.end()),
       endpoint_(std::move(endpoint)),
       sink_(sink),
@@ -64,7 +65,7 @@ UploadServer::Snapshot UploadCore::Take() const {
 // ---- Connections ----
 
 bool UploadCore::MayConnect(const NodeId& node) const {
-  switch (options_.mode) {
+  switch (mode_) {
     case ServeMode::kAnyone:
       return true;
     case ServeMode::kListed:
@@ -73,6 +74,27 @@ bool UploadCore::MayConnect(const NodeId& node) const {
       return false;
   }
   return false;
+}
+
+void UploadCore::SetPolicy(ServeMode mode, std::vector<NodeId> listed) {
+  mode_ = mode;
+  listed_ = std::unordered_set<NodeId>(listed.begin(), listed.end());
+  if (endpoint_ == nullptr) return;
+  std::vector<quic::ConnectionId> unwelcome;
+  for (const auto& [id, node] : connections_)
+    if (!MayConnect(node)) unwelcome.push_back(id);
+  for (const quic::ConnectionId id : unwelcome) CloseOne(id, kRefusePermission);
+}
+
+// Its streams' handlers are not called any more, and the acceptor does not hear of it.
+void UploadCore::CloseOne(quic::ConnectionId id, const quic::Refusal& why) {
+  std::vector<uint64_t> streams;
+  for (const auto& [number, stream] : streams_)
+    if (stream->connection == id) streams.push_back(number);
+  for (const uint64_t number : streams) Forget(*streams_.at(number));
+  std::erase_if(to_refuse_, [id](const auto& refused) { return refused.first == id; });
+  endpoint_->CloseConnection(id, why.code, why.reason);
+  OnClosed(id, {});
 }
 
 uint32_t UploadCore::WeightOf(const NodeId& node) const {

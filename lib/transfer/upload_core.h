@@ -45,6 +45,7 @@ class UploadCore final : public quic::Acceptor,
   void Start();
   void Shutdown();
   UploadServer::Snapshot Take() const;
+  void SetPolicy(ServeMode mode, std::vector<NodeId> listed);
   void Drain(Duration grace, UniqueFunction<void()> done);
 
   // quic::Acceptor
@@ -92,6 +93,7 @@ class UploadCore final : public quic::Acceptor,
   bool MayConnect(const NodeId& node) const;
   ServeStream* Find(uint64_t number);
   uint32_t WeightOf(const NodeId& node) const;
+  void CloseOne(quic::ConnectionId id, const quic::Refusal& why);
 
   // Streams (upload_streams.cc).
   void Send(ServeStream& stream, Bytes bytes, bool fin);
@@ -119,7 +121,8 @@ class UploadCore final : public quic::Acceptor,
 
   const Deps deps_;
   const ServeOptions options_;
-  const std::unordered_set<NodeId> listed_;
+  ServeMode mode_;
+  std::unordered_set<NodeId> listed_;
   std::shared_ptr<quic::Endpoint> endpoint_;  // null after Shutdown
   UploadSink* const sink_;
   const std::shared_ptr<ServeReaders> readers_;

@@ -31,6 +31,23 @@ TEST(UploadCoreTest, WhoMayConnect) {
   EXPECT_TRUE(closed.endpoint->Connect(TestNode(7)).refusal.has_value());
 }
 
+TEST(UploadCoreTest, ANewPolicyClosesThoseItDoesNotServe) {
+  World world;
+  const Hash hash = world.store.Add(RandomContent(1 << 20, 1));
+  const auto kept = world.Connect(7);
+  const auto unwelcome = world.Connect(8);
+  world.endpoint->Request(kept, GetBlob(hash));
+  world.endpoint->Request(unwelcome, GetBlob(hash));
+  world.core().SetPolicy(ServeMode::kListed, {TestNode(7)});
+  const auto snapshot = world.Take();
+  ASSERT_EQ(snapshot.nodes.size(), 1u);
+  EXPECT_EQ(snapshot.nodes[0].node, TestNode(7));
+  EXPECT_EQ(snapshot.nodes[0].streams, 1u);
+  EXPECT_TRUE(world.endpoint->Connect(TestNode(8)).refusal.has_value());
+  world.core().SetPolicy(ServeMode::kAnyone, {});
+  EXPECT_FALSE(world.endpoint->Connect(TestNode(8)).refusal.has_value());
+}
+
 TEST(UploadCoreTest, ListsNodes) {
   World world;
   const Hash hash = world.store.Add(RandomContent(1000, 1));

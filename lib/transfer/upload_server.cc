@@ -28,6 +28,12 @@ void UploadServer::List(UniqueFunction<void(Snapshot)> done) {
       });
 }
 
+void UploadServer::SetPolicy(ServeMode mode, std::vector<NodeId> listed) {
+  deps_.network_loop.Post([core = core_, mode, listed = std::move(listed)]() mutable {
+    core->SetPolicy(mode, std::move(listed));
+  });
+}
+
 void UploadServer::Drain(Duration grace, UniqueFunction<void()> done) {
   deps_.network_loop.Post([core = core_, grace, done = std::move(done)]() mutable {
     core->Drain(grace, std::move(done));

@@ -110,6 +110,8 @@ class UploadServer {
   };
   // Answered on the control loop.
   void List(UniqueFunction<void(Snapshot)> done);
+  // Who is served from now on. Connections of others are closed as they are refused, with code 1.
+  void SetPolicy(ServeMode mode, std::vector<NodeId> listed);
   // No new connections or requests; what is under way has `grace`, then connections are closed
   // with code 0. `done` on the control loop. Observe streams end at once.
   void Drain(Duration grace, UniqueFunction<void()> done);

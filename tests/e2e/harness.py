@@ -81,6 +81,7 @@ class Daemon:
         self.socket = self.directory / "blobd.sock"
         self.log_path = self.directory / "blobd.log"
         self.environment = {}  # besides ours
+        self.inherited = ()  # descriptors that it is given, besides the usual ones
         self._config = None
         if config is not None:
             self._config = self.directory / "blobd.toml"
@@ -99,7 +100,7 @@ class Daemon:
             os.chown(self.state, self._uid, self._uid)
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             env={**os.environ, **(environment or {})})
+                                             env={**os.environ, **(environment or {})}, pass_fds=self.inherited)
 
     def start(self):
         self.launch(self.environment)

@@ -1,0 +1,271 @@
+"""What a service manager sees of blobd, and gives it: readiness, status, watchdog, reload, credentials, sockets."""
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+from harness import BLOBCTL, BLOBD, DONE, TIMEOUT, E2eTest
+
+WATCHDOG_SECONDS = 4
+
+
+class Manager:
+    """The receiving end of sd_notify(3)."""
+
+    def __init__(self, path):
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self.messages = []
+
+    def close(self):
+        self._socket.close()
+
+    def receive(self, seconds):
+        """The next message as a dictionary; None if there is none in that time."""
+        if not select.select([self._socket], [], [], seconds)[0]:
+            return None
+        text = self._socket.recv(65536).decode()
+        message = dict(line.split("=", 1) for line in text.splitlines())
+        self.messages.append(message)
+        return message
+
+    def wait_for(self, key, timeout=TIMEOUT):
+        """The next message that has this key."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            message = self.receive(max(0.0, deadline - time.monotonic()))
+            if message is not None and key in message:
+                return message
+        raise AssertionError(f"no {key} within {timeout} s; there were {self.messages[-5:]}")
+
+
+class SupervisedTest(E2eTest):
+    watchdog = None
+
+    def prepare(self):
+        self.manager = Manager(self.directory / "notify")
+        self.addCleanup(self.manager.close)
+        self.daemon.environment = {"NOTIFY_SOCKET": str(self.manager.path)}
+        if self.watchdog:
+            self.daemon.environment["WATCHDOG_USEC"] = str(self.watchdog * 1_000_000)
+
+
+class NotifyTest(SupervisedTest):
+    def test_a_start_is_told_step_by_step_and_an_end_asks_for_time(self):
+        ready = self.manager.wait_for("READY")
+        node = self.daemon.status()["nodeId"]
+        self.assertEqual(ready["STATUS"], f"Serving as node {node}")
+        before = [m["STATUS"] for m in self.manager.messages if "READY" not in m]
+        self.assertEqual(before[:2], ["Opening the registry", "Opening the store"])
+        for message in self.manager.messages[:-1]:
+            self.assertGreater(int(message["EXTEND_TIMEOUT_USEC"]), 10_000_000)
+        self.assertEqual(self.daemon.stop(), 0)
+        stopping = self.manager.wait_for("STOPPING")
+        self.assertIn("Draining", stopping["STATUS"])
+        self.assertGreater(int(stopping["EXTEND_TIMEOUT_USEC"]), 10_000_000)
+
+    def test_the_status_says_what_is_done(self):
+        self.manager.wait_for("READY")
+        self.queue("0" * 64, "--from", "1" * 64 + "@127.0.0.1:9", "--patience", "1h")
+        self.assertIn("; 1 requests, 0 transfers", self.manager.wait_for("STATUS")["STATUS"])
+        self.ctl("pause", "--everything")
+        while "everything is paused" not in self.manager.wait_for("STATUS")["STATUS"]:
+            pass
+
+
+class WatchdogTest(SupervisedTest):
+    watchdog = WATCHDOG_SECONDS
+
+    def test_it_is_fed_in_time_and_not_while_the_process_is_stopped(self):
+        self.manager.wait_for("READY")
+        last = time.monotonic()
+        for _ in range(5):
+            self.manager.wait_for("WATCHDOG")
+            self.assertLess(time.monotonic() - last, WATCHDOG_SECONDS)
+            last = time.monotonic()
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+        self.addCleanup(self._go_on, self.daemon.pid)
+        while self.manager.receive(0.1):
+            pass
+        self.assertIsNone(self.manager.receive(WATCHDOG_SECONDS))
+        os.kill(self.daemon.pid, signal.SIGCONT)
+        self.manager.wait_for("WATCHDOG")
+
+    @staticmethod
+    def _go_on(pid):
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+
+class ReloadTest(SupervisedTest):
+    config = "log_level = \"info\"\nworkers = 2\n[limits]\nrequests = 7\n"
+
+    def reload(self, config):
+        (self.directory / "blobd.toml").write_text(config)
+        os.kill(self.daemon.pid, signal.SIGHUP)
+        reloading = self.manager.wait_for("RELOADING")
+        self.assertGreater(int(reloading["MONOTONIC_USEC"]), 0)
+        self.manager.wait_for("READY")
+
+    def limit(self, name):
+        for limit in self.ctl("limits", "--json").json()["limits"]:
+            if limit["name"] == name:
+                return int(limit["value"])
+        self.fail(f"no limit {name}")
+        return None
+
+    def test_what_can_change_does_and_each_key_is_named(self):
+        self.manager.wait_for("READY")
+        self.reload("log_level = \"debug\"\nworkers = 3\n[limits]\nrequests = 9\n[serve]\nmode = \"anyone\"\n")
+        self.assertEqual(self.limit("requests"), 9)
+        self.assertEqual(self.daemon.status()["serve"], "anyone")
+        log = self.daemon.log()
+        self.assertIn("limits.requests is 9 now, was 7", log)
+        self.assertIn("log_level is 'debug' now, was 'info'", log)
+        self.assertIn("serve.mode is 'anyone' now, was the default", log)
+        self.assertIn("workers is 3 in the configuration and needs a restart; until then it is 2", log)
+        self.assertIn("keys that changed: 4", log)
+        # What needs a restart is said until there was one; the rest is as it is written now.
+        self.reload("workers = 3\n[limits]\nrequests = 9\n")
+        self.assertIn("keys that changed: 3", self.daemon.log())
+        self.assertEqual(self.daemon.status()["serve"], "listed")
+
+    def test_a_file_that_cannot_be_used_changes_nothing(self):
+        self.manager.wait_for("READY")
+        self.reload("[limits]\nrequests = 9\nunheard_of = 1\n")
+        self.assertEqual(self.limit("requests"), 7)
+        self.assertIn("nothing changes: ", self.daemon.log())
+        self.assertIn("blobd.toml:3: unknown key limits.unheard_of", self.daemon.log())
+
+    def test_a_limit_that_was_set_to_stay_stays(self):
+        self.manager.wait_for("READY")
+        self.ctl("limits", "requests=5", "--persist")
+        self.reload("[limits]\nrequests = 9\n")
+        self.assertEqual(self.limit("requests"), 5)
+        self.ctl("limits", "--reset", "requests")
+        self.assertEqual(self.limit("requests"), 9)
+
+    def test_a_node_that_is_not_listed_any_more_is_not_served(self):
+        self.manager.wait_for("READY")
+        file = self.directory / "content"
+        file.write_bytes(os.urandom(100_000))
+        blob = self.daemon.add(file)
+        other = self.start_daemon("other")
+        get = ("get", blob, "--from", self.daemon.provider, "--json")
+        self.reload(f"[serve]\nnodes = [\"{other.status()['nodeId']}\"]\n")
+        self.assertEqual(other.ctl(*get).code, DONE)
+        self.reload("[serve]\nnodes = []\n")
+        other.ctl("rm", "--force", blob)
+        self.assertNotEqual(other.ctl(*get).code, DONE)
+
+
+class CredentialTest(E2eTest):
+    def prepare(self):
+        credentials = self.directory / "credentials"
+        credentials.mkdir()
+        (credentials / "blobd.node-key").write_text("07" * 32 + "\n")
+        self.daemon.environment = {"CREDENTIALS_DIRECTORY": str(credentials)}
+
+    def test_the_key_is_the_credential_and_is_written_nowhere(self):
+        with_credential = self.daemon.status()["nodeId"]
+        self.assertFalse((self.daemon.state / "node.key").exists())
+        self.daemon.stop()
+        self.daemon.environment = {}
+        self.daemon.start()
+        self.assertNotEqual(self.daemon.status()["nodeId"], with_credential)
+        self.daemon.stop()
+        self.daemon.environment = {"CREDENTIALS_DIRECTORY": str(self.directory / "credentials")}
+        self.daemon.start()
+        self.assertEqual(self.daemon.status()["nodeId"], with_credential)
+
+    def test_a_credential_that_is_no_key_stops_the_start(self):
+        self.daemon.stop()
+        (self.directory / "credentials" / "blobd.node-key").write_text("not a key")
+        self.daemon.launch(self.daemon.environment)
+        self.assertEqual(self.daemon._process.wait(TIMEOUT), 1)
+        self.assertIn("is not a key: want 64 hex digits", self.daemon.log())
+
+
+class RestartTest(E2eTest):
+    """Sockets that are passed in outlive the daemon, and its callers only wait."""
+
+    def prepare(self):
+        self.sockets = []
+        for name, kind in (("blobd-data.sock", socket.SOCK_SEQPACKET), ("blobd.sock", socket.SOCK_STREAM)):
+            listening = socket.socket(socket.AF_UNIX, kind)
+            listening.bind(str(self.directory / name))
+            listening.listen(100)
+            self.sockets.append(listening)
+            self.addCleanup(listening.close)
+        plain = self.daemon.command()
+        # systemd's way: from 3 on, and the pid of who shall take them.
+        first, second = (s.fileno() for s in self.sockets)
+        script = (f'exec 20<&{first} 21<&{second}; exec 3<&20 4<&21 20<&- 21<&-; '
+                  'LISTEN_PID=$$ LISTEN_FDS=2 exec "$@"')
+        self.daemon.command = lambda: ["bash", "-c", script, "bash", *plain]
+        self.daemon.inherited = [s.fileno() for s in self.sockets]
+
+    def test_a_get_outlives_a_restart_and_kill(self):
+        content = os.urandom(300_000)
+        (self.directory / "content").write_bytes(content)
+        other = self.start_daemon("other", "[serve]\nmode = \"anyone\"\n")
+        blob = other.add(self.directory / "content")
+        provider = other.provider
+        address = provider.split("@")[1]
+        other.stop()
+        # Nobody has it yet, so it waits over the restarts.
+        target = self.directory / "got"
+        get = subprocess.Popen([str(BLOBCTL), "--socket", str(self.daemon.socket), "get", blob, "--from", provider,
+                                "--patience", "1h", "-o", str(target)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(get.wait)
+        self.addCleanup(get.kill)
+        self.daemon.wait_until("it is queued", lambda: self.daemon.ctl("intents", "-q").value)
+        self.daemon.stop()
+        self.daemon.start()
+        self.assertIsNone(get.poll())
+        self.daemon.kill()
+        # Nobody accepts now, and this one waits like the other.
+        asks = subprocess.Popen(self.daemon.ctl_command("intents", "-q"), stdout=subprocess.PIPE)
+        self.daemon.start()
+        self.assertEqual(asks.communicate(timeout=TIMEOUT)[0].decode().split(), ["1"])
+        self.assertIsNone(get.poll())
+        other._listen = address
+        other.start()
+        self.assertEqual(get.wait(TIMEOUT), DONE, get.stderr.read().decode())
+        self.assertEqual(target.read_bytes(), content)
+
+    def test_no_call_is_lost(self):
+        for _ in range(3):
+            calls = [self.daemon.ctl_start("status", "-q") for _ in range(3)]
+            self.daemon.stop()
+            calls += [self.daemon.ctl_start("status", "-q") for _ in range(3)]
+            self.daemon.start()
+            late = calls[3:]
+            for call in late:
+                self.assertEqual(call.wait(TIMEOUT), DONE, call.stderr.read().decode())
+            for call in calls:
+                call.wait(TIMEOUT)
+                call.stdout.close()
+                call.stderr.close()
+
+
+class RefusalTest(E2eTest):
+    def test_exit_codes_say_whether_another_try_helps(self):
+        def run(*options):
+            return subprocess.run([str(BLOBD), "--listen", "127.0.0.1:0", *map(str, options)],
+                                  capture_output=True, timeout=TIMEOUT, check=False)
+        in_use = run("--state-dir", self.daemon.state, "--socket", self.directory / "second.sock")
+        self.assertEqual(in_use.returncode, 3, in_use.stderr)
+        (self.directory / "wrong.toml").write_text("nothing = 1\n")
+        wrong = run("--config", self.directory / "wrong.toml")
+        self.assertEqual(wrong.returncode, 2, wrong.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
