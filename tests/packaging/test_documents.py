@@ -1,0 +1,120 @@
+"""What the packages say agrees with what the programs do: configuration, manual pages, guide."""
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = Path(os.environ.get("BLOBD_BUILD", ROOT / "build" / "dev")).resolve()
+BLOBD = BUILD / "daemon" / "blobd"
+BLOBCTL = BUILD / "client" / "blobctl"
+PACKAGING = ROOT / "packaging"
+GUIDE = PACKAGING / "docs" / "operations.md"
+NODE = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c"
+
+
+def keys_of_the_daemon():
+    """The keys that daemon/config.cc knows."""
+    table = re.search(r"\bKeys\(\) \{.*?\n\}", (ROOT / "daemon" / "config.cc").read_text(), re.DOTALL).group(0)
+    return set(re.findall(r'\{"([a-z_.]+)",', table))
+
+
+def help_of(program, *command):
+    return subprocess.run([str(program), *command, "--help"], check=True, capture_output=True, text=True).stdout
+
+
+def commands_of(text):
+    """The names under "Subcommands:" of a help text, aliases too."""
+    listed = text.split("Subcommands:", 1)[1] if "Subcommands:" in text else ""
+    return set(re.findall(r"^  ([a-z-]+)", listed, re.MULTILINE))
+
+
+def options_of(text):
+    return set(re.findall(r"(--[a-z-]+)", text))
+
+
+def settings_of(text):
+    """Keys with their values in a file in which every key is commented out."""
+    section, found = "", {}
+    for line in text.splitlines():
+        if header := re.match(r"\[(\w+)\]$", line):
+            section = header.group(1) + "."
+        elif setting := re.match(r"#(\w+) = (.*)$", line):
+            found[section + setting.group(1)] = setting.group(2)
+    return found
+
+
+class ConfigurationTest(unittest.TestCase):
+    conffile = (PACKAGING / "config" / "blobd.toml").read_text()
+
+    def check(self, text):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(text)
+            file.flush()
+            return subprocess.run([str(BLOBD), "--config", file.name, "--check-config"], capture_output=True, text=True,
+                                  check=False)
+
+    def test_the_conffile_has_every_key_and_no_other(self):
+        self.assertEqual(set(settings_of(self.conffile)), keys_of_the_daemon())
+
+    def test_it_is_valid_as_it_is_and_with_every_key_in_use(self):
+        self.assertEqual(self.check(self.conffile).returncode, 0)
+        in_use = re.sub(r"^#(\w+ = )", r"\1", self.conffile, flags=re.MULTILINE).replace("NODE_ID", NODE)
+        done = self.check(in_use)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_manual_and_readme_have_the_same_defaults(self):
+        manual = (PACKAGING / "man" / "blobd.toml.5.scd").read_text()
+        readme = (ROOT / "README.md").read_text()
+        examples = {"advertise", "peers"}  # what is shown of them is no default
+        section, described = "", {}
+        for line in manual.splitlines():
+            if header := re.match(r"# \[(\w+)\]$", line):
+                section = header.group(1) + "."
+            for key, value in re.findall(r"\*([a-z_]+)\* = (\"[^\"]*\"|\[[^ ]*\]|\d+)", line):
+                described[section + key] = value
+        self.assertEqual(set(described), keys_of_the_daemon())
+        for key, value in settings_of(self.conffile).items():
+            if key not in examples:
+                self.assertEqual(described[key], value, key)
+            self.assertRegex(readme, rf"`{re.escape(key)}`", key)
+
+
+class ManualTest(unittest.TestCase):
+    def test_blobctl_has_every_command_with_every_option(self):
+        manual = (PACKAGING / "man" / "blobctl.1.scd").read_text()
+        top = help_of(BLOBCTL)
+        missing = sorted(c for c in commands_of(top) if not re.search(rf"\*{c}\b", manual))
+        self.assertEqual(missing, [])
+        options = options_of(top)
+        for command in commands_of(top) - {"registry"}:
+            options |= options_of(help_of(BLOBCTL, command))
+        self.assertEqual(sorted(o for o in options if o not in manual), [])
+
+    def test_blobd_has_every_option_and_event(self):
+        manual = (PACKAGING / "man" / "blobd.8.scd").read_text()
+        self.assertEqual(sorted(o for o in options_of(help_of(BLOBD)) if o not in manual), [])
+        events = re.findall(r'return "(\w{32})"', (ROOT / "daemon" / "log_events.cc").read_text())
+        self.assertEqual([event for event in events if event not in manual], [])
+
+
+class GuideTest(unittest.TestCase):
+    def test_its_commands_and_options_exist(self):
+        known = commands_of(help_of(BLOBCTL))
+        wrong = []
+        for path in (GUIDE, ROOT / "README.md", ROOT / "SECURITY.md"):
+            text = path.read_text()
+            for command, rest in re.findall(r"\bblobctl ((?!is\b|asks\b|and\b)[a-z][a-z-]+)\b([^;`\n]*)", text):
+                if command not in known:
+                    wrong.append(f"{path.name}: blobctl {command}")
+                    continue
+                given = set(re.findall(r"(--[a-z-]+)", rest.split("#")[0]))
+                wrong += [f"{path.name}: blobctl {command} {option}"
+                          for option in sorted(given - options_of(help_of(BLOBCTL, command)) - options_of(help_of(BLOBCTL)))]
+        self.assertEqual(wrong, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
