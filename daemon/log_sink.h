@@ -22,7 +22,9 @@ class LogSink final : public engine::EventLog {
   void Write(engine::LogLevel level, const engine::LogFields& fields,
              std::string_view message) override;
   // A line without fields.
-  void Write(engine::LogLevel level, std::string_view message) { Write(level, {}, message); }
+  void Write(engine::LogLevel level, std::string_view message) {
+    Write(level, engine::LogFields(), message);
+  }
   // One without other fields than what kind of line it is.
   void Write(engine::LogLevel level, engine::LogEvent event, std::string_view message) {
     Write(level, {.event = event}, message);

@@ -162,8 +162,9 @@ class ServiceTest(BootTest):
         self.ctl("status")
         self.assertEqual(self.machine.show("blobd.service", "ActiveState"), "active")
         self.machine.run("systemctl", "stop", "blobd.service")
-        (self.machine.root / "var/tmp/file").write_bytes(b"through both sockets" * 10_000)
-        self.ctl("add", "-q", "/var/tmp/file")
+        # On a file system from which descriptors are taken in.
+        self.machine.run("dd", "if=/dev/zero", "of=/tmp/file", "bs=100000", "count=2")
+        self.ctl("add", "-q", "/tmp/file")
         self.assertIn('"imported":"1"', self.ctl("status", "--json").replace(" ", ""))
 
     def test_reload_and_the_journal(self):
@@ -249,6 +250,23 @@ class ServiceTest(BootTest):
         guide = (machine.ROOT / "packaging/docs/operations.md").read_text().split("## The sandbox")[1].split("\n## ")[0]
         explained = set(re.findall(r"`([A-Z][A-Za-z]+=[^`]*)`", guide.replace("\\|", "|")))
         self.assertEqual(left, explained)
+
+    def test_a_backup_is_taken_back_as_the_guide_says(self):
+        kept = self.queue_nothing("4")
+        self.machine.run("rm", "-f", "/var/tmp/b.registry")
+        self.ctl("backup", "/var/tmp/b.registry")
+        later = self.queue_nothing("5")
+        self.machine.run("chown", "blobd", "/var/tmp/b.registry")
+        self.machine.run("systemctl", "stop", "blobd.socket", "blobd")
+        self.machine.run("runuser", "-u", "blobd", "--", "blobd", "--state-dir", STATE, "--restore-registry",
+                         "/var/tmp/b.registry")
+        self.machine.run("systemctl", "start", "blobd.socket", "blobd")
+        self.assertEqual(self.intents(), [kept])
+        self.assertGreater(int(self.queue_nothing("6")), int(later))
+        self.ctl("cancel", *self.intents())
+        offline = ("runuser", "-u", "blobd", "--", "blobctl", "--offline", "--state-dir", STATE, "intents", "-q", "-a")
+        self.machine.run("systemctl", "stop", "blobd.socket", "blobd")
+        self.assertIn(kept, self.machine.run(*offline).split())
 
     def test_the_timers_commands_work(self):
         for unit in ("blobd-gc.service", "blobd-verify.service"):
@@ -419,6 +437,12 @@ class PackageTest(unittest.TestCase):
         journal = self.machine.journal()
         self.assertIn("was made by a newer blobd", journal)
         self.assertIn(f"{copy} is what it was before", journal)
+
+        # The way back that the guide describes.
+        self.machine.run("sh", "-ec", f"systemctl stop blobd.socket blobd; cd {STATE}; mkdir aside; "
+                         f"mv store.db aside/; for f in store.db-*; do if [ -e $f ]; then mv $f aside/; fi; done; "
+                         f"cp -p {copy} store.db; systemctl reset-failed; systemctl start blobd.socket blobd")
+        self.assertEqual(self.machine.run("blobctl", "cat", blob), "kept over all of this" * 1000)
 
         self.machine.run("dpkg", "--remove", "blobd", "blobctl")
         self.assertEqual(self.machine.try_run("systemctl", "is-active", "blobd.socket").stdout.strip(), "inactive")
