@@ -247,7 +247,10 @@ void Index::AdoptSmall(const Hash& hash, Bytes content, bool make_private,
 
 void Index::AdoptComplete(const Hash& hash, bool make_private, Answer<StatusOr<bool>> then) {
   if (!make_private) return then(false);
-  SetPrivate(hash, true, [then = std::move(then)](const Status& status) mutable {
+  SetPrivate(hash, true, [hash, then = std::move(then)](const Status& status) mutable {
+    // A removal came between.
+    if (status.code() == StatusCode::kNotFound)
+      return then(Unavailable("blob {} was removed meanwhile; import it again", hash.Short()));
     if (!status.ok()) return then(status);
     then(false);
   });
