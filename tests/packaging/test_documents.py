@@ -100,6 +100,15 @@ class ManualTest(unittest.TestCase):
         self.assertEqual([event for event in events if event not in manual], [])
 
 
+class LintianTest(unittest.TestCase):
+    def test_the_packages_are_as_debian_wants_them(self):
+        changes = sorted((ROOT / "build" / "deb").glob("*.changes"))
+        self.assertEqual(len(changes), 1, "run packaging/build-deb")
+        done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", str(changes[0])],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stdout + done.stderr)
+
+
 class GuideTest(unittest.TestCase):
     def test_its_commands_and_options_exist(self):
         known = commands_of(help_of(BLOBCTL))
