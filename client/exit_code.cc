@@ -6,7 +6,8 @@ namespace blobd::client {
 namespace {
 
 bool SentWrongBytes(const v1::ProviderFailure& failure) {
-  return failure.outcome() == v1::FAILURE_OUTCOME_DROP_PROVIDER;
+  return failure.outcome() == v1::FAILURE_OUTCOME_DROP_PROVIDER ||
+         failure.outcome() == v1::FAILURE_OUTCOME_WRONG_CONTENT;
 }
 
 }  // namespace

@@ -134,7 +134,8 @@ int RunIntents(Context& context, const ListOptions& options) {
         intent.total_bytes() != 0 ? intent.total_bytes() : intent.claimed_bytes();
     table.Add({std::to_string(intent.intent_id()), std::string(StateName(intent.state())),
                ShownHash(context.style, intent.kind().hash()), Format(intent.kind()),
-               ShownPercent(intent.verified_bytes(), total), total == 0 ? "-" : FormatSize(total),
+               ShownPercent(intent.verified_bytes() + intent.unproven_bytes(), total),
+               total == 0 ? "-" : FormatSize(total),
                intent.rate() > 0 ? FormatRate(intent.rate()) : "-",
                ShownAge(intent.created_unix_ms()), intent.label()});
   }

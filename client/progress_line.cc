@@ -57,20 +57,20 @@ std::string ProgressText(const std::string& what, uint64_t done, uint64_t total,
 void ProgressLine::Show(const v1::Intent& intent) {
   if (!enabled_) return;
   const uint64_t total = intent.total_bytes() != 0 ? intent.total_bytes() : intent.claimed_bytes();
+  const uint64_t here = intent.verified_bytes() + intent.unproven_bytes();
   std::string tail;
   if (intent.state() == v1::INTENT_STATE_RUNNING) {
     if (intent.total_blobs() > 1)
       tail += fmt::format("{}/{} blobs  ", intent.complete_blobs(), intent.total_blobs());
     tail += FormatRate(intent.rate());
-    if (intent.rate() > 0 && total > intent.verified_bytes()) {
-      const double left = static_cast<double>(total - intent.verified_bytes()) / intent.rate();
+    if (intent.rate() > 0 && total > here) {
+      const double left = static_cast<double>(total - here) / intent.rate();
       if (left < 1e6) tail += "  ETA " + FormatDuration(seconds(static_cast<int64_t>(left) + 1));
     }
   } else {
     tail = intent.waits_for().empty() ? std::string(StateName(intent.state())) : intent.waits_for();
   }
-  Draw(ProgressText(intent.kind().hash().substr(0, 10), intent.verified_bytes(), total, tail,
-                    Columns() - 1));
+  Draw(ProgressText(intent.kind().hash().substr(0, 10), here, total, tail, Columns() - 1));
 }
 
 void ProgressLine::Show(const std::string& what, uint64_t done, uint64_t total) {

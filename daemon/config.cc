@@ -270,6 +270,13 @@ Status ApplyTable(const toml::table& table, const std::string& prefix, const std
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
     if (const toml::table* inner = node.as_table()) {
+      if (name == "mirrors") {
+        BLOBD_RETURN_IF_ERROR(ApplyMirrors(*inner, file, &config->mirrors));
+        // Headers are secrets: only that something changed may be seen.
+        config->written[name] =
+            fmt::format("settings {:08x}", std::hash<std::string>{}(AsWritten(*inner)) >> 32);
+        continue;
+      }
       const auto next = Keys().lower_bound(name + ".");
       if (next != Keys().end() && next->first.starts_with(name + ".")) {
         BLOBD_RETURN_IF_ERROR(ApplyTable(*inner, name + ".", file, config));

@@ -14,6 +14,7 @@
 
 #include "base/socket_address.h"
 #include "base/status.h"
+#include "daemon/mirror_config.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
 #include "transfer/upload_server.h"
@@ -34,6 +35,7 @@ struct Config {
   engine::KeeperOptions keeper;
   Duration stall_timeout = seconds(10);
   transfer::ServeOptions serve;
+  MirrorConfig mirrors;
   // The keys that files gave, with their values as they are written there, on one line.
   std::map<std::string, std::string> written;
 };

@@ -68,6 +68,12 @@ bool StderrIsTheJournal() {
   return fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
 }
 
+// A URL without its query, which may hold a signature.
+std::string Shown(const ProviderId& provider) {
+  const std::string text = ToString(provider);
+  return text.substr(0, text.find('?'));
+}
+
 }  // namespace
 
 class LogSink::Output {
@@ -86,7 +92,7 @@ class LogSink::Output {
     if (fields.hash) line += " hash=" + fields.hash->ToHex();
     if (fields.intent) line += fmt::format(" intent={}", fields.intent->value);
     if (fields.transfer) line += fmt::format(" transfer={}", fields.transfer->value);
-    if (fields.provider) line += " provider=" + ToString(*fields.provider);
+    if (fields.provider) line += " provider=" + Shown(*fields.provider);
     logger_.log(SpdlogLevel(level), line);
   }
 
@@ -101,7 +107,7 @@ class LogSink::Output {
       entries.push_back(fmt::format("BLOBD_TRANSFER={}", fields.transfer->value));
     if (fields.provider) {
       const bool node = std::holds_alternative<NodeId>(*fields.provider);
-      entries.push_back((node ? "BLOBD_NODE=" : "BLOBD_MIRROR=") + ToString(*fields.provider));
+      entries.push_back((node ? "BLOBD_NODE=" : "BLOBD_MIRROR=") + Shown(*fields.provider));
     }
     if (fields.event) entries.push_back("MESSAGE_ID=" + std::string(MessageIdOf(*fields.event)));
     std::vector<iovec> vectors;

@@ -132,12 +132,17 @@ Status Node::OpenEndpoint() {
       transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
       endpoint, transfer::QuicNetworkOptions{config_.stall_timeout});
 
+  BLOBD_RETURN_IF_ERROR(OpenMirrors());
+
   engine::EngineOptions engine_options = config_.engine;
+  for (const std::string& each : config_.mirrors.templates)
+    engine_options.standing.push_back({MirrorUrl{each}, {}, "config"});
   engine_options.schedule.self = identity.node_id();
   engine_options.schedule.seed = SystemClock().Now().nanos();
   engine_ = std::make_unique<engine::Engine>(
       engine::Engine::Deps{*control_, *control_, SystemClock(), registry_->registry(), *store_,
-                           *network_, [this] { return workers_->MakeStrand(); }, log_},
+                           *network_, [this] { return workers_->MakeStrand(); }, log_,
+                           mirrors_.get()},
       engine_options);
   OpenKeeper();
   registry_->OnRecovered(
@@ -149,6 +154,23 @@ Status Node::OpenEndpoint() {
       *control_, [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
         upload_server_->List(std::move(done));
       });
+  return OkStatus();
+}
+
+Status Node::OpenMirrors() {
+  transfer::HttpNetworkOptions options;
+  options.client.user_agent = fmt::format("blobd/{}", kVersion);
+  options.client.ca_file = config_.mirrors.ca_file;
+  options.client.stall = config_.stall_timeout;
+  options.client.max_fetches = 16'384;  // one that waits costs little
+  options.client.seed = SystemClock().Now().nanos();
+  options.lanes = config_.engine.schedule.limits.connections_per_mirror;
+  options.client.origins =
+      ToOrigins(config_.mirrors, config_.engine.schedule.limits.connections_per_mirror);
+  BLOBD_ASSIGN_OR_RETURN(
+      mirrors_,
+      transfer::HttpNetwork::Create(
+          {*network_loop_, *control_, *workers_, *store_, SystemClock(), store_.get()}, options));
   return OkStatus();
 }
 
@@ -386,6 +408,7 @@ Node::~Node() {
   keeper_.reset();
   engine_.reset();
   network_.reset();
+  mirrors_.reset();
   store_.reset();
   registry_.reset();
   for (const int fd : {listening_.grpc, listening_.data}) {

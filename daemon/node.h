@@ -26,6 +26,7 @@
 #include "loop/worker_pool.h"
 #include "rpc/server.h"
 #include "store/disk_store.h"
+#include "transfer/http_network.h"
 #include "transfer/quic_network.h"
 #include "transfer/upload_server.h"
 
@@ -50,6 +51,7 @@ class Node {
   Status OpenParts();
   void TickStore();
   Status OpenEndpoint();
+  Status OpenMirrors();
   void OpenKeeper();
   Status MayCollect() const;
   std::vector<SocketAddress> OwnAddresses(bool include_loopback) const;
@@ -94,6 +96,7 @@ class Node {
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<BallastGuard> ballast_;
   std::unique_ptr<transfer::QuicNetwork> network_;
+  std::unique_ptr<transfer::HttpNetwork> mirrors_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<engine::Keeper> keeper_;
   std::unique_ptr<transfer::UploadServer> upload_server_;

@@ -27,19 +27,13 @@
 #include <span>
 #include <vector>
 
+#include "bao/path_pair.h"
 #include "bao/tree_walk.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "wire/chunk_ranges.h"
 
 namespace blobd::bao {
-
-struct PathPair {
-  uint64_t index = 0;  // in the outboard, counted in pairs
-  std::array<uint8_t, 64> hashes{};
-
-  bool operator==(const PathPair&) const = default;
-};
 
 // A verified leaf. Both views are valid during the call that brings it; `data` points into the
 // bytes fed if the leaf lies there in one piece, and then is valid as long as they are.

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "bao/path_pair.h"
+#include "bao/tree.h"
 #include "base/check.h"
 #include "blake3/chaining_value.h"
 
@@ -27,6 +29,28 @@ inline blake3::ChainingValue FoldValues(std::span<const blake3::ChainingValue> p
   }
   if (level.size() == 1) return level[0];
   return blake3::ParentValue(level[0], level[1], is_root);
+}
+
+// The same, and adds all pairs that were made on the way to `pairs`. The first part begins at
+// `first_group`, each has 2^level groups, and the blob has `group_count`.
+inline blake3::ChainingValue FoldPairs(std::span<const blake3::ChainingValue> parts,
+                                       uint64_t first_group, int level, uint64_t group_count,
+                                       bool is_root, std::vector<PathPair>& pairs) {
+  BLOBD_CHECK(!parts.empty());
+  std::vector<blake3::ChainingValue> values(parts.begin(), parts.end());
+  for (; values.size() > 1; ++level) {
+    for (size_t i = 0; i + 1 < values.size(); i += 2) {
+      PathPair& pair = pairs.emplace_back();
+      pair.index = PairIndex(first_group + (uint64_t{i} << level), level, group_count);
+      std::copy(values[i + 1].begin(), values[i + 1].end(),
+                std::copy(values[i].begin(), values[i].end(), pair.hashes.begin()));
+    }
+    if (values.size() == 2) return blake3::ParentValue(values[0], values[1], is_root);
+    const size_t parents = (values.size() + 1) / 2;
+    blake3::ParentValues(values, std::span(values).first(parents));
+    values.resize(parents);
+  }
+  return values[0];
 }
 
 }  // namespace blobd::bao

@@ -1,6 +1,7 @@
 #include "bao/unproven.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "bao/fold.h"
 #include "base/check.h"
@@ -97,13 +98,16 @@ void Unproven::Take(SourceId source, uint64_t group, const ChainingValue& value,
   part.values[at] = value;
   part.sources[at] = source;
   if (part.count < part.values.size()) return;
-  Finish(number);
+  Finish(number, findings);
   Check(proven_.ProvenAround(number), number, findings);
 }
 
-void Unproven::Finish(uint64_t number) {
+void Unproven::Finish(uint64_t number, Findings& findings) {
   Block& block = blocks_[static_cast<size_t>(number)];
-  block.value = FoldValues(block.part->values, blocks_.size() == 1);
+  Pairs known{{}, proven_.GroupsOf(number)};
+  block.value = FoldPairs(block.part->values, known.block.begin, 0, proven_.groups(),
+                          blocks_.size() == 1, known.pairs);
+  if (!known.pairs.empty()) findings.push_back(std::move(known));
   std::set<SourceId> sources(block.part->sources.begin(), block.part->sources.end());
   sources.erase(kProvenSource);
   block.sources.assign(sources.begin(), sources.end());
@@ -155,8 +159,24 @@ void Unproven::Check(const Subtree& subtree, uint64_t hint, Findings& findings) 
   OnMismatch(subtree, findings);
 }
 
+// Those between it and its blocks.
+void Unproven::TellPairsAbove(const Subtree& subtree, Findings& findings) const {
+  const Range range = BlocksOf(subtree);
+  if (range.size() == 1) return;
+  std::vector<ChainingValue> values;
+  for (uint64_t i = range.begin; i < range.end; ++i) {
+    values.push_back(blocks_[static_cast<size_t>(i)].value);
+  }
+  Pairs known;
+  const int level = std::countr_zero(proven_.block_groups());
+  FoldPairs(values, proven_.GroupsOf(range.begin).begin, level, proven_.groups(),
+            subtree == proven_.root(), known.pairs);
+  findings.push_back(std::move(known));
+}
+
 void Unproven::OnFits(const Subtree& subtree, Findings& findings) {
   const Range range = BlocksOf(subtree);
+  TellPairsAbove(subtree, findings);
   unclear_.erase(range.begin);
   if (comparing_ == subtree) StopComparing();
   for (uint64_t i = range.begin; i < range.end; ++i) {
@@ -253,17 +273,20 @@ void Unproven::DiscardAll(const Subtree& subtree, Findings& findings) {
 bool Unproven::OnPair(const Subtree& subtree, ByteView pair, Findings& findings) {
   const uint64_t block = BlocksOf(subtree).begin;
   const bool is_new = proven_.ProvenAround(block) == subtree;
-  return AfterPair(subtree, is_new, proven_.AddPair(subtree, pair), findings);
+  return AfterPair(subtree, pair, is_new, proven_.AddPair(subtree, pair), findings);
 }
 
 bool Unproven::OnPair(uint64_t index, ByteView pair, Findings& findings) {
   return OnPair(proven_.SubtreeOf(index), pair, findings);
 }
 
-bool Unproven::AfterPair(const Subtree& subtree, bool is_new, ProvenValues::Fit fit,
+bool Unproven::AfterPair(const Subtree& subtree, ByteView pair, bool is_new, ProvenValues::Fit fit,
                          Findings& findings) {
   if (fit == ProvenValues::Fit::kWrong) return false;
   if (fit == ProvenValues::Fit::kUnknown || !is_new) return true;
+  PathPair known{subtree.pair_index, {}};
+  std::copy(pair.begin(), pair.end(), known.hashes.begin());
+  findings.push_back(Pairs{{known}, {}});
   unclear_.erase(BlocksOf(subtree).begin);
   // What is compared as a whole can be told apart now. What comes on is taken from anybody.
   if (comparing_ == subtree) StopComparing();
@@ -357,6 +380,23 @@ RangeSet Unproven::Held() const {
     }
   }
   return held;
+}
+
+RangeSet Unproven::WantedFrom(SourceId source) const {
+  RangeSet wanted;
+  if (blamed_.contains(source) || accused_.contains(source)) return wanted;
+  for (uint64_t i = 0; i < blocks_.size(); ++i) {
+    const Block& block = blocks_[static_cast<size_t>(i)];
+    if (block.state == State::kWhole || block.state == State::kVerified) continue;
+    if (block.wanted_from != 0 && block.wanted_from != source) continue;
+    const Range groups = proven_.GroupsOf(i);
+    wanted.Insert(groups);
+    if (block.state == State::kMissing) continue;
+    for (size_t at = 0; at < block.part->here.size(); ++at) {
+      if (block.part->here[at]) wanted.Remove({groups.begin + at, groups.begin + at + 1});
+    }
+  }
+  return wanted;
 }
 
 RangeSet Unproven::VerifiedGroups() const {

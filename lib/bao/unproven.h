@@ -31,6 +31,7 @@
 #include <variant>
 #include <vector>
 
+#include "bao/path_pair.h"
 #include "bao/proven_values.h"
 #include "base/hash.h"
 #include "base/range_set.h"
@@ -40,6 +41,13 @@ namespace blobd::bao {
 // A mirror of this blob, as the owner numbers them; never 0.
 using SourceId = uint32_t;
 
+// Pairs of the tree. Those of a block are told when it is whole, and are right if it is verified
+// later, as it was told last: before, they must not be written where proven ones may stand. All
+// others are proven, and told before what is verified by them.
+struct Pairs {
+  std::vector<PathPair> pairs;
+  Range block = {};  // its groups; empty: they are proven
+};
 // These groups are right. They may be claimed, with the pairs above them.
 struct Verified {
   Range groups;
@@ -70,7 +78,7 @@ struct FetchAgain {
 // All of the content was there, and nobody's fits the hash: the hash, or the size, may be wrong.
 struct Exhausted {};
 
-using Finding = std::variant<Verified, Discard, Blame, Unclear, FetchAgain, Exhausted>;
+using Finding = std::variant<Pairs, Verified, Discard, Blame, Unclear, FetchAgain, Exhausted>;
 using Findings = std::vector<Finding>;
 
 // The chunks to ask a node for, so that its proof shows the values on both sides of each cut.
@@ -112,6 +120,8 @@ class Unproven {
   bool complete() const { return verified_blocks_ == blocks_.size(); }
   // Groups that are there, verified or not.
   RangeSet Held() const;
+  // Groups that are not there, and would be taken from this source.
+  RangeSet WantedFrom(SourceId source) const;
   RangeSet VerifiedGroups() const;
 
   // Aborts if counts and states do not agree. Tests and debug builds.
@@ -141,7 +151,8 @@ class Unproven {
   };
 
   void Take(SourceId source, uint64_t group, const ChainingValue& value, Findings& findings);
-  void Finish(uint64_t block);
+  void Finish(uint64_t block, Findings& findings);
+  void TellPairsAbove(const Subtree& subtree, Findings& findings) const;
   void Drop(uint64_t block);
   void Check(const Subtree& subtree, uint64_t hint, Findings& findings);
   bool IsWhole(const Subtree& subtree, uint64_t hint) const;
@@ -154,7 +165,8 @@ class Unproven {
   void DiscardAll(const Subtree& subtree, Findings& findings);
   void EmitBlame(SourceId source, bool is_proven, Findings& findings);
   Range BlocksOf(const Subtree& subtree) const;
-  bool AfterPair(const Subtree& subtree, bool is_new, ProvenValues::Fit fit, Findings& findings);
+  bool AfterPair(const Subtree& subtree, ByteView pair, bool is_new, ProvenValues::Fit fit,
+                 Findings& findings);
   // Asks the next source for all of `subtree`, or gives it up.
   void CompareNext(const Subtree& subtree, Findings& findings);
   SourceId NextToCompare(const Subtree& subtree) const;

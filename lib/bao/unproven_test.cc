@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 #include <map>
 #include <set>
@@ -80,7 +81,13 @@ class UnprovenTest : public testing::Test {
       const Findings findings = std::exchange(findings_, {});
       for (const Finding& finding : findings) {
         std::visit(Overloaded{
-                       [&](const Verified& f) { verified_.Insert(f.groups); },
+                       [&](const Pairs& f) {
+                         for (const PathPair& pair : f.pairs) pairs_[pair.index] = pair.hashes;
+                       },
+                       [&](const Verified& f) {
+                         verified_.Insert(f.groups);
+                         ExpectPairsAbove(f.groups);
+                       },
                        [&](const Discard& f) { discarded_.Insert(f.groups); },
                        [&](const Blame& f) {
                          (f.proven ? proven_blame_ : blame_).insert(f.source);
@@ -93,6 +100,23 @@ class UnprovenTest : public testing::Test {
                    finding);
       }
       unproven_->CheckInvariants();
+    }
+  }
+  // What is claimed must be provable: all pairs on its paths were told, as they are.
+  void ExpectPairsAbove(Range groups) {
+    std::vector<Subtree> stack = {Subtree::Root(ChunkCount(Blob().size))};
+    while (!stack.empty()) {
+      const Subtree here = stack.back();
+      stack.pop_back();
+      const Range below = ProvenValues::GroupsOf(here);
+      if (!here.has_outboard_pair() || below.end <= groups.begin || below.begin >= groups.end)
+        continue;
+      const auto told = pairs_.find(here.pair_index);
+      ASSERT_NE(told, pairs_.end()) << "pair " << here.pair_index << " was not told";
+      EXPECT_EQ(Bytes(told->second.begin(), told->second.end()),
+                Bytes(Blob().PairOf(here).begin(), Blob().PairOf(here).end()));
+      stack.push_back(here.Right());
+      stack.push_back(here.Left());
     }
   }
   void Compare() {
@@ -111,6 +135,7 @@ class UnprovenTest : public testing::Test {
   std::unique_ptr<Unproven> unproven_;
   uint64_t groups_ = 0;
   Findings findings_;
+  std::map<uint64_t, std::array<uint8_t, kPairSize>> pairs_;
   std::map<SourceId, RangeSet> lies_;
   std::map<SourceId, uint64_t> sent_;
   RangeSet verified_;
@@ -337,6 +362,7 @@ TEST_F(UnprovenTest, RandomHistories) {
     Rng rng(seed);
     Make(Blob().hash, Blob().size);
     findings_.clear();
+    pairs_.clear();
     verified_ = {};
     blame_.clear();
     proven_blame_.clear();

@@ -47,6 +47,7 @@ Engine::~Engine() {
 
 void Engine::Start(UniqueFunction<void(Status)> done) {
   deps_.network.SetSink(this);
+  if (deps_.mirrors != nullptr) deps_.mirrors->SetSink(this);
   if (disk_watch_ == nullptr) {
     disk_watch_ = deps_.store.WatchDisk(deps_.control,
                                         [this](const store::DiskState& state) { OnDisk(state); });
@@ -90,7 +91,7 @@ void Engine::Drain(UniqueFunction<void()> done) {
   if (drain_timer_ != 0) return;  // it is under way
   drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + options_.drain_grace, [this] {
     drain_timer_ = 0;
-    for (const auto& [transfer, running] : running_) deps_.network.StopGet(transfer);
+    for (const auto& [transfer, running] : running_) StopGet(transfer);
     // What does not answer a stop within another second is left: its verified bytes are in the
     // store all the same.
     drain_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + seconds(1), [this] {
@@ -151,7 +152,7 @@ void Engine::Execute(const schedule::Effect& effect) {
                  },
                  [&](const schedule::StartTransfer& e) { ExecuteStart(e); },
                  [&](const schedule::LowerLimit& e) { ExecuteLowerLimit(e); },
-                 [&](const schedule::StopTransfer& e) { deps_.network.StopGet(e.transfer); },
+                 [&](const schedule::StopTransfer& e) { StopGet(e.transfer); },
                  [&](const schedule::FinishIntent& e) { Finish(e); },
                  [&](const schedule::RememberProvider& e) {
                    changes_.push_back(registry::PutProvider{{e.hash, e.provider}});
@@ -224,16 +225,9 @@ void Engine::ExecuteDial(const NodeId& node) {
 
 void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
   transfers_.Start(effect.transfer, effect.provider, effect.kind, deps_.clock.WallNow());
-  running_[effect.transfer] = {effect.kind, effect.request, 0};
-  const auto* node = std::get_if<NodeId>(&effect.provider);
-  if (node == nullptr) {
-    // The API takes no mirrors yet, but the registry is an outside input too.
-    transfer::GetEnd refused{schedule::Outcome::kAbortRequest, "mirrors are not supported", {}};
-    return deps_.control.Post([this, id = effect.transfer, refused = std::move(refused)] {
-      OnGetEnded(id, {}, refused);
-    });
-  }
-  deps_.network.StartGet(effect.transfer, *node, OrderOf(effect));
+  running_[effect.transfer] = {effect.kind, effect.request, 0,
+                               std::holds_alternative<MirrorUrl>(effect.provider)};
+  StartGet(effect);
   deps_.log.Write(
       LogLevel::kDebug,
       {.hash = LoggedHash(effect.kind), .transfer = effect.transfer, .provider = effect.provider},
@@ -322,15 +316,15 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
     const auto view = transfers_.View(id);
     return view ? view->received_bytes : 0;
   }();
-  const uint64_t more = transfers_.Progress(id, progress);
+  const auto [more, moved] = transfers_.Progress(id, progress);
   verified_bytes_ += more;
   const auto transfer = running_.find(id);
   if (transfer == running_.end()) return;
   if (const auto it = kinds_.find(transfer->second.kind); it != kinds_.end())
     it->second.received_bytes += progress.received_bytes - received_before;
   CountProgress(transfer->second, progress, more);
-  if (more == 0 && !progress.on_line) return;
-  schedule::TransferProgress event{id, more, progress.total_bytes, progress.position};
+  if (moved == 0 && !progress.on_line) return;
+  schedule::TransferProgress event{id, moved, progress.total_bytes, progress.position};
   // What it says of itself, where the line is known, says nothing of the whole.
   if (progress.on_line) event.total_bytes.reset();
   Deliver(event);
@@ -341,9 +335,10 @@ void Engine::OnGetProgress(TransferId id, const transfer::GetProgress& progress)
 }
 
 void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
-                        const transfer::GetEnd& end) {
+                        const transfer::GetEnd& reported) {
   using schedule::Outcome;
   ApplyProgress(id, progress);
+  const transfer::GetEnd end = JudgeMirror(id, reported);
   const std::string name(OutcomeName(end.outcome));
   const std::string reason = end.reason.empty() || end.reason.starts_with(name)
                                  ? end.reason

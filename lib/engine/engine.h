@@ -28,6 +28,7 @@
 #include "engine/limits.h"
 #include "engine/long_waits.h"
 #include "engine/look_queue.h"
+#include "engine/mirror_faults.h"
 #include "engine/transfer_table.h"
 #include "engine/values.h"
 #include "engine/wants.h"
@@ -37,6 +38,7 @@
 #include "schedule/scheduler.h"
 #include "store/blob_store.h"
 #include "transfer/inventory.h"
+#include "transfer/mirror_network.h"
 #include "transfer/node_network.h"
 #include "transfer/upload_server.h"
 
@@ -62,7 +64,10 @@ class IntentWatcher {
   virtual void OnIntent(const IntentView& view, bool last) = 0;
 };
 
-class Engine final : private transfer::NodeNetworkSink, public transfer::UploadSink, public Wants {
+class Engine final : private transfer::NodeNetworkSink,
+                     private transfer::MirrorNetworkSink,
+                     public transfer::UploadSink,
+                     public Wants {
  public:
   struct Deps {
     Executor& control;
@@ -73,6 +78,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
     transfer::NodeNetwork& network;
     UniqueFunction<std::shared_ptr<Executor>()> make_strand;
     EventLog& log;
+    transfer::MirrorNetwork* mirrors = nullptr;  // null: what mirrors have is not got
   };
 
   Engine(Deps deps, EngineOptions options);
@@ -177,6 +183,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
     uint64_t received_bytes = 0;
     uint64_t total_bytes = 0;
     uint64_t claimed_bytes = 0;
+    uint64_t unproven_bytes = 0;
     uint64_t total_blobs = 0;
     uint64_t complete_blobs = 0;
     bool is_private = true;  // or not known yet
@@ -185,6 +192,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
     Kind kind;
     RequestId request;
     uint64_t stored_blobs = 0;  // as it reported them
+    bool is_mirror = false;
   };
   struct PendingQueue;
   struct SortedIds {
@@ -193,7 +201,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   };
   struct Loading;
 
-  // transfer::NodeNetworkSink
+  // transfer::NodeNetworkSink, and those of mirrors
   void OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) override;
   void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) override;
   void OnDisconnected(const NodeId& node, bool in_order, std::string reason) override;
@@ -202,6 +210,13 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
                   const transfer::GetEnd& end) override;
   void OnGetContent(TransferId id, const transfer::GetContent& content) override;
   void OnBoundary(TransferId id, uint64_t boundary) override;
+
+  // Mirrors (engine_mirrors.cc).
+  void StartGet(const schedule::StartTransfer& effect);
+  void StopGet(TransferId id);
+  void LowerLimit(TransferId id, uint64_t boundary);
+  transfer::GetEnd JudgeMirror(TransferId id, transfer::GetEnd end);
+  void ForgetUnproven(const Hash& hash);
 
   // Parts (engine_parts.cc).
   transfer::GetOrder OrderOf(const schedule::StartTransfer& effect) const;
@@ -308,6 +323,7 @@ class Engine final : private transfer::NodeNetworkSink, public transfer::UploadS
   Journal journal_;
   std::unordered_map<TransferId, Running> running_;
   ContentTable contents_;
+  MirrorFaults faults_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
   std::map<IntentId, IntentView> told_;  // what the watchers heard last

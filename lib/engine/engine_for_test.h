@@ -41,7 +41,8 @@ class EngineTest : public testing::Test {
     options.standing = standing_;
     engine_ = std::make_unique<Engine>(
         Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
-                     [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_},
+                     [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_,
+                     &mirrors_},
         options);
     Status started = Unavailable("no answer");
     engine_->Start([&](const Status& status) { started = status; });
@@ -97,6 +98,7 @@ class EngineTest : public testing::Test {
   FakeRegistry registry_{loop_};
   FakeStore store_;
   RecordingLog log_;
+  FakeMirrors mirrors_;
   std::unique_ptr<FakeNetwork> network_;
   std::unique_ptr<Engine> engine_;
 };

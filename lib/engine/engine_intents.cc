@@ -211,6 +211,7 @@ void Engine::RemoveLive(IntentId id) {
   if (last) {
     contents_.Forget(row.kind);
     kinds_.erase(kind);
+    ForgetUnproven(row.kind.hash);
   }
   NoteUnwanted(row, last);
 }
@@ -239,6 +240,7 @@ IntentView Engine::ViewOf(const LiveIntent& intent) const {
     view.verified_bytes = it->second.verified_bytes;
     view.total_bytes = it->second.total_bytes;
     view.claimed_bytes = it->second.claimed_bytes;
+    view.unproven_bytes = it->second.unproven_bytes;
     view.total_blobs = it->second.total_blobs;
     view.complete_blobs = it->second.complete_blobs;
   }

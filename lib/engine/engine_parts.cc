@@ -21,7 +21,7 @@ transfer::GetOrder Engine::OrderOf(const schedule::StartTransfer& effect) const 
 }
 
 void Engine::ExecuteLowerLimit(const schedule::LowerLimit& effect) {
-  deps_.network.LowerLimit(effect.transfer, effect.boundary);
+  LowerLimit(effect.transfer, effect.boundary);
 }
 
 void Engine::OnBoundary(TransferId id, uint64_t boundary) {
@@ -51,6 +51,7 @@ void Engine::CountProgress(Running& running, const transfer::GetProgress& progre
   const auto it = kinds_.find(running.kind);
   if (it == kinds_.end()) return;
   LiveKind& kind = it->second;
+  kind.unproven_bytes = progress.unproven_bytes;
   if (progress.on_line) {
     kind.verified_bytes +=
         contents_.Arrived(running.kind, running.request, progress.arrived).value_or(0);

@@ -30,6 +30,8 @@ TransferOutcome ToStored(Outcome outcome) {
       return TransferOutcome::kImpossible;
     case Outcome::kDropProvider:
       return TransferOutcome::kDropProvider;
+    case Outcome::kWrongContent:
+      return TransferOutcome::kWrongContent;
     case Outcome::kRetryLater:
       return TransferOutcome::kRetryLater;
     case Outcome::kBusy:
@@ -54,6 +56,8 @@ Outcome FromStored(TransferOutcome outcome) {
       return Outcome::kImpossible;
     case TransferOutcome::kDropProvider:
       return Outcome::kDropProvider;
+    case TransferOutcome::kWrongContent:
+      return Outcome::kWrongContent;
     case TransferOutcome::kRetryLater:
       return Outcome::kRetryLater;
     case TransferOutcome::kBusy:

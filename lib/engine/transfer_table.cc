@@ -1,5 +1,6 @@
 #include "engine/transfer_table.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace blobd::engine {
@@ -30,14 +31,17 @@ void TransferTable::Start(TransferId id, const ProviderId& provider, const Kind&
   entry.view.started = now;
 }
 
-uint64_t TransferTable::Progress(TransferId id, const transfer::GetProgress& progress) {
+TransferTable::More TransferTable::Progress(TransferId id, const transfer::GetProgress& progress) {
   const auto it = running_.find(id);
-  if (it == running_.end()) return 0;
+  if (it == running_.end()) return {};
   TransferView& view = it->second.view;
-  const uint64_t more = progress.verified_bytes - view.verified_bytes;
+  const uint64_t moved = std::max(progress.verified_bytes, progress.moved_bytes);
+  const More more = {progress.verified_bytes - view.verified_bytes,
+                     moved - std::exchange(it->second.moved_bytes, moved)};
   view.state = StateOf(progress.state);
   view.received_bytes = progress.received_bytes;
   view.verified_bytes = progress.verified_bytes;
+  view.unproven_bytes = progress.unproven_bytes;
   view.total_bytes = progress.total_bytes.value_or(0);
   return more;
 }
@@ -49,6 +53,7 @@ void TransferTable::End(TransferId id, TransferState state, std::string reason, 
   view.state = state;
   view.reason = std::move(reason);
   view.finished = now;
+  view.unproven_bytes = 0;
   Keep(std::move(view));
 }
 
@@ -63,7 +68,7 @@ void TransferTable::Keep(TransferView view) {
 }
 
 bool TransferTable::SampleRates(Instant now) {
-  for (auto& [id, entry] : running_) entry.meter.Sample(now, entry.view.verified_bytes);
+  for (auto& [id, entry] : running_) entry.meter.Sample(now, entry.moved_bytes);
   return !running_.empty();
 }
 

@@ -24,8 +24,12 @@ class TransferTable {
   static constexpr size_t kKeptEnded = 1000;
 
   void Start(TransferId id, const ProviderId& provider, const Kind& kind, WallTime now);
-  // What was verified since the last report of this transfer.
-  uint64_t Progress(TransferId id, const transfer::GetProgress& progress);
+  // Since the last report of this transfer.
+  struct More {
+    uint64_t verified = 0;
+    uint64_t moved = 0;  // given to the store, with proof or without
+  };
+  More Progress(TransferId id, const transfer::GetProgress& progress);
   void End(TransferId id, TransferState state, std::string reason, WallTime now);
 
   // One that ended in an earlier life.
@@ -55,6 +59,7 @@ class TransferTable {
  private:
   struct Entry {
     TransferView view;
+    uint64_t moved_bytes = 0;
     RateMeter meter;
   };
   TransferView ViewOf(const Entry& entry) const;

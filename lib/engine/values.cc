@@ -16,6 +16,8 @@ std::string_view OutcomeName(schedule::Outcome outcome) {
       return "impossible";
     case schedule::Outcome::kDropProvider:
       return "drop provider";
+    case schedule::Outcome::kWrongContent:
+      return "wrong content";
     case schedule::Outcome::kRetryLater:
       return "retry later";
     case schedule::Outcome::kBusy:

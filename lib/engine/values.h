@@ -75,7 +75,8 @@ struct IntentView {
   uint64_t verified_bytes = 0;
   uint64_t total_bytes = 0;    // 0: not proven yet
   uint64_t claimed_bytes = 0;  // 0: nobody said
-  uint64_t total_blobs = 0;    // 0: not known yet
+  uint64_t unproven_bytes = 0;
+  uint64_t total_blobs = 0;  // 0: not known yet
   uint64_t complete_blobs = 0;
   double rate = 0;  // bytes per second
   std::vector<TransferId> transfers;
@@ -101,6 +102,7 @@ struct TransferView {
   std::string reason;
   uint64_t received_bytes = 0;
   uint64_t verified_bytes = 0;
+  uint64_t unproven_bytes = 0;  // that lie in the store without proof, while it runs
   uint64_t total_bytes = 0;
   double rate = 0;
   WallTime started;

@@ -46,6 +46,7 @@ enum class TransferOutcome : uint8_t {
   kRetryLater = 7,
   kBusy = 8,
   kLocalFault = 9,
+  kWrongContent = 10,
 };
 
 struct IntentRow {

@@ -41,6 +41,7 @@ bool IsFailure(TransferOutcome outcome) {
       return false;
     case TransferOutcome::kAbortRequest:
     case TransferOutcome::kDropProvider:
+    case TransferOutcome::kWrongContent:
     case TransferOutcome::kRetryLater:
     case TransferOutcome::kBusy:
       return true;

@@ -8,7 +8,7 @@ namespace blobd::registry {
 namespace {
 
 Status CheckOutcome(TransferOutcome outcome) {
-  if (outcome >= TransferOutcome::kDone && outcome <= TransferOutcome::kLocalFault)
+  if (outcome >= TransferOutcome::kDone && outcome <= TransferOutcome::kWrongContent)
     return OkStatus();
   return InvalidArgument("outcome {} does not exist", Number(outcome));
 }
@@ -79,7 +79,7 @@ StatusOr<FailureRow> ReadFailure(sqlite::Statement& statement) {
   row.Integer();  // the place
   failure.provider = ReadProviderKey(row);
   failure.outcome = static_cast<TransferOutcome>(
-      row.Integer(Number(TransferOutcome::kDone), Number(TransferOutcome::kLocalFault)));
+      row.Integer(Number(TransferOutcome::kDone), Number(TransferOutcome::kWrongContent)));
   failure.reason = row.Text(kMaxText);
   CheckSum(row);
   BLOBD_RETURN_IF_ERROR(row.Finish("intent_failures"));
@@ -191,7 +191,7 @@ StatusOr<TransferRow> ReadTransfer(sqlite::Statement& statement) {
   transfer.provider = ReadProviderKey(row);
   transfer.kind = ReadKind(row);
   transfer.outcome = static_cast<TransferOutcome>(
-      row.Integer(Number(TransferOutcome::kDone), Number(TransferOutcome::kLocalFault)));
+      row.Integer(Number(TransferOutcome::kDone), Number(TransferOutcome::kWrongContent)));
   transfer.reason = row.Text(kMaxText);
   transfer.received_bytes = row.Unsigned();
   transfer.verified_bytes = row.Unsigned();

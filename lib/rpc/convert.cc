@@ -7,6 +7,7 @@
 
 #include "base/overloaded.h"
 #include "base/utf8.h"
+#include "http/url.h"
 #include "wire/text.h"
 #include "wire/ticket.h"
 
@@ -79,6 +80,14 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
     BLOBD_ASSIGN_OR_RETURN(
         engine::NamedProvider named,
         ToProvider(item.providers(i), fmt::format("{}.providers[{}]", field, i)));
+    const auto* mirror = std::get_if<MirrorUrl>(&named.provider);
+    if (mirror != nullptr && result.kind.format == BlobFormat::kHashSeq &&
+        !http::UrlTemplate::IsTemplate(mirror->url)) {
+      return InvalidArgument(
+          "{}.providers[{}].mirror_url: one URL is one blob; a hash sequence is got from a URL "
+          "with {{hash}} in it",
+          field, i);
+    }
     result.providers.push_back(std::move(named));
   }
   BLOBD_ASSIGN_OR_RETURN(result.priority, ToPriority(item.priority(), field + ".priority"));
@@ -151,6 +160,19 @@ StatusOr<std::vector<SocketAddress>> ToAddresses(
   return addresses;
 }
 
+StatusOr<MirrorUrl> ToMirror(std::string_view text, std::string_view field) {
+  if (text.size() > kMaxUrlBytes)
+    return InvalidArgument("{}: longer than {} bytes", field, kMaxUrlBytes);
+  if (http::UrlTemplate::IsTemplate(text)) {
+    const auto any = http::UrlTemplate::Parse(text);
+    if (!any.ok()) return Annotate(any.status(), field);
+    return MirrorUrl{any->text()};
+  }
+  const auto url = http::Url::Parse(text);
+  if (!url.ok()) return Annotate(url.status(), field);
+  return MirrorUrl{url->text()};
+}
+
 StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::string_view field) {
   switch (provider.provider_case()) {
     case v1::Provider::kNode: {
@@ -161,9 +183,12 @@ StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::st
                                                           fmt::format("{}.node.addresses", field)));
       return named;
     }
-    case v1::Provider::kMirrorUrl:
-      return InvalidArgument(
-          "{}.mirror_url: this version gets blobs from nodes only; name a node instead", field);
+    case v1::Provider::kMirrorUrl: {
+      engine::NamedProvider named;
+      BLOBD_ASSIGN_OR_RETURN(named.provider,
+                             ToMirror(provider.mirror_url(), fmt::format("{}.mirror_url", field)));
+      return named;
+    }
     case v1::Provider::PROVIDER_NOT_SET:
       break;
   }

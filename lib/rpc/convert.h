@@ -38,6 +38,9 @@ StatusOr<NodeId> ToNodeId(std::string_view text, std::string_view field);
 // At most 32.
 StatusOr<std::vector<SocketAddress>> ToAddresses(
     const google::protobuf::RepeatedPtrField<std::string>& texts, std::string_view field);
+// An http or https URL, perhaps with {hash} in it, brought into one form. Whether it may be fetched
+// from is the HTTP client's to say.
+StatusOr<MirrorUrl> ToMirror(std::string_view text, std::string_view field);
 StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::string_view field);
 StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& request);
 // 1 to 10,000.

@@ -86,7 +86,8 @@ StatusOr<ProviderId> ToProviderId(std::string_view text, std::string_view field)
   if (const auto node = wire::ParseNodeId(text)) return ProviderId(*node);
   const bool is_url = text.starts_with("http://") || text.starts_with("https://");
   if (is_url && text.size() <= kMaxUrlBytes && IsUtf8(text)) {
-    return ProviderId(MirrorUrl{std::string(text)});
+    BLOBD_ASSIGN_OR_RETURN(MirrorUrl mirror, ToMirror(text, field));
+    return ProviderId(std::move(mirror));
   }
   return InvalidArgument(
       "{}: \"{}\" is neither a node id (64 hex digits or 52 base32 characters) nor a URL of at "

@@ -37,7 +37,7 @@ TEST(Convert, BadInputNamesTheField) {
       {"items[0].providers[0].node.node_id",
        [&](v1::QueueItem& item) { node(item)->set_node_id("x"); }},
       {"items[0].providers[0].mirror_url",
-       [](v1::QueueItem& item) { item.add_providers()->set_mirror_url("http://127.0.0.1/"); }},
+       [](v1::QueueItem& item) { item.add_providers()->set_mirror_url("http://user:secret@h/"); }},
       {"items[0].providers[0].node.addresses",
        [&](v1::QueueItem& item) {
          v1::Node* named = node(item);

@@ -56,6 +56,8 @@ v1::FailureOutcome FromOutcome(schedule::Outcome outcome) {
       return v1::FAILURE_OUTCOME_ABORT_REQUEST;
     case schedule::Outcome::kDropProvider:
       return v1::FAILURE_OUTCOME_DROP_PROVIDER;
+    case schedule::Outcome::kWrongContent:
+      return v1::FAILURE_OUTCOME_WRONG_CONTENT;
     case schedule::Outcome::kRetryLater:
       return v1::FAILURE_OUTCOME_RETRY_LATER;
     case schedule::Outcome::kBusy:
@@ -138,6 +140,7 @@ void Fill(const engine::IntentView& view, v1::Intent* out) {
   out->set_verified_bytes(view.verified_bytes);
   out->set_total_bytes(view.total_bytes);
   out->set_claimed_bytes(view.claimed_bytes);
+  out->set_unproven_bytes(view.unproven_bytes);
   out->set_total_blobs(view.total_blobs);
   out->set_complete_blobs(view.complete_blobs);
   out->set_rate(view.rate);
@@ -167,6 +170,7 @@ void Fill(const engine::TransferView& view, v1::Transfer* out) {
   out->set_reason(view.reason);
   out->set_received_bytes(view.received_bytes);
   out->set_verified_bytes(view.verified_bytes);
+  out->set_unproven_bytes(view.unproven_bytes);
   out->set_total_bytes(view.total_bytes);
   out->set_rate(view.rate);
   out->set_started_unix_ms(view.started.unix_ms);

@@ -15,6 +15,8 @@ enum class Outcome {
   kImpossible,    // no provider's fault: no hash sequence, too many children, proven size over the
                   // maximum
   kDropProvider,  // it sent wrong bytes or a false size
+  kWrongContent,  // what it has is not what the hash names, and nobody has proved whose mistake
+                  // that is: it is not asked for this hash again in this request
   kRetryLater,    // IO error, reset, timeout, stall, broken protocol
   kBusy,          // it asked us to wait
   kLocalFault,    // our disk or socket: counts for nobody

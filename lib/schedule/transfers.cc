@@ -277,6 +277,7 @@ void Scheduler::State::OnEndedRunning(Request& request, Provider& provider,
       if (!HasMore(request, provider, event)) Refuse(request, provider, event.outcome);
       break;
     case Outcome::kAbortRequest:
+    case Outcome::kWrongContent:
       request.Note(provider.id, event.outcome, event.reason);
       Refuse(request, provider, event.outcome);
       break;
@@ -340,6 +341,7 @@ void Scheduler::State::OnEndedEnding(Request* origin, Provider& provider, const 
     case Outcome::kStopped:
     case Outcome::kNotHere:
     case Outcome::kAbortRequest:
+    case Outcome::kWrongContent:
     case Outcome::kImpossible:
     case Outcome::kRetryLater:
     case Outcome::kLocalFault:

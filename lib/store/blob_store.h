@@ -86,6 +86,19 @@ class BlobWriter {
   virtual Status Admit(uint64_t proven_size) = 0;
   // Adds what was written to the blob's verified groups. Cheap; call it once per batch.
   virtual void Publish() = 0;
+
+  // Bytes that came without proof, to their final places. Nobody can read them, and they are not
+  // found again after a crash, before TakeAsVerified makes groups of them. Groups that are
+  // verified, or that another writer writes as verified now, stay as they are: returns which of the
+  // groups that were touched these are. REQUIRES: `offset` is that of a group
+  virtual StatusOr<RangeSet> WriteUnproven(uint64_t offset, ByteView bytes) = 0;
+  // Reads back what was written without proof; fewer bytes only at the end of the file.
+  virtual StatusOr<size_t> ReadUnproven(uint64_t offset, MutableBytes out) = 0;
+  // These groups have verified as they lie there, and the pairs on their paths were written: from
+  // here on it is as if Write had written them. REQUIRES: this writer wrote them without proof, or
+  // has read and checked them
+  virtual void TakeAsVerified(const RangeSet& groups) = 0;
+
   // Publishes; if the blob is complete now, makes it durable under its final name. `done` gets OK
   // then, and kFailedPrecondition if groups are missing.
   virtual void Finish(Executor& answer_on, UniqueFunction<void(Status)> done) = 0;

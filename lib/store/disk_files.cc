@@ -51,6 +51,8 @@ StatusOr<SharedFiles> OpenCompleteFiles(FileSystem& file_system, const FilePair&
 Status RemoveFiles(FileSystem& file_system, const FilePair& paths) {
   const Status data = file_system.Unlink(paths.data);
   const Status outboard = file_system.Unlink(paths.outboard);
+  // Alone it says nothing; what cannot be removed goes with the next opening.
+  if (!paths.unproven_log.empty()) (void)file_system.Unlink(paths.unproven_log);
   if (!data.ok() && data.code() != StatusCode::kNotFound) return data;
   if (!outboard.ok() && outboard.code() != StatusCode::kNotFound) return outboard;
   return OkStatus();

@@ -54,6 +54,20 @@ DiskStore::DiskStore(std::shared_ptr<Index> index, Options options)
 
 DiskStore::~DiskStore() = default;
 
+StatusOr<std::unique_ptr<File>> DiskStore::OpenUnprovenLog(const Hash& hash, bool create) {
+  const std::string path = index_->layout().Partial(hash).unproven_log;
+  auto log = index_->file_system().Open(path, create ? OpenMode::kCreate : OpenMode::kReadWrite);
+  if (!log.ok()) return log;
+  // In front of the writer's release, which is posted there, too.
+  index_->strand().Post([index = index_, hash] { index->KeepUnproven(hash, true); });
+  return log;
+}
+
+void DiskStore::ForgetUnproven(const Hash& hash) {
+  (void)index_->file_system().Unlink(index_->layout().Partial(hash).unproven_log);
+  index_->strand().Post([index = index_, hash] { index->KeepUnproven(hash, false); });
+}
+
 void DiskStore::Lookup(const Hash& hash, Executor& answer_on,
                        UniqueFunction<void(StatusOr<BlobInfo>)> done) {
   index_->strand().Post(

@@ -18,12 +18,13 @@
 #include "loop/worker_pool.h"
 #include "store/blob_store.h"
 #include "store/file_system.h"
+#include "store/unproven_logs.h"
 
 namespace blobd::store {
 
 class Index;
 
-class DiskStore final : public BlobStore {
+class DiskStore final : public BlobStore, public UnprovenLogs {
  public:
   struct Options {
     // A sync starts at half of either, since more comes in while it runs.
@@ -83,6 +84,9 @@ class DiskStore final : public BlobStore {
                                    UniqueFunction<void(StatusOr<Verified>)> done) override;
   std::unique_ptr<DiskWatch> WatchDisk(Executor& answer_on,
                                        UniqueFunction<void(const DiskState&)> changed) override;
+
+  StatusOr<std::unique_ptr<File>> OpenUnprovenLog(const Hash& hash, bool create) override;
+  void ForgetUnproven(const Hash& hash) override;
 
   // What is due by the clock: syncs of stalled writers, and a look at a disk that was full or
   // read-only. Whoever owns the store calls it about every kTick; it costs nothing if nothing is

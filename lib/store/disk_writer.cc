@@ -65,9 +65,7 @@ Status DiskWriter::Write(std::span<const VerifiedGroup> groups,
                          std::span<const OutboardPair> pairs) {
   BLOBD_RETURN_IF_ERROR(CheckArguments(groups, pairs));
   if (groups.empty() && pairs.empty()) return OkStatus();
-  // Nothing more would be believed. A writer opened now knows what is left.
-  if (live_->generation.load() != generation_)
-    return Unavailable("blob {} could not be synced", live_->hash.Short());
+  BLOBD_RETURN_IF_ERROR(CheckBelieved());
   if (files_ == nullptr && pairs.empty() && groups.size() == 1 && groups[0].index == 0) {
     held_.emplace(groups[0].data.begin(), groups[0].data.end());
     written_.Insert({0, 1});
@@ -76,12 +74,19 @@ Status DiskWriter::Write(std::span<const VerifiedGroup> groups,
   return index_->gate().Note(WriteNow(groups, pairs));
 }
 
+// Otherwise nothing more would be. A writer opened now knows what is left.
+Status DiskWriter::CheckBelieved() const {
+  if (live_->generation.load() == generation_) return OkStatus();
+  return Unavailable("blob {} could not be synced", live_->hash.Short());
+}
+
 Status DiskWriter::WriteNow(std::span<const VerifiedGroup> groups,
                             std::span<const OutboardPair> pairs) {
   uint64_t bytes = pairs.size() * bao::kPairSize;
   for (const VerifiedGroup& group : groups) bytes += group.data.size();
   BLOBD_RETURN_IF_ERROR(index_->gate().Take(bytes));
   BLOBD_RETURN_IF_ERROR(NeedFiles());
+  for (const VerifiedGroup& group : groups) live_->guard.Name({group.index, group.index + 1});
   BLOBD_RETURN_IF_ERROR(WriteRuns(*files_->outboard, pairs, bao::kPairSize,
                                   [](const OutboardPair& pair) { return ByteView(pair.hashes); }));
   BLOBD_RETURN_IF_ERROR(WriteRuns(*files_->data, groups, kGroupSize,
@@ -99,10 +104,45 @@ Status DiskWriter::NeedFiles() {
   }
   if (held_) {
     const ByteView held = *held_;
+    live_->guard.Name({0, 1});
     BLOBD_RETURN_IF_ERROR(files_->data->WriteAt(0, {&held, 1}));
     held_.reset();
   }
   return OkStatus();
+}
+
+StatusOr<RangeSet> DiskWriter::WriteUnproven(uint64_t offset, ByteView bytes) {
+  if (offset % kGroupSize != 0 || offset >= kMaxStoredSize ||
+      bytes.size() > kMaxStoredSize - offset) {
+    return InvalidArgument("{} bytes at {} cannot be stored", bytes.size(), offset);
+  }
+  BLOBD_RETURN_IF_ERROR(CheckBelieved());
+  if (held_) BLOBD_RETURN_IF_ERROR(NeedFiles());
+  const Range groups = {offset / kGroupSize, (offset + bytes.size() + kGroupSize - 1) / kGroupSize};
+  const auto write = [&](Range run) -> Status {
+    const uint64_t begin = run.begin * kGroupSize - offset;
+    const ByteView part =
+        bytes.subspan(begin, std::min(run.size() * kGroupSize, bytes.size() - begin));
+    BLOBD_RETURN_IF_ERROR(index_->gate().Take(part.size()));
+    BLOBD_RETURN_IF_ERROR(NeedFiles());
+    BLOBD_RETURN_IF_ERROR(files_->data->WriteAt(run.begin * kGroupSize, {&part, 1}));
+    held_bytes_ += part.size();
+    live_->promise.Use(index_->gate(), part.size());
+    return OkStatus();
+  };
+  StatusOr<RangeSet> taken = live_->guard.WriteOthers(groups, write);
+  (void)index_->gate().Note(taken.status());
+  return taken;
+}
+
+StatusOr<size_t> DiskWriter::ReadUnproven(uint64_t offset, MutableBytes out) {
+  BLOBD_RETURN_IF_ERROR(NeedFiles());
+  return files_->data->ReadAt(offset, out);
+}
+
+void DiskWriter::TakeAsVerified(const RangeSet& groups) {
+  for (const Range& range : groups.ranges()) live_->guard.Name(range);
+  written_.InsertAll(groups);
 }
 
 void DiskWriter::ClaimSize(uint64_t size) {
@@ -115,7 +155,9 @@ void DiskWriter::ClaimSize(uint64_t size) {
 }
 
 void DiskWriter::ProveSize(uint64_t size) {
-  if (size <= kMaxStoredSize) proven_size_ = size;
+  if (size > kMaxStoredSize) return;
+  proven_size_ = size;
+  live_->guard.Name({bao::GroupCount(size), RangeSet::kOpenEnd});
 }
 
 Status DiskWriter::Admit(uint64_t proven_size) {

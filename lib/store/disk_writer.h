@@ -24,15 +24,19 @@ class DiskWriter final : public BlobWriter {
   void ProveSize(uint64_t size) override;
   Status Admit(uint64_t proven_size) override;
   void Publish() override;
+  StatusOr<RangeSet> WriteUnproven(uint64_t offset, ByteView bytes) override;
+  StatusOr<size_t> ReadUnproven(uint64_t offset, MutableBytes out) override;
+  void TakeAsVerified(const RangeSet& groups) override;
   void Finish(Executor& answer_on, UniqueFunction<void(Status)> done) override;
 
  private:
   Status WriteNow(std::span<const VerifiedGroup> groups, std::span<const OutboardPair> pairs);
+  Status CheckBelieved() const;
   Status NeedFiles();
   Status TryPublish();
 
   const std::shared_ptr<Index> index_;
-  const std::shared_ptr<LiveBlob> live_;  // only its hash and generation are ours to read
+  const std::shared_ptr<LiveBlob> live_;  // only what any thread may touch is ours
   const uint64_t generation_;
   const uint64_t withdrawals_;
   uint64_t held_bytes_;  // of the blob, as far as this writer knows

@@ -96,7 +96,7 @@ Status Index::Forget(const BlobRow& row) {
 void Index::MaybeIdle(const Live& live) {
   if (live->phase != LiveBlob::Phase::kOpen || live->writers > 0) return;
   if (!live->dirty.empty() || !live->syncing.empty()) return;
-  if (live->groups.empty() && !live->unrecovered) {
+  if (live->groups.empty() && !live->unrecovered && !live->keeps_unproven) {
     return live->in_db && !live->last_failure.ok() ? LetGo(*live) : Discard(*live);
   }
   live->files = nullptr;
@@ -135,6 +135,7 @@ void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWri
     }
     if (live->files == nullptr && live->may_be_moved) return ReopenForWriter(live, std::move(then));
     Touch(live->row, live->in_db);
+    if (live->writers == 0) ResetGuard(*live);
     ++live->writers;
     then(std::shared_ptr<BlobWriter>(
         std::make_shared<DiskWriter>(shared_from_this(), live, live->files)));
@@ -149,6 +150,10 @@ void Index::ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<Bl
     if (is_open && live->files == nullptr) live->files = *std::move(files);
     OpenWriter(live->hash, std::move(then));
   });
+}
+
+void Index::KeepUnproven(const Hash& hash, bool keeps) {
+  if (const Live live = FindLive(hash)) live->keeps_unproven = keeps;
 }
 
 void Index::Claim(const Live& live, uint64_t size) {

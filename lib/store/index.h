@@ -105,6 +105,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void AddDiskWatch(std::shared_ptr<DiskWatcher> watcher);
   void RemoveWatch(const std::shared_ptr<DiskWatcher>& watcher);
   void Tick();
+  void KeepUnproven(const Hash& hash, bool keeps);
   // For Loading.
   Turns& long_loads() { return long_loads_; }
   // For Verification. kNotFound if nothing is claimed.

@@ -114,6 +114,7 @@ void Index::OnSynced(const Live& live, const Status& status) {
 // goes for everything written before the failure came back, not only for what was to be synced.
 void Index::TakeBackUnsynced(LiveBlob& live, const Status& status) {
   live.groups = live.row.groups;
+  ResetGuard(live);
   dirty_bytes_ -= live.dirty.Count() * kGroupSize;
   live.dirty = RangeSet();
   ++live.generation;

@@ -179,6 +179,7 @@ Status Index::TakeBackNow(const Live& live, const Rot& rot) {
   live->dirty.RemoveAll(rotten);
   ++live->withdrawals;
   live->withdrawn.InsertAll(rotten);
+  live->guard.Release(rotten);
   if (rot.files_missing) {
     ++live->generation;  // whoever has such files open writes to nowhere
     live->may_be_moved = false;

@@ -7,6 +7,7 @@
 //   blobs/HH/HASH.data .obao4     complete blobs, and those that were until groups were withdrawn;
 //                                 HH is the first byte of the hash
 //   partial/HASH.data .obao4      blobs on their way in, sparse
+//   partial/HASH.cv               what came of such a blob without proof (unproven_logs.h)
 //   partial/import-N.data .obao4  imports, without a hash yet; removed at opening
 //
 // What the files hold: protocol/formats.md, section 8.
@@ -24,6 +25,7 @@ namespace blobd::store {
 struct FilePair {
   std::string data;
   std::string outboard;
+  std::string unproven_log = {};  // of a partial blob; empty for others
 };
 
 class Layout {
@@ -36,11 +38,11 @@ class Layout {
   std::string partial() const { return root_ + "/partial"; }
   std::string DirectoryOf(const Hash& hash) const;
   FilePair Complete(const Hash& hash) const { return Pair(DirectoryOf(hash) + "/" + hash.ToHex()); }
-  FilePair Partial(const Hash& hash) const { return Pair(partial() + "/" + hash.ToHex()); }
+  FilePair Partial(const Hash& hash) const;
   FilePair Import(uint64_t number) const;
 
  private:
-  static FilePair Pair(const std::string& stem) { return {stem + ".data", stem + ".obao4"}; }
+  static FilePair Pair(const std::string& stem) { return {stem + ".data", stem + ".obao4", {}}; }
   std::string root_;
 };
 

@@ -7,7 +7,8 @@
 //   (no row) ---------------------------^  `--nothing verified, no writer--> kGone
 //   (complete, groups withdrawn) -------'
 //
-// Thread: the index strand only, but for `hash`, `generation` and `promise`.
+// Thread: the index strand only, but for `hash`, `generation`, `promise` and
+// `guard`.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "bao/tree.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/range_set.h"
@@ -22,6 +24,7 @@
 #include "base/time.h"
 #include "store/disk_files.h"
 #include "store/disk_gate.h"
+#include "store/group_guard.h"
 #include "store/store_db.h"
 
 namespace blobd::store {
@@ -66,8 +69,12 @@ struct LiveBlob {
   RangeSet withdrawn;
   Status last_failure;  // of syncing or finishing, until groups are verified anew
   SharedFiles files;    // set while there are writers or groups to be synced; may be null if small
+  // They hold bytes without proof, of which a log tells: they are kept although nothing is
+  // verified.
+  bool keeps_unproven = false;
   size_t writers = 0;
   Promise promise;                   // of room on the disk, to its writers
+  GroupGuard guard;                  // against unproven bytes
   std::shared_ptr<Executor> strand;  // for what waits for the disk; made when first needed
 
   // Each waiter is called once.
@@ -76,5 +83,13 @@ struct LiveBlob {
   std::vector<UniqueFunction<void(Status)>> sync_waiters;           // of the sync that runs
   std::vector<UniqueFunction<void(Status)>> next_sync_waiters;      // of the one after it
 };
+
+// As far as is known of all writers: what is verified, and all behind a proven end, is nobody's to
+// write without proof.
+inline void ResetGuard(LiveBlob& live) {
+  RangeSet taken = live.groups;
+  if (live.row.size_proven) taken.Insert({bao::GroupCount(live.row.size), RangeSet::kOpenEnd});
+  live.guard.Reset(taken);
+}
 
 }  // namespace blobd::store

@@ -25,11 +25,16 @@ namespace blobd::transfer {
 
 enum class GetState { kWaiting, kRequesting, kReceiving, kVerifying };
 
-// How far a transfer is. All counts are of this transfer alone and only grow.
+// How far a transfer is. All counts are of this transfer alone and only
+// grow, but for unproven_bytes.
 struct GetProgress {
   GetState state = GetState::kWaiting;
   uint64_t received_bytes = 0;  // from the provider, hashes and headers included
   uint64_t verified_bytes = 0;  // content given to the store
+  // From a mirror: content given to the store with proof or without, by which it is seen to move;
+  // and what of it has no proof now, which may become less.
+  uint64_t moved_bytes = 0;
+  uint64_t unproven_bytes = 0;
   // Of the whole kind, not of this transfer; but without what was given to other transfers.
   std::optional<uint64_t> total_bytes;  // proven
   uint64_t claimed_bytes = 0;           // what the provider says, while not proven

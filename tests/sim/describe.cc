@@ -38,6 +38,8 @@ const char* Name(Outcome outcome) {
       return "impossible";
     case Outcome::kDropProvider:
       return "drop provider";
+    case Outcome::kWrongContent:
+      return "wrong content";
     case Outcome::kRetryLater:
       return "retry later";
     case Outcome::kBusy:

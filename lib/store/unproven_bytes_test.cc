@@ -1,0 +1,102 @@
+// Bytes without proof: they lie where they belong, and are nothing until they are taken as
+// verified.
+#include <gtest/gtest.h>
+
+#include "store/disk_store_for_test.h"
+
+namespace blobd::store {
+namespace {
+
+constexpr uint64_t kSize = 5 * kGroupSize + 77;
+
+RangeSet Groups(uint64_t begin, uint64_t end) { return RangeSet(Range{begin, end}); }
+
+class UnprovenBytesTest : public testing::Test {
+ protected:
+  ByteView Content(uint64_t begin_group, uint64_t end_group) const {
+    const uint64_t begin = begin_group * kGroupSize;
+    return ByteView(blob_.content).subspan(begin, std::min(end_group * kGroupSize, kSize) - begin);
+  }
+  Bytes Wrong(uint64_t begin_group, uint64_t end_group) const {
+    const ByteView right = Content(begin_group, end_group);
+    Bytes wrong(right.begin(), right.end());
+    for (uint8_t& byte : wrong) byte ^= 0xff;
+    return wrong;
+  }
+  void WriteAllPairs(BlobWriter& writer) const {
+    for (uint64_t group = 0; group < blob_.group_count(); ++group) {
+      EXPECT_TRUE(writer.Write({}, blob_.Path(group)).ok());
+    }
+  }
+
+  const TestBlob blob_{kSize, 1};
+  TestDirectory directory_;
+};
+
+TEST_F(UnprovenBytesTest, AreABlobOnceTheyAreTakenAsVerified) {
+  StoreUnderTest store(directory_.path());
+  const auto writer = store.Writer(blob_.hash);
+  writer->ClaimSize(kSize);
+  EXPECT_EQ(*writer->WriteUnproven(2 * kGroupSize, Content(2, 6)), RangeSet());
+  EXPECT_EQ(*writer->WriteUnproven(0, Content(0, 2)), RangeSet());
+  writer->Publish();
+  EXPECT_EQ(store.Lookup(blob_.hash).state, BlobState::kAbsent) << "nothing is known of them";
+  Bytes back(kSize);
+  EXPECT_EQ(*writer->ReadUnproven(0, back), kSize);
+  EXPECT_EQ(back, blob_.content);
+
+  WriteAllPairs(*writer);
+  writer->TakeAsVerified(Groups(0, 6));
+  writer->ProveSize(kSize);
+  EXPECT_TRUE(store.Finish(*writer).ok());
+  store.ExpectComplete(blob_);
+}
+
+TEST_F(UnprovenBytesTest, LeaveVerifiedGroupsAsTheyAre) {
+  StoreUnderTest store(directory_.path());
+  const auto node = store.Writer(blob_.hash);
+  node->ClaimSize(kSize);
+  EXPECT_TRUE(blob_.WriteTo(*node, 1).ok());
+  node->Publish();
+  EXPECT_TRUE(blob_.WriteTo(*node, 3).ok());  // not published yet
+  const auto mirror = store.Writer(blob_.hash);
+  RangeSet left = Groups(1, 2);
+  left.Insert({3, 4});
+  EXPECT_EQ(*mirror->WriteUnproven(0, Wrong(0, 6)), left);
+  node->Publish();
+  EXPECT_EQ(store.Lookup(blob_.hash).groups, left);
+  for (const uint64_t group : {0u, 2u, 4u, 5u}) EXPECT_TRUE(blob_.WriteTo(*node, group).ok());
+  node->ProveSize(kSize);
+  EXPECT_EQ(*mirror->WriteUnproven(0, Wrong(0, 6)), Groups(0, 6));
+  EXPECT_EQ(*mirror->WriteUnproven(6 * kGroupSize, Wrong(0, 2)), Groups(6, 8)) << "behind its end";
+  EXPECT_TRUE(store.Finish(*node).ok());
+  EXPECT_EQ(*mirror->WriteUnproven(0, Wrong(0, 6)), Groups(0, 6)) << "it is complete now";
+  store.ExpectComplete(blob_);
+}
+
+TEST_F(UnprovenBytesTest, LeaveAnImportAsItIs) {
+  StoreUnderTest store(directory_.path());
+  const auto mirror = store.Writer(blob_.hash);
+  store.Put(blob_);
+  EXPECT_EQ(*mirror->WriteUnproven(0, Wrong(0, 6)), Groups(0, 6));
+  store.ExpectComplete(blob_);
+}
+
+TEST_F(UnprovenBytesTest, AreNothingAfterTheProcessEnded) {
+  const TestDirectory copy;
+  {
+    StoreUnderTest store(directory_.path());
+    const auto writer = store.Writer(blob_.hash);
+    writer->ClaimSize(kSize);
+    EXPECT_TRUE(writer->WriteUnproven(0, Wrong(0, 6)).ok());
+    WriteAllPairs(*writer);
+    writer->Publish();
+    store.CopyTo(copy.path() + "/state");
+  }
+  StoreUnderTest store(copy.path() + "/state");
+  EXPECT_EQ(store.Lookup(blob_.hash).groups, RangeSet());
+  store.Repair(blob_);
+}
+
+}  // namespace
+}  // namespace blobd::store

@@ -1,0 +1,316 @@
+#include "transfer/http_network.h"
+
+#include <compare>
+#include <map>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "transfer/mirror_fetches.h"
+#include "transfer/mirror_session.h"
+
+namespace blobd::transfer {
+namespace {
+
+constexpr Duration kBeat = seconds(1);
+
+}  // namespace
+
+// Everything here runs on the network loop.
+class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
+ public:
+  Core(Deps deps, HttpNetworkOptions options, std::unique_ptr<http::Client> client)
+      : deps_(deps), options_(std::move(options)), client_(std::move(client)) {}
+
+  void SetSink(MirrorNetworkSink* sink) { sink_ = sink; }
+
+  void StartGet(TransferId id, const std::string& url, const GetOrder& order) {
+    auto strand = deps_.workers.MakeStrand();
+    auto end = std::make_shared<SessionEnd>(weak_from_this(), id, deps_.network_loop);
+    auto session = std::make_shared<MirrorSession>(
+        MirrorSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, url, order,
+        options_.limits);
+    sessions_[id] = {session, strand};
+    strand->Post([session] { session->Start(); });
+    if (beat_timer_ == 0) ArmBeat();
+  }
+
+  void LowerLimit(TransferId id, uint64_t boundary) {
+    WithSession(id, [boundary](MirrorSession& session) { session.LowerLimit(boundary); });
+  }
+  void StopGet(TransferId id) {
+    WithSession(id, [](MirrorSession& session) { session.Stop(); });
+  }
+
+  void Forget(const Hash& hash) {
+    const auto it = blobs_.find(hash);
+    if (it == blobs_.end()) return;
+    it->second.is_wanted = false;
+    if (it->second.users == 0) DropBlob(it);
+  }
+
+  void Shutdown() {
+    gets_.clear();
+    sessions_.clear();
+    blobs_.clear();
+    if (beat_timer_ != 0) deps_.network_loop.CancelTimer(beat_timer_);
+    client_.reset();
+  }
+
+ private:
+  struct Session {
+    std::shared_ptr<MirrorSession> session;  // on its strand
+    std::shared_ptr<Executor> strand;
+  };
+  struct GetKey {
+    TransferId transfer;
+    uint64_t number = 0;
+    auto operator<=>(const GetKey&) const = default;
+  };
+  struct Get {
+    Hash hash;
+    std::shared_ptr<MirrorGet> get;  // on the blob's strand
+    std::shared_ptr<Executor> strand;
+    std::unique_ptr<MirrorFetches> fetches;
+  };
+  struct Blob {
+    std::shared_ptr<MirrorBlob> blob;  // on its strand
+    std::shared_ptr<Executor> strand;
+    size_t users = 0;
+    bool is_wanted = true;
+    Instant idle_since;
+  };
+  using Blobs = std::unordered_map<Hash, Blob>;
+
+  // Calls from strands, posted to the network loop.
+  class Poster {
+   public:
+    Poster(std::weak_ptr<Core> core, loop::Loop& loop) : core_(std::move(core)), loop_(loop) {}
+    template <typename F>
+    void Post(F f) {
+      loop_.Post([core = core_, f = std::move(f)]() mutable {
+        if (const auto alive = core.lock()) f(*alive);
+      });
+    }
+
+   private:
+    const std::weak_ptr<Core> core_;
+    loop::Loop& loop_;
+  };
+
+  // What a session sees of us.
+  class SessionEnd final : public MirrorGets, public GetObserver {
+   public:
+    SessionEnd(std::weak_ptr<Core> core, TransferId id, loop::Loop& loop)
+        : poster_(std::move(core), loop), id_(id) {}
+
+    void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) override {
+      poster_.Post(
+          [key = GetKey{id_, number}, hash, url](Core& core) { core.GetBlob(key, hash, url); });
+    }
+    void StopBlob(uint64_t number) override {
+      poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
+    }
+    void OnProgress(TransferId id, const GetProgress& progress) override {
+      poster_.Post([id, progress](Core& core) {
+        core.Tell([id, progress](MirrorNetworkSink& sink) { sink.OnGetProgress(id, progress); });
+      });
+    }
+    void OnContent(TransferId id, const GetContent& content) override {
+      poster_.Post([id, content](Core& core) {
+        core.Tell([id, content](MirrorNetworkSink& sink) { sink.OnGetContent(id, content); });
+      });
+    }
+    void OnBoundary(TransferId id, uint64_t boundary) override {
+      poster_.Post([id, boundary](Core& core) {
+        core.Tell([id, boundary](MirrorNetworkSink& sink) { sink.OnBoundary(id, boundary); });
+      });
+    }
+    void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
+      poster_.Post([id, progress, end](Core& core) {
+        core.sessions_.erase(id);
+        core.Tell(
+            [id, progress, end](MirrorNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
+      });
+    }
+
+   private:
+    Poster poster_;
+    const TransferId id_;
+  };
+
+  // What a get sees of us, and of its session.
+  class GetEndpoint final : public MirrorPort, public MirrorGetObserver {
+   public:
+    GetEndpoint(std::weak_ptr<Core> core, const GetKey& key, loop::Loop& loop, Session session)
+        : poster_(std::move(core), loop), key_(key), session_(std::move(session)) {}
+
+    void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
+      WithFetches(
+          [fetch, ask, remaining](MirrorFetches& fetches) { fetches.Open(fetch, ask, remaining); });
+    }
+    void OpenSidecar(uint64_t fetch, uint64_t size) override {
+      WithFetches([fetch, size](MirrorFetches& fetches) { fetches.OpenSidecar(fetch, size); });
+    }
+    void Consumed(uint64_t fetch, uint64_t bytes) override {
+      WithFetches([fetch, bytes](MirrorFetches& fetches) { fetches.Consumed(fetch, bytes); });
+    }
+    void LowerEnd(uint64_t fetch, uint64_t end) override {
+      WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
+    }
+    void Stop(uint64_t fetch) override {
+      WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
+    }
+    void OnProgress(const MirrorGetProgress& progress) override {
+      session_.strand->Post([session = session_.session, number = key_.number, progress] {
+        session->OnBlobProgress(number, progress);
+      });
+    }
+    // The blob is let go of first: whoever comes next must not find it when it is over.
+    void OnEnded(const MirrorGetProgress& progress, const GetEnd& end, bool blob_over) override {
+      poster_.Post([key = key_, session = session_, progress, end, blob_over](Core& core) {
+        core.EndGet(key, blob_over);
+        session.strand->Post([session = session.session, number = key.number, progress, end] {
+          session->OnBlobEnded(number, progress, end);
+        });
+      });
+    }
+
+   private:
+    template <typename F>
+    void WithFetches(F f) {
+      poster_.Post([key = key_, f = std::move(f)](Core& core) {
+        const auto it = core.gets_.find(key);
+        if (it != core.gets_.end()) f(*it->second.fetches);
+      });
+    }
+    Poster poster_;
+    const GetKey key_;
+    const Session session_;
+  };
+
+  void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url) {
+    const auto session = sessions_.find(key.transfer);
+    if (session == sessions_.end()) return;
+    Blob& blob = blobs_[hash];
+    if (blob.blob == nullptr) {
+      blob.strand = deps_.workers.MakeStrand();
+      blob.blob = std::make_shared<MirrorBlob>(deps_.store, deps_.logs, blob.strand, hash,
+                                               options_.limits.max_blob_size);
+    }
+    ++blob.users;
+    blob.is_wanted = true;
+    auto end =
+        std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
+    auto get = std::make_shared<MirrorGet>(
+        MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
+        MirrorGetOptions{options_.lanes, options_.limits.max_blob_size});
+    gets_[key] =
+        Get{hash, get, blob.strand,
+            std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url)};
+    blob.strand->Post([get] { get->Start(); });
+  }
+
+  void StopBlob(const GetKey& key) {
+    const auto it = gets_.find(key);
+    if (it == gets_.end()) return;
+    it->second.strand->Post([get = it->second.get] { get->Stop(); });
+  }
+
+  void EndGet(const GetKey& key, bool blob_over) {
+    auto node = gets_.extract(key);
+    if (node.empty()) return;
+    node.mapped().fetches.reset();
+    node.mapped().strand->Post([get = std::move(node.mapped().get)] {});
+    const auto it = blobs_.find(node.mapped().hash);
+    if (it == blobs_.end() || it->second.strand != node.mapped().strand) return;
+    --it->second.users;
+    it->second.idle_since = deps_.network_loop.Now();
+    // Other gets of it hear that themselves.
+    if (blob_over || (it->second.users == 0 && !it->second.is_wanted)) return DropBlob(it);
+    DropIdle();
+  }
+
+  // What it holds of the disk goes on its strand.
+  void DropBlob(Blobs::iterator it) {
+    it->second.strand->Post([blob = std::move(it->second.blob), wanted = it->second.is_wanted] {
+      if (!wanted) blob->Abandon();
+    });
+    blobs_.erase(it);
+  }
+
+  // Idle ones that are too old, or too many.
+  void DropIdle() {
+    const Instant now = deps_.network_loop.Now();
+    std::map<Instant, Hash> idle;
+    for (const auto& [hash, blob] : blobs_) {
+      if (blob.users == 0) idle[blob.idle_since] = hash;
+    }
+    for (const auto& [since, hash] : idle) {
+      if (idle.size() <= kMostIdle && now - since < kIdleFor) continue;
+      DropBlob(blobs_.find(hash));
+      if (idle.size() > kMostIdle) return;
+    }
+  }
+
+  template <typename F>
+  void WithSession(TransferId id, F f) {
+    const auto it = sessions_.find(id);
+    if (it == sessions_.end()) return;
+    it->second.strand->Post([session = it->second.session, f] { f(*session); });
+  }
+
+  template <typename F>
+  void Tell(F f) {
+    deps_.control.Post([sink = sink_, f = std::move(f)]() mutable { f(*sink); });
+  }
+
+  void ArmBeat() {
+    beat_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kBeat, [this] {
+      beat_timer_ = 0;
+      for (const auto& [key, get] : gets_) get.strand->Post([get = get.get] { get->Beat(); });
+      DropIdle();
+      if (!sessions_.empty() || !blobs_.empty()) ArmBeat();
+    });
+  }
+
+  const Deps deps_;
+  const HttpNetworkOptions options_;
+  std::unique_ptr<http::Client> client_;
+  MirrorNetworkSink* sink_ = nullptr;
+  std::map<TransferId, Session> sessions_;
+  std::map<GetKey, Get> gets_;
+  Blobs blobs_;
+  loop::TimerId beat_timer_ = 0;
+};
+
+StatusOr<std::unique_ptr<HttpNetwork>> HttpNetwork::Create(Deps deps, HttpNetworkOptions options) {
+  BLOBD_ASSIGN_OR_RETURN(auto client, http::Client::Create(deps.network_loop, options.client));
+  auto core = std::make_shared<Core>(deps, std::move(options), std::move(client));
+  return std::unique_ptr<HttpNetwork>(new HttpNetwork(deps.network_loop, std::move(core)));
+}
+
+HttpNetwork::HttpNetwork(loop::Loop& network_loop, std::shared_ptr<Core> core)
+    : network_loop_(network_loop), core_(std::move(core)) {}
+
+HttpNetwork::~HttpNetwork() { core_->Shutdown(); }
+
+void HttpNetwork::SetSink(MirrorNetworkSink* sink) { core_->SetSink(sink); }
+
+void HttpNetwork::StartGet(TransferId id, const std::string& url, const GetOrder& order) {
+  network_loop_.Post([core = core_, id, url, order] { core->StartGet(id, url, order); });
+}
+
+void HttpNetwork::LowerLimit(TransferId id, uint64_t boundary) {
+  network_loop_.Post([core = core_, id, boundary] { core->LowerLimit(id, boundary); });
+}
+
+void HttpNetwork::StopGet(TransferId id) {
+  network_loop_.Post([core = core_, id] { core->StopGet(id); });
+}
+
+void HttpNetwork::Forget(const Hash& hash) {
+  network_loop_.Post([core = core_, hash] { core->Forget(hash); });
+}
+
+}  // namespace blobd::transfer

@@ -1,0 +1,63 @@
+// HttpNetwork: the real MirrorNetwork, over an http::Client on the network loop.
+//
+// Thread:    made and destroyed on any thread while neither loop turns; its MirrorNetwork calls
+// come
+//            from the control loop and are posted to the network loop.
+// Ownership: the loops, the store, the pool and the clock outlive it.
+// Memory:    a MirrorBlob for each blob that a transfer gets, and kMostIdle more for blobs that are
+//            wanted still, each for kIdleFor at most.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/task.h"
+#include "http/client.h"
+#include "loop/loop.h"
+#include "loop/worker_pool.h"
+#include "store/blob_store.h"
+#include "store/unproven_logs.h"
+#include "transfer/inventory.h"
+#include "transfer/mirror_get.h"
+#include "transfer/mirror_network.h"
+
+namespace blobd::transfer {
+
+struct HttpNetworkOptions {
+  http::ClientOptions client;
+  SizeLimits limits = {};
+  size_t lanes = 8;  // fetches of one blob at once
+};
+
+class HttpNetwork final : public MirrorNetwork {
+ public:
+  struct Deps {
+    loop::Loop& network_loop;
+    Executor& control;
+    loop::WorkerPool& workers;
+    store::BlobStore& store;
+    const Clock& clock;
+    store::UnprovenLogs* logs = nullptr;  // null: nothing without proof outlives the process
+  };
+  static constexpr size_t kMostIdle = 64;
+  static constexpr Duration kIdleFor = minutes(15);
+
+  // Returns kInvalidArgument for a configuration that cannot work.
+  static StatusOr<std::unique_ptr<HttpNetwork>> Create(Deps deps, HttpNetworkOptions options);
+  ~HttpNetwork() override;
+
+  void SetSink(MirrorNetworkSink* sink) override;
+  void StartGet(TransferId id, const std::string& url, const GetOrder& order) override;
+  void LowerLimit(TransferId id, uint64_t boundary) override;
+  void StopGet(TransferId id) override;
+  void Forget(const Hash& hash) override;
+
+ private:
+  class Core;  // lives on the network loop
+  HttpNetwork(loop::Loop& network_loop, std::shared_ptr<Core> core);
+
+  loop::Loop& network_loop_;
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace blobd::transfer

@@ -1,0 +1,259 @@
+// Opening, sizes, and bytes; what follows from them is in mirror_blob_findings.cc.
+#include "transfer/mirror_blob.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "bao/tree.h"
+#include "base/check.h"
+#include "blake3/chaining_value.h"
+
+namespace blobd::transfer {
+namespace {
+
+using store::kGroupSize;
+
+}  // namespace
+
+MirrorBlob::MirrorBlob(store::BlobStore& store, store::UnprovenLogs* logs,
+                       std::shared_ptr<Executor> strand, const Hash& hash, uint64_t max_size)
+    : store_(store), logs_(logs), strand_(std::move(strand)), hash_(hash), max_size_(max_size) {}
+
+MirrorBlob::~MirrorBlob() = default;
+
+void MirrorBlob::Open(UniqueFunction<void(const Status&)> done) {
+  if (phase_ != Phase::kNew && phase_ != Phase::kOpening && !is_restoring_) {
+    return strand_->Post([done = std::move(done)]() mutable { done(OkStatus()); });
+  }
+  openers_.push_back(std::move(done));
+  if (phase_ != Phase::kNew) return;
+  phase_ = Phase::kOpening;
+  store_.OpenWriter(hash_, *strand_, [weak = weak_from_this()](auto writer) {
+    if (const auto self = weak.lock()) self->OnWriter(std::move(writer));
+  });
+}
+
+void MirrorBlob::OnWriter(StatusOr<std::shared_ptr<store::BlobWriter>> writer) {
+  if (writer.status().code() == StatusCode::kAlreadyExists) {
+    phase_ = Phase::kComplete;
+    return Opened(OkStatus());
+  }
+  if (!writer.ok()) {
+    phase_ = Phase::kNew;
+    return Opened(writer.status());
+  }
+  writer_ = *std::move(writer);
+  // The first call says what is held already.
+  watch_ = store_.Watch(hash_, *strand_,
+                        [weak = weak_from_this(), strand = strand_](const store::BlobInfo& info) {
+                          if (const auto self = weak.lock()) self->OnInfo(info);
+                        });
+}
+
+void MirrorBlob::Opened(const Status& status) {
+  for (auto& done : std::exchange(openers_, {})) done(status);
+}
+
+// ---- Sources ----
+
+bao::SourceId MirrorBlob::Join(const std::shared_ptr<MirrorBlobUser>& user,
+                               const std::string& url) {
+  bao::SourceId id = 0;
+  for (const auto& [number, source] : sources_) {
+    if (source.url == url) id = number;
+  }
+  if (id == 0) {
+    id = sources_.empty() ? 1 : sources_.rbegin()->first + 1;
+    sources_[id].url = url;
+  }
+  users_.push_back({user, id});
+  if (unproven_ && !VerdictOn(id)) unproven_->OnSource(id);
+  return id;
+}
+
+void MirrorBlob::Leave(const MirrorBlobUser* user) {
+  const auto it = std::find_if(users_.begin(), users_.end(),
+                               [&](const User& each) { return each.user.lock().get() == user; });
+  if (it == users_.end()) return;
+  const bao::SourceId source = it->source;
+  users_.erase(it);
+  if (!unproven_ || IsUsed(source)) return TellUsers();
+  unproven_->OnSourceGone(source, findings_);
+  (void)Apply();
+  TellUsers();  // what it was about to bring is wanted from others
+}
+
+bool MirrorBlob::IsUsed(bao::SourceId source) const {
+  return std::any_of(users_.begin(), users_.end(), [&](const User& each) {
+    return each.source == source && !each.user.expired();
+  });
+}
+
+const GetEnd* MirrorBlob::VerdictOn(bao::SourceId source) const {
+  if (broken_) return &*broken_;
+  const auto& verdict = sources_.at(source).verdict;
+  return verdict ? &*verdict : nullptr;
+}
+
+// ---- Sizes ----
+
+Status MirrorBlob::ClaimSize(uint64_t size) {
+  if (size > max_size_) {
+    return FailedPrecondition("the file has {} bytes, more than the largest blob", size);
+  }
+  if (size_ == size || over()) return OkStatus();
+  if (size_proven_) {
+    return FailedPrecondition("the file has {} bytes, the blob {}", size, *size_);
+  }
+  if (size_ && users_.size() > 1) {
+    return FailedPrecondition("the file has {} bytes, that of another mirror {}", size, *size_);
+  }
+  MakeUnproven(size);
+  writer_->ClaimSize(size);
+  BeginLog();
+  LearnNext();
+  return OkStatus();
+}
+
+void MirrorBlob::MakeUnproven(uint64_t size) {
+  size_ = size;
+  findings_.clear();
+  small_.clear();
+  sidecar_.reset();
+  block_pairs_.clear();
+  pairs_kept_ = 0;
+  unproven_ = std::make_unique<bao::Unproven>(hash_, size);
+  for (const User& user : users_) {
+    if (!VerdictOn(user.source)) unproven_->OnSource(user.source);
+  }
+  known_ = foreign_ = refused_ = RangeSet();
+  to_learn_ = info_.groups;
+}
+
+uint64_t MirrorBlob::unproven_bytes() const {
+  if (!unproven_) return unsized_values_.size() * kGroupSize + unsized_tail_.size();
+  RangeSet held = unproven_->Held();
+  held.RemoveAll(unproven_->VerifiedGroups());
+  held.RemoveAll(foreign_);
+  return std::min(*size_, held.Count() * kGroupSize);
+}
+
+void MirrorBlob::OnSizeProven() {
+  if (std::exchange(size_proven_, true)) return;
+  unproven_->OnSizeProven();
+  writer_->ProveSize(*size_);
+}
+
+RangeSet MirrorBlob::WantedFrom(bao::SourceId source) const {
+  if (phase_ != Phase::kOpen || !unproven_ || VerdictOn(source)) return {};
+  RangeSet wanted = unproven_->WantedFrom(source);
+  // Others have it, and it will be known soon.
+  wanted.RemoveAll(to_learn_);
+  wanted.RemoveAll(refused_);
+  return wanted;
+}
+
+// ---- Bytes ----
+
+Status MirrorBlob::Write(bao::SourceId source, uint64_t offset, ByteView bytes) {
+  if (phase_ != Phase::kOpen || VerdictOn(source)) return OkStatus();
+  const Status status =
+      size_ ? WriteSized(source, offset, bytes) : WriteUnsized(source, offset, bytes);
+  if (status.ok()) return Apply();
+  // Nothing that this writer wrote is believed any more.
+  if (status.code() == StatusCode::kUnavailable)
+    Break({schedule::Outcome::kLocalFault, Message(status), {}});
+  return status;
+}
+
+Status MirrorBlob::WriteSized(bao::SourceId source, uint64_t offset, ByteView bytes) {
+  const uint64_t size = *size_;
+  if (offset > size) return OkStatus();
+  bytes = bytes.first(std::min<uint64_t>(bytes.size(), size - offset));
+  if (offset + bytes.size() < size) bytes = bytes.first(bytes.size() / kGroupSize * kGroupSize);
+  if (unproven_->proven().groups() == 1) {
+    if (bytes.size() != size || !unproven_->Takes(source, 0)) return OkStatus();
+    small_.assign(bytes.begin(), bytes.end());
+    const bao::ChainingValue value = blake3::SubtreeValue(bytes, 0, true);
+    unproven_->OnGroups(source, 0, {&value, 1}, findings_);
+    return OkStatus();
+  }
+  const uint64_t first = offset / kGroupSize;
+  const uint64_t count = (bytes.size() + kGroupSize - 1) / kGroupSize;
+  for (uint64_t at = 0; at < count;) {
+    const uint64_t begin = at;
+    while (at < count && unproven_->Takes(source, first + at)) ++at;
+    if (at > begin) {
+      const ByteView run = bytes.subspan(begin * kGroupSize);
+      BLOBD_RETURN_IF_ERROR(
+          WriteRun(source, first + begin,
+                   run.first(std::min<uint64_t>(run.size(), (at - begin) * kGroupSize))));
+    } else {
+      ++at;
+    }
+  }
+  return OkStatus();
+}
+
+// What others have verified stays as it is, and comes to be known from the store.
+Status MirrorBlob::WriteRun(bao::SourceId source, uint64_t first_group, ByteView bytes) {
+  BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs,
+                         writer_->WriteUnproven(first_group * kGroupSize, bytes));
+  refused_.InsertAll(theirs);
+  refused_.RemoveAll(foreign_);
+  const uint64_t whole = bytes.size() / kGroupSize;
+  std::vector<bao::ChainingValue> values((bytes.size() + kGroupSize - 1) / kGroupSize);
+  blake3::GroupValues(bytes.first(whole * kGroupSize), first_group, std::span(values).first(whole));
+  if (whole < values.size()) {
+    values[whole] = blake3::SubtreeValue(bytes.subspan(whole * kGroupSize),
+                                         (first_group + whole) * bao::kGroupChunks, false);
+  }
+  const RangeSet ours = theirs.Missing({first_group, first_group + values.size()});
+  for (const Range& run : ours.ranges()) {
+    const auto those = std::span(values).subspan(run.begin - first_group, run.size());
+    if (log_) log_->Groups(source, sources_.at(source).url, run.begin, those);
+    unproven_->OnGroups(source, run.begin, those, findings_);
+  }
+  return OkStatus();
+}
+
+void MirrorBlob::BeginUnsized(bao::SourceId source) {
+  unsized_source_ = source;
+  unsized_values_.clear();
+  unsized_tail_.clear();
+}
+
+// The last group is kept back: if it is the blob's last one, its value is another.
+Status MirrorBlob::WriteUnsized(bao::SourceId source, uint64_t offset, ByteView bytes) {
+  const uint64_t have = unsized_values_.size() * kGroupSize + unsized_tail_.size();
+  if (source != unsized_source_ || offset != have || bytes.empty()) return OkStatus();
+  if (have + bytes.size() > kMostUnsized) {
+    return OutOfRange("more than {} bytes without a Content-Length", kMostUnsized);
+  }
+  const auto take = [&](ByteView groups) -> Status {
+    const uint64_t first = unsized_values_.size();
+    const uint64_t count = groups.size() / kGroupSize;
+    BLOBD_RETURN_IF_ERROR(writer_->WriteUnproven(first * kGroupSize, groups).status());
+    unsized_values_.resize(first + count);
+    blake3::GroupValues(groups, first, std::span(unsized_values_).subspan(first));
+    return OkStatus();
+  };
+  BLOBD_CHECK(unsized_tail_.size() % kGroupSize == 0);
+  if (!unsized_tail_.empty()) BLOBD_RETURN_IF_ERROR(take(unsized_tail_));
+  const size_t kept = (bytes.size() - 1) / kGroupSize * kGroupSize;
+  unsized_tail_.assign(bytes.begin() + static_cast<ptrdiff_t>(kept), bytes.end());
+  return kept == 0 ? OkStatus() : take(bytes.first(kept));
+}
+
+Status MirrorBlob::EndOfFile(bao::SourceId source, uint64_t size) {
+  if (phase_ != Phase::kOpen || source != unsized_source_) return OkStatus();
+  const std::vector<bao::ChainingValue> values = std::exchange(unsized_values_, {});
+  const Bytes tail = std::exchange(unsized_tail_, {});
+  if (values.size() * kGroupSize + tail.size() != size) return OkStatus();
+  BLOBD_RETURN_IF_ERROR(ClaimSize(size));
+  unproven_->OnGroups(source, 0, values, findings_);
+  BLOBD_RETURN_IF_ERROR(WriteSized(source, values.size() * kGroupSize, tail));
+  return Apply();
+}
+
+}  // namespace blobd::transfer

@@ -1,0 +1,59 @@
+// MirrorFetches: all fetches of one MirrorGet, on the network's side. What arrives is gathered into
+// batches of whole chunk groups, which go to the blob's strand once per turn of the loop: there
+// they are hashed and written, and from there credit comes back (mirror_port.h).
+//
+// Thread:    the network loop only.
+// Ownership: owned by HttpNetwork until the get is over. Destroying it stops all fetches.
+// Memory:    of each fetch what its window allows, on its way to the strand.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "base/task.h"
+#include "http/client.h"
+#include "loop/loop.h"
+#include "transfer/mirror_port.h"
+
+namespace blobd::transfer {
+
+class MirrorFetches {
+ public:
+  MirrorFetches(http::Client& client, loop::Loop& loop, std::shared_ptr<Executor> strand,
+                std::shared_ptr<MirrorReceiver> receiver, http::Url url);
+  ~MirrorFetches();
+  MirrorFetches(const MirrorFetches&) = delete;
+  MirrorFetches& operator=(const MirrorFetches&) = delete;
+
+  // The get's wishes.
+  void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining);
+  void OpenSidecar(uint64_t fetch, uint64_t size);
+  void Consumed(uint64_t fetch, uint64_t bytes);
+  void LowerEnd(uint64_t fetch, uint64_t end);
+  void Stop(uint64_t fetch);
+
+ private:
+  class Fetch;
+
+  void Start(uint64_t fetch, const http::Url& url, const http::Ask& ask,
+             std::optional<uint64_t> remaining);
+  void WantFlush();
+  void Flush();
+  void Tell(UniqueFunction<void(MirrorReceiver&)> what);
+  // It has ended and goes at the end of the turn: it is being called.
+  void Retire(uint64_t fetch);
+
+  http::Client& client_;
+  loop::Loop& loop_;
+  const std::shared_ptr<Executor> strand_;
+  const std::shared_ptr<MirrorReceiver> receiver_;
+  const http::Url url_;
+  std::map<uint64_t, std::unique_ptr<Fetch>> fetches_;
+  bool flush_wanted_ = false;
+  // Set to false when this goes, for what still waits for the end of the turn.
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace blobd::transfer

@@ -1,0 +1,189 @@
+// A web server in this process that sends what it is told to, and a get with all it needs. Used by
+// tests only.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/disk_store_for_test.h"
+#include "transfer/mirror_get.h"
+
+namespace blobd::transfer {
+
+using store::TestBlob;
+
+class FakeMirror final : public MirrorPort {
+ public:
+  FakeMirror(store::Inbox& inbox, Bytes file) : content(std::move(file)), inbox_(inbox) {}
+
+  void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
+    asks.push_back(ask);
+    patient.push_back(remaining.has_value());
+    open_[fetch] = {ask, ask.begin, 0};
+    Later(fetch, &FakeMirror::Answer);
+  }
+  void OpenSidecar(uint64_t fetch, uint64_t size) override {
+    inbox_.Post([this, fetch, size] {
+      http::FetchEnd end;
+      if (sidecar.empty()) end.kind = http::FetchEnd::Kind::kNotHere;
+      if (sidecar.size() == size) get->OnBytes(fetch, 0, sidecar);
+      get->OnFetchEnd(fetch, end);
+    });
+  }
+  void Consumed(uint64_t, uint64_t bytes) override { consumed += bytes; }
+  void LowerEnd(uint64_t fetch, uint64_t end) override {
+    const auto it = open_.find(fetch);
+    if (it != open_.end()) it->second.ask.end = std::max(end, it->second.at);
+  }
+  void Stop(uint64_t fetch) override { open_.erase(fetch); }
+
+  Bytes content;
+  Bytes sidecar;  // empty: it has none
+  bool ranges = true;
+  bool length = true;
+  bool silent = false;
+  std::optional<http::FetchEnd> refusal;
+  uint64_t break_after = UINT64_MAX;  // bytes of each fetch
+  uint64_t piece = 256 * 1024;
+  std::shared_ptr<MirrorReceiver> get;
+
+  std::vector<http::Ask> asks;
+  std::vector<bool> patient;
+  uint64_t sent = 0;
+  uint64_t consumed = 0;
+
+ private:
+  struct Fetch {
+    http::Ask ask;
+    uint64_t at = 0;
+    uint64_t sent = 0;
+  };
+
+  void Later(uint64_t fetch, void (FakeMirror::*step)(uint64_t)) {
+    inbox_.Post([this, fetch, step] {
+      if (open_.count(fetch) != 0) (this->*step)(fetch);
+    });
+  }
+  void Answer(uint64_t fetch) {
+    get->OnOpened(fetch);
+    if (silent) return;
+    if (refusal) return End(fetch, *refusal);
+    http::Content said;
+    said.entity.ranges = ranges;
+    if (!ranges && open_[fetch].at != 0) {
+      http::FetchEnd end;
+      end.kind = http::FetchEnd::Kind::kNoRanges;
+      return End(fetch, end);
+    }
+    said.begin = open_[fetch].at;
+    if (length) said.entity.size = content.size();
+    get->OnContent(fetch, said);
+    Later(fetch, &FakeMirror::Send);
+  }
+  void Send(uint64_t fetch) {
+    Fetch& here = open_[fetch];
+    const uint64_t end = std::min<uint64_t>(content.size(), here.ask.end.value_or(UINT64_MAX));
+    const uint64_t size = std::min({piece, end - std::min(end, here.at), break_after - here.sent});
+    Bytes bytes(content.begin() + static_cast<ptrdiff_t>(here.at),
+                content.begin() + static_cast<ptrdiff_t>(here.at + size));
+    const uint64_t at = here.at;
+    here.at += size;
+    here.sent += size;
+    sent += size;
+    http::FetchEnd ended;
+    ended.received = here.sent;
+    const bool is_done = here.at >= end;
+    const bool is_broken = here.sent >= break_after;
+    if (is_done && !length) ended.size = content.size();
+    if (size > 0) get->OnBytes(fetch, at, std::move(bytes));
+    if (open_.count(fetch) == 0) return;
+    if (!is_done && !is_broken) return Later(fetch, &FakeMirror::Send);
+    if (!is_done) ended.kind = http::FetchEnd::Kind::kShort;
+    End(fetch, ended);
+  }
+  void End(uint64_t fetch, const http::FetchEnd& end) {
+    open_.erase(fetch);
+    get->OnFetchEnd(fetch, end);
+  }
+
+  store::Inbox& inbox_;
+  std::map<uint64_t, Fetch> open_;
+};
+
+struct RecordingObserver final : public MirrorGetObserver {
+  void OnProgress(const MirrorGetProgress& now) override { progress = now; }
+  void OnEnded(const MirrorGetProgress& now, const GetEnd& how, bool is_over) override {
+    EXPECT_FALSE(end) << "one end";
+    progress = now;
+    end = how;
+    blob_over = is_over;
+  }
+  MirrorGetProgress progress;
+  std::optional<GetEnd> end;
+  bool blob_over = false;
+};
+
+class MirrorGetTest : public testing::Test {
+ protected:
+  // Of one get: the server, what was heard, and the get itself.
+  struct Running {
+    std::shared_ptr<FakeMirror> mirror;
+    std::shared_ptr<RecordingObserver> observer;
+    std::shared_ptr<MirrorGet> get;
+  };
+
+  ~MirrorGetTest() override { LetGo(); }
+
+  void LetGo() {
+    for (const auto& each : started_) each.mirror->get = nullptr;
+    started_.clear();
+  }
+  // REQUIRES: the test holds no blob and no get
+  void NextLife() {
+    LetGo();
+    while (store_.inbox().waiting() > 0) store_.inbox().RunOne();
+    store_.Reopen();
+  }
+
+  std::shared_ptr<MirrorBlob> BlobOf(const Hash& hash) {
+    return std::make_shared<MirrorBlob>(
+        store_.store(), &store_.store(),
+        std::shared_ptr<Executor>(&store_.inbox(), [](Executor*) {}), hash, uint64_t{1} << 40);
+  }
+  std::shared_ptr<FakeMirror> Serving(Bytes content) {
+    return std::make_shared<FakeMirror>(store_.inbox(), std::move(content));
+  }
+  Running Start(const std::shared_ptr<MirrorBlob>& blob, const std::shared_ptr<FakeMirror>& mirror,
+                const std::string& url = "http://m/file") {
+    Running running{mirror, std::make_shared<RecordingObserver>(), nullptr};
+    running.get = std::make_shared<MirrorGet>(
+        MirrorGet::Deps{blob, mirror, running.observer, SystemClock()}, url, MirrorGetOptions{});
+    mirror->get = running.get;
+    running.get->Start();
+    started_.push_back(running);
+    return running;
+  }
+  const GetEnd& EndOf(const Running& running) {
+    while (!running.observer->end) store_.inbox().RunOne();
+    return *running.observer->end;
+  }
+  Running Get(const std::shared_ptr<MirrorBlob>& blob, const std::shared_ptr<FakeMirror>& mirror,
+              const std::string& url = "http://m/file") {
+    Running running = Start(blob, mirror, url);
+    EndOf(running);
+    return running;
+  }
+
+  store::TestDirectory directory_;
+  store::StoreUnderTest store_{directory_.path()};
+  std::vector<Running> started_;
+};
+
+}  // namespace blobd::transfer

@@ -1,0 +1,367 @@
+#include "transfer/mirror_get.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace blobd::transfer {
+namespace {
+
+using http::FetchEnd;
+using schedule::Outcome;
+using store::kGroupSize;
+
+// Neither half of a run that is cut is smaller: 3 MiB.
+constexpr uint64_t kLeastGroups = 192;
+constexpr Duration kReportInterval = milliseconds(100);
+// For somebody else who began to write the same groups.
+constexpr Duration kMostWaiting = seconds(10);
+
+}  // namespace
+
+MirrorGet::MirrorGet(Deps deps, std::string url, MirrorGetOptions options)
+    : deps_(std::move(deps)),
+      url_(std::move(url)),
+      options_(options),
+      lanes_allowed_(std::max<size_t>(1, options.lanes)) {}
+
+void MirrorGet::Start() {
+  deps_.blob->Open([weak = weak_from_this()](const Status& status) {
+    if (const auto self = weak.lock()) self->OnOpen(status);
+  });
+}
+
+void MirrorGet::Stop() { End({Outcome::kStopped, "stopped", {}}); }
+
+void MirrorGet::Beat() {
+  if (phase_ == Phase::kOver || phase_ == Phase::kOpening) return;
+  const bool is_stuck = lanes_.empty() && deps_.clock.Now() - last_change_ > kMostWaiting;
+  if (is_stuck && deps_.blob->waits_for_others()) return deps_.blob->GiveUpWaiting();
+  Report(false);
+}
+
+void MirrorGet::OnOpen(const Status& status) {
+  if (phase_ == Phase::kOver) return;
+  if (!status.ok()) return End({Outcome::kLocalFault, Message(status), {}});
+  if (deps_.blob->complete()) return End({Outcome::kDone, "", {}});
+  source_ = deps_.blob->Join(shared_from_this(), url_);
+  joined_ = true;
+  verified_before_ = deps_.blob->verified_bytes();
+  if (const GetEnd* verdict = deps_.blob->VerdictOn(source_)) return End(GetEnd(*verdict));
+  progress_.state = GetState::kRequesting;
+  phase_ = entity() ? Phase::kGetting : Phase::kProbing;
+  if (phase_ == Phase::kProbing) return Probe();
+  Plan();
+}
+
+// ---- What is asked for ----
+
+// That a file which others know the size of can be asked for from the middle is assumed.
+void MirrorGet::Probe() {
+  const MirrorBlob& blob = *deps_.blob;
+  uint64_t first = 0;
+  if (blob.size()) {
+    const RangeSet wanted = blob.WantedFrom(source_);
+    if (wanted.empty()) return;  // others have it, or bring it
+    first = wanted.ranges().front().begin;
+  } else {
+    deps_.blob->BeginUnsized(source_);
+  }
+  OpenLane({first, RangeSet::kOpenEnd}, false);
+}
+
+http::Ask MirrorGet::AskFor(Range groups) const {
+  http::Ask ask;
+  ask.begin = groups.begin * kGroupSize;
+  if (groups.end != RangeSet::kOpenEnd) ask.end = EndOf(groups.end);
+  ask.entity = entity();
+  if (deps_.blob->size_proven()) ask.size = deps_.blob->size();
+  ask.max_size = options_.max_blob_size;
+  return ask;
+}
+
+uint64_t MirrorGet::EndOf(uint64_t group) const {
+  return std::min(group * kGroupSize, deps_.blob->size().value_or(UINT64_MAX));
+}
+
+void MirrorGet::OpenLane(Range groups, bool patient) {
+  const uint64_t fetch = ++last_fetch_;
+  lanes_[fetch] = Lane{groups, groups.begin, patient, false, false};
+  std::optional<uint64_t> remaining;
+  if (patient) {
+    uint64_t left = Unassigned().Count();
+    for (const auto& [id, lane] : lanes_) left += lane.rest().size();
+    remaining = left * kGroupSize;
+  }
+  deps_.port->Open(fetch, AskFor(groups), remaining);
+}
+
+void MirrorGet::CloseLane(uint64_t fetch) {
+  lanes_.erase(fetch);
+  deps_.port->Stop(fetch);
+}
+
+RangeSet MirrorGet::Unassigned() const {
+  RangeSet groups = deps_.blob->WantedFrom(source_);
+  for (const auto& [fetch, lane] : lanes_) {
+    if (!lane.rest().empty()) groups.Remove(lane.rest());
+  }
+  return groups;
+}
+
+bool MirrorGet::AnyDelivers() const {
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [](const auto& lane) { return lane.second.delivers; });
+}
+
+void MirrorGet::Plan() {
+  if (phase_ != Phase::kGetting && phase_ != Phase::kSettling) return;
+  if (deps_.blob->VerdictOn(source_)) return;  // it is about to be told
+  if (!deps_.blob->size()) {
+    // What was said of the size turned out to be wrong for everybody.
+    if (!entity()->ranges && !lanes_.empty()) return;
+    while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+    if (!entity()->size) {
+      deps_.blob->BeginUnsized(source_);
+      return OpenLane({0, RangeSet::kOpenEnd}, false);
+    }
+    if (const Status status = deps_.blob->ClaimSize(*entity()->size); !status.ok())
+      return End({Outcome::kAbortRequest, Message(status), {}});
+  }
+  entity()->ranges ? PlanParts() : PlanStream();
+  phase_ = lanes_.empty() ? Phase::kSettling : Phase::kGetting;
+  progress_.state = lanes_.empty() ? GetState::kVerifying : progress_.state;
+}
+
+void MirrorGet::PlanStream() {
+  if (!lanes_.empty() || deps_.blob->WantedFrom(source_).empty()) return;
+  progress_.restarted = true;
+  OpenLane({0, RangeSet::kOpenEnd}, false);
+}
+
+void MirrorGet::PlanParts() {
+  RangeSet groups = Unassigned();
+  while (lanes_.size() < lanes_allowed_ && !groups.empty()) {
+    const Range run = groups.ranges().front();
+    groups.Remove(run);
+    OpenLane(run, AnyDelivers());
+  }
+  if (!groups.empty()) return;
+  BeImpatient();
+  // A further connection is a question only while one brings something.
+  while (lanes_.size() < lanes_allowed_ && AnyDelivers() && Halve()) {
+  }
+}
+
+// One of ours at least must not wait until it is worth it to others.
+void MirrorGet::BeImpatient() {
+  const auto is_patient = [](const auto& lane) {
+    return lane.second.patient && !lane.second.opened;
+  };
+  if (lanes_.empty() || !std::all_of(lanes_.begin(), lanes_.end(), is_patient)) return;
+  const Lane lane = lanes_.begin()->second;
+  CloseLane(lanes_.begin()->first);
+  OpenLane(lane.groups, false);
+}
+
+// Gives a half of the run that has the most left to a lane of its own.
+bool MirrorGet::Halve() {
+  Lane* longest = nullptr;
+  uint64_t fetch = 0;
+  for (auto& [id, lane] : lanes_) {
+    if (longest != nullptr && lane.rest().size() <= longest->rest().size()) continue;
+    longest = &lane;
+    fetch = id;
+  }
+  if (longest == nullptr || longest->rest().size() < 2 * kLeastGroups) return false;
+  const uint64_t middle = longest->at + longest->rest().size() / 2;
+  const Range second = {middle, longest->groups.end};
+  longest->groups.end = middle;
+  if (longest->opened || longest->delivers) {
+    deps_.port->LowerEnd(fetch, EndOf(middle));
+  } else {
+    const Lane first = *longest;
+    CloseLane(fetch);
+    OpenLane(first.groups, first.patient);
+  }
+  OpenLane(second, true);
+  return true;
+}
+
+// ---- What comes ----
+
+void MirrorGet::OnOpened(uint64_t fetch) {
+  if (const auto it = lanes_.find(fetch); it != lanes_.end()) it->second.opened = true;
+}
+
+void MirrorGet::OnContent(uint64_t fetch, const http::Content& content) {
+  const auto it = lanes_.find(fetch);
+  if (it == lanes_.end()) return;
+  MirrorBlob& blob = *deps_.blob;
+  it->second.delivers = true;
+  progress_.state = GetState::kReceiving;
+  if (!entity()) entity() = content.entity;
+  if (phase_ == Phase::kProbing) phase_ = Phase::kGetting;
+  if (content.entity.size) {
+    if (const Status status = blob.ClaimSize(*content.entity.size); !status.ok())
+      return End({Outcome::kAbortRequest, Message(status), {}});
+  }
+  if (!blob.size()) return Report(true);
+  if (*blob.size() == 0) (void)blob.Write(source_, 0, {});
+  const uint64_t count = bao::GroupCount(*blob.size());
+  Lane& lane = it->second;
+  lane.groups.end = std::min(lane.groups.end, count);
+  if (entity()->ranges) {
+    // The probe was for all there is: behind the first thing that is not wanted others go on.
+    const RangeSet wanted = blob.WantedFrom(source_).Intersection(lane.groups);
+    const uint64_t end = wanted.empty() ? lane.groups.begin : wanted.ranges().front().end;
+    if (end < lane.groups.end) {
+      lane.groups.end = end;
+      deps_.port->LowerEnd(fetch, EndOf(end));
+    }
+  }
+  Plan();
+  AskForSidecar();
+  Report(true);
+}
+
+void MirrorGet::AskForSidecar() {
+  if (phase_ == Phase::kOver || !deps_.blob->TakesSidecarOf(source_)) return;
+  sidecar_ = ++last_fetch_;
+  deps_.port->OpenSidecar(sidecar_, bao::OutboardSize(*deps_.blob->size()));
+}
+
+void MirrorGet::OnBytes(uint64_t fetch, uint64_t offset, Bytes bytes) {
+  progress_.received_bytes += bytes.size();
+  last_change_ = deps_.clock.Now();
+  if (fetch == sidecar_) {
+    const bool goes_on = deps_.blob->OnSidecar(bytes);
+    GiveBack(fetch, bytes.size());
+    if (!goes_on && sidecar_ != 0) deps_.port->Stop(std::exchange(sidecar_, 0));
+    return;
+  }
+  const auto it = lanes_.find(fetch);
+  if (it == lanes_.end()) return GiveBack(fetch, bytes.size());
+  Lane& lane = it->second;
+  ByteView wanted = bytes;
+  if (lane.groups.end != RangeSet::kOpenEnd) {
+    const uint64_t end = EndOf(lane.groups.end);
+    wanted = wanted.first(std::min<uint64_t>(wanted.size(), end > offset ? end - offset : 0));
+  }
+  progress_.moved_bytes += wanted.size();
+  const auto size = deps_.blob->size();  // before it turns out to be wrong
+  const Status status = deps_.blob->Write(source_, offset, wanted);
+  GiveBack(fetch, bytes.size());
+  if (!status.ok()) return End({Outcome::kLocalFault, Message(status), {}});
+  const uint64_t end = offset + wanted.size();
+  lane.at = std::max(lane.at, size && end == *size ? bao::GroupCount(*size) : end / kGroupSize);
+  Report(false);
+}
+
+// The one place where credit is given back: when the bytes are with the store.
+void MirrorGet::GiveBack(uint64_t fetch, uint64_t bytes) { deps_.port->Consumed(fetch, bytes); }
+
+void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
+  if (fetch == sidecar_) sidecar_ = 0;
+  const auto it = lanes_.find(fetch);
+  if (it == lanes_.end()) return;
+  const Lane lane = it->second;
+  lanes_.erase(it);
+  MirrorBlob& blob = *deps_.blob;
+  if (blob.VerdictOn(source_)) return;  // it is about to be told
+  const bool parts = entity() && entity()->ranges;
+  switch (end.kind) {
+    case FetchEnd::Kind::kDone:
+      if (end.size) {
+        if (const Status status = blob.EndOfFile(source_, *end.size); !status.ok())
+          return End({Outcome::kAbortRequest, Message(status), {}});
+      }
+      if (IsFruitless(lane, end)) return OnFailedLane(end);
+      return Plan();
+    case FetchEnd::Kind::kShort:
+      // Without parts it would begin at the beginning, perhaps for ever.
+      if (parts && end.received >= http::kProgress) return Plan();
+      return OnFailedLane(end);
+    case FetchEnd::Kind::kSurplus:
+      lanes_allowed_ = std::max<size_t>(1, lanes_.size());
+      return Plan();
+    case FetchEnd::Kind::kNoRanges:
+      if (lane.groups.begin == 0 && !parts) break;
+      // It may still send all of it.
+      if (!entity()) entity().emplace();
+      entity()->ranges = false;
+      phase_ = Phase::kGetting;
+      while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+      return Plan();
+    case FetchEnd::Kind::kFailed:
+    case FetchEnd::Kind::kStalled:
+    case FetchEnd::Kind::kBusy:
+    case FetchEnd::Kind::kLocalFault:
+      return OnFailedLane(end);
+    case FetchEnd::Kind::kNotHere:
+    case FetchEnd::Kind::kChanged:
+    case FetchEnd::Kind::kEncoded:
+    case FetchEnd::Kind::kWrongSize:
+    case FetchEnd::Kind::kTooLarge:
+    case FetchEnd::Kind::kForbidden:
+      break;
+  }
+  End({http::OutcomeOf(end), end.reason, end.retry_after});
+}
+
+// It ended in order without what it was to bring: asking again at once might go on for ever.
+bool MirrorGet::IsFruitless(const Lane& lane, const FetchEnd& end) const {
+  if (!entity()) return true;
+  if (!entity()->ranges) return !deps_.blob->WantedFrom(source_).empty();
+  return !lane.rest().empty() && end.received < http::kProgress;
+}
+
+void MirrorGet::OnFailedLane(const FetchEnd& end) {
+  if (!AnyDelivers()) {
+    const bool is_early = end.kind == FetchEnd::Kind::kShort || end.kind == FetchEnd::Kind::kDone;
+    const std::string reason = end.reason.empty() ? "the file ended too early" : end.reason;
+    return End({is_early ? Outcome::kRetryLater : http::OutcomeOf(end), reason, end.retry_after});
+  }
+  lanes_allowed_ = std::max<size_t>(1, lanes_.size());
+  Plan();
+}
+
+void MirrorGet::OnBlobChanged() {
+  if (phase_ == Phase::kOver) return;
+  last_change_ = deps_.clock.Now();
+  if (phase_ == Phase::kProbing && lanes_.empty()) return Probe();
+  Plan();
+  Report(false);
+}
+
+void MirrorGet::OnBlobComplete() { End({Outcome::kDone, "", {}}); }
+
+void MirrorGet::OnBlobFailed(const GetEnd& end) { End(end); }
+
+// ---- Telling ----
+
+void MirrorGet::Report(bool force) {
+  if (phase_ == Phase::kOver) return;
+  const Instant now = deps_.clock.Now();
+  if (!force && now - last_report_ < kReportInterval) return;
+  last_report_ = now;
+  progress_.verified_bytes = deps_.blob->verified_bytes() - verified_before_;
+  progress_.unproven_bytes = deps_.blob->unproven_bytes();
+  const auto size = deps_.blob->size();
+  progress_.claimed_bytes = size.value_or(0);
+  if (deps_.blob->size_proven()) progress_.total_bytes = size;
+  deps_.observer->OnProgress(progress_);
+}
+
+void MirrorGet::End(const GetEnd& end) {
+  if (phase_ == Phase::kOver) return;
+  Report(true);
+  phase_ = Phase::kOver;
+  while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+  if (sidecar_ != 0) deps_.port->Stop(std::exchange(sidecar_, 0));
+  if (joined_) deps_.blob->Leave(this);
+  deps_.observer->OnEnded(progress_, end, deps_.blob->over());
+}
+
+}  // namespace blobd::transfer

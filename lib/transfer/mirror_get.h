@@ -1,0 +1,140 @@
+// MirrorGet: one blob from one URL, in one transfer: what is wanted of it is cut into runs of chunk
+// groups, each brought by a fetch of its own (a lane). When an origin may have another connection
+// is the HTTP client's to say; lanes wait there for their turn.
+//
+//   kOpening --blob open--> kProbing --the server's answer--> kGetting --all came--> kSettling
+//      |                        |                                |  ^------ discarded ----'  |
+//      `------------------------+---- error, verdict, stop ------+----------- stored --------+-->
+//      over
+//
+// The probe is one fetch to the end of the file; from its answer it is known whether the server
+// sends parts, and how large the file is said to be. Then the run that would end last is halved as
+// long as lanes are allowed and both halves are worth it. Without parts there is one stream, and
+// after a break it begins anew.
+//
+// Beside them, the outboard is asked for that the server may have: it proves parts as they come.
+//
+// A lane that fails while others deliver leaves its run to them, and there is one lane less.
+//
+// Thread:    the blob's strand. The observer is called there.
+// Ownership: shared; the blob holds it weakly.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/range_set.h"
+#include "base/time.h"
+#include "transfer/mirror_blob.h"
+#include "transfer/mirror_port.h"
+#include "transfer/node_network.h"
+
+namespace blobd::transfer {
+
+struct MirrorGetOptions {
+  size_t lanes = 8;
+  uint64_t max_blob_size = uint64_t{1} << 44;
+};
+
+// How far it is; see GetProgress.
+struct MirrorGetProgress {
+  GetState state = GetState::kWaiting;
+  uint64_t received_bytes = 0;
+  uint64_t verified_bytes = 0;
+  uint64_t moved_bytes = 0;
+  uint64_t unproven_bytes = 0;          // of the blob, whoever sent it
+  uint64_t claimed_bytes = 0;           // the file's size; 0: not known
+  std::optional<uint64_t> total_bytes;  // proven
+  bool restarted = false;               // it began anew, since the server sends no parts
+};
+
+class MirrorGetObserver {
+ public:
+  virtual ~MirrorGetObserver() = default;
+  virtual void OnProgress(const MirrorGetProgress& progress) = 0;
+  // The last call, once. `blob_over`: the MirrorBlob is of no further use.
+  virtual void OnEnded(const MirrorGetProgress& progress, const GetEnd& end, bool blob_over) = 0;
+};
+
+class MirrorGet final : public MirrorReceiver,
+                        public MirrorBlobUser,
+                        public std::enable_shared_from_this<MirrorGet> {
+ public:
+  struct Deps {
+    std::shared_ptr<MirrorBlob> blob;
+    std::shared_ptr<MirrorPort> port;
+    std::shared_ptr<MirrorGetObserver> observer;
+    const Clock& clock;
+  };
+
+  MirrorGet(Deps deps, std::string url, MirrorGetOptions options);
+
+  void Start();
+  void Stop();
+  // About once a second.
+  void Beat();
+
+  // MirrorReceiver
+  void OnOpened(uint64_t fetch) override;
+  void OnContent(uint64_t fetch, const http::Content& content) override;
+  void OnBytes(uint64_t fetch, uint64_t offset, Bytes bytes) override;
+  void OnFetchEnd(uint64_t fetch, const http::FetchEnd& end) override;
+  // MirrorBlobUser
+  void OnBlobChanged() override;
+  void OnBlobComplete() override;
+  void OnBlobFailed(const GetEnd& end) override;
+
+ private:
+  enum class Phase { kOpening, kProbing, kGetting, kSettling, kOver };
+  struct Lane {
+    Range groups;          // its run; open-ended until the size is known
+    uint64_t at = 0;       // the group that comes next
+    bool patient = false;  // it may wait until another connection is worth it
+    bool opened = false;
+    bool delivers = false;
+
+    Range rest() const { return {at, groups.end}; }
+  };
+
+  void OnOpen(const Status& status);
+  void Probe();
+  void Plan();
+  void PlanParts();
+  void PlanStream();
+  void GiveBack(uint64_t fetch, uint64_t bytes);
+  void AskForSidecar();
+  void OpenLane(Range groups, bool patient);
+  void CloseLane(uint64_t fetch);
+  bool Halve();
+  void BeImpatient();
+  bool IsFruitless(const Lane& lane, const http::FetchEnd& end) const;
+  RangeSet Unassigned() const;
+  bool AnyDelivers() const;
+  void OnFailedLane(const http::FetchEnd& end);
+  http::Ask AskFor(Range groups) const;
+  std::optional<http::Entity>& entity() const { return deps_.blob->EntityAt(source_); }
+  uint64_t EndOf(uint64_t group) const;  // in bytes
+  void Report(bool force);
+  void End(const GetEnd& end);
+
+  const Deps deps_;
+  const std::string url_;
+  const MirrorGetOptions options_;
+  Phase phase_ = Phase::kOpening;
+  bool stopped_ = false;
+  bool joined_ = false;
+  bao::SourceId source_ = 0;
+  uint64_t verified_before_ = 0;
+  std::map<uint64_t, Lane> lanes_;  // by fetch
+  uint64_t last_fetch_ = 0;
+  size_t lanes_allowed_;
+  uint64_t sidecar_ = 0;  // its fetch; 0: none runs
+  MirrorGetProgress progress_;
+  Instant last_report_;
+  Instant last_change_;  // something came, or the blob had news
+};
+
+}  // namespace blobd::transfer

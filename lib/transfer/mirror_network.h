@@ -1,0 +1,46 @@
+// MirrorNetwork: what the engine uses of mirrors (design/mirrors.md): transfers from URLs. The real
+// one is HttpNetwork (http_network.h); tests may fake it.
+//
+// What comes from a mirror has no proof. It is written to its place and counts for nothing until it
+// is found to fit the hash (mirror_blob.h); a transfer is done only when all that it got is
+// verified and stored.
+//
+// Thread: called on the control loop; it never blocks. The sink is called on the control loop too,
+//         later, never during a call.
+#pragma once
+
+#include <string>
+
+#include "base/hash.h"
+#include "base/ids.h"
+#include "transfer/get_order.h"
+#include "transfer/node_network.h"
+
+namespace blobd::transfer {
+
+class MirrorNetworkSink {
+ public:
+  virtual ~MirrorNetworkSink() = default;
+  // As in NodeNetworkSink.
+  virtual void OnGetProgress(TransferId id, const GetProgress& progress) = 0;
+  virtual void OnGetContent(TransferId id, const GetContent& content) = 0;
+  virtual void OnBoundary(TransferId id, uint64_t boundary) = 0;
+  virtual void OnGetEnded(TransferId id, const GetProgress& progress, const GetEnd& end) = 0;
+};
+
+class MirrorNetwork {
+ public:
+  virtual ~MirrorNetwork() = default;
+  // REQUIRES: before anything else, once
+  virtual void SetSink(MirrorNetworkSink* sink) = 0;
+  // Gets what the store still lacks of the order from `url`: the URL of the one blob, or with
+  // `{hash}` in it that of any. REQUIRES: `url` was checked (http::Url, http::UrlTemplate)
+  virtual void StartGet(TransferId id, const std::string& url, const GetOrder& order) = 0;
+  // As in NodeNetwork.
+  virtual void LowerLimit(TransferId id, uint64_t boundary) = 0;
+  virtual void StopGet(TransferId id) = 0;
+  // Nobody wants the blob any more: what is there of it without proof goes, unless a transfer runs.
+  virtual void Forget(const Hash& hash) = 0;
+};
+
+}  // namespace blobd::transfer

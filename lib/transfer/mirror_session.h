@@ -1,0 +1,98 @@
+// MirrorSession: one transfer from a mirror: the one blob of its URL or, where the URL has `{hash}`
+// in it, any blob, and so a hash sequence: its list first, then the children it names, several at
+// once. Each blob is the work of a MirrorGet (mirror_get.h), on a strand of its own.
+//
+//   kLooking --missing--> kGetting --all gets ended--> kLooking, until nothing is missing -->
+//   kEnded
+//      `----------------------+------ error, stop ------> kStopping --all gets ended--> kEnded
+//
+// What the mirror lacks of the children is said at the end; the others are got all the same.
+//
+// Thread:    its strand only. Port and observer are called from there.
+// Ownership: shared; callbacks from the store keep it alive.
+// Memory:    the missing children.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/ids.h"
+#include "base/task.h"
+#include "http/url.h"
+#include "store/blob_store.h"
+#include "transfer/get_session.h"
+#include "transfer/inventory.h"
+#include "transfer/mirror_get.h"
+
+namespace blobd::transfer {
+
+// Starts and stops the gets of a session. Any thread; never calls back from within a call.
+class MirrorGets {
+ public:
+  virtual ~MirrorGets() = default;
+  // Answered with OnBlobProgress and one OnBlobEnded of that number.
+  virtual void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) = 0;
+  virtual void StopBlob(uint64_t number) = 0;
+};
+
+class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
+ public:
+  struct Deps {
+    store::BlobStore& store;
+    std::shared_ptr<Executor> strand;
+    std::shared_ptr<MirrorGets> gets;
+    std::shared_ptr<GetObserver> observer;
+    const Clock& clock;
+  };
+
+  MirrorSession(Deps deps, TransferId id, std::string url, const GetOrder& order,
+                const SizeLimits& limits);
+
+  void Start();
+  void Stop();
+  void LowerLimit(uint64_t boundary);
+  void OnBlobProgress(uint64_t number, const MirrorGetProgress& progress);
+  void OnBlobEnded(uint64_t number, const MirrorGetProgress& progress, const GetEnd& end);
+
+ private:
+  enum class Phase { kLooking, kGetting, kStopping, kEnded };
+  struct Get {
+    Hash hash;
+    MirrorGetProgress progress;
+  };
+
+  StatusOr<http::Url> UrlOf(const Hash& hash) const;
+  void Look();
+  void OnInventory(StatusOr<Inventory> inventory);
+  void StartMore();
+  void StartGet(const Hash& hash);
+  bool IsLackOfChild(const Hash& hash, schedule::Outcome outcome) const;
+  void Settle(GetEnd end);
+  void EndIfIdle();
+  void Report(bool force);
+
+  const Deps deps_;
+  const TransferId id_;
+  const std::string url_;
+  const Kind kind_;
+  const SizeLimits limits_;
+  Phase phase_ = Phase::kLooking;
+  std::optional<GetEnd> end_;
+  std::optional<GetEnd> lacks_;  // the first child that it does not have
+  // Verified bytes and complete blobs at the last look.
+  std::optional<std::pair<uint64_t, uint64_t>> held_before_;
+  std::deque<Hash> missing_;
+  std::map<uint64_t, Get> gets_;
+  uint64_t last_number_ = 0;
+  MirrorGetProgress ended_;  // the sum of the gets that have ended
+  GetProgress progress_;
+  Instant last_report_;
+};
+
+}  // namespace blobd::transfer
