@@ -23,7 +23,7 @@ http {{
     root {dir}/www;
     location /noranges/ {{ alias {dir}/www/; max_ranges 0; }}
     location /nolength/ {{ alias {dir}/www/; sub_filter_types *; sub_filter "not in it" ""; }}
-    location /slow/ {{ alias {dir}/www/; limit_rate 1m; }}
+    location /slow/ {{ alias {dir}/www/; limit_rate 400k; }}
     location /fast/ {{ alias {dir}/www/; limit_rate 16m; }}
     location /busy/ {{ add_header Retry-After 1 always; return 503; }}
     location /to-here/ {{ rewrite ^/to-here(/.*)$ $1 redirect; }}

@@ -105,7 +105,7 @@ class FromOneMirror(MirrorTest):
         _, blob_hash = self.put("file", MIB)
         intent = self.queue(blob_hash, "--from", self.nginx.url("busy/file"))
         self.daemon.wait_until("it says why", lambda: "503" in self.ctl("why", str(intent)).text)
-        self.assertIn(self.nginx.url("busy/file"), self.ctl("why", str(intent)).text)
+        self.assertIn(self.nginx.url("busy/file"), self.ctl("why", "--json", str(intent)).text)
         # Another mirror helps.
         self.ctl("nodes-have", blob_hash, self.nginx.url("file"))
         self.wait_for_state(intent, "DONE")
@@ -132,7 +132,7 @@ class WrongContent(MirrorTest):
         right = b3sum(source)
         self.get(right, self.nginx.url("file"))
         self.assert_got(source)
-        self.assertNotIn("bans", self.ctl("bans", "--json").json())
+        self.assertEqual(self.ctl("bans", "--json").json().get("bans", []), [])
 
     def test_small_files_and_other_sizes_too(self):
         for name, size in (("small", 100), ("empty", 0), ("shorter", 2 * MIB)):
@@ -211,10 +211,10 @@ class NotConfigured(MirrorTest):
 
 class Killed(MirrorTest):
     def test_what_was_not_verified_stays_so(self):
-        source, blob_hash = self.put("file", 12 * MIB)
+        source, blob_hash = self.put("file", 24 * MIB)
         intent = self.queue(blob_hash, "--from", self.nginx.url("slow/file"))
         self.daemon.wait_until("some of it is there",
-                               lambda: int(self.daemon.intent(intent).get("unprovenBytes", 0)) > 6 * MIB)
+                               lambda: int(self.daemon.intent(intent).get("unprovenBytes", 0)) > 10 * MIB)
         self.assert_not_readable(blob_hash)
         self.daemon.kill()
         self.daemon.start()
@@ -222,7 +222,7 @@ class Killed(MirrorTest):
         self.wait_for_state(intent, "DONE")
         self.ctl("export", blob_hash, "-o", self.target)
         self.assert_got(source)
-        self.assertLess(self.nginx.sent_bytes("/slow/file"), 15 * MIB, "what was there was got again")
+        self.assertLess(self.nginx.sent_bytes("/slow/file"), 31 * MIB, "what was there was got again")
 
     def test_cancelled_it_leaves_nothing(self):
         _, blob_hash = self.put("file", 12 * MIB)
