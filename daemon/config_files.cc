@@ -33,7 +33,7 @@ StatusOr<std::vector<std::string>> FilesOf(const std::filesystem::path& director
 Status ReadConfigFiles(const std::string& named, Config* config) {
   if (!named.empty()) return ApplyFile(named, config);
   const std::filesystem::path file = DefaultConfigFile();
-  const Status status = ApplyFile(file.string(), config);
+  Status status = ApplyFile(file.string(), config);
   if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
   BLOBD_ASSIGN_OR_RETURN(const std::vector<std::string> more,
                          FilesOf(file.parent_path() / "conf.d"));
