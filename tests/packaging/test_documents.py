@@ -1,4 +1,5 @@
 """What the packages say agrees with what the programs do: configuration, manual pages, guide."""
+import functools
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ def keys_of_the_daemon():
     return set(re.findall(r'\{"([a-z_.]+)",', table))
 
 
+@functools.cache
 def help_of(program, *command):
     return subprocess.run([str(program), *command, "--help"], check=True, capture_output=True, text=True).stdout
 
