@@ -27,7 +27,11 @@ bool MirrorFaults::Add(const std::string& url, const Hash& hash, const std::stri
     wrong_[origin].insert(hash);
   }
   const auto& hashes = wrong_[origin];
-  return std::set<Hash>(hashes.begin(), hashes.end()).size() >= kMostWrong;
+  size_t different = 0;
+  for (auto at = hashes.begin(); at != hashes.end() && different < kMostWrong; ++different) {
+    at = hashes.upper_bound(*at);
+  }
+  return different >= kMostWrong;
 }
 
 const std::string* MirrorFaults::Refused(const std::string& url, const Hash& hash,
