@@ -240,6 +240,10 @@ void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Comm
   remotes->require_subcommand(0, 1);
   remotes->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
   commands[remotes] = [&args](Context& context) { return RunRemotes(context, args.list); };
+  auto* remote = app.add_subcommand("remote", "Show a node: its addresses, and who told them");
+  remote->add_option("NODE_ID", args.hash, "The node")->required();
+  commands[remote] = [&args](Context& context) { return RunRemote(context, args.hash); };
+
   auto* add = remotes->add_subcommand("add", "Say where a node may be reached; for root only");
   add->add_option("NODE_ID", args.hash, "The node")->required();
   add->add_option("ADDRESS", args.paths, "IP:PORT or [IPV6]:PORT")->required();

@@ -237,6 +237,9 @@ class GrpcDaemonClient final : public DaemonClient {
   StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) override {
     return Unary(*remotes_, &v1::Remotes::Stub::List, request);
   }
+  StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest& request) override {
+    return Unary(*remotes_, &v1::Remotes::Stub::Get, request);
+  }
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest& request) override {
     return Unary(*remotes_, &v1::Remotes::Stub::AddAddresses, request);
   }

@@ -81,6 +81,7 @@ class DaemonClient {
   virtual StatusOr<v1::ListTagsResponse> ListTags(const v1::ListTagsRequest& request) = 0;
 
   virtual StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) = 0;
+  virtual StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest& request) = 0;
   virtual StatusOr<v1::AddAddressesResponse> AddAddresses(
       const v1::AddAddressesRequest& request) = 0;
 

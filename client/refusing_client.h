@@ -71,6 +71,9 @@ class RefusingClient : public DaemonClient {
   StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest&) override {
     return Refusal();
   }
+  StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest&) override {
+    return Refusal();
+  }
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest&) override {
     return Refusal();
   }

@@ -48,7 +48,64 @@ std::string TroubleOf(const v1::Remote& remote) {
   return fmt::format("{} ago: {}", ShownAge(remote.last_failure_unix_ms()), remote.last_failure());
 }
 
+std::string_view UsageOf(v1::AddressUsage usage) {
+  switch (static_cast<int>(usage)) {
+    case v1::ADDRESS_USAGE_KNOWN:
+      return "known";
+    case v1::ADDRESS_USAGE_ACTIVE:
+      return "active";
+    case v1::ADDRESS_USAGE_FAILED:
+      return "failed";
+    case v1::ADDRESS_USAGE_OURS:
+      return "ours";
+    default:
+      return "unknown";
+  }
+}
+
+std::string RttOf(int64_t rtt_us) {
+  return rtt_us > 0 ? fmt::format("{:.1f} ms", static_cast<double>(rtt_us) / 1000) : "-";
+}
+
+void PrintRemote(const Style& style, const v1::Remote& remote) {
+  std::string state = StateOf(remote);
+  if (!remote.connected_address().empty()) state += " at " + remote.connected_address();
+  if (remote.looking_up()) state += ", being looked up";
+  fmt::print("Node       {}\n", remote.node_id());
+  fmt::print("State      {}\n", state);
+  if (remote.last_success_unix_ms() != 0)
+    fmt::print("Contact    {} ago\n", ShownAge(remote.last_success_unix_ms()));
+  if (const std::string trouble = TroubleOf(remote); !trouble.empty())
+    fmt::print("Trouble    {}\n", EscapeForTerminal(trouble));
+  if (remote.transfer_ids_size() > 0)
+    fmt::print("Gives      {} transfers, {}\n", remote.transfer_ids_size(),
+               FormatRate(remote.download_rate()));
+  if (remote.has_upload()) fmt::print("Gets       {}\n", FormatRate(remote.upload().rate()));
+  Table table({"ADDRESS", "SOURCE", "USAGE", "LAST WORKED", "RTT", "TROUBLE"});
+  for (const v1::RemoteAddress& address : remote.addresses()) {
+    table.Add({address.address(), address.source(), std::string(UsageOf(address.usage())),
+               address.last_worked_unix_ms() != 0 ? ShownAge(address.last_worked_unix_ms()) : "-",
+               RttOf(address.rtt_us()), address.last_failure()});
+  }
+  table.Print(style);
+}
+
 }  // namespace
+
+int RunRemote(Context& context, const std::string& node) {
+  v1::GetRemoteRequest request;
+  request.set_node_id(node);
+  const auto response = context.daemon->GetRemote(request);
+  if (!response.ok()) return Fail(response.status());
+  if (context.style.is_json()) {
+    PrintJson(context.style, *response);
+  } else if (context.style.quiet) {
+    fmt::print("{}\n", response->remote().node_id());
+  } else {
+    PrintRemote(context.style, response->remote());
+  }
+  return kExitDone;
+}
 
 int RunRemotes(Context& context, const ListOptions& options) {
   v1::ListRemotesResponse all;

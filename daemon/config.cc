@@ -13,6 +13,8 @@
 #include <sstream>
 
 #include "base/units.h"
+#include "daemon/config_keys.h"
+#include "daemon/named_node.h"
 #include "path/address_book.h"
 #include "wire/text.h"
 
@@ -22,16 +24,12 @@ namespace {
 constexpr size_t kMaxAdvertised = 32;  // a ticket has room for no more
 constexpr size_t kMaxListed = 10'000;
 constexpr size_t kMaxPeers = 256;
-constexpr size_t kMaxPeerAddresses = 32;
 constexpr std::string_view kLogLevels = "debug, info, notice, warning, error";
 
 std::string FromEnv(const char* name, const std::string& fallback) {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0' ? value : fallback;
 }
-
-// One key: reads its node into the configuration. The error says what would be valid.
-using Apply = std::function<Status(const toml::node&, Config*)>;
 
 Status Expected(std::string_view what) { return InvalidArgument("expected {}", what); }
 
@@ -127,37 +125,13 @@ Status ApplyServeNodes(const toml::node& node, Config* config) {
                    });
 }
 
-// NODE_ID, or NODE_ID@IP:PORT[,IP:PORT...]; the error says what is wrong with it.
-StatusOr<engine::NamedProvider> ParsePeer(std::string_view text) {
-  engine::NamedProvider peer;
-  peer.source = "config";
-  const size_t at = text.find('@');
-  const auto id = wire::ParseNodeId(text.substr(0, at));
-  if (!id) return InvalidArgument("no node id: 64 hex digits or 52 base32 characters");
-  peer.provider = *id;
-  if (at == std::string_view::npos) return peer;
-  for (std::string_view rest = text.substr(at + 1);;) {
-    const std::string_view one = rest.substr(0, rest.find(','));
-    const auto address = SocketAddress::Parse(std::string(one));
-    if (!address || !path::AddressBook::CanBeDialled(*address)) {
-      return InvalidArgument("\"{}\" is no address that can be dialled", one);
-    }
-    peer.addresses.push_back(*address);
-    if (peer.addresses.size() > kMaxPeerAddresses) {
-      return InvalidArgument("more than {} addresses", kMaxPeerAddresses);
-    }
-    if (one.size() == rest.size()) return peer;
-    rest.remove_prefix(one.size() + 1);
-  }
-}
-
 Status ApplyPeers(const toml::node& node, Config* config) {
   const std::string expected = fmt::format(
       "a list of at most {} nodes, as in [\"NODE_ID\", \"NODE_ID@192.0.2.1:11205\"]", kMaxPeers);
   std::vector<engine::NamedProvider> peers;
   Status wrong;
   const Status status = ApplyList(node, kMaxPeers, expected, [&](const std::string& text) {
-    auto peer = ParsePeer(text);
+    auto peer = ParseNamedNode(text);
     if (!peer.ok()) {
       wrong = InvalidArgument("{}: {}; expected {}", text, Message(peer.status()), expected);
       return false;
@@ -184,8 +158,8 @@ Status ApplyLogLevel(const toml::node& node, Config* config) {
   return OkStatus();
 }
 
-const std::map<std::string, Apply>& Keys() {
-  static const std::map<std::string, Apply> keys = {
+ConfigKeys OwnKeys() {
+  return {
       {"state_dir", Text(&Config::state_dir)},
       {"socket", Text(&Config::socket)},
       {"data_socket", Text(&Config::data_socket)},
@@ -246,6 +220,14 @@ const std::map<std::string, Apply>& Keys() {
        Millis(1, 86'400'000,
               [](Config& c) -> Duration& { return c.engine.schedule.node_retry.unreachable_max; })},
   };
+}
+
+const ConfigKeys& Keys() {
+  static const ConfigKeys keys = [] {
+    ConfigKeys all = OwnKeys();
+    all.merge(LookupKeys());
+    return all;
+  }();
   return keys;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/socket_address.h"
 #include "base/status.h"
+#include "daemon/lookup_config.h"
 #include "daemon/mirror_config.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
@@ -38,6 +39,7 @@ struct Config {
   MirrorConfig mirrors;
   // The keys that files gave, with their values as they are written there, on one line.
   std::map<std::string, std::string> written;
+  LookupConfig lookup;
 };
 
 // "anyone", "listed" or "nobody"; nullopt for anything else.

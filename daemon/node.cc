@@ -133,6 +133,15 @@ Status Node::OpenEndpoint() {
       endpoint, transfer::QuicNetworkOptions{config_.stall_timeout});
 
   BLOBD_RETURN_IF_ERROR(OpenMirrors());
+  whereabouts_ = std::make_unique<Whereabouts>(
+      Whereabouts::Deps{*control_, *network_loop_, registry_->registry(), log_,
+                        [this] {
+                          auto own = ReachableAddresses(local_address_, InterfaceAddresses(), true);
+                          own.insert(own.end(), config_.advertise.begin(), config_.advertise.end());
+                          return own;
+                        },
+                        [this] { return OwnAddresses(false); }},
+      identity, config_.lookup);
 
   engine::EngineOptions engine_options = config_.engine;
   for (const std::string& each : config_.mirrors.templates)
@@ -142,8 +151,9 @@ Status Node::OpenEndpoint() {
   engine_ = std::make_unique<engine::Engine>(
       engine::Engine::Deps{*control_, *control_, SystemClock(), registry_->registry(), *store_,
                            *network_, [this] { return workers_->MakeStrand(); }, log_,
-                           mirrors_.get()},
+                           mirrors_.get(), whereabouts_->lookup()},
       engine_options);
+  whereabouts_->Watch(*engine_);
   OpenKeeper();
   registry_->OnRecovered(
       [this](UniqueFunction<void(Status)> done) { engine_->Start(std::move(done)); });
@@ -359,6 +369,7 @@ void Node::Serve() {
   }
   server_ = *std::move(server);
   keeper_->Start();
+  whereabouts_->Publish();
   ready_ = true;
   log_.Write(
       LogLevel::kNotice, engine::LogEvent::kReady,
@@ -407,6 +418,7 @@ Node::~Node() {
   upload_server_.reset();  // before the engine, which hears of rotten blobs
   keeper_.reset();
   engine_.reset();
+  whereabouts_.reset();
   network_.reset();
   mirrors_.reset();
   store_.reset();

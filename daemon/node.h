@@ -19,6 +19,7 @@
 #include "daemon/registry_keeper.h"
 #include "daemon/state_dir.h"
 #include "daemon/supervision.h"
+#include "daemon/whereabouts.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
 #include "engine/upload_table.h"
@@ -97,6 +98,7 @@ class Node {
   std::unique_ptr<BallastGuard> ballast_;
   std::unique_ptr<transfer::QuicNetwork> network_;
   std::unique_ptr<transfer::HttpNetwork> mirrors_;
+  std::unique_ptr<Whereabouts> whereabouts_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<engine::Keeper> keeper_;
   std::unique_ptr<transfer::UploadServer> upload_server_;

@@ -29,6 +29,7 @@ bool IsPassing(const Status& status) {
 Engine::Engine(Deps deps, EngineOptions options)
     : deps_(std::move(deps)),
       options_(std::move(options)),
+      paths_({deps_.timers, deps_.clock, deps_.network, addresses_, deps_.lookup, *this}),
       looks_({deps_.store, deps_.control, [this] { return deps_.make_strand(); }},
              [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {
                OnInventory(look, std::move(inventory));
@@ -142,13 +143,13 @@ void Engine::Execute(const schedule::Effect& effect) {
                  [&](const schedule::Dial& e) { ExecuteDial(e.node); },
                  [&](const schedule::GiveUpDial& e) {
                    remotes_.Closed(e.node);
-                   deps_.network.Disconnect(e.node);
+                   paths_.Close(e.node);
                  },
                  [&](const schedule::Disconnect& e) {
                    deps_.log.Write(LogLevel::kDebug, {.provider = e.node},
                                    "closing the connection: " + e.reason);
                    remotes_.Closed(e.node);
-                   deps_.network.Disconnect(e.node);
+                   paths_.Close(e.node);
                  },
                  [&](const schedule::StartTransfer& e) { ExecuteStart(e); },
                  [&](const schedule::LowerLimit& e) { ExecuteLowerLimit(e); },
@@ -212,17 +213,6 @@ void Engine::LookAgain(const schedule::LookInStore& look) {
   if (request && request->id == look.request) looks_.Ask(look);
 }
 
-void Engine::ExecuteDial(const NodeId& node) {
-  std::vector<SocketAddress> addresses = addresses_.ToDial(node);
-  if (addresses.empty()) {
-    const std::string reason = "no address of this node is known";
-    remotes_.Failed(node, reason, deps_.clock.WallNow());
-    return Deliver(schedule::DialFailed{node, false, reason});
-  }
-  remotes_.Dialling(node);
-  deps_.network.Dial(node, std::move(addresses));
-}
-
 void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
   transfers_.Start(effect.transfer, effect.provider, effect.kind, deps_.clock.WallNow());
   running_[effect.transfer] = {effect.kind, effect.request, 0,
@@ -280,36 +270,6 @@ void Engine::CommitChanges() {
 }
 
 // ---- What the network tells ----
-
-void Engine::OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) {
-  const path::KnownAddress known = addresses_.Worked(node, address, deps_.clock.WallNow(), rtt);
-  remotes_.Connected(node, address, deps_.clock.WallNow());
-  changes_.push_back(
-      registry::PutRemoteAddress{{node, address, known.source, known.last_worked,
-                                  std::chrono::duration_cast<microseconds>(known.rtt).count()}});
-  KeepRemote(node);
-  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "connected at " + address.ToString());
-  Deliver(schedule::Connected{node, rtt});
-}
-
-void Engine::OnDialFailed(const NodeId& node, bool local_fault, std::string reason) {
-  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "dial failed: " + reason);
-  remotes_.Failed(node, reason, deps_.clock.WallNow());
-  KeepRemote(node);
-  Deliver(schedule::DialFailed{node, local_fault, std::move(reason)});
-}
-
-void Engine::OnDisconnected(const NodeId& node, bool in_order, std::string reason) {
-  deps_.log.Write(in_order ? LogLevel::kDebug : LogLevel::kInfo, {.provider = node},
-                  "disconnected: " + reason);
-  if (in_order) {
-    remotes_.Closed(node);
-  } else {
-    remotes_.Failed(node, reason, deps_.clock.WallNow());
-    KeepRemote(node);
-  }
-  Deliver(schedule::Disconnected{node, in_order, std::move(reason)});
-}
 
 void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress) {
   const uint64_t received_before = [&] {

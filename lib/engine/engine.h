@@ -29,6 +29,7 @@
 #include "engine/long_waits.h"
 #include "engine/look_queue.h"
 #include "engine/mirror_faults.h"
+#include "engine/node_paths.h"
 #include "engine/transfer_table.h"
 #include "engine/values.h"
 #include "engine/wants.h"
@@ -66,6 +67,7 @@ class IntentWatcher {
 
 class Engine final : private transfer::NodeNetworkSink,
                      private transfer::MirrorNetworkSink,
+                     private NodePathsSink,
                      public transfer::UploadSink,
                      public Wants {
  public:
@@ -79,6 +81,7 @@ class Engine final : private transfer::NodeNetworkSink,
     UniqueFunction<std::shared_ptr<Executor>()> make_strand;
     EventLog& log;
     transfer::MirrorNetwork* mirrors = nullptr;  // null: what mirrors have is not got
+    NodeLookup* lookup = nullptr;  // null: addresses are not looked up
   };
 
   Engine(Deps deps, EngineOptions options);
@@ -126,6 +129,14 @@ class Engine final : private transfer::NodeNetworkSink,
   // Of each format in which the hash is wanted.
   std::vector<WhyView> WhyOfHash(const Hash& hash) const;
 
+  // Where this node can be reached, loopback too: nobody else is dialled there.
+  void SetOwnAddresses(std::vector<SocketAddress> own);
+  // An interface, an address or the way out came or went. `major`: we may be somewhere else now;
+  // `back`: something came, so what failed before is tried at once.
+  void OnNetworkChanged(bool major, bool back);
+  // How the lookup services do; none if nothing is looked up.
+  void ViewLookup(UniqueFunction<void(std::vector<LookupServiceView>)> done);
+
   // In the order of LimitFields().
   std::vector<LimitView> ListLimits() const;
   // Puts `reset` back to the configuration, then makes the changes; with `keep` for later starts
@@ -141,6 +152,8 @@ class Engine final : private transfer::NodeNetworkSink,
   // most `limit`. Those of `known_elsewhere` are among them.
   std::vector<RemoteView> ListRemotes(const std::optional<NodeId>& after, size_t limit,
                                       const std::vector<NodeId>& known_elsewhere) const;
+  // nullopt: nothing is known of it here.
+  std::optional<RemoteView> FindRemote(const NodeId& node) const;
   // Answered with how many were new, when they are durable. kInvalidArgument: our own id, or an
   // address that cannot be dialled.
   void AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
@@ -203,6 +216,8 @@ class Engine final : private transfer::NodeNetworkSink,
 
   // transfer::NodeNetworkSink, and those of mirrors
   void OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) override;
+  void OnAttemptFailed(const NodeId& node, const SocketAddress& address,
+                       std::string reason) override;
   void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) override;
   void OnDisconnected(const NodeId& node, bool in_order, std::string reason) override;
   void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
@@ -217,6 +232,15 @@ class Engine final : private transfer::NodeNetworkSink,
   void LowerLimit(TransferId id, uint64_t boundary);
   transfer::GetEnd JudgeMirror(TransferId id, transfer::GetEnd end);
   void ForgetUnproven(const Hash& hash);
+
+  RemoteView ViewOf(const NodeId& node, const TransferTable::Use& use) const;
+
+  // NodePathsSink (engine_paths.cc)
+  void OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) override;
+  void OnUnreached(const NodeId& node, bool local_fault, std::string reason) override;
+  void OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
+                     const std::optional<SocketAddress>& evicted) override;
+  void OnFound(const NodeId& node, std::string_view service, size_t count, bool late) override;
 
   // Parts (engine_parts.cc).
   transfer::GetOrder OrderOf(const schedule::StartTransfer& effect) const;
@@ -301,6 +325,7 @@ class Engine final : private transfer::NodeNetworkSink,
   uint64_t loaded_intents_ = 0;
   path::AddressBook addresses_;
   path::RemoteTable remotes_;
+  NodePaths paths_;
   TransferTable transfers_;
   LookQueue looks_;
   IdSource intent_ids_;

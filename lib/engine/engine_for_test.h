@@ -42,7 +42,7 @@ class EngineTest : public testing::Test {
     engine_ = std::make_unique<Engine>(
         Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
                      [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_,
-                     &mirrors_},
+                     &mirrors_, lookup_},
         options);
     Status started = Unavailable("no answer");
     engine_->Start([&](const Status& status) { started = status; });
@@ -94,6 +94,7 @@ class EngineTest : public testing::Test {
   }
 
   std::vector<NamedProvider> standing_;  // of the next life
+  NodeLookup* lookup_ = nullptr;         // the same
   FakeLoop loop_;
   FakeRegistry registry_{loop_};
   FakeStore store_;

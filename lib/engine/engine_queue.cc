@@ -213,6 +213,7 @@ bool Engine::LearnAddress(const NodeId& node, const SocketAddress& address,
     changes_.push_back(registry::PutRemoteAddress{{node, address, source, {}, 0}});
   }
   if (added.evicted) changes_.push_back(registry::DropRemoteAddress{node, *added.evicted});
+  paths_.Learnt(node, address, source);
   return added.is_new;
 }
 

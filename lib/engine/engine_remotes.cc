@@ -23,24 +23,39 @@ std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, 
   std::vector<RemoteView> views;
   auto it = after ? nodes.upper_bound(*after) : nodes.begin();
   for (; it != nodes.end() && views.size() < limit; ++it) {
-    RemoteView view;
-    view.node = *it;
-    if (const path::RemoteInfo* info = remotes_.Find(*it)) view.info = *info;
-    if (view.info.banned_until <= deps_.clock.WallNow()) {
-      view.info.banned_until = {};
-      view.info.ban_reason.clear();
-    }
-    view.addresses = addresses_.BestFirst(*it);
-    for (const path::KnownAddress& known : view.addresses) {
-      view.info.last_success = std::max(view.info.last_success, known.last_worked);
-    }
-    if (const auto use = uses.find(*it); use != uses.end()) {
-      view.transfers = use->second.transfers;
-      view.download_rate = use->second.rate;
-    }
-    views.push_back(std::move(view));
+    const auto use = uses.find(*it);
+    views.push_back(ViewOf(*it, use == uses.end() ? TransferTable::Use() : use->second));
   }
   return views;
+}
+
+std::optional<RemoteView> Engine::FindRemote(const NodeId& node) const {
+  const std::map<NodeId, TransferTable::Use> uses = transfers_.RunningPerNode();
+  const auto use = uses.find(node);
+  if (use == uses.end() && remotes_.Find(node) == nullptr && addresses_.Of(node).empty()) {
+    return std::nullopt;
+  }
+  return ViewOf(node, use == uses.end() ? TransferTable::Use() : use->second);
+}
+
+RemoteView Engine::ViewOf(const NodeId& node, const TransferTable::Use& use) const {
+  RemoteView view;
+  view.node = node;
+  if (const path::RemoteInfo* info = remotes_.Find(node)) view.info = *info;
+  if (view.info.banned_until <= deps_.clock.WallNow()) {
+    view.info.banned_until = {};
+    view.info.ban_reason.clear();
+  }
+  view.addresses = addresses_.BestFirst(node);
+  for (const path::KnownAddress& known : view.addresses) {
+    view.info.last_success = std::max(view.info.last_success, known.last_worked);
+    if (addresses_.IsOwn(known.address)) view.own.insert(known.address);
+  }
+  const path::Remote* remote = paths_.Find(node);
+  view.looking_up = remote != nullptr && remote->looking_up();
+  view.transfers = use.transfers;
+  view.download_rate = use.rate;
+  return view;
 }
 
 void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,

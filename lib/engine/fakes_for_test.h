@@ -38,6 +38,8 @@ class FakeLoop final : public Executor, public Timers, public Clock {
     return false;
   }
 
+  size_t timers() const { return timers_.size(); }
+
   // Runs what is posted until nothing is.
   void Settle() {
     while (!tasks_.empty()) {
@@ -173,6 +175,14 @@ class FakeRegistry final : public registry::Registry {
   void TotalsOf(const ProviderId& /*provider*/,
                 Done<std::optional<registry::ProviderTotals>> done) override {
     Answer(std::move(done), StatusOr<std::optional<registry::ProviderTotals>>(std::nullopt));
+  }
+  void AddressesOf(const NodeId& node,
+                   Done<std::vector<registry::RemoteAddressRow>> done) override {
+    std::vector<registry::RemoteAddressRow> rows;
+    for (const registry::RemoteAddressRow& row : addresses) {
+      if (row.node == node && row.last_worked > WallTime{}) rows.push_back(row);
+    }
+    Answer(std::move(done), StatusOr<std::vector<registry::RemoteAddressRow>>(std::move(rows)));
   }
   void ListProtected(WallTime now, WallTime finished_after,
                      Done<std::vector<registry::ProtectedRow>> done) override {
@@ -501,8 +511,13 @@ class FakeNetwork final : public transfer::NodeNetwork {
     transfer::GetOrder order;
   };
   void SetSink(transfer::NodeNetworkSink* new_sink) override { sink = new_sink; }
-  void Dial(const NodeId& node, std::vector<SocketAddress> addresses) override {
+  void Dial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) override {
     dials.push_back({node, addresses});
+    is_open[node] = open;
+  }
+  void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) override {
+    extensions.push_back({node, addresses});
+    is_open[node] = open;
   }
   void Disconnect(const NodeId& node) override { disconnects.push_back(node); }
   void StartGet(TransferId id, const NodeId& node, const transfer::GetOrder& order) override {
@@ -519,6 +534,8 @@ class FakeNetwork final : public transfer::NodeNetwork {
 
   transfer::NodeNetworkSink* sink = nullptr;
   std::vector<std::pair<NodeId, std::vector<SocketAddress>>> dials;
+  std::vector<std::pair<NodeId, std::vector<SocketAddress>>> extensions;
+  std::map<NodeId, bool> is_open;  // whether more addresses may come for the latest dial
   std::vector<NodeId> disconnects;
   std::map<TransferId, Get> gets;  // running
   std::vector<TransferId> stops;
@@ -548,6 +565,22 @@ class FakeMirrors final : public transfer::MirrorNetwork {
   std::map<TransferId, Kind> kinds;
   std::vector<TransferId> stops;
   std::vector<Hash> forgotten;
+};
+
+// Records what it is asked; the test calls the sink.
+class FakeLookup final : public NodeLookup {
+ public:
+  void SetSink(NodeLookupSink* new_sink) override { sink = new_sink; }
+  void Start(path::LookupId lookup, const NodeId& node) override {
+    asked.push_back({lookup, node});
+  }
+  void Stop(path::LookupId lookup) override { stops.push_back(lookup); }
+  void View(UniqueFunction<void(std::vector<LookupServiceView>)> done) override { done(views); }
+
+  NodeLookupSink* sink = nullptr;
+  std::vector<std::pair<path::LookupId, NodeId>> asked;
+  std::vector<path::LookupId> stops;
+  std::vector<LookupServiceView> views;
 };
 
 class RecordingLog final : public EventLog {

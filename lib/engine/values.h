@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -115,8 +116,10 @@ struct RemoteView {
   NodeId node;
   path::RemoteInfo info;
   std::vector<path::KnownAddress> addresses;  // best first
-  std::vector<TransferId> transfers;          // that run from it now
-  double download_rate = 0;                   // of these, bytes per second
+  std::set<SocketAddress> own;                // of these, those that are ours and never dialled
+  bool looking_up = false;
+  std::vector<TransferId> transfers;  // that run from it now
+  double download_rate = 0;           // of these, bytes per second
 };
 
 struct StatusView {

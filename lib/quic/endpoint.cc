@@ -92,6 +92,13 @@ void EndpointImpl::AddAddresses(ConnectionId id, std::vector<SocketAddress> addr
   Mark(*peer);
 }
 
+void EndpointImpl::KeepOpen(ConnectionId id, bool open) {
+  Peer* peer = Find(id);
+  if (peer == nullptr || !peer->race) return;
+  peer->race->KeepOpen(open);
+  Mark(*peer);
+}
+
 void EndpointImpl::CloseConnection(ConnectionId id, uint64_t code, std::string_view reason) {
   Peer* peer = Find(id);
   if (peer == nullptr) return;

@@ -51,6 +51,10 @@ class ConnectionObserver {
  public:
   virtual ~ConnectionObserver() = default;
   virtual void OnConnected(ConnectionId id, const ConnectionInfo& info) = 0;
+  // While dialling: one address did not answer, refused, or could not be sent to. Others may still
+  // do.
+  virtual void OnAttemptFailed(ConnectionId /*id*/, const SocketAddress& /*address*/,
+                               const std::string& /*reason*/) {}
   // The last call for this connection; its streams' readers heard OnLost before.
   virtual void OnClosed(ConnectionId id, const CloseReason& why) = 0;
 };
@@ -130,6 +134,9 @@ class Endpoint {
                             ConnectionObserver* observer) = 0;
   // More addresses for a dial that is still running; otherwise nothing happens.
   virtual void AddAddresses(ConnectionId id, std::vector<SocketAddress> addresses) = 0;
+  // While more addresses may come, a dial whose addresses have all failed, or that never had one,
+  // goes on until its time is out.
+  virtual void KeepOpen(ConnectionId id, bool open) = 0;
   // Closes with an application code and a word for the peer (ASCII; 100 bytes of it are sent), or
   // gives a running dial up. Observer and acceptor are not called again about it; readers and
   // handlers of open streams are not either.

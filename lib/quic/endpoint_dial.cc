@@ -7,6 +7,11 @@
 #include "quic/link.h"
 
 namespace blobd::quic {
+namespace {
+
+const char* const kUnreachable = "the address cannot be reached";
+
+}  // namespace
 
 void EndpointImpl::SettleDial(Peer& peer) {
   if (Win(peer)) return;
@@ -15,7 +20,7 @@ void EndpointImpl::SettleDial(Peer& peer) {
   // Starting may have failed on the spot.
   CollectAttempts(peer);
   if (peer.race->over(loop_.Now())) return LoseDial(peer);
-  ArmRace(peer);
+  if (TellFailures(peer)) ArmRace(peer);
 }
 
 bool EndpointImpl::Win(Peer& peer) {
@@ -29,6 +34,7 @@ bool EndpointImpl::Win(Peer& peer) {
   peer.attempts.clear();
   peer.race.reset();
   if (peer.timer != 0) loop_.CancelTimer(std::exchange(peer.timer, 0));
+  if (!TellFailures(peer)) return true;
   const Connection& connection = *peer.link->connection;
   peer.observer->OnConnected(peer.id, {peer.node, peer.link->remote(), connection.rtt()});
   return true;
@@ -40,10 +46,11 @@ void EndpointImpl::CollectAttempts(Peer& peer) {
     const auto& why = attempt->connection->ended();
     if (!why && !attempt->dark_since) return false;
     peer.race->Failed(attempt->remote());
+    peer.untold.emplace_back(attempt->remote(), why ? why->reason : kUnreachable);
     // An impostor is what the caller must hear of, whatever else went wrong.
     if (!peer.last_failure || peer.last_failure->kind != CloseReason::Kind::kWrongIdentity) {
-      peer.last_failure = why.value_or(
-          CloseReason{CloseReason::Kind::kDialFailed, 0, "the address cannot be reached"});
+      peer.last_failure =
+          why.value_or(CloseReason{CloseReason::Kind::kDialFailed, 0, kUnreachable});
     }
     Retire(std::move(attempt), std::nullopt);
     return true;
@@ -59,6 +66,7 @@ void EndpointImpl::RunRace(Peer& peer) {
         peer.attempts.begin(), peer.attempts.end(),
         [&](const std::unique_ptr<Link>& attempt) { return attempt->remote() == address; });
     if (dropped == peer.attempts.end()) continue;
+    peer.untold.emplace_back(address, "no answer; others had their turn");
     Retire(std::move(*dropped), Goodbye());
     peer.attempts.erase(dropped);
   }
@@ -71,6 +79,7 @@ void EndpointImpl::StartAttempt(Peer& peer, const SocketAddress& address) {
                                      socket_->local_address(), address, loop_.Now(), link.get());
   if (!connection.ok()) {
     peer.race->Failed(address);
+    peer.untold.emplace_back(address, Message(connection.status()));
     peer.last_failure =
         CloseReason{CloseReason::Kind::kLocalFault, 0, Message(connection.status())};
     return;
@@ -113,9 +122,21 @@ CloseReason EndpointImpl::DialFailure(const Peer& peer) const {
 
 void EndpointImpl::LoseDial(Peer& peer) {
   const CloseReason why = DialFailure(peer);
-  for (auto& attempt : peer.attempts) Retire(std::move(attempt), Goodbye());
+  for (auto& attempt : peer.attempts) {
+    peer.untold.emplace_back(attempt->remote(), "no answer before the dial's end");
+    Retire(std::move(attempt), Goodbye());
+  }
   peer.attempts.clear();
-  End(peer.id, why);
+  if (TellFailures(peer)) End(peer.id, why);
+}
+
+// Whoever dialled hears which addresses failed, and may give the dial up meanwhile: false then.
+bool EndpointImpl::TellFailures(Peer& peer) {
+  for (const auto& [address, reason] : std::exchange(peer.untold, {})) {
+    if (peer.goodbye) return false;
+    peer.observer->OnAttemptFailed(peer.id, address, reason);
+  }
+  return !peer.goodbye;
 }
 
 void EndpointImpl::ArmRace(Peer& peer) {

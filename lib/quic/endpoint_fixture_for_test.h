@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,7 +29,13 @@ class Observer final : public ConnectionObserver {
     EXPECT_FALSE(closed.contains(id));
     closed[id] = why;
   }
+  void OnAttemptFailed(ConnectionId, const SocketAddress& address,
+                       const std::string& reason) override {
+    EXPECT_FALSE(reason.empty());
+    failed.insert(address);
+  }
   std::map<ConnectionId, ConnectionInfo> connected;
+  std::set<SocketAddress> failed;
   std::map<ConnectionId, CloseReason> closed;
   UniqueFunction<void(ConnectionId)> on_connected;
 };

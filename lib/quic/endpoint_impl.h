@@ -40,6 +40,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   ConnectionId Dial(const NodeId& node, std::vector<SocketAddress> addresses,
                     ConnectionObserver* observer) override;
   void AddAddresses(ConnectionId id, std::vector<SocketAddress> addresses) override;
+  void KeepOpen(ConnectionId id, bool open) override;
   void CloseConnection(ConnectionId id, uint64_t code, std::string_view reason) override;
   void SetAcceptor(Acceptor* acceptor) override;
   Status Send(ConnectionId id, StreamId stream, Bytes bytes, bool fin) override;
@@ -77,6 +78,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
     std::optional<path::DialRace> race = {};  // while dialling
     std::vector<std::unique_ptr<Link>> attempts = {};
     std::optional<CloseReason> last_failure = {};
+    std::vector<std::pair<SocketAddress, std::string>> untold = {};  // attempts that failed
     std::optional<Visit> visit = {};
     std::unique_ptr<Link> link = {};  // when up; of a visit, from the start
     std::map<StreamId, StreamReader*> readers = {};
@@ -104,6 +106,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   void RunRace(Peer& peer);
   void StartAttempt(Peer& peer, const SocketAddress& address);
   void LoseDial(Peer& peer);
+  bool TellFailures(Peer& peer);
   void ArmRace(Peer& peer);
   CloseReason DialFailure(const Peer& peer) const;
   ConnectionOptions DialOptionsFor(Peer& peer, const SocketAddress& remote);

@@ -119,6 +119,33 @@ TEST_F(EndpointTest, AddressesThatComeLaterJoinTheDial) {
   EXPECT_EQ(observer_.closed[nowhere].kind, Kind::kDialFailed);
 }
 
+TEST_F(EndpointTest, ADialThatIsKeptOpenWaitsForAddresses) {
+  Open();
+  const auto impostor = Serve();
+  const ConnectionId id = Dial({impostor->address()});
+  endpoint_->KeepOpen(id, true);
+  ASSERT_TRUE(RunUntil([&] { return observer_.failed.contains(impostor->address()); }));
+  EXPECT_TRUE(observer_.closed.empty());
+  endpoint_->AddAddresses(id, {server_->address()});
+  ASSERT_TRUE(RunUntil([&] { return observer_.connected.contains(id); }));
+  // Once nothing more can come, it is over with the last address.
+  const ConnectionId other = Dial({impostor->address()});
+  endpoint_->KeepOpen(other, true);
+  observer_.failed.clear();
+  ASSERT_TRUE(RunUntil([&] { return observer_.failed.contains(impostor->address()); }));
+  endpoint_->KeepOpen(other, false);
+  ASSERT_TRUE(RunUntil([&] { return observer_.closed.contains(other); }));
+  EXPECT_EQ(observer_.closed[other].kind, Kind::kWrongIdentity);
+}
+
+TEST_F(EndpointTest, AddressesThatDidNotAnswerAreNamed) {
+  Open();
+  const SocketAddress dead = DeadAddress();
+  const ConnectionId id = Dial({dead});
+  ASSERT_TRUE(RunUntil([&] { return observer_.closed.contains(id); }));
+  EXPECT_EQ(observer_.failed, std::set<SocketAddress>{dead});
+}
+
 TEST_F(EndpointTest, LosersOfARaceAreClosed) {
   const std::array<uint8_t, 16> loopback6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   if (!UdpSocket::Open(SocketAddress::V6(loopback6, 0)).ok()) GTEST_SKIP() << "no IPv6 here";

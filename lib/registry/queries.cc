@@ -117,6 +117,10 @@ std::string SqlOf(Query query) {
       return kTransfersTable.Select() + " WHERE hash=?1 AND verified_bytes>0 ORDER BY place DESC";
     case kTotalsOf:
       return kProviderTotalsTable.Select() + " WHERE provider_kind=?1 AND provider=?2";
+    case kAddressesOf:
+      return kRemoteAddressesTable.Select() +
+             " WHERE node=?1 AND last_worked_unix_ms>0"
+             " ORDER BY last_worked_unix_ms DESC, address LIMIT 32";
     case kLoadProviders:
       return kProvidersTable.Select() +
              " WHERE (hash, provider_kind, provider)>(?1, ?2, ?3)"

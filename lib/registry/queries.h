@@ -47,6 +47,7 @@ enum Query : size_t {
   kListLeases,
   kProvidersSeen,
   kTotalsOf,
+  kAddressesOf,
   kLoadProviders,
   kLoadIntents,
   kQueries,

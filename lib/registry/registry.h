@@ -119,6 +119,9 @@ class Registry {
   // nullopt: nothing came to an end with this provider for long.
   virtual void TotalsOf(const ProviderId& provider, Done<std::optional<ProviderTotals>> done) = 0;
 
+  // The addresses of a node that worked, the latest first, at most 32.
+  virtual void AddressesOf(const NodeId& node, Done<std::vector<RemoteAddressRow>> done) = 0;
+
   // Every kind that must be kept, in no order, perhaps several times: wanted by an unfinished
   // intent, named by a tag, leased beyond `now`, or wanted by an intent that finished after
   // `finished_after`. An error means that nothing may be collected.

@@ -58,6 +58,7 @@ class RegistryDb {
                                                    size_t limit);
   StatusOr<std::vector<ProviderId>> ProvidersSeen(const Hash& hash, size_t limit);
   StatusOr<std::optional<ProviderTotals>> TotalsOf(const ProviderId& provider);
+  StatusOr<std::vector<RemoteAddressRow>> AddressesOf(const NodeId& node);
 
  private:
   RegistryDb(sqlite::Database database, IdMark mark, const Options& options)

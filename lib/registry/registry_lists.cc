@@ -128,4 +128,8 @@ StatusOr<std::optional<ProviderTotals>> RegistryDb::TotalsOf(const ProviderId& p
   return std::optional<ProviderTotals>(row->totals);
 }
 
+StatusOr<std::vector<RemoteAddressRow>> RegistryDb::AddressesOf(const NodeId& node) {
+  return ReadAll(Use(kAddressesOf).Bind(node.view()), &ReadRemoteAddress);
+}
+
 }  // namespace blobd::registry

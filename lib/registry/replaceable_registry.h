@@ -77,6 +77,9 @@ class ReplaceableRegistry final : public Registry {
   void TotalsOf(const ProviderId& provider, Done<std::optional<ProviderTotals>> done) override {
     Ask(&Registry::TotalsOf, std::move(done), provider);
   }
+  void AddressesOf(const NodeId& node, Done<std::vector<RemoteAddressRow>> done) override {
+    Ask(&Registry::AddressesOf, std::move(done), node);
+  }
   void ListProtected(WallTime now, WallTime finished_after,
                      Done<std::vector<ProtectedRow>> done) override {
     Ask(&Registry::ListProtected, std::move(done), now, finished_after);

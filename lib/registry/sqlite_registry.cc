@@ -244,6 +244,11 @@ void SqliteRegistry::TotalsOf(const ProviderId& provider,
                                        std::move(done));
 }
 
+void SqliteRegistry::AddressesOf(const NodeId& node, Done<std::vector<RemoteAddressRow>> done) {
+  Query<std::vector<RemoteAddressRow>>([node](RegistryDb& db) { return db.AddressesOf(node); },
+                                       std::move(done));
+}
+
 void SqliteRegistry::ListProtected(WallTime now, WallTime finished_after,
                                    Done<std::vector<ProtectedRow>> done) {
   OnReader<StatusOr<std::vector<ProtectedRow>>>(

@@ -65,6 +65,7 @@ class SqliteRegistry final : public Registry {
                      Done<std::vector<TransferRow>> done) override;
   void ProvidersSeen(const Hash& hash, size_t limit, Done<std::vector<ProviderId>> done) override;
   void TotalsOf(const ProviderId& provider, Done<std::optional<ProviderTotals>> done) override;
+  void AddressesOf(const NodeId& node, Done<std::vector<RemoteAddressRow>> done) override;
   void ListProtected(WallTime now, WallTime finished_after,
                      Done<std::vector<ProtectedRow>> done) override;
   void Backup(const std::string& path, UniqueFunction<void(Status)> done) override;

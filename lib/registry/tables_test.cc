@@ -307,6 +307,22 @@ TEST_F(TablesTest, RemotesKeepTheirLastResults) {
   EXPECT_TRUE(Load()->addresses.empty());
 }
 
+TEST_F(TablesTest, AddressesThatWorkedAreFoundTheLatestFirst) {
+  const NodeId node{{9}};
+  const auto at = [](uint16_t port) { return SocketAddress::V4({192, 0, 2, 1}, port); };
+  std::vector<Change> changes = {PutRemoteAddress{{NodeId{{8}}, at(1), "ticket", {99}, 1}},
+                                 PutRemoteAddress{{node, at(2), "dns", {}, 0}}};
+  for (uint16_t i = 0; i < 40; ++i)
+    changes.push_back(PutRemoteAddress{{node, at(100 + i), "ticket", {1000 + i}, 1}});
+  ASSERT_TRUE(Commit(std::move(changes)).ok());
+  const auto rows = Await<StatusOr<std::vector<RemoteAddressRow>>>(
+      [&](auto done) { registry_->AddressesOf(node, std::move(done)); });
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_EQ(rows->size(), 32u);
+  EXPECT_EQ(rows->front().address, at(139));
+  EXPECT_EQ(rows->back().address, at(108));
+}
+
 TEST_F(TablesTest, SettingsAreReplacedAndDropped) {
   ASSERT_TRUE(Commit({PutSetting{{"a", 1}}, PutSetting{{"b", -2}}, PutSetting{{"a", 3}}}).ok());
   Reopen();

@@ -45,6 +45,21 @@ void Fill(const DataSocket& data_socket, v1::DataSocketStatus* out) {
   out->set_refused(data_socket.counts().refused);
 }
 
+void Fill(const engine::LookupServiceView& view, v1::LookupService* out) {
+  out->set_name(view.name);
+  out->set_off(view.off);
+  out->set_asked(view.asked);
+  out->set_found(view.found);
+  out->set_empty(view.empty);
+  out->set_failed(view.failed);
+  out->set_timed_out(view.timed_out);
+  out->set_addresses(view.addresses);
+  out->set_last_error(view.last_error);
+  out->set_published(view.published);
+  out->set_not_published(view.not_published);
+  out->set_publish_error(view.publish_error);
+}
+
 v1::DiskCondition ToProto(store::DiskCondition condition) {
   switch (condition) {
     case store::DiskCondition::kOk:
@@ -103,20 +118,28 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
     response->set_running_transfers(view.running_transfers);
     response->set_download_rate(view.download_rate);
     response->set_verified_bytes(view.verified_bytes);
-    context_.uploads.List([this, reactor, response](const engine::UploadsView& uploads) {
-      Fill(uploads, response->mutable_uploads());
-      auto strand = context_.workers.MakeStrand();
-      Executor& executor = *strand;
-      context_.store.Stats(executor,
-                           [strand, reactor, response](const StatusOr<store::StoreStats>& stats) {
-                             if (stats.ok()) Fill(*stats, response->mutable_store());
-                             if (stats.ok() && !stats->trouble.empty())
-                               response->add_warnings(stats->trouble);
-                             reactor->End(stats.status());
-                           });
-    });
+    FillRest(response, reactor);
   });
   return reactor;
+}
+
+// What is not the control loop's to say.
+void AdminService::FillRest(v1::StatusResponse* response, UnaryReactor* reactor) {
+  context_.engine.ViewLookup(
+      [this, reactor, response](const std::vector<engine::LookupServiceView>& services) {
+        for (const auto& service : services) Fill(service, response->add_lookup_services());
+        context_.uploads.List([this, reactor, response](const engine::UploadsView& uploads) {
+          Fill(uploads, response->mutable_uploads());
+          auto strand = context_.workers.MakeStrand();
+          Executor& executor = *strand;
+          context_.store.Stats(
+              executor, [strand, reactor, response](const StatusOr<store::StoreStats>& stats) {
+                if (stats.ok()) Fill(*stats, response->mutable_store());
+                if (stats.ok() && !stats->trouble.empty()) response->add_warnings(stats->trouble);
+                reactor->End(stats.status());
+              });
+        });
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::GetLimits(grpc::CallbackServerContext* call,

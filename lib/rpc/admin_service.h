@@ -53,6 +53,7 @@ class AdminService final : public v1::Admin::CallbackService {
  private:
   // With what a reload may have changed.
   DaemonIdentity IdentityNow() const;
+  void FillRest(v1::StatusResponse* response, UnaryReactor* reactor);
   void MakeTicket(UnaryReactor* reactor, v1::CreateTicketResponse* response,
                   const std::shared_ptr<Executor>& strand, TicketWish wish);
 

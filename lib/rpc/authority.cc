@@ -41,6 +41,7 @@ std::span<const AuthorityRule> AuthorityTable() {
       {Method::kTagsDelete, "Tags.Delete", "", kOwner},
       {Method::kTagsList, "Tags.List", "", kMember},
       {Method::kRemotesList, "Remotes.List", "", kMember},
+      {Method::kRemotesGet, "Remotes.Get", "", kMember},
       {Method::kRemotesAddAddresses, "Remotes.AddAddresses", "", kAdmin},
       {Method::kRemotesBan, "Remotes.Ban", "", kAdmin},
       {Method::kRemotesUnban, "Remotes.Unban", "", kAdmin},

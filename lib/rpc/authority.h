@@ -51,6 +51,7 @@ enum class Method : uint8_t {
   kTagsDelete,
   kTagsList,
   kRemotesList,
+  kRemotesGet,
   kRemotesAddAddresses,
   kRemotesBan,
   kRemotesUnban,

@@ -105,6 +105,13 @@ v1::RemoteState FromLink(path::Link link) {
   return v1::REMOTE_STATE_UNSPECIFIED;
 }
 
+v1::AddressUsage UsageOf(const engine::RemoteView& view, const path::KnownAddress& known) {
+  if (view.info.link == path::Link::kConnected && known.address == view.info.address)
+    return v1::ADDRESS_USAGE_ACTIVE;
+  if (view.own.count(known.address) != 0) return v1::ADDRESS_USAGE_OURS;
+  return known.last_failed > known.last_worked ? v1::ADDRESS_USAGE_FAILED : v1::ADDRESS_USAGE_KNOWN;
+}
+
 }  // namespace
 
 v1::IntentState FromState(engine::IntentState state) {
@@ -200,7 +207,11 @@ void Fill(const engine::RemoteView& view, v1::Remote* out) {
     each->set_source(known.source);
     each->set_last_worked_unix_ms(known.last_worked.unix_ms);
     each->set_rtt_us(std::chrono::duration_cast<microseconds>(known.rtt).count());
+    each->set_usage(UsageOf(view, known));
+    each->set_last_failed_unix_ms(known.last_failed.unix_ms);
+    each->set_last_failure(known.failure);
   }
+  out->set_looking_up(view.looking_up);
   out->set_last_success_unix_ms(view.info.last_success.unix_ms);
   out->set_last_failure_unix_ms(view.info.last_failure.unix_ms);
   out->set_last_failure(view.info.failure);

@@ -1,5 +1,6 @@
 #include "rpc/remotes_service.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -47,6 +48,34 @@ grpc::ServerUnaryReactor* RemotesService::List(grpc::CallbackServerContext* call
           if (views.size() == limit) response->set_next_page_token(views.back().node.ToHex());
           reactor->End(OkStatus());
         });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RemotesService::Get(grpc::CallbackServerContext* call,
+                                              const v1::GetRemoteRequest* request,
+                                              v1::GetRemoteResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesGet); !caller.ok())
+    return Refuse(reactor, caller.status());
+  const auto node = ToNodeId(request->node_id(), "node_id");
+  if (!node.ok()) return Refuse(reactor, node.status());
+  context_.OnControl(reactor, [this, reactor, response, node = *node] {
+    context_.uploads.List([this, reactor, response, node](const engine::UploadsView& uploads) {
+      const auto upload =
+          std::find_if(uploads.nodes.begin(), uploads.nodes.end(),
+                       [&](const engine::UploadView& each) { return each.info.node == node; });
+      const bool is_served = upload != uploads.nodes.end();
+      const auto view = context_.engine.FindRemote(node);
+      if (!view && !is_served) {
+        return reactor->End(NotFound("nothing is known of node {}", node.ToHex()));
+      }
+      engine::RemoteView unknown;
+      unknown.node = node;
+      Fill(view.value_or(unknown), response->mutable_remote());
+      if (is_served) Fill(*upload, response->mutable_remote()->mutable_upload());
+      reactor->End(OkStatus());
+    });
   });
   return reactor;
 }

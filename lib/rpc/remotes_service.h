@@ -13,6 +13,9 @@ class RemotesService final : public v1::Remotes::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* call,
                                  const v1::ListRemotesRequest* request,
                                  v1::ListRemotesResponse* response) override;
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call,
+                                const v1::GetRemoteRequest* request,
+                                v1::GetRemoteResponse* response) override;
   grpc::ServerUnaryReactor* Ban(grpc::CallbackServerContext* call, const v1::BanRequest* request,
                                 v1::BanResponse* response) override;
   grpc::ServerUnaryReactor* Unban(grpc::CallbackServerContext* call,

@@ -133,6 +133,7 @@ class FakeEndpoint final : public quic::Endpoint {
     std::abort();
   }
   void AddAddresses(quic::ConnectionId, std::vector<SocketAddress>) override { std::abort(); }
+  void KeepOpen(quic::ConnectionId, bool) override { std::abort(); }
   void CloseConnection(quic::ConnectionId id, uint64_t code, std::string_view) override {
     EXPECT_EQ(connections_.erase(id), 1u);
     closed_[id] = code;

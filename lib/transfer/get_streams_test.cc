@@ -42,6 +42,7 @@ class FakeEndpoint final : public quic::Endpoint {
     return kConnection;
   }
   void AddAddresses(ConnectionId, std::vector<SocketAddress>) override {}
+  void KeepOpen(ConnectionId, bool) override {}
   void CloseConnection(ConnectionId, uint64_t, std::string_view) override {}
   void SetAcceptor(quic::Acceptor*) override {}
   Status Send(ConnectionId, StreamId, Bytes, bool) override { return OkStatus(); }

@@ -64,6 +64,9 @@ class NodeNetworkSink {
  public:
   virtual ~NodeNetworkSink() = default;
   virtual void OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) = 0;
+  // While dialling: one address did not answer, refused, or could not be sent to.
+  virtual void OnAttemptFailed(const NodeId& node, const SocketAddress& address,
+                               std::string reason) = 0;
   virtual void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) = 0;
   virtual void OnDisconnected(const NodeId& node, bool in_order, std::string reason) = 0;
   // Coalesced: at most about 10 times a second for one transfer.
@@ -82,8 +85,11 @@ class NodeNetwork {
   virtual ~NodeNetwork() = default;
   // REQUIRES: before anything else, once
   virtual void SetSink(NodeNetworkSink* sink) = 0;
-  // Answered with OnConnected or OnDialFailed, unless Disconnect comes first.
-  virtual void Dial(const NodeId& node, std::vector<SocketAddress> addresses) = 0;
+  // Answered with OnConnected or OnDialFailed, unless Disconnect comes first. While `open` more
+  // addresses may come, and the dial is not over for want of them.
+  virtual void Dial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) = 0;
+  // More addresses for the dial that is running, if it is.
+  virtual void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) = 0;
   // Closes the connection or gives the dial up; its transfers end as stopped.
   virtual void Disconnect(const NodeId& node) = 0;
   // Gets what the store still lacks of the order from `node`.

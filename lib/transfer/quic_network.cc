@@ -27,12 +27,21 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
 
   void SetSink(NodeNetworkSink* sink) { sink_ = sink; }
 
-  void Dial(const NodeId& node, std::vector<SocketAddress> addresses) {
-    if (connections_.count(node) != 0)
-      return endpoint_->AddAddresses(connections_[node], std::move(addresses));
+  // The dial of each node that counts, by number. The control loop's alone.
+  std::unordered_map<NodeId, uint64_t>& current() { return *current_; }
+
+  void Dial(const NodeId& node, uint64_t dial, std::vector<SocketAddress> addresses, bool open) {
     const quic::ConnectionId id = endpoint_->Dial(node, std::move(addresses), this);
+    endpoint_->KeepOpen(id, open);
     connections_[node] = id;
-    nodes_[id] = {node, false};
+    nodes_[id] = {node, dial, false};
+  }
+
+  void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) {
+    const auto it = connections_.find(node);
+    if (it == connections_.end()) return;
+    endpoint_->AddAddresses(it->second, std::move(addresses));
+    endpoint_->KeepOpen(it->second, open);
   }
 
   void Disconnect(const NodeId& node) {
@@ -70,8 +79,18 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
 
   // quic::ConnectionObserver
   void OnConnected(quic::ConnectionId id, const quic::ConnectionInfo& info) override {
-    nodes_.at(id).connected = true;
-    Tell([info](NodeNetworkSink& sink) { sink.OnConnected(info.peer, info.address, info.rtt); });
+    Node& node = nodes_.at(id);
+    node.connected = true;
+    TellOf(node, false,
+           [info](NodeNetworkSink& sink) { sink.OnConnected(info.peer, info.address, info.rtt); });
+  }
+
+  void OnAttemptFailed(quic::ConnectionId id, const SocketAddress& address,
+                       const std::string& reason) override {
+    const Node& node = nodes_.at(id);
+    TellOf(node, false, [node = node.id, address, reason](NodeNetworkSink& sink) {
+      sink.OnAttemptFailed(node, address, reason);
+    });
   }
 
   void OnClosed(quic::ConnectionId id, const quic::CloseReason& why) override {
@@ -82,12 +101,12 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     if (node.connected) {
       const bool in_order =
           why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
-      Tell([node, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
+      TellOf(node, true, [node, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
         sink.OnDisconnected(node.id, in_order, std::move(reason));
       });
     } else {
       const bool local = why.kind == quic::CloseReason::Kind::kLocalFault;
-      Tell([node, local, reason = why.reason](NodeNetworkSink& sink) mutable {
+      TellOf(node, true, [node, local, reason = why.reason](NodeNetworkSink& sink) mutable {
         sink.OnDialFailed(node.id, local, std::move(reason));
       });
     }
@@ -103,6 +122,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
  private:
   struct Node {
     NodeId id;
+    uint64_t dial = 0;
     bool connected = false;
   };
   struct Get {
@@ -184,6 +204,18 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     deps_.control.Post([sink = sink_, f = std::move(f)]() mutable { f(*sink); });
   }
 
+  // Unless the dial or its connection was given up meanwhile: what it still had to say then is not
+  // of the next one.
+  template <typename F>
+  void TellOf(const Node& node, bool last, F f) {
+    deps_.control.Post([sink = sink_, current = current_, node, last, f = std::move(f)]() mutable {
+      const auto it = current->find(node.id);
+      if (it == current->end() || it->second != node.dial) return;
+      if (last) current->erase(it);
+      f(*sink);
+    });
+  }
+
   std::optional<quic::ConnectionId> ConnectionOf(const NodeId& node) const {
     const auto it = connections_.find(node);
     if (it == connections_.end() || !nodes_.at(it->second).connected) return std::nullopt;
@@ -236,6 +268,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   const QuicNetworkOptions options_;
   std::shared_ptr<quic::Endpoint> endpoint_;
   NodeNetworkSink* sink_ = nullptr;
+  // Shared with what was posted to the control loop.
+  const std::shared_ptr<std::unordered_map<NodeId, uint64_t>> current_ =
+      std::make_shared<std::unordered_map<NodeId, uint64_t>>();
   std::unordered_map<NodeId, quic::ConnectionId> connections_;  // dialling or connected
   std::unordered_map<quic::ConnectionId, Node> nodes_;          // the same, by connection
   std::map<TransferId, Get> gets_;
@@ -253,13 +288,20 @@ QuicNetwork::~QuicNetwork() { core_->Shutdown(); }
 
 void QuicNetwork::SetSink(NodeNetworkSink* sink) { core_->SetSink(sink); }
 
-void QuicNetwork::Dial(const NodeId& node, std::vector<SocketAddress> addresses) {
-  network_loop_.Post([core = core_, node, addresses = std::move(addresses)]() mutable {
-    core->Dial(node, std::move(addresses));
+void QuicNetwork::Dial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) {
+  core_->current()[node] = ++dials_;
+  network_loop_.Post([core = core_, node, dial = dials_, addresses = std::move(addresses),
+                      open]() mutable { core->Dial(node, dial, std::move(addresses), open); });
+}
+
+void QuicNetwork::ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) {
+  network_loop_.Post([core = core_, node, addresses = std::move(addresses), open]() mutable {
+    core->ExtendDial(node, std::move(addresses), open);
   });
 }
 
 void QuicNetwork::Disconnect(const NodeId& node) {
+  core_->current().erase(node);
   network_loop_.Post([core = core_, node] { core->Disconnect(node); });
 }
 

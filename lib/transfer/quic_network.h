@@ -36,7 +36,8 @@ class QuicNetwork final : public NodeNetwork {
   ~QuicNetwork() override;
 
   void SetSink(NodeNetworkSink* sink) override;
-  void Dial(const NodeId& node, std::vector<SocketAddress> addresses) override;
+  void Dial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) override;
+  void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) override;
   void Disconnect(const NodeId& node) override;
   void StartGet(TransferId id, const NodeId& node, const GetOrder& order) override;
   void LowerLimit(TransferId id, uint64_t boundary) override;
@@ -46,6 +47,7 @@ class QuicNetwork final : public NodeNetwork {
   class Core;  // lives on the network loop
   loop::Loop& network_loop_;
   std::shared_ptr<Core> core_;
+  uint64_t dials_ = 0;  // so many were begun
 };
 
 }  // namespace blobd::transfer

@@ -1,0 +1,87 @@
+// Reaching nodes: what is wanted goes to NodePaths, and what comes of it to the scheduler. See
+// engine.h.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "engine/engine.h"
+
+namespace blobd::engine {
+
+void Engine::ExecuteDial(const NodeId& node) {
+  remotes_.Dialling(node);
+  paths_.Want(node);
+}
+
+void Engine::OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) {
+  remotes_.Connected(node, address, deps_.clock.WallNow());
+  KeepRemote(node);
+  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "connected at " + address.ToString());
+  Deliver(schedule::Connected{node, rtt});
+}
+
+void Engine::OnUnreached(const NodeId& node, bool local_fault, std::string reason) {
+  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "dial failed: " + reason);
+  remotes_.Failed(node, reason, deps_.clock.WallNow());
+  KeepRemote(node);
+  Deliver(schedule::DialFailed{node, local_fault, std::move(reason)});
+}
+
+void Engine::OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
+                           const std::optional<SocketAddress>& evicted) {
+  changes_.push_back(
+      registry::PutRemoteAddress{{node, known.address, known.source, known.last_worked,
+                                  std::chrono::duration_cast<microseconds>(known.rtt).count()}});
+  if (evicted) changes_.push_back(registry::DropRemoteAddress{node, *evicted});
+}
+
+void Engine::OnFound(const NodeId& node, std::string_view service, size_t count, bool late) {
+  deps_.log.Write(LogLevel::kInfo, {.provider = node},
+                  fmt::format("lookup: {} found {} new addresses", service, count));
+  if (late) return Deliver(schedule::PathNews{node});
+  CommitChanges();
+}
+
+void Engine::SetOwnAddresses(std::vector<SocketAddress> own) {
+  addresses_.SetOwnAddresses(std::move(own));
+}
+
+void Engine::OnNetworkChanged(bool major, bool back) {
+  paths_.NetworkChanged(major);
+  if (scheduler_ != nullptr && back) Deliver(schedule::NetworkBack{});
+}
+
+void Engine::ViewLookup(UniqueFunction<void(std::vector<LookupServiceView>)> done) {
+  if (deps_.lookup == nullptr) return done({});
+  deps_.lookup->View(std::move(done));
+}
+
+// ---- What the network tells ----
+
+void Engine::OnConnected(const NodeId& node, const SocketAddress& address, Duration rtt) {
+  paths_.Connected(node, address, rtt);
+}
+
+void Engine::OnAttemptFailed(const NodeId& node, const SocketAddress& address, std::string reason) {
+  paths_.AttemptFailed(node, address, std::move(reason));
+}
+
+void Engine::OnDialFailed(const NodeId& node, bool local_fault, std::string reason) {
+  paths_.DialFailed(node, local_fault, std::move(reason));
+}
+
+void Engine::OnDisconnected(const NodeId& node, bool in_order, std::string reason) {
+  deps_.log.Write(in_order ? LogLevel::kDebug : LogLevel::kInfo, {.provider = node},
+                  "disconnected: " + reason);
+  if (in_order) {
+    remotes_.Closed(node);
+  } else {
+    remotes_.Failed(node, reason, deps_.clock.WallNow());
+    KeepRemote(node);
+  }
+  paths_.Disconnected(node);
+  Deliver(schedule::Disconnected{node, in_order, std::move(reason)});
+}
+
+}  // namespace blobd::engine

@@ -1,0 +1,172 @@
+#include "engine/node_paths.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/overloaded.h"
+
+namespace blobd::engine {
+namespace {
+
+path::RemoteOptions OptionsFor(const NodeLookup* lookup) {
+  path::RemoteOptions options;
+  options.lookup = lookup != nullptr;
+  return options;
+}
+
+}  // namespace
+
+NodePaths::NodePaths(Deps deps) : deps_(deps), remotes_(OptionsFor(deps.lookup), deps.book) {
+  if (deps_.lookup != nullptr) deps_.lookup->SetSink(this);
+}
+
+NodePaths::~NodePaths() {
+  if (timer_ != 0) deps_.timers.CancelTimer(timer_);
+}
+
+void NodePaths::Want(const NodeId& node) { Deliver({node, path::Want{}}); }
+
+void NodePaths::Close(const NodeId& node) {
+  Deliver({node, path::Unwant{}});
+  const auto link = links_.find(node);
+  if (link == links_.end()) return;
+  const path::ConnectionId connection = link->second.connection;
+  links_.erase(link);
+  deps_.network.Disconnect(node);
+  if (connection) Deliver({node, path::ConnectionDown{connection}});
+}
+
+void NodePaths::Learnt(const NodeId& node, const SocketAddress& address,
+                       const std::string& source) {
+  Deliver({node, path::AddressesLearnt{{address}, source}});
+}
+
+void NodePaths::Connected(const NodeId& node, const SocketAddress& address, Duration rtt) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.dial) return;
+  path::ConnectionUp up;
+  up.dial = *std::exchange(link->second.dial, std::nullopt);
+  up.connection = link->second.connection = path::ConnectionId{++connections_};
+  up.address = link->second.address = address;
+  up.rtt = link->second.rtt = rtt;
+  Deliver({node, std::move(up)});
+}
+
+void NodePaths::AttemptFailed(const NodeId& node, const SocketAddress& address,
+                              std::string reason) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.dial) return;
+  Deliver({node, path::AttemptFailed{*link->second.dial, address, std::move(reason)}});
+}
+
+void NodePaths::DialFailed(const NodeId& node, bool local_fault, std::string reason) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.dial) return;
+  const path::DialId dial = *link->second.dial;
+  links_.erase(link);
+  Deliver({node, path::DialEnded{dial, local_fault, std::move(reason)}});
+}
+
+void NodePaths::Disconnected(const NodeId& node) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.connection) return;
+  const path::ConnectionId connection = link->second.connection;
+  links_.erase(link);
+  Deliver({node, path::ConnectionDown{connection}});
+}
+
+void NodePaths::NetworkChanged(bool major) {
+  Deliver({NodeId{}, path::NetworkChanged{major}});  // of all nodes
+}
+
+void NodePaths::OnLookupFound(path::LookupId lookup, const NodeId& node, const std::string& service,
+                              const std::vector<SocketAddress>& addresses) {
+  std::vector<SocketAddress> news = addresses;
+  std::erase_if(news, [&](const SocketAddress& address) { return IsKnown(node, address); });
+  const path::Remote* remote = Find(node);
+  const bool late = remote == nullptr || !remote->dialling();
+  Deliver({node, path::LookupFound{lookup, service, addresses}});
+  const auto count = static_cast<size_t>(
+      std::count_if(news.begin(), news.end(),
+                    [&](const SocketAddress& address) { return IsKnown(node, address); }));
+  if (count > 0) deps_.sink.OnFound(node, service, count, late);
+}
+
+void NodePaths::OnLookupEnded(path::LookupId lookup, const NodeId& node,
+                              const std::string& reason) {
+  Deliver({node, path::LookupEnded{lookup, reason}});
+}
+
+bool NodePaths::IsKnown(const NodeId& node, const SocketAddress& address) const {
+  const std::vector<path::KnownAddress>& known = deps_.book.Of(node);
+  return std::any_of(known.begin(), known.end(),
+                     [&](const path::KnownAddress& each) { return each.address == address; });
+}
+
+void NodePaths::Deliver(path::Event event) {
+  events_.push_back(std::move(event));
+  if (std::exchange(delivering_, true)) return;
+  std::vector<path::Effect> effects;
+  while (!events_.empty()) {
+    const path::Event next = std::move(events_.front());
+    events_.pop_front();
+    effects.clear();
+    if (std::holds_alternative<path::Tick>(next.what)) {
+      remotes_.Tick(Now(), effects);
+    } else if (const auto* changed = std::get_if<path::NetworkChanged>(&next.what)) {
+      remotes_.OnNetworkChanged(Now(), changed->major, effects);
+    } else {
+      remotes_.Step(Now(), next, effects);
+    }
+    for (const path::Effect& effect : effects) Execute(effect);
+  }
+  delivering_ = false;
+  Arm();
+}
+
+void NodePaths::Execute(const path::Effect& effect) {
+  const NodeId& node = effect.node;
+  std::visit(
+      Overloaded{
+          [&](const path::StartDial& e) {
+            links_[node].dial = e.dial;
+            deps_.network.Dial(node, e.addresses, e.open);
+          },
+          [&](const path::ExtendDial& e) { deps_.network.ExtendDial(node, e.addresses, e.open); },
+          [&](const path::GiveUpDial&) {
+            if (links_.erase(node) != 0) deps_.network.Disconnect(node);
+          },
+          [&](const path::Reached&) {
+            const auto link = links_.find(node);
+            if (link == links_.end()) return;  // closed meanwhile
+            deps_.sink.OnReached(node, link->second.address, link->second.rtt);
+          },
+          [&](const path::Unreached& e) { deps_.sink.OnUnreached(node, e.local_fault, e.reason); },
+          [&](const path::StartLookup& e) { deps_.lookup->Start(e.lookup, node); },
+          [&](const path::StopLookup& e) { deps_.lookup->Stop(e.lookup); },
+          [&](const path::KeepAddress& e) { deps_.sink.OnKeepAddress(node, e.known, e.evicted); },
+          // The network has one path per connection as yet: nothing is measured or moved.
+          [&](const path::Probe&) {},
+          [&](const path::Move&) {},
+          [&](const path::Reconnect&) {},
+          [&](const path::ClosePath&) {},
+          [&](const path::PunchHoles&) {},
+          [&](const path::Retired&) {},
+      },
+      effect.what);
+}
+
+void NodePaths::Arm() {
+  const std::optional<Instant> at = remotes_.NextDeadline();
+  if (at == timer_at_) return;
+  if (timer_ != 0) deps_.timers.CancelTimer(std::exchange(timer_, 0));
+  timer_at_ = at;
+  if (!at) return;
+  timer_ = deps_.timers.AddTimer(*at, [this] {
+    timer_ = 0;
+    timer_at_.reset();
+    Deliver({NodeId{}, path::Tick{}});
+  });
+}
+
+}  // namespace blobd::engine
