@@ -81,6 +81,14 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
     fmt::print("Gives      {} transfers, {}\n", remote.transfer_ids_size(),
                FormatRate(remote.download_rate()));
   if (remote.has_upload()) fmt::print("Gets       {}\n", FormatRate(remote.upload().rate()));
+  if (!remote.paths().empty()) {
+    Table paths({"PATH", "RTT", "CONNECTIONS", "SELECTED"});
+    for (const v1::RemotePath& path : remote.paths()) {
+      paths.Add({path.address(), path.dark() ? "dark" : RttOf(path.rtt_us()),
+                 std::to_string(path.connections()), path.selected() ? path.because() : "-"});
+    }
+    paths.Print(style);
+  }
   Table table({"ADDRESS", "SOURCE", "USAGE", "LAST WORKED", "RTT", "TROUBLE"});
   for (const v1::RemoteAddress& address : remote.addresses()) {
     table.Add({address.address(), address.source(), std::string(UsageOf(address.usage())),

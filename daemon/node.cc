@@ -311,6 +311,7 @@ void Node::OnConfigRead(const StatusOr<Config>& read) {
 void Node::PutInForce() {
   log_.SetLevel(config_.log_level);
   advertised_ = std::make_shared<const std::vector<SocketAddress>>(config_.advertise);
+  if (ready_) whereabouts_->Publish();
   serve_mode_ = config_.serve.mode;
   upload_server_->SetPolicy(config_.serve.mode, config_.serve.listed);
   engine_->Reconfigure({config_.engine.schedule.limits, config_.engine.intents_per_uid},

@@ -218,6 +218,7 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
   running_[effect.transfer] = {effect.kind, effect.request, 0,
                                std::holds_alternative<MirrorUrl>(effect.provider)};
   StartGet(effect);
+  CountGet(effect.provider, true);
   deps_.log.Write(
       LogLevel::kDebug,
       {.hash = LoggedHash(effect.kind), .transfer = effect.transfer, .provider = effect.provider},
@@ -322,6 +323,7 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   }
   transfers_.End(id, state, state == TransferState::kDone ? "" : reason, deps_.clock.WallNow());
   if (const auto ended = transfers_.View(id)) {
+    if (running_.count(id) != 0) CountGet(ended->provider, false);
     changes_.push_back(registry::PutTransfer{ToRow(*ended, end.outcome)});
   }
   running_.erase(id);

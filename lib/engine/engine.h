@@ -81,7 +81,7 @@ class Engine final : private transfer::NodeNetworkSink,
     UniqueFunction<std::shared_ptr<Executor>()> make_strand;
     EventLog& log;
     transfer::MirrorNetwork* mirrors = nullptr;  // null: what mirrors have is not got
-    NodeLookup* lookup = nullptr;  // null: addresses are not looked up
+    NodeLookup* lookup = nullptr;                // null: addresses are not looked up
   };
 
   Engine(Deps deps, EngineOptions options);
@@ -220,6 +220,11 @@ class Engine final : private transfer::NodeNetworkSink,
                        std::string reason) override;
   void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) override;
   void OnDisconnected(const NodeId& node, bool in_order, std::string reason) override;
+  void OnPathRtt(const NodeId& node, Duration rtt) override;
+  void OnPathDark(const NodeId& node) override;
+  void OnMoved(const NodeId& node, const SocketAddress& to) override;
+  void OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) override;
+  void OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) override;
   void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
   void OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                   const transfer::GetEnd& end) override;
@@ -233,11 +238,13 @@ class Engine final : private transfer::NodeNetworkSink,
   transfer::GetEnd JudgeMirror(TransferId id, transfer::GetEnd end);
   void ForgetUnproven(const Hash& hash);
 
+  void CountGet(const ProviderId& provider, bool begins);
   RemoteView ViewOf(const NodeId& node, const TransferTable::Use& use) const;
 
   // NodePathsSink (engine_paths.cc)
   void OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) override;
   void OnUnreached(const NodeId& node, bool local_fault, std::string reason) override;
+  void OnPathChanged(const NodeId& node, const SocketAddress& to) override;
   void OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
                      const std::optional<SocketAddress>& evicted) override;
   void OnFound(const NodeId& node, std::string_view service, size_t count, bool late) override;
@@ -326,6 +333,7 @@ class Engine final : private transfer::NodeNetworkSink,
   path::AddressBook addresses_;
   path::RemoteTable remotes_;
   NodePaths paths_;
+  std::map<NodeId, size_t> gets_of_;  // running ones; none is 0
   TransferTable transfers_;
   LookQueue looks_;
   IdSource intent_ids_;

@@ -28,6 +28,25 @@ void Engine::OnUnreached(const NodeId& node, bool local_fault, std::string reaso
   Deliver(schedule::DialFailed{node, local_fault, std::move(reason)});
 }
 
+void Engine::OnPathChanged(const NodeId& node, const SocketAddress& to) {
+  remotes_.Connected(node, to, deps_.clock.WallNow());
+  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "the connection moved to " + to.ToString());
+}
+
+// Paths are measured while something comes over them.
+void Engine::CountGet(const ProviderId& provider, bool begins) {
+  const auto* node = std::get_if<NodeId>(&provider);
+  if (node == nullptr) return;
+  if (begins) {
+    if (++gets_of_[*node] == 1) paths_.SetBusy(*node, true);
+    return;
+  }
+  const auto gets = gets_of_.find(*node);
+  if (gets == gets_of_.end() || --gets->second > 0) return;
+  gets_of_.erase(gets);
+  paths_.SetBusy(*node, false);
+}
+
 void Engine::OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
                            const std::optional<SocketAddress>& evicted) {
   changes_.push_back(
@@ -69,6 +88,23 @@ void Engine::OnAttemptFailed(const NodeId& node, const SocketAddress& address, s
 
 void Engine::OnDialFailed(const NodeId& node, bool local_fault, std::string reason) {
   paths_.DialFailed(node, local_fault, std::move(reason));
+}
+
+void Engine::OnPathRtt(const NodeId& node, Duration rtt) { paths_.PathRtt(node, rtt); }
+
+void Engine::OnPathDark(const NodeId& node) {
+  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "the path has gone dark");
+  paths_.PathDark(node);
+}
+
+void Engine::OnMoved(const NodeId& node, const SocketAddress& to) { paths_.Moved(node, to); }
+
+void Engine::OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) {
+  paths_.MoveFailed(node, to, not_yet);
+}
+
+void Engine::OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) {
+  paths_.ProbeAnswered(node, address, rtt);
 }
 
 void Engine::OnDisconnected(const NodeId& node, bool in_order, std::string reason) {

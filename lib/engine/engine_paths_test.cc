@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/engine_for_test.h"
+#include "engine/fake_lookup_for_test.h"
 
 namespace blobd::engine {
 namespace {
@@ -103,6 +104,7 @@ TEST_F(PathsTest, ANodeThatNobodyKnowsIsUnreachableWhenTheLookupHasEnded) {
 
 TEST_F(PathsTest, WhatComesTooLateForADialStartsAnother) {
   ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  network_->sink->OnAttemptFailed(kNode, kStale, "refused");
   network_->sink->OnDialFailed(kNode, false, "nobody answered");
   loop_.Settle();
   ASSERT_EQ(network_->dials.size(), 1u);
@@ -165,6 +167,63 @@ TEST_F(PathsTest, ANetworkThatIsBackEndsTheWaitForARetry) {
   EXPECT_EQ(network_->dials.size(), dials + 1);
 }
 
+TEST_F(PathsTest, AConnectionMovesToTheBetterPathAndSaysSo) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  Find("dns", {kFound});
+  network_->sink->OnConnected(kNode, kStale, milliseconds(40));
+  loop_.Settle();
+  ASSERT_EQ(network_->gets.size(), 1u);
+  network_->sink->OnPathRtt(kNode, milliseconds(40));
+  loop_.Advance(seconds(3));
+  EXPECT_EQ(network_->probes.count(kFound), 1u) << "while something is got others are asked";
+  network_->sink->OnProbeAnswered(kNode, kFound, milliseconds(5));
+  loop_.Settle();
+  ASSERT_EQ(network_->moves.size(), 1u);
+  EXPECT_EQ(network_->moves[0], std::make_tuple(kNode, kFound, false));
+  EXPECT_EQ(Remote().info.address, kStale) << "not before it is proven";
+  network_->sink->OnMoved(kNode, kFound);
+  loop_.Settle();
+  const RemoteView view = Remote();
+  EXPECT_EQ(view.info.address, kFound);
+  EXPECT_EQ(network_->gets.size(), 1u) << "the transfer goes on";
+  ASSERT_EQ(view.paths.size(), 2u);
+  for (const path::PathView& path : view.paths) {
+    EXPECT_EQ(path.selected, path.address == kFound);
+    EXPECT_EQ(path.connections, path.address == kFound ? 1u : 0u);
+  }
+  EXPECT_EQ(view.selected_because, path::Why::kLowestRtt);
+}
+
+TEST_F(PathsTest, FromADarkPathItMovesAtOnce) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  Find("dns", {kFound});
+  network_->sink->OnConnected(kNode, kStale, milliseconds(8));
+  loop_.Settle();
+  network_->sink->OnPathDark(kNode);
+  loop_.Settle();
+  EXPECT_EQ(network_->probes.count(kFound), 1u) << "which others work must be known now";
+  EXPECT_TRUE(network_->moves.empty());
+  network_->sink->OnProbeAnswered(kNode, kFound, milliseconds(60));
+  loop_.Settle();
+  ASSERT_EQ(network_->moves.size(), 1u);
+  EXPECT_EQ(network_->moves[0], std::make_tuple(kNode, kFound, true));
+}
+
+TEST_F(PathsTest, WhereAConnectionCouldNotGoIsLeftAlone) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  Find("dns", {kFound});
+  network_->sink->OnConnected(kNode, kStale, milliseconds(40));
+  network_->sink->OnPathRtt(kNode, milliseconds(40));
+  network_->sink->OnProbeAnswered(kNode, kFound, milliseconds(5));
+  loop_.Settle();
+  ASSERT_EQ(network_->moves.size(), 1u);
+  network_->sink->OnMoveFailed(kNode, kFound, false);
+  network_->sink->OnProbeAnswered(kNode, kFound, milliseconds(5));
+  loop_.Advance(seconds(10));
+  EXPECT_EQ(network_->moves.size(), 1u) << "anybody can answer a probe";
+  EXPECT_NE(Known(kFound).failure.find("could not be moved"), std::string::npos);
+}
+
 TEST_F(PathsTest, TenThousandKnownNodesCostNoTimers) {
   const size_t before = loop_.timers();
   for (uint16_t i = 0; i < 10'000; ++i) {
@@ -172,11 +231,9 @@ TEST_F(PathsTest, TenThousandKnownNodesCostNoTimers) {
     node.bytes[0] = 1;
     node.bytes[1] = static_cast<uint8_t>(i >> 8);
     node.bytes[2] = static_cast<uint8_t>(i);
-    engine_->AddAddresses(node, {kFound}, [](const StatusOr<uint32_t>& added) {
-      EXPECT_TRUE(added.ok()) << added.status();
-    });
+    registry_.addresses.push_back({node, kFound, "dns", {}, 0});
   }
-  loop_.Settle();
+  Restart();
   EXPECT_EQ(loop_.timers(), before);
   size_t listed = 0;
   std::optional<NodeId> after;

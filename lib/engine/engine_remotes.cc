@@ -52,7 +52,11 @@ RemoteView Engine::ViewOf(const NodeId& node, const TransferTable::Use& use) con
     if (addresses_.IsOwn(known.address)) view.own.insert(known.address);
   }
   const path::Remote* remote = paths_.Find(node);
-  view.looking_up = remote != nullptr && remote->looking_up();
+  if (remote != nullptr) {
+    view.looking_up = remote->looking_up();
+    view.paths = remote->Paths();
+    view.selected_because = remote->selection().why;
+  }
   view.transfers = use.transfers;
   view.download_rate = use.rate;
   return view;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/timers.h"
@@ -520,6 +521,12 @@ class FakeNetwork final : public transfer::NodeNetwork {
     is_open[node] = open;
   }
   void Disconnect(const NodeId& node) override { disconnects.push_back(node); }
+  void Move(const NodeId& node, const SocketAddress& to, bool immediate) override {
+    moves.push_back({node, to, immediate});
+  }
+  void Probe(const NodeId& /*node*/, std::vector<SocketAddress> addresses) override {
+    probes.insert(addresses.begin(), addresses.end());
+  }
   void StartGet(TransferId id, const NodeId& node, const transfer::GetOrder& order) override {
     gets[id] = {node, order.kind, order};
   }
@@ -535,6 +542,8 @@ class FakeNetwork final : public transfer::NodeNetwork {
   transfer::NodeNetworkSink* sink = nullptr;
   std::vector<std::pair<NodeId, std::vector<SocketAddress>>> dials;
   std::vector<std::pair<NodeId, std::vector<SocketAddress>>> extensions;
+  std::vector<std::tuple<NodeId, SocketAddress, bool>> moves;
+  std::set<SocketAddress> probes;  // all there were
   std::map<NodeId, bool> is_open;  // whether more addresses may come for the latest dial
   std::vector<NodeId> disconnects;
   std::map<TransferId, Get> gets;  // running
@@ -565,22 +574,6 @@ class FakeMirrors final : public transfer::MirrorNetwork {
   std::map<TransferId, Kind> kinds;
   std::vector<TransferId> stops;
   std::vector<Hash> forgotten;
-};
-
-// Records what it is asked; the test calls the sink.
-class FakeLookup final : public NodeLookup {
- public:
-  void SetSink(NodeLookupSink* new_sink) override { sink = new_sink; }
-  void Start(path::LookupId lookup, const NodeId& node) override {
-    asked.push_back({lookup, node});
-  }
-  void Stop(path::LookupId lookup) override { stops.push_back(lookup); }
-  void View(UniqueFunction<void(std::vector<LookupServiceView>)> done) override { done(views); }
-
-  NodeLookupSink* sink = nullptr;
-  std::vector<std::pair<path::LookupId, NodeId>> asked;
-  std::vector<path::LookupId> stops;
-  std::vector<LookupServiceView> views;
 };
 
 class RecordingLog final : public EventLog {

@@ -75,6 +75,38 @@ void NodePaths::Disconnected(const NodeId& node) {
   Deliver({node, path::ConnectionDown{connection}});
 }
 
+void NodePaths::PathRtt(const NodeId& node, Duration rtt) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.connection) return;
+  Deliver({node, path::ConnectionRtt{link->second.connection, rtt}});
+}
+
+void NodePaths::PathDark(const NodeId& node) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.connection) return;
+  Deliver({node, path::WentDark{link->second.connection}});
+}
+
+void NodePaths::Moved(const NodeId& node, const SocketAddress& to) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.connection) return;
+  link->second.address = to;
+  Deliver({node, path::ConnectionMoved{link->second.connection, to}});
+  deps_.sink.OnPathChanged(node, to);
+}
+
+void NodePaths::MoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.connection) return;
+  Deliver({node, path::MoveFailed{link->second.connection, to, not_yet}});
+}
+
+void NodePaths::ProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) {
+  Deliver({node, path::ProbeAnswered{address, rtt}});
+}
+
+void NodePaths::SetBusy(const NodeId& node, bool busy) { Deliver({node, path::Busy{busy}}); }
+
 void NodePaths::NetworkChanged(bool major) {
   Deliver({NodeId{}, path::NetworkChanged{major}});  // of all nodes
 }
@@ -145,9 +177,10 @@ void NodePaths::Execute(const path::Effect& effect) {
           [&](const path::StartLookup& e) { deps_.lookup->Start(e.lookup, node); },
           [&](const path::StopLookup& e) { deps_.lookup->Stop(e.lookup); },
           [&](const path::KeepAddress& e) { deps_.sink.OnKeepAddress(node, e.known, e.evicted); },
-          // The network has one path per connection as yet: nothing is measured or moved.
-          [&](const path::Probe&) {},
-          [&](const path::Move&) {},
+          [&](const path::Probe& e) { deps_.network.Probe(node, e.addresses); },
+          [&](const path::Move& e) { deps_.network.Move(node, e.to, e.immediate); },
+          // A peer that does not follow is not known before a move has failed, and is left where it
+          // is then; see Remote.
           [&](const path::Reconnect&) {},
           [&](const path::ClosePath&) {},
           [&](const path::PunchHoles&) {},

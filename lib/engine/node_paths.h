@@ -26,6 +26,8 @@ class NodePathsSink {
   // What was wanted is there, or came to nothing.
   virtual void OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) = 0;
   virtual void OnUnreached(const NodeId& node, bool local_fault, std::string reason) = 0;
+  // The connection is on another path from now on.
+  virtual void OnPathChanged(const NodeId& node, const SocketAddress& to) = 0;
   // To be kept for later lives.
   virtual void OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
                              const std::optional<SocketAddress>& evicted) = 0;
@@ -63,6 +65,13 @@ class NodePaths final : public NodeLookupSink {
   void AttemptFailed(const NodeId& node, const SocketAddress& address, std::string reason);
   void DialFailed(const NodeId& node, bool local_fault, std::string reason);
   void Disconnected(const NodeId& node);
+  void PathRtt(const NodeId& node, Duration rtt);
+  void PathDark(const NodeId& node);
+  void Moved(const NodeId& node, const SocketAddress& to);
+  void MoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet);
+  void ProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt);
+  // Transfers wait for bytes from the node, or none does any more.
+  void SetBusy(const NodeId& node, bool busy);
 
   // Null if nothing is happening with the node.
   const path::Remote* Find(const NodeId& node) const { return remotes_.Find(node); }

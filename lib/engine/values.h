@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "path/address_book.h"
+#include "path/remote.h"
 #include "path/remote_table.h"
 #include "registry/registry.h"
 #include "schedule/effect.h"
@@ -118,6 +119,8 @@ struct RemoteView {
   std::vector<path::KnownAddress> addresses;  // best first
   std::set<SocketAddress> own;                // of these, those that are ours and never dialled
   bool looking_up = false;
+  std::vector<path::PathView> paths;  // open ones; none without a connection of ours
+  path::Why selected_because = path::Why::kNothing;
   std::vector<TransferId> transfers;  // that run from it now
   double download_rate = 0;           // of these, bytes per second
 };

@@ -42,7 +42,8 @@ StatusOr<std::unique_ptr<Connection>> Connection::Dial(const TlsContext& tls, co
                                                        const SocketAddress& local,
                                                        const SocketAddress& remote, Instant now,
                                                        ConnectionDelegate* delegate) {
-  std::unique_ptr<Connection> connection(new Connection(options, local, remote, now, delegate));
+  std::unique_ptr<Connection> connection(
+      new Connection(Role::kClient, options, local, remote, now, delegate));
   BLOBD_RETURN_IF_ERROR(connection->InitClient(tls, node, now));
   return connection;
 }
@@ -51,14 +52,16 @@ StatusOr<std::unique_ptr<Connection>> Connection::Accept(
     const TlsContext& tls, const ngtcp2_pkt_hd& first, const std::optional<Cid>& original,
     const ConnectionOptions& options, const SocketAddress& local, const SocketAddress& remote,
     Instant now, ConnectionDelegate* delegate) {
-  std::unique_ptr<Connection> connection(new Connection(options, local, remote, now, delegate));
+  std::unique_ptr<Connection> connection(
+      new Connection(Role::kServer, options, local, remote, now, delegate));
   BLOBD_RETURN_IF_ERROR(connection->InitServer(tls, first, original, now));
   return connection;
 }
 
-Connection::Connection(const ConnectionOptions& options, const SocketAddress& local,
+Connection::Connection(Role role, const ConnectionOptions& options, const SocketAddress& local,
                        const SocketAddress& remote, Instant now, ConnectionDelegate* delegate)
-    : options_(options),
+    : role_(role),
+      options_(options),
       local_(local),
       addresses_(remote),
       delegate_(delegate),
@@ -159,7 +162,10 @@ void Connection::FillSettings(ngtcp2_settings& settings, ngtcp2_transport_params
 ngtcp2_path Connection::MakePath(sockaddr_storage* local, sockaddr_storage* remote,
                                  const SocketAddress& name) const {
   ngtcp2_path path{};
-  path.local.addrlen = local_.ToSockaddr6(local);
+  // The library lets a client move only to another address of its own, so each place has one.
+  const bool is_client = role_ == Role::kClient;
+  path.local.addrlen =
+      (is_client ? SocketAddress::V6(local_.ip16(), name.port()) : local_).ToSockaddr6(local);
   path.local.addr = reinterpret_cast<sockaddr*>(local);
   path.remote.addrlen = name.ToSockaddr6(remote);
   path.remote.addr = reinterpret_cast<sockaddr*>(remote);
@@ -169,7 +175,7 @@ ngtcp2_path Connection::MakePath(sockaddr_storage* local, sockaddr_storage* remo
 void Connection::Receive(const SocketAddress& from, ByteView datagram, Instant now) {
   if (state_ == State::kEnded) return;
   NotePath();
-  const auto name = addresses_.NameOf(from);
+  const auto name = role_ == Role::kClient ? addresses_.KnownNameOf(from) : addresses_.NameOf(from);
   if (!name) return;
   silence_.Heard(now);
   sockaddr_storage local{};
@@ -188,6 +194,36 @@ void Connection::Receive(const SocketAddress& from, ByteView datagram, Instant n
 void Connection::NotePath() {
   const auto name = SocketAddress::FromSockaddr(ngtcp2_conn_get_path(conn_)->remote.addr);
   if (name) addresses_.SetCurrent(*name);
+}
+
+Connection::MoveStart Connection::Move(const SocketAddress& to, bool immediate, Instant now) {
+  BLOBD_CHECK(role_ == Role::kClient);
+  if (state_ != State::kReady) return MoveStart::kNotYet;
+  const ngtcp2_transport_params* peer = ngtcp2_conn_get_remote_transport_params(conn_);
+  if (peer != nullptr && peer->disable_active_migration != 0) return MoveStart::kNever;
+  const auto name = addresses_.Reserve(to);
+  if (!name) return MoveStart::kNever;
+  sockaddr_storage local{};
+  sockaddr_storage remote{};
+  const ngtcp2_path path = MakePath(&local, &remote, *name);
+  const int error = immediate ? ngtcp2_conn_initiate_immediate_migration(conn_, &path, now.nanos())
+                              : ngtcp2_conn_initiate_migration(conn_, &path, now.nanos());
+  // No connection id of the peer is left, or the handshake is not confirmed.
+  if (error == NGTCP2_ERR_CONN_ID_BLOCKED || error == NGTCP2_ERR_INVALID_STATE) {
+    return MoveStart::kNotYet;
+  }
+  if (error != 0) return MoveStart::kNever;
+  moving_to_ = name;
+  NotePath();
+  return MoveStart::kBegun;
+}
+
+// Of an older move nobody wants to hear any more.
+void Connection::OnPathValidated(const SocketAddress& name, bool valid) {
+  if (moving_to_ != name) return;
+  moving_to_.reset();
+  const auto to = addresses_.Resolve(name);
+  if (to) delegate_->OnMoved(*to, valid);
 }
 
 void Connection::AnnounceReady() {
@@ -220,8 +256,10 @@ void Connection::NoteLargeLost() {
 Instant Connection::NextDeadline() const {
   if (state_ == State::kEnded) return Instant::Max();
   const uint64_t expiry = ngtcp2_conn_get_expiry(conn_);
-  if (expiry > Instant::Max().nanos()) return Instant::Max();
-  return Instant::FromNanos(expiry);
+  if (expiry >= Instant::Max().nanos()) return Instant::Max();
+  // What expires at an instant is not over at that instant for the library, at least not the ids
+  // that a move has retired: asked then, it would do nothing and expire again.
+  return Instant::FromNanos(expiry + 1);
 }
 
 bool Connection::handshake_completed() const {
@@ -233,6 +271,13 @@ Duration Connection::rtt() const {
   ngtcp2_conn_get_conn_stat(conn_, &stat);
   if (stat.first_rtt_sample_ts == UINT64_MAX) return Duration::zero();
   return Duration(static_cast<int64_t>(stat.smoothed_rtt));
+}
+
+Duration Connection::latest_rtt() const {
+  ngtcp2_conn_stat stat;
+  ngtcp2_conn_get_conn_stat(conn_, &stat);
+  if (stat.first_rtt_sample_ts == UINT64_MAX) return Duration::zero();
+  return Duration(static_cast<int64_t>(stat.latest_rtt));
 }
 
 Duration Connection::pto() const {

@@ -69,6 +69,8 @@ class ConnectionDelegate {
   virtual void OnStreamAcknowledged(StreamId stream, uint64_t bytes) = 0;
   // Both directions ended; `code` is set when one of them ended by a reset.
   virtual void OnStreamClosed(StreamId stream, std::optional<uint64_t> code) = 0;
+  // What became of a Move: the peer is reached at `to` from now on, or stays where it was.
+  virtual void OnMoved(const SocketAddress& /*to*/, bool /*done*/) {}
 };
 
 // Where datagrams go.
@@ -124,7 +126,17 @@ class Connection {
   const std::optional<NodeId>& peer() const { return tls_->peer(); }
   // Where the peer is now. A client may move; its new address is believed once it is proven.
   const SocketAddress& remote() const { return addresses_.current(); }
+  // As client: goes to another address of the peer, once it is proven that the peer is there; or
+  // at once, because the present one is dark: then the connection ends if the peer is not there.
+  // Answered by OnMoved, unless another Move comes first.
+  // REQUIRES: not called from the delegate
+  enum class MoveStart { kBegun, kNotYet, kNever };
+  MoveStart Move(const SocketAddress& to, bool immediate, Instant now);
+  // As client: the peer is, was or may be there.
+  bool Expects(const SocketAddress& from) const { return addresses_.KnownNameOf(from).has_value(); }
   Duration rtt() const;
+  // Of the last answer that came; 0 before the first.
+  Duration latest_rtt() const;
   Duration pto() const;
   const Silence& silence() const { return silence_; }
 
@@ -154,7 +166,7 @@ class Connection {
   struct Callbacks;  // what ngtcp2 calls
   struct Batch;      // datagrams of one Write
 
-  Connection(const ConnectionOptions& options, const SocketAddress& local,
+  Connection(Role role, const ConnectionOptions& options, const SocketAddress& local,
              const SocketAddress& remote, Instant now, ConnectionDelegate* delegate);
   static ngtcp2_callbacks MakeCallbacks(Role role);
   Status InitClient(const TlsContext& tls, const NodeId& node, Instant now);
@@ -165,6 +177,7 @@ class Connection {
   ngtcp2_path MakePath(sockaddr_storage* local, sockaddr_storage* remote,
                        const SocketAddress& name) const;
   void NotePath();
+  void OnPathValidated(const SocketAddress& name, bool valid);
   size_t DatagramLimit() const;
   void NoteLargeLost();
   void AnnounceReady();
@@ -178,6 +191,7 @@ class Connection {
   ngtcp2_ssize WriteDatagram(MutableBytes out, ngtcp2_path_storage* path, uint64_t now);
   void AfterWrite(StreamId id, bool blocked, ngtcp2_ssize taken, bool fin_sent);
 
+  const Role role_;
   const ConnectionOptions options_;
   const SocketAddress local_;
   PeerAddresses addresses_;
@@ -187,6 +201,7 @@ class Connection {
   State state_ = State::kHandshake;
   bool stateless_reset_ = false;
   std::optional<CloseReason> ended_;
+  std::optional<SocketAddress> moving_to_;  // a name of addresses_
   Bytes farewell_;
   Silence silence_;
 

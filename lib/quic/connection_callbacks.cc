@@ -84,6 +84,14 @@ struct Connection::Callbacks {
     return 0;
   }
 
+  static int PathValidation(ngtcp2_conn*, uint32_t, const ngtcp2_path* path,
+                            ngtcp2_path_validation_result result, void* user_data) {
+    const auto name = SocketAddress::FromSockaddr(path->remote.addr);
+    const bool valid = result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS;
+    if (name) Self(user_data).OnPathValidated(*name, valid);
+    return 0;
+  }
+
   static int NewCid(ngtcp2_conn*, ngtcp2_cid* cid, uint8_t* token, size_t size, void* user_data) {
     Connection& self = Self(user_data);
     cid->datalen = size;
@@ -131,6 +139,7 @@ ngtcp2_callbacks Connection::MakeCallbacks(Role role) {
   table.acked_stream_data_offset = Callbacks::Acknowledged;
   table.stream_close = Callbacks::StreamClose;
   table.recv_stateless_reset = Callbacks::StatelessReset;
+  table.path_validation = Callbacks::PathValidation;
   table.get_new_connection_id = Callbacks::NewCid;
   table.remove_connection_id = Callbacks::RemoveCid;
   return table;

@@ -196,6 +196,7 @@ void EndpointImpl::Settle(ConnectionId id) {
   }
   if (peer.race) return SettleDial(peer);
   if (peer.link == nullptr) return;
+  if (!peer.moves.empty()) TellMoves(peer);
   if (const auto& ended = peer.link->connection->ended()) {
     const CloseReason why = *ended;
     End(id, why);

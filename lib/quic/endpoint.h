@@ -55,8 +55,26 @@ class ConnectionObserver {
   // do.
   virtual void OnAttemptFailed(ConnectionId /*id*/, const SocketAddress& /*address*/,
                                const std::string& /*reason*/) {}
+  // What became of a Move (below). `not_yet`: it could not even be tried now.
+  virtual void OnMoved(ConnectionId /*id*/, const SocketAddress& /*to*/) {}
+  virtual void OnMoveFailed(ConnectionId /*id*/, const SocketAddress& /*to*/, bool /*not_yet*/) {}
   // The last call for this connection; its streams' readers heard OnLost before.
   virtual void OnClosed(ConnectionId id, const CloseReason& why) = 0;
+};
+
+// Hears how soon addresses answered to Probe. Anybody may answer: it proves nothing about who it
+// was.
+class ProbeObserver {
+ public:
+  virtual ~ProbeObserver() = default;
+  virtual void OnProbeAnswered(const SocketAddress& address, Duration rtt) = 0;
+};
+
+// How the path of a connection does.
+struct PathState {
+  SocketAddress address;
+  Duration rtt{0};  // of the last answer; 0: none yet
+  Instant heard;    // anything from the peer
 };
 
 // Receives what the peer sends on one stream. Exactly one of OnFin, OnReset and OnLost ends it.
@@ -141,6 +159,18 @@ class Endpoint {
   // gives a running dial up. Observer and acceptor are not called again about it; readers and
   // handlers of open streams are not either.
   virtual void CloseConnection(ConnectionId id, uint64_t code, std::string_view reason = {}) = 0;
+
+  // Has a connection that was dialled go to another address of its node: once it is proven that the
+  // node is there, or at once, because the present path is dark. The connection ends if it goes at
+  // once and the node is not there. Answered by OnMoved or OnMoveFailed, unless another Move or the
+  // end comes first.
+  virtual void Move(ConnectionId id, const SocketAddress& to, bool immediate) = 0;
+  // nullopt if the connection is gone or not up.
+  virtual std::optional<PathState> PathOf(ConnectionId id) const = 0;
+  // Asks whoever is at `address` for a version of QUIC that nobody speaks, so that it says which it
+  // does. No connection is disturbed. At most 256 questions are open; an older one is forgotten.
+  virtual void Probe(const SocketAddress& address) = 0;
+  virtual void SetProbeObserver(ProbeObserver* observer) = 0;
 
   // From now on connections of peers are taken; before, and with null, nobody is answered. What an
   // earlier acceptor has taken is closed with code 0, without a call to it or its handlers.

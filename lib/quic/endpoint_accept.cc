@@ -28,7 +28,7 @@ void EndpointImpl::OnStranger(const SocketAddress& from, ByteView datagram) {
   if ((datagram[0] & kLongHeader) == 0 && ShowToDialled(from, datagram)) return;
   if (acceptor_ == nullptr) return;
   const Doorman::Verdict verdict = doorman_.OnDatagram(from, datagram, loop_.Now());
-  if (!verdict.answer.empty()) SendAside(from, verdict.answer);
+  if (!verdict.answer.empty()) SendAside(from, verdict.answer, socket_->asked_at());
   if (verdict.newcomer) Admit(from, datagram, *verdict.newcomer);
 }
 
@@ -67,6 +67,7 @@ void EndpointImpl::Admit(const SocketAddress& from, ByteView datagram,
   if (!connection.ok()) return;  // out of memory; the client will try again
   link->connection = std::move(*connection);
   link->heard = true;
+  link->asked_at = socket_->asked_at();
   auto peer = std::make_unique<Peer>();
   peer->id = id;
   peer->visit = Visit{from};

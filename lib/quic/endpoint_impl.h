@@ -41,6 +41,10 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
                     ConnectionObserver* observer) override;
   void AddAddresses(ConnectionId id, std::vector<SocketAddress> addresses) override;
   void KeepOpen(ConnectionId id, bool open) override;
+  void Move(ConnectionId id, const SocketAddress& to, bool immediate) override;
+  std::optional<PathState> PathOf(ConnectionId id) const override;
+  void Probe(const SocketAddress& address) override;
+  void SetProbeObserver(ProbeObserver* observer) override { probe_observer_ = observer; }
   void CloseConnection(ConnectionId id, uint64_t code, std::string_view reason) override;
   void SetAcceptor(Acceptor* acceptor) override;
   Status Send(ConnectionId id, StreamId stream, Bytes bytes, bool fin) override;
@@ -79,6 +83,13 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
     std::vector<std::unique_ptr<Link>> attempts = {};
     std::optional<CloseReason> last_failure = {};
     std::vector<std::pair<SocketAddress, std::string>> untold = {};  // attempts that failed
+    // What became of moves, to be told at the turn's end.
+    struct Moved {
+      SocketAddress to;
+      bool done = false;
+      bool not_yet = false;
+    };
+    std::vector<Moved> moves = {};
     std::optional<Visit> visit = {};
     std::unique_ptr<Link> link = {};  // when up; of a visit, from the start
     std::map<StreamId, StreamReader*> readers = {};
@@ -111,6 +122,10 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   CloseReason DialFailure(const Peer& peer) const;
   ConnectionOptions DialOptionsFor(Peer& peer, const SocketAddress& remote);
 
+  // endpoint_paths.cc
+  void TellMoves(Peer& peer);
+  bool TakeProbeAnswer(const SocketAddress& from, const ngtcp2_version_cid& header);
+
   // endpoint_accept.cc
   void OnStranger(const SocketAddress& from, ByteView datagram);
   bool ShowToDialled(const SocketAddress& from, ByteView datagram);
@@ -124,7 +139,8 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   void OnDatagram(const SocketAddress& from, ByteView datagram);
   Link* FindLink(const Cid& cid);
   bool Send(const SocketAddress& to, ByteView bytes, size_t segment) override;
-  void SendAside(const SocketAddress& to, ByteView datagram);
+  void SendAside(const SocketAddress& to, ByteView datagram,
+                 const std::optional<SocketAddress>& from = std::nullopt);
   void SendBlocked();
   void MarkDirty(Link& link);
   void WriteDirty();
@@ -143,6 +159,14 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   PathMtu path_mtu_{ProbeRoute};
   ReceiveBudget budget_;
   Acceptor* acceptor_ = nullptr;
+  ProbeObserver* probe_observer_ = nullptr;
+  struct Probed {
+    SocketAddress address;
+    Instant at;
+  };
+  static constexpr size_t kMaxProbes = 256;
+  std::unordered_map<Cid, Probed, CidHash> probes_;  // by the id that the answer is for
+  std::deque<Cid> probe_order_;
   UdpSocket::Take take_datagram_;
   Bytes scratch_ = Bytes(Connection::kWriteSpace);
 
@@ -163,6 +187,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
     SocketAddress to;
     Bytes bytes;
     size_t segment;
+    std::optional<SocketAddress> from;
   };
   std::deque<Blocked> blocked_;
   // Tasks given to the loop hold it weakly, so that they do nothing when the endpoint is gone.

@@ -23,7 +23,8 @@ void EndpointImpl::OnSocket(uint32_t events) {
 
 void EndpointImpl::OnDatagram(const SocketAddress& from, ByteView datagram) {
   if (IsDisco(datagram)) {
-    if (const auto pong = disco_.Answer(datagram, from, loop_.Now())) SendAside(from, *pong);
+    if (const auto pong = disco_.Answer(datagram, from, loop_.Now()))
+      SendAside(from, *pong, socket_->asked_at());
     return;
   }
   if (datagram.empty()) return;
@@ -35,17 +36,19 @@ void EndpointImpl::OnDatagram(const SocketAddress& from, ByteView datagram) {
   const Cid cid = Cid::From(ByteView(header.dcid, header.dcidlen));
   Link* link = FindLink(cid);
   if (link == nullptr) {
+    if (header.version == 0 && TakeProbeAnswer(from, header)) return;
     if (const auto late = farewells_.OnDatagram(cid, loop_.Now())) {
-      if (!late->answer.empty()) SendAside(late->to, late->answer);
+      if (!late->answer.empty()) SendAside(late->to, late->answer, socket_->asked_at());
       return;
     }
     return OnStranger(from, datagram);
   }
-  // A node we dialled stays where it is. One that dialled us may move: the connection validates its
-  // new address before much is sent there.
-  if (!link->visiting() && from != link->remote()) return;
+  // A node we dialled is where we look for it. One that dialled us may move: the connection
+  // validates its new address before much is sent there.
+  if (!link->visiting() && !link->connection->Expects(from)) return;
   link->heard = true;
   link->dark_since.reset();
+  link->asked_at = socket_->asked_at();
   link->connection->Receive(from, datagram, loop_.Now());
   MarkDirty(*link);
 }
@@ -106,7 +109,7 @@ bool EndpointImpl::Send(const SocketAddress& to, ByteView bytes, size_t segment)
       if (const auto ping = disco_.Ping(peer->node)) SendAside(to, *ping);
     }
   }
-  switch (socket_->Send(to, bytes, segment)) {
+  switch (socket_->Send(to, bytes, segment, link.source())) {
     case SendOutcome::kSent:
       link.dark_since.reset();
       return true;
@@ -122,19 +125,21 @@ bool EndpointImpl::Send(const SocketAddress& to, ByteView bytes, size_t segment)
     // Fails only if the descriptor is not watched, which it is.
     BLOBD_CHECK(loop_.ChangeEvents(socket_->fd(), EPOLLIN | EPOLLOUT).ok());
   }
-  blocked_.push_back({to, Bytes(bytes.begin(), bytes.end()), segment});
+  blocked_.push_back({to, Bytes(bytes.begin(), bytes.end()), segment, link.source()});
   return false;
 }
 
 // For what may get lost: pings, pongs and farewells.
-void EndpointImpl::SendAside(const SocketAddress& to, ByteView datagram) {
-  if (blocked_.empty()) socket_->Send(to, datagram, datagram.size());
+void EndpointImpl::SendAside(const SocketAddress& to, ByteView datagram,
+                             const std::optional<SocketAddress>& from) {
+  if (blocked_.empty()) socket_->Send(to, datagram, datagram.size(), from);
 }
 
 void EndpointImpl::SendBlocked() {
   while (!blocked_.empty()) {
     const Blocked& next = blocked_.front();
-    if (socket_->Send(next.to, next.bytes, next.segment) == SendOutcome::kBlocked) return;
+    if (socket_->Send(next.to, next.bytes, next.segment, next.from) == SendOutcome::kBlocked)
+      return;
     blocked_.pop_front();
   }
   BLOBD_CHECK(loop_.ChangeEvents(socket_->fd(), EPOLLIN).ok());
@@ -162,7 +167,7 @@ void EndpointImpl::Retire(std::unique_ptr<Link> link, const std::optional<Goodby
   const Instant now = loop_.Now();
   if (goodbye && link->heard) connection.Close(goodbye->code, goodbye->reason, now);
   const SocketAddress to = connection.remote();
-  if (!connection.farewell().empty()) SendAside(to, connection.farewell());
+  if (!connection.farewell().empty()) SendAside(to, connection.farewell(), link->source());
   const auto [begin, end] = by_address_.equal_range(link->remote());
   for (auto it = begin; it != end; ++it) {
     if (it->second != link.get()) continue;

@@ -82,4 +82,11 @@ void EndpointImpl::Link::OnStreamClosed(StreamId stream, std::optional<uint64_t>
   handler->OnClosed(code);
 }
 
+void EndpointImpl::Link::OnMoved(const SocketAddress& to, bool done) {
+  Peer* peer = endpoint_.Find(owner_);
+  if (peer == nullptr || visiting()) return;
+  peer->moves.push_back({to, done, false});
+  endpoint_.Mark(*peer);
+}
+
 }  // namespace blobd::quic

@@ -27,11 +27,16 @@ class EndpointImpl::Link final : public ConnectionDelegate {
   void OnStreamReset(StreamId stream, uint64_t code) override;
   void OnStreamAcknowledged(StreamId stream, uint64_t bytes) override;
   void OnStreamClosed(StreamId stream, std::optional<uint64_t> code) override;
+  void OnMoved(const SocketAddress& to, bool done) override;
 
   ConnectionId owner() const { return owner_; }
   bool visiting() const { return side_ == Side::kVisiting; }
-  // Where the peer was first; one that was dialled stays there.
+  // Where the peer was first.
   const SocketAddress& remote() const { return remote_; }
+  // From which of our addresses the peer expects to hear, if it asked one of them.
+  std::optional<SocketAddress> source() const {
+    return visiting() ? asked_at : std::optional<SocketAddress>();
+  }
   // True if nothing could be sent for longer than a cable is out or a route is missing in passing.
   bool dark(Instant now) const { return dark_since && now - *dark_since > kDarkTolerance; }
 
@@ -40,8 +45,9 @@ class EndpointImpl::Link final : public ConnectionDelegate {
   loop::TimerId timer = 0;
   Instant timer_at = Instant::Max();
   bool dirty = false;
-  bool heard = false;   // of the peer: it may hold state for us
-  bool pinged = false;  // in this write
+  std::optional<SocketAddress> asked_at;  // where the peer's latest datagram was sent to
+  bool heard = false;                     // of the peer: it may hold state for us
+  bool pinged = false;                    // in this write
   // Since when the socket refuses the address; cleared by the next datagram in either direction.
   std::optional<Instant> dark_since;
 

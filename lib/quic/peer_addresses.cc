@@ -27,6 +27,21 @@ std::optional<SocketAddress> PeerAddresses::NameOf(const SocketAddress& from) {
   return Name(from, last_number_);
 }
 
+std::optional<SocketAddress> PeerAddresses::Reserve(const SocketAddress& to) {
+  if (last_number_ == UINT16_MAX) return std::nullopt;
+  if (places_.size() == kMaxPlaces) MakeRoom();
+  places_.push_back({to, ++last_number_, false});
+  return Name(to, last_number_);
+}
+
+std::optional<SocketAddress> PeerAddresses::KnownNameOf(const SocketAddress& from) const {
+  if (from == current_) return Name(from, current_number_);
+  const auto latest = std::find_if(places_.rbegin(), places_.rend(),
+                                   [&](const Place& place) { return place.address == from; });
+  if (latest == places_.rend()) return std::nullopt;
+  return Name(from, latest->number);
+}
+
 // Forgets the oldest place that was only ever heard from, or else the oldest where the peer is not.
 void PeerAddresses::MakeRoom() {
   auto oldest =

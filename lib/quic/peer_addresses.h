@@ -28,6 +28,11 @@ class PeerAddresses {
   // The name for a datagram that came from `from`; nullopt if the peer has moved more often than
   // any does.
   std::optional<SocketAddress> NameOf(const SocketAddress& from);
+  // For a client, which moves itself: a fresh name for `to`, under which it will try to go there.
+  std::optional<SocketAddress> Reserve(const SocketAddress& to);
+  // For a client: the latest name of a place where its peer is, was, or may be soon; nullopt for
+  // any other.
+  std::optional<SocketAddress> KnownNameOf(const SocketAddress& from) const;
   // Where a datagram goes that the library addressed to `name`; nullopt if that place is forgotten.
   std::optional<SocketAddress> Resolve(const SocketAddress& name) const;
   // The library's present path. To be told after whatever may have changed it, before the next

@@ -23,6 +23,7 @@ class Silence {
     if (lasts(now)) total_ += now - heard_;
     heard_ = now;
   }
+  Instant heard() const { return heard_; }
   // Nothing has come for a while.
   bool lasts(Instant now) const { return now - heard_ >= kLeast; }
   // All silences that have ended, together.

@@ -10,8 +10,12 @@ class SimulatedLink::Side final : public DatagramSink {
  public:
   Side(SimulatedLink& link, bool to_server) : link_(link), to_server_(to_server) {}
   bool Send(const SocketAddress& to, ByteView bytes, size_t segment) override {
-    if (to_server_) BLOBD_CHECK(to == link_.server_address);
-    const SocketAddress& client = to_server_ ? link_.client_address : to;
+    const auto place = link_.places.find(to);
+    const bool is_place = place != link_.places.end();
+    if (to_server_) BLOBD_CHECK(to == link_.server_address || is_place);
+    const SocketAddress client = !to_server_ ? to
+                                 : is_place  ? place->second.client
+                                             : link_.client_address;
     while (!bytes.empty()) {
       const ByteView one = bytes.first(std::min(segment, bytes.size()));
       link_.Put(to_server_, client, one);
@@ -58,6 +62,10 @@ void SimulatedLink::Put(bool to_server, const SocketAddress& client_at, ByteView
   ++datagrams_sent;
   Traffic& there = traffic[client_at];
   (to_server ? there.to_server : there.to_client) += bytes.size();
+  const auto place = PlaceOf(client_at);
+  const bool is_place = place != places.end();
+  if (is_place ? place->second.dark : dark) return;
+  const Duration delay = is_place ? place->second.delay : options.delay;
   const int copies = rng_.Chance(options.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     if (rng_.Chance(options.loss) || bytes.size() > options.mtu) continue;
@@ -69,8 +77,14 @@ void SimulatedLink::Put(bool to_server, const SocketAddress& client_at, ByteView
       const uint64_t bit = rng_.Below(bytes.size() * 8);
       datagram.bytes[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
     }
-    in_flight_.emplace(now + options.delay + jitter, std::move(datagram));
+    in_flight_.emplace(now + delay + jitter, std::move(datagram));
   }
+}
+
+std::map<SocketAddress, SimulatedLink::Place>::const_iterator SimulatedLink::PlaceOf(
+    const SocketAddress& client_at) const {
+  return std::find_if(places.begin(), places.end(),
+                      [&](const auto& entry) { return entry.second.client == client_at; });
 }
 
 void SimulatedLink::MaybeAccept(const Datagram& datagram) {
@@ -86,7 +100,9 @@ void SimulatedLink::MaybeAccept(const Datagram& datagram) {
 }
 
 void SimulatedLink::Deliver(const Datagram& datagram) {
-  if (!datagram.to_server && datagram.client != client_address) return;
+  const auto place = PlaceOf(datagram.client);
+  if (!datagram.to_server && place == places.end() && datagram.client != client_address) return;
+  const SocketAddress& server_at = place == places.end() ? server_address : place->first;
   Peer& peer = datagram.to_server ? server : client;
   // What ended before it was ready was no connection: the client's next datagram begins another.
   if (datagram.to_server &&
@@ -94,8 +110,7 @@ void SimulatedLink::Deliver(const Datagram& datagram) {
     MaybeAccept(datagram);
   }
   if (peer.connection == nullptr || peer.connection->ended()) return;
-  peer.connection->Receive(datagram.to_server ? datagram.client : server_address, datagram.bytes,
-                           now);
+  peer.connection->Receive(datagram.to_server ? datagram.client : server_at, datagram.bytes, now);
   Flush(peer);
 }
 

@@ -56,6 +56,7 @@ class Peer final : public ConnectionDelegate {
     if (on_fin) on_fin(id);
   }
   void OnStreamReset(StreamId id, uint64_t code) override { streams[id].reset = code; }
+  void OnMoved(const SocketAddress& to, bool done) override { moves.emplace_back(to, done); }
   void OnStreamAcknowledged(StreamId id, uint64_t bytes) override {
     streams[id].acknowledged += bytes;
   }
@@ -66,6 +67,7 @@ class Peer final : public ConnectionDelegate {
 
   std::unique_ptr<Connection> connection;
   std::map<StreamId, Received> streams;
+  std::vector<std::pair<SocketAddress, bool>> moves;
   int cids = 0;
   int ready = 0;
   bool consume = true;
@@ -98,6 +100,15 @@ class SimulatedLink {
   // Where the client is; a test may move it. What is sent to where it was is lost.
   SocketAddress client_address = SocketAddress::V4({192, 0, 2, 1}, 1000);
   const SocketAddress server_address = SocketAddress::V4({192, 0, 2, 2}, 2000);
+  // Other addresses of the server, each reached over a link of its own; from there the client has
+  // another address, too.
+  struct Place {
+    SocketAddress client;
+    Duration delay{0};
+    bool dark = false;
+  };
+  std::map<SocketAddress, Place> places;
+  bool dark = false;  // nothing passes between the first addresses
   LinkOptions options;
   ConnectionOptions client_options;
   ConnectionOptions server_options;
@@ -121,6 +132,8 @@ class SimulatedLink {
     Bytes bytes;
   };
   void Put(bool to_server, const SocketAddress& client, ByteView bytes);
+  // The place that the client's address belongs to; the end if that is the first.
+  std::map<SocketAddress, Place>::const_iterator PlaceOf(const SocketAddress& client_at) const;
   void Deliver(const Datagram& datagram);
   void MaybeAccept(const Datagram& datagram);
 

@@ -24,9 +24,10 @@ bool SetOption(int fd, int level, int name, T value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
+// Room for the size of segments and for an address of ours.
 union ControlBuffer {
   cmsghdr align;
-  std::array<char, CMSG_SPACE(sizeof(int))> bytes;
+  std::array<char, CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo))> bytes;
 };
 
 // The size of the datagrams in a joined buffer; 0 when it is a single one.
@@ -38,6 +39,44 @@ size_t SegmentOf(msghdr& message) {
     return size > 0 ? static_cast<size_t>(size) : 0;
   }
   return 0;
+}
+
+// Which of our addresses a datagram was sent to.
+std::optional<SocketAddress> AskedAt(msghdr& message) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      std::array<uint8_t, 16> ip{};
+      std::memcpy(ip.data(), &info.ipi6_addr, ip.size());
+      return SocketAddress::V6(ip, 0);
+    }
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      std::array<uint8_t, 4> ip{};
+      std::memcpy(ip.data(), &info.ipi_addr, ip.size());
+      return SocketAddress::V4(ip, 0);
+    }
+  }
+  return std::nullopt;
+}
+
+// Puts a control message into the room that is left; returns how much of it is taken then.
+template <typename T>
+size_t PutControl(ControlBuffer& control, size_t taken, int level, int type, const T& value) {
+  cmsghdr header{};
+  header.cmsg_level = level;
+  header.cmsg_type = type;
+  header.cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(control.bytes.data() + taken, &header, sizeof header);
+  std::memcpy(control.bytes.data() + taken + CMSG_LEN(0), &value, sizeof value);
+  return taken + CMSG_SPACE(sizeof value);
+}
+
+// An address that we send from and that has gone, or that is of the other IP version.
+bool IsAboutSource(int error) {
+  return error == EINVAL || error == EADDRNOTAVAIL || error == ENETUNREACH;
 }
 
 }  // namespace
@@ -75,6 +114,9 @@ Status UdpSocket::Init(const SocketAddress& listen) {
   if (family_ == AF_INET6) {
     if (!SetOption(fd_, IPPROTO_IPV6, IPV6_V6ONLY, 0)) return ErrnoStatus(errno, "IPV6_V6ONLY");
     SetOption(fd_, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    SetOption(fd_, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);  // of IPv4 too, as mapped addresses
+  } else {
+    SetOption(fd_, IPPROTO_IP, IP_PKTINFO, 1);
   }
   SetOption(fd_, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
   SetOption(fd_, SOL_UDP, UDP_GRO, 1);
@@ -131,6 +173,7 @@ void UdpSocket::Receive(Take& take) {
     ByteView left(static_cast<const uint8_t*>(b.vectors[i].iov_base), b.headers[i].msg_len);
     stats_.bytes_received += left.size();
     const size_t segment = SegmentOf(message);
+    asked_at_ = AskedAt(message);
     while (!left.empty()) {
       const size_t size = segment == 0 ? left.size() : std::min(segment, left.size());
       ++stats_.datagrams_received;
@@ -138,9 +181,11 @@ void UdpSocket::Receive(Take& take) {
       left = left.subspan(size);
     }
   }
+  asked_at_.reset();
 }
 
-int UdpSocket::SendOnce(const SocketAddress& to, ByteView bytes, size_t segment) {
+int UdpSocket::SendOnce(const SocketAddress& to, ByteView bytes, size_t segment,
+                        const std::optional<SocketAddress>& from) {
   sockaddr_storage address{};
   const socklen_t size = ToSockaddr(to, &address);
   iovec vector{const_cast<uint8_t*>(bytes.data()), bytes.size()};
@@ -150,15 +195,22 @@ int UdpSocket::SendOnce(const SocketAddress& to, ByteView bytes, size_t segment)
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
   ControlBuffer control{};
+  size_t taken = 0;
   if (segment < bytes.size()) {
+    taken = PutControl(control, taken, SOL_UDP, UDP_SEGMENT, static_cast<uint16_t>(segment));
+  }
+  if (from && family_ == AF_INET6) {
+    in6_pktinfo info{};
+    std::memcpy(&info.ipi6_addr, from->ip16().data(), from->ip16().size());
+    taken = PutControl(control, taken, IPPROTO_IPV6, IPV6_PKTINFO, info);
+  } else if (from && from->is_v4()) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, from->ip4().data(), from->ip4().size());
+    taken = PutControl(control, taken, IPPROTO_IP, IP_PKTINFO, info);
+  }
+  if (taken > 0) {
     message.msg_control = &control;
-    message.msg_controllen = CMSG_SPACE(sizeof(uint16_t));
-    cmsghdr* c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-    const auto value = static_cast<uint16_t>(segment);
-    std::memcpy(CMSG_DATA(c), &value, sizeof value);
+    message.msg_controllen = taken;
   }
   ++stats_.send_calls;
   ssize_t sent = 0;
@@ -171,11 +223,24 @@ int UdpSocket::SendOnce(const SocketAddress& to, ByteView bytes, size_t segment)
   return 0;
 }
 
-SendOutcome UdpSocket::Send(const SocketAddress& to, ByteView bytes, size_t segment) {
+SendOutcome UdpSocket::Send(const SocketAddress& to, ByteView bytes, size_t segment,
+                            const std::optional<SocketAddress>& from) {
   BLOBD_CHECK(segment > 0 && segment <= bytes.size() && bytes.size() <= kMaxBatch);
   if (family_ == AF_INET && !to.is_v4()) return SendOutcome::kUnreachable;
+  // One datagram at a time where the kernel or the path takes no more, and from another address
+  // where this one is not ours any more.
+  std::optional<SocketAddress> source = from;
+  const auto send = [&](ByteView part, size_t size) {
+    int error = SendOnce(to, part, size, source);
+    if (source && IsAboutSource(error)) {
+      const int without = SendOnce(to, part, size, std::nullopt);
+      if (without == 0) source.reset();
+      error = without;
+    }
+    return error;
+  };
   int error = 0;
-  if (gso_ || segment == bytes.size()) error = SendOnce(to, bytes, segment);
+  if (gso_ || segment == bytes.size()) error = send(bytes, segment);
   // A device that cannot checksum says EIO, always; EINVAL is about this path (segments above its
   // MTU) or this address.
   if (segment < bytes.size() && error == EIO) gso_ = false;
@@ -184,7 +249,7 @@ SendOutcome UdpSocket::Send(const SocketAddress& to, ByteView bytes, size_t segm
     bool any = false;
     for (ByteView left = bytes; !left.empty(); any = true) {
       const ByteView one = left.first(std::min(segment, left.size()));
-      error = SendOnce(to, one, one.size());
+      error = send(one, one.size());
       if (error != 0) break;
       left = left.subspan(one.size());
     }

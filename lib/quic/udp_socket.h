@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.h"
@@ -51,9 +52,15 @@ class UdpSocket {
   using Take = UniqueFunction<void(const SocketAddress& from, ByteView datagram)>;
   void Receive(Take& take);
 
-  // Sends `bytes` to `to` as datagrams of `segment` bytes each, the last one perhaps shorter.
+  // While a datagram is taken: the address of this machine that it was sent to (its port says
+  // nothing). A machine may have several; who asked one of them expects the answer from there.
+  const std::optional<SocketAddress>& asked_at() const { return asked_at_; }
+
+  // Sends `bytes` to `to` as datagrams of `segment` bytes each, the last one perhaps shorter; from
+  // our address `from`, if it is one, else from the one that the routing table says.
   // REQUIRES: 0 < segment <= bytes.size() <= kMaxBatch, at most kMaxSegments datagrams
-  SendOutcome Send(const SocketAddress& to, ByteView bytes, size_t segment);
+  SendOutcome Send(const SocketAddress& to, ByteView bytes, size_t segment,
+                   const std::optional<SocketAddress>& from = std::nullopt);
 
   const UdpStats& stats() const { return stats_; }
 
@@ -63,12 +70,14 @@ class UdpSocket {
   UdpSocket(int fd, int family);
   Status Init(const SocketAddress& listen);
   socklen_t ToSockaddr(const SocketAddress& address, sockaddr_storage* out) const;
-  int SendOnce(const SocketAddress& to, ByteView bytes, size_t segment);
+  int SendOnce(const SocketAddress& to, ByteView bytes, size_t segment,
+               const std::optional<SocketAddress>& from);
 
   const int fd_;
   const int family_;  // AF_INET6, or AF_INET without IPv6 in the kernel
   SocketAddress local_address_;
   bool gso_ = true;
+  std::optional<SocketAddress> asked_at_;
   std::unique_ptr<ReceiveBuffers> buffers_;
   UdpStats stats_;
 };

@@ -70,6 +70,36 @@ TEST(UdpSocketTest, WildcardHearsIPv4AndTellsItAsSuch) {
   EXPECT_EQ(ReceiveAll(*other, 1).size(), 1U);
 }
 
+TEST(UdpSocketTest, AnswersComeFromTheAddressThatWasAsked) {
+  for (const SocketAddress& listen : {SocketAddress(), SocketAddress::V4({0, 0, 0, 0}, 0)}) {
+    SCOPED_TRACE(listen.ToString());
+    const auto any = OpenOn(listen);
+    const auto other = OpenOn(kLoopback);
+    // All of 127.0.0.0/8 is this machine; by itself it would answer from 127.0.0.1.
+    const auto to = SocketAddress::V4({127, 0, 0, 9}, any->local_address().port());
+    ASSERT_EQ(other->Send(to, Bytes(5, 1), 5), SendOutcome::kSent);
+    std::optional<SocketAddress> asked;
+    UdpSocket::Take take = [&](const SocketAddress&, ByteView) { asked = any->asked_at(); };
+    pollfd poll_fd{any->fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&poll_fd, 1, 5000), 1);
+    any->Receive(take);
+    ASSERT_TRUE(asked.has_value());
+    EXPECT_EQ(*asked, SocketAddress::V4({127, 0, 0, 9}, 0));
+    EXPECT_FALSE(any->asked_at().has_value()) << "only while it is taken";
+    ASSERT_EQ(any->Send(other->local_address(), Bytes(2400, 2), 1200, asked), SendOutcome::kSent);
+    SocketAddress from;
+    UdpSocket::Take see = [&](const SocketAddress& address, ByteView) { from = address; };
+    pollfd other_poll{other->fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&other_poll, 1, 5000), 1);
+    other->Receive(see);
+    EXPECT_EQ(from, to);
+    // An address that is not ours, or not any more, is no reason not to answer.
+    EXPECT_EQ(
+        any->Send(other->local_address(), Bytes(5, 2), 5, SocketAddress::V4({192, 0, 2, 77}, 0)),
+        SendOutcome::kSent);
+  }
+}
+
 TEST(UdpSocketTest, NothingThereIsNothing) {
   const auto a = OpenOn(kLoopback);
   UdpSocket::Take take = [](const SocketAddress&, ByteView) { ADD_FAILURE(); };

@@ -212,6 +212,15 @@ void Fill(const engine::RemoteView& view, v1::Remote* out) {
     each->set_last_failure(known.failure);
   }
   out->set_looking_up(view.looking_up);
+  for (const path::PathView& path : view.paths) {
+    v1::RemotePath* each = out->add_paths();
+    each->set_address(path.address.ToString());
+    if (path.rtt) each->set_rtt_us(std::chrono::duration_cast<microseconds>(*path.rtt).count());
+    each->set_dark(path.dark);
+    each->set_connections(static_cast<uint32_t>(path.connections));
+    each->set_selected(path.selected);
+    if (path.selected) each->set_because(std::string(path::Describe(view.selected_because)));
+  }
   out->set_last_success_unix_ms(view.info.last_success.unix_ms);
   out->set_last_failure_unix_ms(view.info.last_failure.unix_ms);
   out->set_last_failure(view.info.failure);

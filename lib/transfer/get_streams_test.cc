@@ -43,6 +43,10 @@ class FakeEndpoint final : public quic::Endpoint {
   }
   void AddAddresses(ConnectionId, std::vector<SocketAddress>) override {}
   void KeepOpen(ConnectionId, bool) override {}
+  void Move(ConnectionId, const SocketAddress&, bool) override {}
+  std::optional<quic::PathState> PathOf(ConnectionId) const override { return std::nullopt; }
+  void Probe(const SocketAddress&) override {}
+  void SetProbeObserver(quic::ProbeObserver*) override {}
   void CloseConnection(ConnectionId, uint64_t, std::string_view) override {}
   void SetAcceptor(quic::Acceptor*) override {}
   Status Send(ConnectionId, StreamId, Bytes, bool) override { return OkStatus(); }

@@ -69,6 +69,16 @@ class NodeNetworkSink {
                                std::string reason) = 0;
   virtual void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) = 0;
   virtual void OnDisconnected(const NodeId& node, bool in_order, std::string reason) = 0;
+  // Of a connection over which something is got: how long a round trip on its path takes, the
+  // lowest of the last second; a few times a second while the peer is heard.
+  virtual void OnPathRtt(const NodeId& node, Duration rtt) = 0;
+  // The peer does not answer there any more.
+  virtual void OnPathDark(const NodeId& node) = 0;
+  // What became of a Move. `not_yet`: it could not even be tried now.
+  virtual void OnMoved(const NodeId& node, const SocketAddress& to) = 0;
+  virtual void OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) = 0;
+  // Somebody is at the address, so far away. It proves nothing about who it is.
+  virtual void OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) = 0;
   // Coalesced: at most about 10 times a second for one transfer.
   virtual void OnGetProgress(TransferId id, const GetProgress& progress) = 0;
   // It knows the line of its request, and has told all it had to tell of progress until now. From
@@ -92,6 +102,11 @@ class NodeNetwork {
   virtual void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) = 0;
   // Closes the connection or gives the dial up; its transfers end as stopped.
   virtual void Disconnect(const NodeId& node) = 0;
+  // Has the connection go to another address of the node, once it is proven that the node is there,
+  // or at once. Answered by OnMoved or OnMoveFailed, unless another Move or the end comes first.
+  virtual void Move(const NodeId& node, const SocketAddress& to, bool immediate) = 0;
+  // Asks at each of these addresses of the node; no connection is disturbed.
+  virtual void Probe(const NodeId& node, std::vector<SocketAddress> addresses) = 0;
   // Gets what the store still lacks of the order from `node`.
   virtual void StartGet(TransferId id, const NodeId& node, const GetOrder& order) = 0;
   // Has it end at this byte of its line, or as soon behind it as it can. Answered with OnBoundary:

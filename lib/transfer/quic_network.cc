@@ -1,11 +1,13 @@
 #include "transfer/quic_network.h"
 
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "transfer/get_session.h"
 #include "transfer/get_streams.h"
+#include "transfer/path_watch.h"
 
 namespace blobd::transfer {
 namespace {
@@ -14,16 +16,20 @@ constexpr Duration kStallCheckInterval = seconds(1);
 // How often a stream that the provider did not allow is tried again: about a round trip, which it
 // takes at least.
 constexpr Duration kTryAgainInterval = milliseconds(50);
+constexpr size_t kMaxProbed = 4096;
 constexpr uint64_t kCloseCode = 0;  // an orderly end (protocol/blobs.md, section 7)
 
 }  // namespace
 
 // Everything here runs on the network loop.
 class QuicNetwork::Core final : public quic::ConnectionObserver,
+                                public quic::ProbeObserver,
                                 public std::enable_shared_from_this<Core> {
  public:
   Core(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options)
-      : deps_(deps), options_(options), endpoint_(std::move(endpoint)) {}
+      : deps_(deps), options_(options), endpoint_(std::move(endpoint)) {
+    endpoint_->SetProbeObserver(this);
+  }
 
   void SetSink(NodeNetworkSink* sink) { sink_ = sink; }
 
@@ -34,7 +40,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     const quic::ConnectionId id = endpoint_->Dial(node, std::move(addresses), this);
     endpoint_->KeepOpen(id, open);
     connections_[node] = id;
-    nodes_[id] = {node, dial, false};
+    nodes_[id] = {node, dial, false, {}};
   }
 
   void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) {
@@ -53,12 +59,26 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     for (auto& [transfer, get] : gets_) get.streams->ConnectionClosed(id);
   }
 
+  void Move(const NodeId& node, const SocketAddress& to, bool immediate) {
+    if (const auto id = ConnectionOf(node)) endpoint_->Move(*id, to, immediate);
+  }
+
+  void Probe(const NodeId& node, const std::vector<SocketAddress>& addresses) {
+    for (const SocketAddress& address : addresses) {
+      // An address that two nodes are said to be at is a path of the one that asked last.
+      if (probed_.size() >= kMaxProbed) probed_.clear();
+      probed_[address] = node;
+      endpoint_->Probe(address);
+    }
+  }
+
   void StartGet(TransferId id, const NodeId& node, const GetOrder& order) {
     auto strand = deps_.workers.MakeStrand();
     auto end = std::make_shared<End>(weak_from_this(), node, id);
     auto session = std::make_shared<GetSession>(
         GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, order, options_.get);
-    gets_[id] = Get{session, strand,
+    if (path_timer_ == 0) ArmPathTimer();
+    gets_[id] = Get{node, session, strand,
                     std::make_unique<GetStreams>(
                         GetStreamShared{*endpoint_, strand, session, [this] { WantFlush(); },
                                         [this] { return deps_.network_loop.Now(); }})};
@@ -93,6 +113,27 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     });
   }
 
+  void OnMoved(quic::ConnectionId id, const SocketAddress& to) override {
+    const Node& node = nodes_.at(id);
+    TellOf(node, false, [node = node.id, to](NodeNetworkSink& sink) { sink.OnMoved(node, to); });
+  }
+
+  void OnMoveFailed(quic::ConnectionId id, const SocketAddress& to, bool not_yet) override {
+    const Node& node = nodes_.at(id);
+    TellOf(node, false, [node = node.id, to, not_yet](NodeNetworkSink& sink) {
+      sink.OnMoveFailed(node, to, not_yet);
+    });
+  }
+
+  // quic::ProbeObserver
+  void OnProbeAnswered(const SocketAddress& address, Duration rtt) override {
+    const auto asker = probed_.find(address);
+    if (asker == probed_.end()) return;
+    Tell([node = asker->second, address, rtt](NodeNetworkSink& sink) {
+      sink.OnProbeAnswered(node, address, rtt);
+    });
+  }
+
   void OnClosed(quic::ConnectionId id, const quic::CloseReason& why) override {
     const auto it = nodes_.find(id);
     if (it == nodes_.end()) return;
@@ -101,13 +142,14 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     if (node.connected) {
       const bool in_order =
           why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
-      TellOf(node, true, [node, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
-        sink.OnDisconnected(node.id, in_order, std::move(reason));
-      });
+      TellOf(node, true,
+             [id = node.id, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
+               sink.OnDisconnected(id, in_order, std::move(reason));
+             });
     } else {
       const bool local = why.kind == quic::CloseReason::Kind::kLocalFault;
-      TellOf(node, true, [node, local, reason = why.reason](NodeNetworkSink& sink) mutable {
-        sink.OnDialFailed(node.id, local, std::move(reason));
+      TellOf(node, true, [id = node.id, local, reason = why.reason](NodeNetworkSink& sink) mutable {
+        sink.OnDialFailed(id, local, std::move(reason));
       });
     }
   }
@@ -116,6 +158,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     gets_.clear();
     if (stall_timer_ != 0) deps_.network_loop.CancelTimer(stall_timer_);
     if (try_timer_ != 0) deps_.network_loop.CancelTimer(try_timer_);
+    if (path_timer_ != 0) deps_.network_loop.CancelTimer(path_timer_);
+    endpoint_->SetProbeObserver(nullptr);
     endpoint_.reset();
   }
 
@@ -124,8 +168,10 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     NodeId id;
     uint64_t dial = 0;
     bool connected = false;
+    PathWatch path = {};
   };
   struct Get {
+    NodeId node;
     std::shared_ptr<GetSession> session;  // on its strand
     std::shared_ptr<Executor> strand;
     std::unique_ptr<GetStreams> streams;
@@ -208,9 +254,10 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   // of the next one.
   template <typename F>
   void TellOf(const Node& node, bool last, F f) {
-    deps_.control.Post([sink = sink_, current = current_, node, last, f = std::move(f)]() mutable {
-      const auto it = current->find(node.id);
-      if (it == current->end() || it->second != node.dial) return;
+    deps_.control.Post([sink = sink_, current = current_, id = node.id, dial = node.dial, last,
+                        f = std::move(f)]() mutable {
+      const auto it = current->find(id);
+      if (it == current->end() || it->second != dial) return;
       if (last) current->erase(it);
       f(*sink);
     });
@@ -251,6 +298,34 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
         });
   }
 
+  void ArmPathTimer() {
+    path_timer_ =
+        deps_.network_loop.AddTimer(deps_.network_loop.Now() + PathWatch::kInterval, [this] {
+          path_timer_ = 0;
+          LookAtPaths();
+          if (!gets_.empty()) ArmPathTimer();
+        });
+  }
+
+  void LookAtPaths() {
+    std::set<NodeId> wanted;
+    for (const auto& [id, get] : gets_) wanted.insert(get.node);
+    for (auto& [id, node] : nodes_) {
+      if (!node.connected) continue;
+      const auto path = endpoint_->PathOf(id);
+      if (!path) continue;
+      const PathWatch::News news =
+          node.path.Look(*path, wanted.count(node.id) != 0, deps_.network_loop.Now());
+      if (news.rtt) {
+        TellOf(node, false,
+               [id = node.id, rtt = *news.rtt](NodeNetworkSink& sink) { sink.OnPathRtt(id, rtt); });
+      }
+      if (news.went_dark) {
+        TellOf(node, false, [id = node.id](NodeNetworkSink& sink) { sink.OnPathDark(id); });
+      }
+    }
+  }
+
   void ArmTryTimer() {
     if (try_timer_ != 0) return;
     try_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kTryAgainInterval, [this] {
@@ -277,6 +352,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   bool flush_posted_ = false;
   loop::TimerId stall_timer_ = 0;
   loop::TimerId try_timer_ = 0;
+  loop::TimerId path_timer_ = 0;
+  std::unordered_map<SocketAddress, NodeId> probed_;  // who asked at the address, the latest
 };
 
 QuicNetwork::QuicNetwork(Deps deps, std::shared_ptr<quic::Endpoint> endpoint,
@@ -303,6 +380,15 @@ void QuicNetwork::ExtendDial(const NodeId& node, std::vector<SocketAddress> addr
 void QuicNetwork::Disconnect(const NodeId& node) {
   core_->current().erase(node);
   network_loop_.Post([core = core_, node] { core->Disconnect(node); });
+}
+
+void QuicNetwork::Move(const NodeId& node, const SocketAddress& to, bool immediate) {
+  network_loop_.Post([core = core_, node, to, immediate] { core->Move(node, to, immediate); });
+}
+
+void QuicNetwork::Probe(const NodeId& node, std::vector<SocketAddress> addresses) {
+  network_loop_.Post(
+      [core = core_, node, addresses = std::move(addresses)] { core->Probe(node, addresses); });
 }
 
 void QuicNetwork::StartGet(TransferId id, const NodeId& node, const GetOrder& order) {

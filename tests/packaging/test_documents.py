@@ -17,9 +17,10 @@ NODE = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c"
 
 
 def keys_of_the_daemon():
-    """The keys that daemon/config.cc knows."""
-    table = re.search(r"\bKeys\(\) \{.*?\n\}", (ROOT / "daemon" / "config.cc").read_text(), re.DOTALL).group(0)
-    return set(re.findall(r'\{"([a-z_.]+)",', table))
+    """The keys that daemon/config.cc knows, and those of parts that stand beside it."""
+    texts = [path.read_text() for path in sorted((ROOT / "daemon").glob("*config.cc"))]
+    tables = [table for text in texts for table in re.findall(r"\w+Keys\(\) \{.*?\n\}", text, re.DOTALL)]
+    return {key for table in tables for key in re.findall(r'\{"([a-z_.]+)",', table)}
 
 
 @functools.cache
@@ -70,12 +71,12 @@ class ConfigurationTest(unittest.TestCase):
     def test_manual_and_readme_have_the_same_defaults(self):
         manual = (PACKAGING / "man" / "blobd.toml.5.scd").read_text()
         readme = (ROOT / "README.md").read_text()
-        examples = {"advertise", "peers"}  # what is shown of them is no default
+        examples = {"advertise", "peers", "lookup.nodes"}  # what is shown of them is no default
         section, described = "", {}
         for line in manual.splitlines():
             if header := re.match(r"# \[(\w+)\]$", line):
                 section = header.group(1) + "."
-            for key, value in re.findall(r"\*([a-z_]+)\* = (\"[^\"]*\"|\[[^ ]*\]|\d+)", line):
+            for key, value in re.findall(r"\*([a-z_]+)\* = (\"[^\"]*\"|\[[^ ]*\]|\d+|true|false)", line):
                 described[section + key] = value
         self.assertEqual(set(described), keys_of_the_daemon())
         for key, value in settings_of(self.conffile).items():
