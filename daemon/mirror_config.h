@@ -40,7 +40,7 @@ struct MirrorOrigin {
 };
 
 struct MirrorConfig {
-  std::vector<std::string> templates;  // checked and normalised
+  std::vector<std::string> templates;  // checked; as they were written
   MirrorOrigin all;                    // without headers
   std::map<http::Origin, MirrorOrigin> origins;
   std::string ca_file;  // empty: the system's certificates

@@ -11,7 +11,7 @@ TEST(MirrorConfigTest, AppliesWhatTheFileSays) {
   Config config = DefaultConfig();
   const char* text = R"(
 [mirrors]
-templates = ["HTTPS://Mirror.example:443/{hash}", "http://other:8080/b?h={hash}"]
+templates = ["https://mirror.example/{hash}", "http://other:8080/b?h={hash}"]
 polite = true
 proxy = "http://proxy:3128"
 [mirrors.origins."http://127.0.0.1:8080"]
