@@ -105,7 +105,7 @@ class FromOneMirror(MirrorTest):
         _, blob_hash = self.put("file", MIB)
         intent = self.queue(blob_hash, "--from", self.nginx.url("busy/file"))
         self.daemon.wait_until("it says why", lambda: "503" in self.ctl("why", str(intent)).text)
-        self.assertIn(self.nginx.url("busy/file"), self.ctl("why", "--json", str(intent)).text)
+        self.assertIn(self.nginx.url("busy/file"), self.ctl("why", str(intent), "--json").text)
         # Another mirror helps.
         self.ctl("nodes-have", blob_hash, self.nginx.url("file"))
         self.wait_for_state(intent, "DONE")
