@@ -290,14 +290,14 @@ TEST_F(EngineTest, NodesHaveAddsOnlyToWhatIsWanted) {
   EXPECT_EQ(engine_->NodesHave(kHash, {named})->added, 0u);
 }
 
-TEST_F(EngineTest, AMirrorFromTheRegistryIsRefusedNotFatal) {
+TEST_F(EngineTest, AMirrorFromTheRegistryIsUsedAgain) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   registry_.providers = {{kHash, MirrorUrl{"http://192.0.2.1/x"}}};
   Restart();
   loop_.Advance(seconds(1));
   EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
-  EXPECT_EQ(engine_->ListTransfers({}, 10, false, {}).at(0).reason,
-            "abort request: mirrors are not supported");
+  ASSERT_EQ(mirrors_.gets.size(), 1u);
+  EXPECT_EQ(mirrors_.gets.begin()->second, "http://192.0.2.1/x");
 }
 
 TEST_F(EngineTest, DrainWaitsThenCutsAndFailsNothing) {
