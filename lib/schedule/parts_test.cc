@@ -111,6 +111,19 @@ TEST_F(Parts, ThePartThatWouldEndLastIsSplitBySpeed) {
   EXPECT_EQ(Lowered().boundary, 8 * kMiB);
 }
 
+// Found by blobd_sim --seed 1196806: all of it had been verified when our disk failed, so no part
+// was left, and nobody looked whether it was all held.
+TEST_F(Parts, AFaultOfOurOwnAfterTheLastByteAsksTheStore) {
+  h.Do(ProviderHolds{Raw(1).hash, Node(2), RangeSet()});
+  h.Do(ProviderHolds{Raw(1).hash, Node(3), RangeSet()});
+  Prove();
+  Progress(probe.transfer, kLength, kLength);
+  h.End(probe.transfer, Outcome::kLocalFault, "the disk failed");
+  EXPECT_THAT(h.Saw<LookInStore>(), IsEmpty());
+  h.Pass(seconds(2));
+  ExpectDoneWhenTheStoreSaysSo();
+}
+
 // In a download of four seconds a last part of one second would be most of what is lost.
 TEST_F(Parts, TheTailIsCutWhileThatSavesTime) {
   const StartTransfer second = SplitInTwo();

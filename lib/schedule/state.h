@@ -138,6 +138,8 @@ class Scheduler::State {
   void EmitStart(const Request& request, const Transfer& transfer);
   void TakeFrom(Request& request, Transfer& transfer);
   void SettleOrFinish(Request& request);
+  static bool HasAllParts(const Request& request);
+  void AskStore(Request& request);
   void CountEnding();
   void StartOn(Request& request, Provider& provider);
   // Takes a running transfer from its request, which is unsettled then; it holds its slots until

@@ -48,6 +48,7 @@ void Scheduler::State::Settle(Request& request) {
     request.stage = Stage::kPaused;
     return;
   }
+  if (HasAllParts(request)) return AskStore(request);
   request.stage = Stage::kQueued;
   ++t.stats.touched;
   for (const ProviderLink& link : request.wanted->providers) {

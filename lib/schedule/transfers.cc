@@ -122,13 +122,18 @@ void Scheduler::State::SettleAll(const std::vector<Request*>& requests) {
   }
 }
 
-// When the last part of its content was taken from a transfer that goes, all of it should be held.
-// The store has the last word: what was verified may have been taken back since.
 void Scheduler::State::SettleOrFinish(Request& request) {
-  if (request.content == nullptr || request.content->length == 0 ||
-      !request.content->pending.empty()) {
-    return Settle(request);
-  }
+  HasAllParts(request) ? AskStore(request) : Settle(request);
+}
+
+// Nothing is left to be given to a transfer, and none has any of it: all of it should be held.
+bool Scheduler::State::HasAllParts(const Request& request) {
+  return request.content != nullptr && request.content->length > 0 &&
+         request.content->pending.empty();
+}
+
+// The store has the last word: what was verified may have been taken back since.
+void Scheduler::State::AskStore(Request& request) {
   request.content.reset();
   request.stage = Stage::kInStore;
   Emit(LookInStore{request.id, request.kind});
