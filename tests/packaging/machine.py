@@ -42,6 +42,21 @@ def run(*command, **options):
     return subprocess.run([*map(str, command)], check=True, **options)
 
 
+def why_no_boot():
+    """Boots the tree without our packages. None, or why this machine cannot do that: no fault of theirs."""
+    try:
+        bare = Machine()
+    except (OSError, subprocess.CalledProcessError) as error:
+        return str(error)
+    try:
+        bare.boot()
+    except (AssertionError, OSError) as error:
+        return str(error)
+    finally:
+        bare.close()
+    return None
+
+
 class Machine:
     _number = 0
 
