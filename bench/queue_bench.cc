@@ -125,7 +125,9 @@ void MeasureBare(const std::string& directory, Duration time) {
   const pid_t server = Fork([&] { ServeEcho(socket); });
   const auto stub = v1::Downloads::NewStub(ChannelTo(socket));
   sqlite3* database = nullptr;
-  BLOBD_CHECK(sqlite3_open((directory + "/bare.db").c_str(), &database) == SQLITE_OK);
+  const std::string file = directory + "/bare.db";
+  for (const char* end : {"", "-wal", "-shm"}) unlink((file + end).c_str());
+  BLOBD_CHECK(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
   Execute(database, "PRAGMA journal_mode=WAL");
   Execute(database, "PRAGMA synchronous=FULL");
   Execute(database,
