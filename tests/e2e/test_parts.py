@@ -108,6 +108,9 @@ class OverLinks(Parts):
               f"{sum(shares.values()) / size:.3f} of the size ... ", end="", flush=True)
         # No verified byte is got again: all transfers together verified each once, but for races.
         self.assertLessEqual(sum(shares.values()), size + 8 * MIB)
+        if WHOLE:
+            # What the two can bring in that time, and two seconds to take over.
+            self.assertLessEqual(took, 1.15 * (size - at_death) / (sum(rates[:2]) * MB) + 2)
         self.daemons[2] = None
 
 
