@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/table_key.h"
 #include "daemon/config.h"
 #include "daemon/config_files.h"
 #include "daemon/log_sink.h"
@@ -110,6 +111,7 @@ int Run(const Arguments& arguments) {
 }  // namespace blobd::daemon
 
 int main(int argc, char** argv) {
+  blobd::ChooseTableKey();
   // Debian's Abseil looks for lock cycles at every lock of gRPC, under a lock that all share; it
   // costs 5 to 8 % of the calls per second, and the thread sanitizer looks for them in the tests.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

@@ -4,13 +4,13 @@
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/table_key.h"
 
 namespace blobd {
 
@@ -40,16 +40,10 @@ struct Kind {
 
 }  // namespace blobd
 
-// Hashes are uniformly distributed, so their first bytes serve; what a hostile caller could choose
-// (a hash need not exist) is bounded by the quotas on intents.
 template <>
 struct std::hash<blobd::Hash> {
   size_t operator()(const blobd::Hash& value) const noexcept {
-    uint64_t a = 0;
-    uint64_t b = 0;
-    std::memcpy(&a, value.bytes.data(), 8);
-    std::memcpy(&b, value.bytes.data() + 16, 8);
-    return static_cast<size_t>((a ^ (b + 0x9e3779b97f4a7c15u)) * 0xff51afd7ed558ccdu);
+    return blobd::Spread(value.bytes.data());
   }
 };
 template <>

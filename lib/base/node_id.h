@@ -4,13 +4,13 @@
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/table_key.h"
 
 namespace blobd {
 
@@ -32,8 +32,6 @@ struct NodeId {
 template <>
 struct std::hash<blobd::NodeId> {
   size_t operator()(const blobd::NodeId& id) const noexcept {
-    uint64_t a = 0;
-    std::memcpy(&a, id.bytes.data(), 8);
-    return static_cast<size_t>(a * 0xff51afd7ed558ccdu);
+    return blobd::Spread(id.bytes.data());
   }
 };

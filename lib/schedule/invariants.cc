@@ -100,8 +100,8 @@ void CheckNothingToDo(const Tables& tables, const Request& request) {
 
 // The provider map is consistent in both directions.
 void CheckMap(const Tables& tables) {
-  for (const auto& [hash, wanted] : tables.map.hashes()) {
-    BLOBD_CHECK(wanted.hash == hash && wanted.wanted());
+  tables.map.ForEach([&](const WantedHash& wanted) {
+    BLOBD_CHECK(tables.map.Find(wanted.hash) == &wanted && wanted.wanted());
     BLOBD_CHECK(wanted.providers.size() <= tables.options.providers_per_hash);
     std::set<const Provider*> seen;
     uint32_t dials = 0;
@@ -116,7 +116,7 @@ void CheckMap(const Tables& tables) {
       dials += link.provider->sponsor == &wanted ? 1 : 0;
     }
     BLOBD_CHECK(dials == wanted.dials);
-  }
+  });
 }
 
 void CheckIndexKeys(const Tables& tables, const Provider& provider) {

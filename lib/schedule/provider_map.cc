@@ -1,29 +1,33 @@
 #include "schedule/provider_map.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace blobd::schedule {
 
 WantedHash* ProviderMap::Find(const Hash& hash) {
   const auto it = hashes_.find(hash);
-  return it == hashes_.end() ? nullptr : &it->second;
+  return it == hashes_.end() ? nullptr : it->get();
 }
 
 const WantedHash* ProviderMap::Find(const Hash& hash) const {
   const auto it = hashes_.find(hash);
-  return it == hashes_.end() ? nullptr : &it->second;
+  return it == hashes_.end() ? nullptr : it->get();
 }
 
 WantedHash& ProviderMap::FindOrAdd(const Hash& hash) {
-  WantedHash& wanted = hashes_[hash];
-  wanted.hash = hash;
-  return wanted;
+  const auto it = hashes_.lazy_emplace(hash, [&](const auto& make) {
+    auto wanted = std::make_unique<WantedHash>();
+    wanted->hash = hash;
+    make(std::move(wanted));
+  });
+  return **it;
 }
 
 void ProviderMap::Erase(const WantedHash& wanted) {
   BLOBD_CHECK(!wanted.wanted() && wanted.providers.empty());
-  const Hash hash = wanted.hash;
-  hashes_.erase(hash);
+  hashes_.erase(hashes_.find(wanted.hash));
 }
 
 bool ProviderMap::Linked(const WantedHash& wanted, const Provider& provider) {

@@ -6,10 +6,12 @@
 // one hash, however many hashes a provider has.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <unordered_map>
+#include <memory>
 #include <vector>
 
 #include "base/hash.h"
@@ -54,12 +56,33 @@ class ProviderMap {
   static ProviderLink* FindLink(WantedHash& wanted, const Provider& provider);
 
   size_t size() const { return hashes_.size(); }
-  // In no particular order: for checks only.
-  const std::unordered_map<Hash, WantedHash>& hashes() const { return hashes_; }
+  // In no particular order, another one each time: for checks only.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (const auto& wanted : hashes_) visit(static_cast<const WantedHash&>(*wanted));
+  }
 
  private:
+  // Found by the hash alone, which is random already.
+  struct HashOf {
+    using is_transparent = void;
+    size_t operator()(const Hash& hash) const { return std::hash<Hash>{}(hash); }
+    size_t operator()(const std::unique_ptr<WantedHash>& wanted) const {
+      return (*this)(wanted->hash);
+    }
+  };
+  struct SameHash {
+    using is_transparent = void;
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return Key(a) == Key(b);
+    }
+    static const Hash& Key(const Hash& hash) { return hash; }
+    static const Hash& Key(const std::unique_ptr<WantedHash>& wanted) { return wanted->hash; }
+  };
+
   size_t providers_per_hash_;
-  std::unordered_map<Hash, WantedHash> hashes_;
+  absl::flat_hash_set<std::unique_ptr<WantedHash>, HashOf, SameHash> hashes_;
 };
 
 }  // namespace blobd::schedule

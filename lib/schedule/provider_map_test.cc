@@ -13,14 +13,14 @@ namespace {
 
 void CheckBothDirections(const ProviderMap& map, const std::deque<Provider>& providers) {
   size_t links = 0;
-  for (const auto& [hash, wanted] : map.hashes()) {
+  map.ForEach([&](const WantedHash& wanted) {
     for (size_t i = 0; i < wanted.providers.size(); ++i) {
       const ProviderLink& link = wanted.providers[i];
       ASSERT_EQ(link.provider->hashes.at(link.at).hash, &wanted);
       ASSERT_EQ(link.provider->hashes.at(link.at).at, i);
       ++links;
     }
-  }
+  });
   for (const Provider& provider : providers) links -= provider.hashes.size();
   ASSERT_EQ(links, 0u);
 }
