@@ -98,5 +98,48 @@ TEST_F(UnprovenBytesTest, AreNothingAfterTheProcessEnded) {
   store.Repair(blob_);
 }
 
+// What the last life wrote is found under the right size, while a mirror writes over it.
+TEST_F(UnprovenBytesTest, AreNotTakenForWhatWasFoundBeforeTheyCame) {
+  const TestDirectory copy;
+  {
+    StoreUnderTest store(directory_.path());
+    const auto writer = store.Writer(blob_.hash);
+    writer->ClaimSize(kGroupSize + 5);  // a liar's: nothing is found under it
+    for (uint64_t group = 0; group < blob_.group_count(); ++group) {
+      EXPECT_TRUE(blob_.WriteTo(*writer, group).ok());
+    }
+    store.CopyTo(copy.path() + "/state");
+  }
+  StoreUnderTest store(copy.path() + "/state");
+  EXPECT_EQ(store.Lookup(blob_.hash).groups, RangeSet());
+  const auto mirror = store.Writer(blob_.hash);
+  std::atomic<bool> is_writing = false;
+  store.files.BeforeEachChange([&](FaultyFileSystem::Kind kind) {
+    if (kind != FaultyFileSystem::Kind::kWrite || is_writing.exchange(true)) return;
+    EXPECT_TRUE(mirror->WriteUnproven(0, Wrong(0, 1)).ok());
+    is_writing = false;
+  });
+  mirror->ClaimSize(kSize);
+  while (store.Lookup(blob_.hash).groups.empty()) {
+  }
+  store.files.BeforeEachChange(nullptr);
+  EXPECT_EQ(store.Lookup(blob_.hash).groups, Groups(1, 6));
+  EXPECT_EQ(*mirror->WriteUnproven(0, Wrong(0, 6)), Groups(1, 6));
+  store.Repair(blob_);
+}
+
+TEST_F(UnprovenBytesTest, MayComeWhereAVerifiedWriteFailed) {
+  StoreUnderTest store(directory_.path());
+  const auto first = store.Writer(blob_.hash);
+  EXPECT_TRUE(blob_.WriteTo(*first, 1).ok());
+  const auto second = store.Writer(blob_.hash);
+  store.files.Fail(FaultyFileSystem::Kind::kWrite, 1, 1000, EIO);
+  EXPECT_FALSE(blob_.WriteTo(*second, 1).ok());
+  EXPECT_FALSE(blob_.WriteTo(*second, 2).ok());
+  store.HealDisk();
+  const auto mirror = store.Writer(blob_.hash);
+  EXPECT_EQ(*mirror->WriteUnproven(0, Content(0, 6)), Groups(1, 2)) << "that one was written";
+}
+
 }  // namespace
 }  // namespace blobd::store
