@@ -161,7 +161,8 @@ struct StoreStats {
   uint64_t complete_blobs = 0;
   uint64_t complete_bytes = 0;
   uint64_t partial_blobs = 0;
-  uint64_t partial_bytes = 0;  // verified bytes of partial blobs
+  // Verified bytes of partial blobs; of those of which nothing is verified, what lies there.
+  uint64_t partial_bytes = 0;
   // Blobs that store.db no longer knew, or knew wrongly, and that are not claimed until their files
   // have been hashed again, and directories that may hold more of them. That is done behind
   // everything else; it is over when this is 0.
@@ -220,7 +221,8 @@ class BlobStore {
   // `limit`.
   virtual void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
                     UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) = 0;
-  // For garbage collection: all blobs, complete or not, least recently used first, those behind
+  // For garbage collection: all blobs, complete or not, and those of which there is only what came
+  // without proof (to it they are partial), least recently used first, those behind
   // `after` (nullopt: from the first), at most `limit`. What is used between two pages comes again
   // at the end; nothing is left out. Use is noted once per hour and blob.
   virtual void ListByUse(std::optional<UseCursor> after, size_t limit, Executor& answer_on,

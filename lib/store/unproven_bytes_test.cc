@@ -141,5 +141,77 @@ TEST_F(UnprovenBytesTest, MayComeWhereAVerifiedWriteFailed) {
   EXPECT_EQ(*mirror->WriteUnproven(0, Content(0, 6)), Groups(1, 2)) << "that one was written";
 }
 
+// A blob of which only unproven bytes are here, with a log that tells of them.
+class KeptUnprovenBytesTest : public UnprovenBytesTest {
+ protected:
+  void KeepSome() {
+    const auto writer = store_.Writer(blob_.hash);
+    writer->ClaimSize(kSize);
+    EXPECT_TRUE(store_.store().OpenUnprovenLog(blob_.hash, true).ok());
+    EXPECT_TRUE(writer->WriteUnproven(0, Wrong(0, 2)).ok());
+  }
+  bool log_is_there() {
+    const auto writer = store_.Writer(blob_.hash);
+    return store_.store().OpenUnprovenLog(blob_.hash, false).ok();
+  }
+
+  StoreUnderTest store_{directory_.path()};
+};
+
+TEST_F(KeptUnprovenBytesTest, AreListedCountedAndRemoved) {
+  for (const bool is_next_life : {false, true}) {
+    SCOPED_TRACE(is_next_life);
+    KeepSome();
+    if (is_next_life) store_.Reopen();
+    EXPECT_EQ(store_.Lookup(blob_.hash).state, BlobState::kAbsent);
+    const std::vector<BlobUse> uses = store_.ListByUse(std::nullopt, 10);
+    ASSERT_EQ(uses.size(), 1u);
+    EXPECT_EQ(uses[0].hash, blob_.hash);
+    EXPECT_EQ(uses[0].disk_bytes, 2 * kGroupSize);
+    EXPECT_FALSE(uses[0].is_pinned);
+    EXPECT_EQ(store_.Stats().partial_bytes, 2 * kGroupSize);
+    const auto freed = store_.Remove(blob_.hash);
+    ASSERT_TRUE(freed.ok()) << freed.status();
+    EXPECT_EQ(*freed, 2 * kGroupSize);
+    EXPECT_TRUE(store_.ListByUse(std::nullopt, 10).empty());
+    store_.ExpectNoPartialFiles();
+  }
+}
+
+TEST_F(KeptUnprovenBytesTest, GoWhenNobodyWantsThem) {
+  for (const bool is_next_life : {false, true}) {
+    SCOPED_TRACE(is_next_life);
+    KeepSome();
+    if (is_next_life) store_.Reopen();
+    store_.store().ForgetUnproven(blob_.hash);
+    EXPECT_EQ(store_.Remove(blob_.hash).status().code(), StatusCode::kNotFound);
+    store_.ExpectNoPartialFiles();
+  }
+}
+
+TEST_F(KeptUnprovenBytesTest, GoWithTheLastWriterUnlessAnotherWantsThem) {
+  KeepSome();
+  auto writer = store_.Writer(blob_.hash);
+  store_.store().ForgetUnproven(blob_.hash);
+  EXPECT_TRUE(log_is_there()) << "somebody has come who wants them";
+  writer = nullptr;
+  EXPECT_TRUE(log_is_there());
+  writer = store_.Writer(blob_.hash);
+  store_.store().ForgetUnproven(blob_.hash);
+  writer = nullptr;
+  EXPECT_EQ(store_.Lookup(blob_.hash).state, BlobState::kAbsent);
+  store_.ExpectNoPartialFiles();
+}
+
+// What of the blob is verified stays.
+TEST_F(KeptUnprovenBytesTest, GoAndLeaveWhatIsVerified) {
+  KeepSome();
+  store_.Write(blob_, Groups(3, 4));
+  store_.store().ForgetUnproven(blob_.hash);
+  EXPECT_TRUE(store_.Flush().ok());
+  EXPECT_EQ(store_.Lookup(blob_.hash).groups, Groups(3, 4));
+  EXPECT_FALSE(std::filesystem::exists(store_.layout().Partial(blob_.hash).unproven_log));
+}
+
 }  // namespace
 }  // namespace blobd::store
