@@ -90,7 +90,9 @@ class BlobWriter {
   // Bytes that came without proof, to their final places. Nobody can read them, and they are not
   // found again after a crash, before TakeAsVerified makes groups of them. Groups that are
   // verified, or that another writer writes as verified now, stay as they are: returns which of the
-  // groups that were touched these are. REQUIRES: `offset` is that of a group
+  // groups that were touched these are. Without Admit room that is promised to others is left to
+  // them (kResourceExhausted). After an error any of it may be on the disk. REQUIRES: `offset` is
+  // that of a group
   virtual StatusOr<RangeSet> WriteUnproven(uint64_t offset, ByteView bytes) = 0;
   // Reads back what was written without proof; fewer bytes only at the end of the file.
   virtual StatusOr<size_t> ReadUnproven(uint64_t offset, MutableBytes out) = 0;

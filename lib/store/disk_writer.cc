@@ -137,16 +137,17 @@ StatusOr<RangeSet> DiskWriter::WriteUnproven(uint64_t offset, ByteView bytes) {
     const uint64_t begin = run.begin * kGroupSize - offset;
     const ByteView part =
         bytes.subspan(begin, std::min(run.size() * kGroupSize, bytes.size() - begin));
-    BLOBD_RETURN_IF_ERROR(index_->gate().Take(part.size()));
-    BLOBD_RETURN_IF_ERROR(NeedFiles());
-    BLOBD_RETURN_IF_ERROR(files_->data->WriteAt(run.begin * kGroupSize, {&part, 1}));
+    DiskGate& gate = index_->gate();
+    // What anybody may send is nothing that room was promised for, before its size is proven.
+    BLOBD_RETURN_IF_ERROR(live_->promise.is_given() ? gate.Take(part.size())
+                                                    : gate.TakeUnpromised(part.size()));
+    BLOBD_RETURN_IF_ERROR(gate.Note(NeedFiles()));
+    BLOBD_RETURN_IF_ERROR(gate.Note(files_->data->WriteAt(run.begin * kGroupSize, {&part, 1})));
     held_bytes_ += part.size();
-    live_->promise.Use(index_->gate(), part.size());
+    live_->promise.Use(gate, part.size());
     return OkStatus();
   };
-  StatusOr<RangeSet> taken = live_->guard.WriteOthers(groups, write);
-  (void)index_->gate().Note(taken.status());
-  return taken;
+  return live_->guard.WriteOthers(groups, write);
 }
 
 StatusOr<size_t> DiskWriter::ReadUnproven(uint64_t offset, MutableBytes out) {

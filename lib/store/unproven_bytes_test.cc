@@ -141,6 +141,19 @@ TEST_F(UnprovenBytesTest, MayComeWhereAVerifiedWriteFailed) {
   EXPECT_EQ(*mirror->WriteUnproven(0, Content(0, 6)), Groups(1, 2)) << "that one was written";
 }
 
+TEST_F(UnprovenBytesTest, TakeNoRoomThatWasPromisedToOthers) {
+  StoreUnderTest store(directory_.path());
+  const uint64_t reserve = store.options().reserve_bytes;
+  store.files.SetSpace(uint64_t{1} << 40, reserve + 64 * kGroupSize);
+  store.clock.Advance(seconds(1));
+  const auto other = store.Writer(TestBlob(3, 3).hash);
+  EXPECT_TRUE(other->Admit(60 * kGroupSize).ok());
+  const auto mirror = store.Writer(blob_.hash);
+  EXPECT_EQ(mirror->WriteUnproven(0, Content(0, 6)).status().code(),
+            StatusCode::kResourceExhausted);
+  EXPECT_TRUE(other->Write({}, blob_.Path(0)).ok()) << "the disk is not full";
+}
+
 // A blob of which only unproven bytes are here, with a log that tells of them.
 class KeptUnprovenBytesTest : public UnprovenBytesTest {
  protected:
