@@ -6,8 +6,9 @@
 // fake it.
 //
 // Thread:    every call from any thread; it never blocks. Answers are posted to the executor given,
-//            one each, also on failure. BlobWriter, BlobReader and Import objects block on the
-//            disk: they are used on a worker's strand, by one thread at a time.
+//            one each, also on failure; it outlives them, or the callback keeps it alive.
+//            BlobWriter, BlobReader and Import objects block on the disk: they are used on a
+//            worker's strand, by one thread at a time.
 // Units:     sizes and offsets in bytes; groups are chunk groups of 16 KiB.
 // Errors:    kResourceExhausted: disk full, and kPermissionDenied: disk read-only; retry when
 //            WatchDisk says so (disk_state.h). kDataLoss: what is on disk does not fit its hash.
