@@ -6,8 +6,9 @@
 // fake it.
 //
 // Thread:    every call from any thread; it never blocks. Answers are posted to the executor given,
-//            one each, also on failure. BlobWriter, BlobReader and Import objects block on the
-//            disk: they are used on a worker's strand, by one thread at a time.
+//            one each, also on failure; it outlives them, or the callback keeps it alive.
+//            BlobWriter, BlobReader and Import objects block on the disk: they are used on a
+//            worker's strand, by one thread at a time.
 // Units:     sizes and offsets in bytes; groups are chunk groups of 16 KiB.
 // Errors:    kResourceExhausted: disk full, and kPermissionDenied: disk read-only; retry when
 //            WatchDisk says so (disk_state.h). kDataLoss: what is on disk does not fit its hash.
@@ -90,7 +91,9 @@ class BlobWriter {
   // Bytes that came without proof, to their final places. Nobody can read them, and they are not
   // found again after a crash, before TakeAsVerified makes groups of them. Groups that are
   // verified, or that another writer writes as verified now, stay as they are: returns which of the
-  // groups that were touched these are. REQUIRES: `offset` is that of a group
+  // groups that were touched these are. Without Admit room that is promised to others is left to
+  // them (kResourceExhausted). After an error any of it may be on the disk. REQUIRES: `offset` is
+  // that of a group
   virtual StatusOr<RangeSet> WriteUnproven(uint64_t offset, ByteView bytes) = 0;
   // Reads back what was written without proof; fewer bytes only at the end of the file.
   virtual StatusOr<size_t> ReadUnproven(uint64_t offset, MutableBytes out) = 0;
@@ -161,7 +164,8 @@ struct StoreStats {
   uint64_t complete_blobs = 0;
   uint64_t complete_bytes = 0;
   uint64_t partial_blobs = 0;
-  uint64_t partial_bytes = 0;  // verified bytes of partial blobs
+  // Verified bytes of partial blobs; of those of which nothing is verified, what lies there.
+  uint64_t partial_bytes = 0;
   // Blobs that store.db no longer knew, or knew wrongly, and that are not claimed until their files
   // have been hashed again, and directories that may hold more of them. That is done behind
   // everything else; it is over when this is 0.
@@ -220,7 +224,8 @@ class BlobStore {
   // `limit`.
   virtual void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
                     UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) = 0;
-  // For garbage collection: all blobs, complete or not, least recently used first, those behind
+  // For garbage collection: all blobs, complete or not, and those of which there is only what came
+  // without proof (to it they are partial), least recently used first, those behind
   // `after` (nullopt: from the first), at most `limit`. What is used between two pages comes again
   // at the end; nothing is left out. Use is noted once per hour and blob.
   virtual void ListByUse(std::optional<UseCursor> after, size_t limit, Executor& answer_on,

@@ -79,6 +79,7 @@ Status DiskGate::TakeUnpromised(uint64_t bytes) {
   const uint64_t admitted = admitted_;
   if (Room() >= static_cast<int64_t>(admitted)) return OkStatus();
   room_.fetch_add(static_cast<int64_t>(bytes));
+  NoteRefused(bytes);
   return ResourceExhausted("needs {}, {} free ({} reserved, {} promised to others)",
                            FormatSize(bytes), FormatSize(free_), FormatSize(reserve_),
                            FormatSize(admitted));
@@ -93,15 +94,19 @@ Status DiskGate::Admit(uint64_t bytes) {
   do {
     const uint64_t unpromised = room - std::min(room, admitted);
     if (bytes > unpromised) {
-      uint64_t refused = refused_;
-      while ((refused == 0 || bytes < refused) && !refused_.compare_exchange_weak(refused, bytes)) {
-      }
+      NoteRefused(bytes);
       return ResourceExhausted("needs {}, {} free ({} reserved, {} promised to others)",
                                FormatSize(bytes), FormatSize(free_), FormatSize(reserve_),
                                FormatSize(admitted));
     }
   } while (!admitted_.compare_exchange_weak(admitted, admitted + bytes));
   return OkStatus();
+}
+
+void DiskGate::NoteRefused(uint64_t bytes) {
+  uint64_t refused = refused_;
+  while ((refused == 0 || bytes < refused) && !refused_.compare_exchange_weak(refused, bytes)) {
+  }
 }
 
 void DiskGate::GiveBack(uint64_t bytes) { admitted_.fetch_sub(bytes); }

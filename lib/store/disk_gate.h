@@ -38,7 +38,8 @@ class DiskGate {
 
   // May `bytes` more be written now?
   Status Take(uint64_t bytes);
-  // The same for those who were promised nothing: what others were promised is left to them.
+  // The same for those who were promised nothing: what others were promised is left to them. Who is
+  // refused is told by a change when there is more room.
   Status TakeUnpromised(uint64_t bytes);
   // Promises room for `bytes`, until they are given back: written, or no longer wanted.
   Status Admit(uint64_t bytes);
@@ -65,6 +66,7 @@ class DiskGate {
 
   void Refresh();
   Status Refusal() const;
+  void NoteRefused(uint64_t bytes);
   void Become(Cause cause);
   int64_t Room() const { return room_.load(); }
   Status WriteProbeFile();
@@ -95,6 +97,7 @@ class Promise {
  public:
   // Asks once; later calls answer OK if it was granted.
   Status Ask(DiskGate& gate, uint64_t bytes);
+  bool is_given() const { return is_given_; }
   void Use(DiskGate& gate, uint64_t bytes);  // so many of them were written
   void End(DiskGate& gate);
 

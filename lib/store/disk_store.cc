@@ -59,13 +59,12 @@ StatusOr<std::unique_ptr<File>> DiskStore::OpenUnprovenLog(const Hash& hash, boo
   auto log = index_->file_system().Open(path, create ? OpenMode::kCreate : OpenMode::kReadWrite);
   if (!log.ok()) return log;
   // In front of the writer's release, which is posted there, too.
-  index_->strand().Post([index = index_, hash] { index->KeepUnproven(hash, true); });
+  index_->strand().Post([index = index_, hash] { index->KeepUnproven(hash); });
   return log;
 }
 
 void DiskStore::ForgetUnproven(const Hash& hash) {
-  (void)index_->file_system().Unlink(index_->layout().Partial(hash).unproven_log);
-  index_->strand().Post([index = index_, hash] { index->KeepUnproven(hash, false); });
+  index_->strand().Post([index = index_, hash] { index->ForgetUnproven(hash); });
 }
 
 void DiskStore::Lookup(const Hash& hash, Executor& answer_on,

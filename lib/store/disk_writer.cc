@@ -86,12 +86,23 @@ Status DiskWriter::WriteNow(std::span<const VerifiedGroup> groups,
   for (const VerifiedGroup& group : groups) bytes += group.data.size();
   BLOBD_RETURN_IF_ERROR(index_->gate().Take(bytes));
   BLOBD_RETURN_IF_ERROR(NeedFiles());
-  for (const VerifiedGroup& group : groups) live_->guard.Name({group.index, group.index + 1});
-  BLOBD_RETURN_IF_ERROR(WriteRuns(*files_->outboard, pairs, bao::kPairSize,
-                                  [](const OutboardPair& pair) { return ByteView(pair.hashes); }));
-  BLOBD_RETURN_IF_ERROR(WriteRuns(*files_->data, groups, kGroupSize,
-                                  [](const VerifiedGroup& group) { return group.data; }));
-  for (const VerifiedGroup& group : groups) written_.Insert({group.index, group.index + 1});
+  RangeSet named;
+  for (const VerifiedGroup& group : groups) {
+    named.Insert({group.index, group.index + 1});
+    live_->guard.Name({group.index, group.index + 1});
+  }
+  Status written = WriteRuns(*files_->outboard, pairs, bao::kPairSize,
+                             [](const OutboardPair& pair) { return ByteView(pair.hashes); });
+  if (written.ok()) {
+    written = WriteRuns(*files_->data, groups, kGroupSize,
+                        [](const VerifiedGroup& group) { return group.data; });
+  }
+  // Otherwise nobody could bring them without proof, for as long as somebody writes the blob.
+  if (!written.ok()) {
+    live_->guard.Unname(named);
+    return written;
+  }
+  written_.InsertAll(named);
   held_bytes_ += bytes;
   live_->promise.Use(index_->gate(), bytes);
   return OkStatus();
@@ -105,7 +116,10 @@ Status DiskWriter::NeedFiles() {
   if (held_) {
     const ByteView held = *held_;
     live_->guard.Name({0, 1});
-    BLOBD_RETURN_IF_ERROR(files_->data->WriteAt(0, {&held, 1}));
+    if (Status written = files_->data->WriteAt(0, {&held, 1}); !written.ok()) {
+      live_->guard.Unname(RangeSet(Range{0, 1}));
+      return written;
+    }
     held_.reset();
   }
   return OkStatus();
@@ -123,16 +137,17 @@ StatusOr<RangeSet> DiskWriter::WriteUnproven(uint64_t offset, ByteView bytes) {
     const uint64_t begin = run.begin * kGroupSize - offset;
     const ByteView part =
         bytes.subspan(begin, std::min(run.size() * kGroupSize, bytes.size() - begin));
-    BLOBD_RETURN_IF_ERROR(index_->gate().Take(part.size()));
-    BLOBD_RETURN_IF_ERROR(NeedFiles());
-    BLOBD_RETURN_IF_ERROR(files_->data->WriteAt(run.begin * kGroupSize, {&part, 1}));
+    DiskGate& gate = index_->gate();
+    // What anybody may send is nothing that room was promised for, before its size is proven.
+    BLOBD_RETURN_IF_ERROR(live_->promise.is_given() ? gate.Take(part.size())
+                                                    : gate.TakeUnpromised(part.size()));
+    BLOBD_RETURN_IF_ERROR(gate.Note(NeedFiles()));
+    BLOBD_RETURN_IF_ERROR(gate.Note(files_->data->WriteAt(run.begin * kGroupSize, {&part, 1})));
     held_bytes_ += part.size();
-    live_->promise.Use(index_->gate(), part.size());
+    live_->promise.Use(gate, part.size());
     return OkStatus();
   };
-  StatusOr<RangeSet> taken = live_->guard.WriteOthers(groups, write);
-  (void)index_->gate().Note(taken.status());
-  return taken;
+  return live_->guard.WriteOthers(groups, write);
 }
 
 StatusOr<size_t> DiskWriter::ReadUnproven(uint64_t offset, MutableBytes out) {

@@ -96,6 +96,10 @@ Status Index::Forget(const BlobRow& row) {
 void Index::MaybeIdle(const Live& live) {
   if (live->phase != LiveBlob::Phase::kOpen || live->writers > 0) return;
   if (!live->dirty.empty() || !live->syncing.empty()) return;
+  if (std::exchange(live->unproven_is_unwanted, false)) {
+    live->keeps_unproven = live->unrecovered = false;
+    (void)file_system_.Unlink(layout_.Partial(live->hash).unproven_log);
+  }
   if (live->groups.empty() && !live->unrecovered && !live->keeps_unproven) {
     return live->in_db && !live->last_failure.ok() ? LetGo(*live) : Discard(*live);
   }
@@ -136,6 +140,7 @@ void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWri
     if (live->files == nullptr && live->may_be_moved) return ReopenForWriter(live, std::move(then));
     Touch(live->row, live->in_db);
     if (live->writers == 0) ResetGuard(*live);
+    live->unproven_is_unwanted = false;
     ++live->writers;
     then(std::shared_ptr<BlobWriter>(
         std::make_shared<DiskWriter>(shared_from_this(), live, live->files)));
@@ -152,8 +157,16 @@ void Index::ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<Bl
   });
 }
 
-void Index::KeepUnproven(const Hash& hash, bool keeps) {
-  if (const Live live = FindLive(hash)) live->keeps_unproven = keeps;
+void Index::KeepUnproven(const Hash& hash) {
+  if (const Live live = FindLive(hash)) live->keeps_unproven = true;
+}
+
+void Index::ForgetUnproven(const Hash& hash) {
+  Look(hash, [this](const StatusOr<Found>& found) {
+    if (!found.ok() || found->live == nullptr) return;
+    found->live->unproven_is_unwanted = true;
+    MaybeIdle(found->live);
+  });
 }
 
 void Index::Claim(const Live& live, uint64_t size) {

@@ -105,7 +105,8 @@ class Index : public std::enable_shared_from_this<Index> {
   void AddDiskWatch(std::shared_ptr<DiskWatcher> watcher);
   void RemoveWatch(const std::shared_ptr<DiskWatcher>& watcher);
   void Tick();
-  void KeepUnproven(const Hash& hash, bool keeps);
+  void KeepUnproven(const Hash& hash);
+  void ForgetUnproven(const Hash& hash);
   // For Loading.
   Turns& long_loads() { return long_loads_; }
   // For Verification. kNotFound if nothing is claimed.
@@ -194,6 +195,7 @@ class Index : public std::enable_shared_from_this<Index> {
   BlobInfo InfoOf(const BlobRow& row) const;
   BlobInfo InfoOf(const LiveBlob& live) const;
   static uint64_t DiskBytes(const BlobInfo& info);  // about
+  uint64_t UnprovenBytes(const BlobRow& row);
   StatusOr<Bytes> SmallContent(const BlobRow& row);
   void Tell(const LiveBlob& live);
   void TellDiskState();

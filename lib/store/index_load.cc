@@ -137,9 +137,11 @@ void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
 }
 
 // Looks again, under another size, for groups that the last life wrote. Those that are found fit
-// the hash, so the claim need not be true.
+// the hash, so the claim need not be true. Somebody may write without proof meanwhile: what is
+// written over was found in vain.
 void Index::Recover(const Live& live, uint64_t size) {
   const uint64_t generation = live->generation;
+  live->guard.BeginLook();
   auto look = [&file_system = file_system_, files = live->files, hash = live->hash,
                partial = layout_.Partial(live->hash), size]() mutable -> StatusOr<Loaded> {
     if (files == nullptr) {
@@ -152,9 +154,9 @@ void Index::Recover(const Live& live, uint64_t size) {
     return loaded;
   };
   RunJob(live.get(), std::move(look), [this, live, size, generation](StatusOr<Loaded> loaded) {
+    const bool is_believed = loaded.ok() && live->generation == generation;
+    RangeSet fresh = live->guard.EndLook(is_believed ? loaded->found.groups : RangeSet());
     if (live->phase != LiveBlob::Phase::kOpen || HasAllGroups(*live)) return;
-    if (!loaded.ok() || live->generation != generation) return MaybeIdle(live);
-    RangeSet fresh = std::move(loaded->found.groups);
     fresh.RemoveAll(live->groups);
     if (fresh.empty()) return MaybeIdle(live);
     live->unrecovered = false;
@@ -162,6 +164,7 @@ void Index::Recover(const Live& live, uint64_t size) {
     if (loaded->found.has_last) {
       live->row.size = size;
       live->row.size_proven = true;
+      live->guard.Name({bao::GroupCount(size), RangeSet::kOpenEnd});
       PutRow(*live);
     }
     live->groups.InsertAll(fresh);

@@ -12,6 +12,8 @@ namespace {
 
 // Use is noted no finer than this, so that reading does not turn into writing.
 constexpr Duration kLastUseGrain = hours(1);
+// So many are counted of a file, which makes it cheap enough to be done in place.
+constexpr size_t kMostExtents = 4096;
 
 StatusOr<std::shared_ptr<BlobReader>> MakeReader(StatusOr<SharedFiles> files, BlobInfo info) {
   if (files.status().code() == StatusCode::kNotFound)
@@ -53,6 +55,27 @@ BlobInfo Index::InfoOf(const LiveBlob& live) const {
   BlobRow row = live.row;
   row.groups = live.groups;
   return InfoOf(row);
+}
+
+// Of a blob of which nothing is verified: bytes that came without proof, or that the last life
+// left. They are there to be removed, and for nothing else.
+uint64_t Index::UnprovenBytes(const BlobRow& row) {
+  const Live live = FindLive(row.hash);
+  const bool may_have = live != nullptr
+                            ? live->groups.empty() && (live->keeps_unproven || live->unrecovered)
+                            : row.state == RowState::kPartial && row.groups.empty() && row.size > 0;
+  if (!may_have) return 0;
+  const auto file = file_system_.Open(layout_.Partial(row.hash).data, OpenMode::kRead);
+  if (!file.ok()) return 0;
+  uint64_t bytes = 0;
+  uint64_t at = 0;
+  for (size_t i = 0; i < kMostExtents; ++i) {
+    const StatusOr<std::optional<Range>> extent = (*file)->NextExtent(at);
+    if (!extent.ok() || !*extent || (*extent)->end <= at) break;
+    bytes += (*extent)->size();
+    at = (*extent)->end;
+  }
+  return bytes;
 }
 
 void Index::Lookup(const Hash& hash, Answer<StatusOr<BlobInfo>> then) {
@@ -187,11 +210,13 @@ void Index::ListByUse(const std::optional<UseCursor>& after, size_t limit,
       cursor = UseCursor{row.last_use, row.hash};
       const Live live = row.complete() ? nullptr : FindLive(row.hash);
       const BlobInfo info = live != nullptr ? InfoOf(*live) : InfoOf(row);
-      if (info.state == BlobState::kAbsent) continue;
+      const bool is_absent = info.state == BlobState::kAbsent;
+      const uint64_t disk_bytes = is_absent ? UnprovenBytes(row) : DiskBytes(info);
+      if (is_absent && disk_bytes == 0) continue;
       const bool is_pinned =
           live != nullptr && (live->writers > 0 || live->phase == LiveBlob::Phase::kFinishing);
-      uses.push_back({row.hash, info.state, info.size, info.size_proven, DiskBytes(info), is_pinned,
-                      info.is_private, row.last_use});
+      uses.push_back({row.hash, is_absent ? BlobState::kPartial : info.state, info.size,
+                      info.size_proven, disk_bytes, is_pinned, info.is_private, row.last_use});
     }
   }
   then(std::move(uses));
@@ -212,9 +237,11 @@ void Index::Stats(Answer<StatusOr<StoreStats>> then) {
   for (const BlobRow& row : *rows) {
     const Live live = FindLive(row.hash);
     const BlobInfo info = live != nullptr ? InfoOf(*live) : InfoOf(row);
-    if (info.state == BlobState::kAbsent) continue;
+    const bool is_absent = info.state == BlobState::kAbsent;
+    const uint64_t bytes = is_absent ? UnprovenBytes(row) : info.verified_bytes;
+    if (is_absent && bytes == 0) continue;
     ++stats.partial_blobs;
-    stats.partial_bytes += info.verified_bytes;
+    stats.partial_bytes += bytes;
   }
   then(stats);
 }

@@ -31,13 +31,15 @@ void Index::Remove(const Hash& hash, Answer<StatusOr<uint64_t>> then) {
       const Status forgotten = ForgetItWasComplete(hash);
       if (!forgotten.ok()) return then(forgotten);
     }
-    if (live == nullptr || (live->groups.empty() && live->writers == 0 && !live->unrecovered))
-      return then(NotFound("nothing of blob {} is here", hash.Short()));
+    const bool has_any = live != nullptr && (!live->groups.empty() || live->writers > 0 ||
+                                             live->unrecovered || live->keeps_unproven);
+    if (!has_any) return then(NotFound("nothing of blob {} is here", hash.Short()));
     if (live->writers > 0)
       return then(FailedPrecondition("blob {} is being written: cancel that first", hash.Short()));
     const bool is_finishing = live->phase == LiveBlob::Phase::kFinishing;
     if (!is_finishing && live->syncing.empty())
-      return RemoveFilesOf(live->row, DiskBytes(InfoOf(*live)), std::move(then));
+      return RemoveFilesOf(live->row, DiskBytes(InfoOf(*live)) + UnprovenBytes(live->row),
+                           std::move(then));
     // What is on its way would be recorded after us.
     auto& waiters = is_finishing ? live->finish_waiters : live->sync_waiters;
     waiters.push_back([this, hash, then = std::move(then)](const Status&) mutable {

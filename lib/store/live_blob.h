@@ -72,6 +72,8 @@ struct LiveBlob {
   // They hold bytes without proof, of which a log tells: they are kept although nothing is
   // verified.
   bool keeps_unproven = false;
+  // They go with the last writer, unless somebody opens another before.
+  bool unproven_is_unwanted = false;
   size_t writers = 0;
   Promise promise;                   // of room on the disk, to its writers
   GroupGuard guard;                  // against unproven bytes

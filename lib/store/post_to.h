@@ -7,7 +7,7 @@
 
 namespace blobd::store {
 
-// `executor` outlives the answer.
+// `executor` outlives the answer, or `done` keeps it alive: it is asked to post what holds `done`.
 template <typename Value>
 UniqueFunction<void(Value)> PostTo(Executor& executor, UniqueFunction<void(Value)> done) {
   return [&executor, done = std::move(done)](Value value) mutable {

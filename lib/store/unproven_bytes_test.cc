@@ -98,5 +98,133 @@ TEST_F(UnprovenBytesTest, AreNothingAfterTheProcessEnded) {
   store.Repair(blob_);
 }
 
+// What the last life wrote is found under the right size, while a mirror writes over it.
+TEST_F(UnprovenBytesTest, AreNotTakenForWhatWasFoundBeforeTheyCame) {
+  const TestDirectory copy;
+  {
+    StoreUnderTest store(directory_.path());
+    const auto writer = store.Writer(blob_.hash);
+    writer->ClaimSize(kGroupSize + 5);  // a liar's: nothing is found under it
+    for (uint64_t group = 0; group < blob_.group_count(); ++group) {
+      EXPECT_TRUE(blob_.WriteTo(*writer, group).ok());
+    }
+    store.CopyTo(copy.path() + "/state");
+  }
+  StoreUnderTest store(copy.path() + "/state");
+  EXPECT_EQ(store.Lookup(blob_.hash).groups, RangeSet());
+  const auto mirror = store.Writer(blob_.hash);
+  std::atomic<bool> is_writing = false;
+  store.files.BeforeEachChange([&](FaultyFileSystem::Kind kind) {
+    if (kind != FaultyFileSystem::Kind::kWrite || is_writing.exchange(true)) return;
+    EXPECT_TRUE(mirror->WriteUnproven(0, Wrong(0, 1)).ok());
+    is_writing = false;
+  });
+  mirror->ClaimSize(kSize);
+  while (store.Lookup(blob_.hash).groups.empty()) {
+  }
+  store.files.BeforeEachChange(nullptr);
+  EXPECT_EQ(store.Lookup(blob_.hash).groups, Groups(1, 6));
+  EXPECT_EQ(*mirror->WriteUnproven(0, Wrong(0, 6)), Groups(1, 6));
+  store.Repair(blob_);
+}
+
+TEST_F(UnprovenBytesTest, MayComeWhereAVerifiedWriteFailed) {
+  StoreUnderTest store(directory_.path());
+  const auto first = store.Writer(blob_.hash);
+  EXPECT_TRUE(blob_.WriteTo(*first, 1).ok());
+  const auto second = store.Writer(blob_.hash);
+  store.files.Fail(FaultyFileSystem::Kind::kWrite, 1, 1000, EIO);
+  EXPECT_FALSE(blob_.WriteTo(*second, 1).ok());
+  EXPECT_FALSE(blob_.WriteTo(*second, 2).ok());
+  store.HealDisk();
+  const auto mirror = store.Writer(blob_.hash);
+  EXPECT_EQ(*mirror->WriteUnproven(0, Content(0, 6)), Groups(1, 2)) << "that one was written";
+}
+
+TEST_F(UnprovenBytesTest, TakeNoRoomThatWasPromisedToOthers) {
+  StoreUnderTest store(directory_.path());
+  const uint64_t reserve = store.options().reserve_bytes;
+  store.files.SetSpace(uint64_t{1} << 40, reserve + 64 * kGroupSize);
+  store.clock.Advance(seconds(1));
+  const auto other = store.Writer(TestBlob(3, 3).hash);
+  EXPECT_TRUE(other->Admit(60 * kGroupSize).ok());
+  const auto mirror = store.Writer(blob_.hash);
+  EXPECT_EQ(mirror->WriteUnproven(0, Content(0, 6)).status().code(),
+            StatusCode::kResourceExhausted);
+  EXPECT_TRUE(other->Write({}, blob_.Path(0)).ok()) << "the disk is not full";
+}
+
+// A blob of which only unproven bytes are here, with a log that tells of them.
+class KeptUnprovenBytesTest : public UnprovenBytesTest {
+ protected:
+  void KeepSome() {
+    const auto writer = store_.Writer(blob_.hash);
+    writer->ClaimSize(kSize);
+    EXPECT_TRUE(store_.store().OpenUnprovenLog(blob_.hash, true).ok());
+    EXPECT_TRUE(writer->WriteUnproven(0, Wrong(0, 2)).ok());
+  }
+  bool log_is_there() {
+    const auto writer = store_.Writer(blob_.hash);
+    return store_.store().OpenUnprovenLog(blob_.hash, false).ok();
+  }
+
+  StoreUnderTest store_{directory_.path()};
+};
+
+TEST_F(KeptUnprovenBytesTest, AreListedCountedAndRemoved) {
+  for (const bool is_next_life : {false, true}) {
+    SCOPED_TRACE(is_next_life);
+    KeepSome();
+    if (is_next_life) store_.Reopen();
+    EXPECT_EQ(store_.Lookup(blob_.hash).state, BlobState::kAbsent);
+    const std::vector<BlobUse> uses = store_.ListByUse(std::nullopt, 10);
+    ASSERT_EQ(uses.size(), 1u);
+    EXPECT_EQ(uses[0].hash, blob_.hash);
+    EXPECT_EQ(uses[0].disk_bytes, 2 * kGroupSize);
+    EXPECT_FALSE(uses[0].is_pinned);
+    EXPECT_EQ(store_.Stats().partial_bytes, 2 * kGroupSize);
+    const auto freed = store_.Remove(blob_.hash);
+    ASSERT_TRUE(freed.ok()) << freed.status();
+    EXPECT_EQ(*freed, 2 * kGroupSize);
+    EXPECT_TRUE(store_.ListByUse(std::nullopt, 10).empty());
+    store_.ExpectNoPartialFiles();
+  }
+}
+
+TEST_F(KeptUnprovenBytesTest, GoWhenNobodyWantsThem) {
+  for (const bool is_next_life : {false, true}) {
+    SCOPED_TRACE(is_next_life);
+    KeepSome();
+    if (is_next_life) store_.Reopen();
+    store_.store().ForgetUnproven(blob_.hash);
+    EXPECT_EQ(store_.Remove(blob_.hash).status().code(), StatusCode::kNotFound);
+    store_.ExpectNoPartialFiles();
+  }
+}
+
+TEST_F(KeptUnprovenBytesTest, GoWithTheLastWriterUnlessAnotherWantsThem) {
+  KeepSome();
+  auto writer = store_.Writer(blob_.hash);
+  store_.store().ForgetUnproven(blob_.hash);
+  EXPECT_TRUE(log_is_there()) << "somebody has come who wants them";
+  writer = nullptr;
+  EXPECT_TRUE(log_is_there());
+  writer = store_.Writer(blob_.hash);
+  store_.store().ForgetUnproven(blob_.hash);
+  writer = nullptr;
+  EXPECT_EQ(store_.Lookup(blob_.hash).state, BlobState::kAbsent);
+  store_.ExpectNoPartialFiles();
+}
+
+// What of the blob is verified stays.
+TEST_F(KeptUnprovenBytesTest, GoAndLeaveWhatIsVerified) {
+  KeepSome();
+  store_.Write(blob_, Groups(3, 4));
+  store_.store().ForgetUnproven(blob_.hash);
+  EXPECT_TRUE(store_.Flush().ok());
+  EXPECT_EQ(store_.Lookup(blob_.hash).groups, Groups(3, 4));
+  EXPECT_FALSE(std::filesystem::exists(store_.layout().Partial(blob_.hash).unproven_log));
+}
+
 }  // namespace
 }  // namespace blobd::store

@@ -2,8 +2,8 @@
 // (BlobWriter::WriteUnproven) to note what they are, over the end of the process. What it says is
 // its owner's affair; nothing of it is read here. DiskStore implements it.
 //
-// Thread:    a worker's strand, one call per blob at a time; blocks on the disk.
-// REQUIRES:  a writer of the blob is open
+// Thread:    OpenUnprovenLog on a worker's strand, one call per blob at a time; it blocks on the
+//            disk. ForgetUnproven from any thread; it never blocks.
 #pragma once
 
 #include <memory>
@@ -19,8 +19,10 @@ class UnprovenLogs {
   virtual ~UnprovenLogs() = default;
   // With a log the bytes are kept although nothing is verified, until ForgetUnproven; both go when
   // the blob is complete or removed. kNotFound: there is none, and `create` is false.
+  // REQUIRES: a writer of the blob is open
   virtual StatusOr<std::unique_ptr<File>> OpenUnprovenLog(const Hash& hash, bool create) = 0;
-  // Nobody has a use for them.
+  // Nobody has a use for the bytes that lie there without proof, with a log or without: they go
+  // with the last writer that is open now. A writer that is opened before that keeps them.
   virtual void ForgetUnproven(const Hash& hash) = 0;
 };
 

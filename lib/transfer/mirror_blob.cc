@@ -28,7 +28,7 @@ void MirrorBlob::Open(UniqueFunction<void(const Status&)> done) {
   openers_.push_back(std::move(done));
   if (phase_ != Phase::kNew) return;
   phase_ = Phase::kOpening;
-  store_.OpenWriter(hash_, *strand_, [weak = weak_from_this()](auto writer) {
+  store_.OpenWriter(hash_, *strand_, [weak = weak_from_this(), strand = strand_](auto writer) {
     if (const auto self = weak.lock()) self->OnWriter(std::move(writer));
   });
 }

@@ -14,7 +14,7 @@
 // otherwise meanwhile is not used.
 //
 // Thread:    its strand only. Users are called from there, never from within a call of theirs.
-// Ownership: shared; callbacks from the store do not keep it alive.
+// Ownership: shared; callbacks from the store do not keep it alive, but the strand they come on.
 // Memory:    bao::Unproven's; kMostPairs pairs of blocks that wait for their proof (those of 4 GiB;
 //            beyond, data is read and hashed once more); of a file whose size nobody says, 32 bytes
 //            per group, and no more of it than kMostUnsized.

@@ -174,7 +174,7 @@ void MirrorBlob::OnExhausted() {
 
 void MirrorBlob::Finish() {
   phase_ = Phase::kFinishing;
-  writer_->Finish(*strand_, [weak = weak_from_this()](const Status& status) {
+  writer_->Finish(*strand_, [weak = weak_from_this(), strand = strand_](const Status& status) {
     if (const auto self = weak.lock()) self->OnFinished(status);
   });
 }
@@ -291,7 +291,7 @@ void MirrorBlob::TakeIfEmpty() {
 void MirrorBlob::LearnNext() {
   if (learning_ || to_learn_.empty() || !unproven_ || phase_ != Phase::kOpen) return;
   learning_ = true;
-  store_.OpenReader(hash_, *strand_, [weak = weak_from_this()](auto reader) {
+  store_.OpenReader(hash_, *strand_, [weak = weak_from_this(), strand = strand_](auto reader) {
     const auto self = weak.lock();
     if (self == nullptr) return;
     self->learning_ = false;
