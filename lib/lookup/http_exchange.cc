@@ -41,6 +41,7 @@ class CurlExchange final : public HttpExchange {
     curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
     curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &OnTimer);
     curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+    curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, kMaxConnections);
     return OkStatus();
   }
 
@@ -115,10 +116,6 @@ class CurlExchange final : public HttpExchange {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &exchange);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &OnBody);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &exchange);
-    if (!request.authorization.empty()) {
-      const std::string header = "Authorization: " + request.authorization;
-      exchange.headers = curl_slist_append(exchange.headers, header.c_str());
-    }
     if (request.put) {
       curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
       curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,

@@ -4,7 +4,8 @@
 // Thread:    the loop's. libcurl resolves names on threads of its own.
 // Ownership: what was asked and not answered when it goes away is not answered. An answer may start
 //            and stop others, but not destroy it.
-// Bounded:   64 exchanges at once; an answer beyond its limit fails.
+// Bounded:   512 exchanges, over 64 connections: those beyond wait for one, and their time runs; an
+//            answer beyond its limit fails.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +24,14 @@ using ExchangeId = Id<struct ExchangeTag>;
 
 class HttpExchange {
  public:
-  static constexpr size_t kMaxExchanges = 64;
+  // More than lookups run at once, so that each has its turn, and there is room for publishing.
+  static constexpr size_t kMaxExchanges = 512;
+  static constexpr long kMaxConnections = 64;
 
   struct Request {
     std::string url;  // http or https
     bool put = false;
-    Bytes body;                      // of a PUT
-    std::string authorization = {};  // of a relay that asks for one: the header's value
+    Bytes body;  // of a PUT
     Duration timeout = seconds(5);
     size_t max_answer = 4096;  // bytes
   };

@@ -13,7 +13,7 @@
 
 namespace blobd::lookup {
 
-// What the configuration and callers said of nodes.
+// What the configuration says of nodes.
 class StaticLookup final : public Service {
  public:
   static constexpr size_t kMaxNodes = 100'000;

@@ -109,6 +109,7 @@ void LocalDiscovery::Found(QueryId query, const NodeRecord& record) {
 
 void LocalDiscovery::Read(MulticastSocket& socket) {
   Bytes datagram;
+  replaced_ = 0;
   for (int i = 0; i < kDatagramsPerTurn && socket.Receive(&datagram); ++i) {
     const StatusOr<SwarmMessage> message = SwarmMessage::Parse(datagram, swarms_);
     if (!message.ok()) {
@@ -131,23 +132,38 @@ void LocalDiscovery::Read(MulticastSocket& socket) {
 
 void LocalDiscovery::Learn(const NodeId& node, const NodeRecord& record) {
   if (record.empty()) return;
-  if (heard_.size() >= kMaxNodes && heard_.count(node) == 0) {
-    heard_.erase(std::min_element(heard_.begin(), heard_.end(), [](const auto& a, const auto& b) {
-      return a.second.at < b.second.at;
-    }));
-  }
-  heard_[node] = {record, loop_.Now()};
   std::vector<QueryId> answered;
   for (const auto& [query, waiting] : waiting_) {
     if (waiting.node == node) answered.push_back(query);
   }
+  Remember(node, record, !answered.empty());
   for (const QueryId query : answered) Found(query, record);
 }
 
+void LocalDiscovery::Remember(const NodeId& node, const NodeRecord& record, bool wanted) {
+  if (const auto known = heard_.find(node); known != heard_.end()) {
+    known->second.record = record;
+    known->second.at = loop_.Now();
+    by_silence_.splice(by_silence_.end(), by_silence_, known->second.turn);
+    return;
+  }
+  if (heard_.size() >= kMaxNodes) {
+    if (!wanted && replaced_ >= kMaxReplacedPerTurn) return;
+    ++replaced_;
+    ForgetLongestSilent();
+  }
+  heard_[node] = {record, loop_.Now(), by_silence_.insert(by_silence_.end(), node)};
+}
+
+void LocalDiscovery::ForgetLongestSilent() {
+  heard_.erase(by_silence_.front());
+  by_silence_.pop_front();
+}
+
 void LocalDiscovery::Turn() {
-  std::erase_if(heard_, [now = loop_.Now()](const auto& entry) {
-    return now >= entry.second.at + kRemembered;
-  });
+  while (!by_silence_.empty() && loop_.Now() >= heard_.at(by_silence_.front()).at + kRemembered) {
+    ForgetLongestSilent();
+  }
   rhythm_.SetSize(heard_.size() + 1);
   switch (rhythm_.Tick(loop_.Now())) {
     case SwarmRhythm::Act::kNothing:

@@ -4,9 +4,12 @@
 //
 // Thread:  the loop's.
 // Bounded: 4,096 nodes are remembered, each for two minutes after it was heard of; then, or when
-//          there are more, the longest silent goes. 64 datagrams are read per turn.
+//          there are more, the longest silent goes. 64 datagrams are read per turn; once it is
+//          full, at most 64 nodes per turn take another's place, so that those that speak again
+//          stay.
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +27,7 @@ namespace blobd::lookup {
 class LocalDiscovery final : public Service, public Publisher {
  public:
   static constexpr size_t kMaxNodes = 4096;
+  static constexpr size_t kMaxReplacedPerTurn = 64;
   static constexpr Duration kRemembered = seconds(120);
 
   struct Options {
@@ -57,11 +61,13 @@ class LocalDiscovery final : public Service, public Publisher {
   // Interfaces came or went.
   void OnNetworkChanged();
   const Stats& stats() const { return stats_; }
+  size_t remembered() const { return heard_.size(); }
 
  private:
   struct Heard {
     NodeRecord record;
     Instant at;
+    std::list<NodeId>::iterator turn;  // its place in by_silence_
   };
   struct Waiting {
     NodeId node;
@@ -73,6 +79,8 @@ class LocalDiscovery final : public Service, public Publisher {
   Status Start();
   void Read(MulticastSocket& socket);
   void Learn(const NodeId& node, const NodeRecord& record);
+  void Remember(const NodeId& node, const NodeRecord& record, bool wanted);
+  void ForgetLongestSilent();
   void Found(QueryId query, const NodeRecord& record);
   void Turn();
   void Say(ByteView message);
@@ -86,6 +94,8 @@ class LocalDiscovery final : public Service, public Publisher {
   SwarmRhythm rhythm_;
   NodeRecord own_;
   std::map<NodeId, Heard> heard_;
+  std::list<NodeId> by_silence_;  // keys of heard_, the longest silent first
+  size_t replaced_ = 0;           // in this turn
   std::map<QueryId, Waiting> waiting_;
   TimerId timer_ = 0;
   Stats stats_;

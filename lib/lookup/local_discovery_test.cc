@@ -30,8 +30,8 @@ class LocalDiscoveryTest : public LookupTest {
     record.AddAddress(At(address));
     return record;
   }
-  // A datagram to the group over loopback.
-  static void Throw(ByteView bytes) {
+  // A datagram over loopback: to the group, or to this machine, as anybody anywhere can send it.
+  static void Throw(ByteView bytes, const char* to_ip = "239.192.71.3") {
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     in_addr loopback{};
     loopback.s_addr = htonl(INADDR_LOOPBACK);
@@ -39,7 +39,7 @@ class LocalDiscoveryTest : public LookupTest {
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(kGroup.port());
-    inet_pton(AF_INET, "239.192.71.3", &to.sin_addr);
+    inet_pton(AF_INET, to_ip, &to.sin_addr);
     sendto(fd, bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
     close(fd);
   }
@@ -90,6 +90,34 @@ TEST_F(LocalDiscoveryTest, SurvivesWhatIsThrownAtIt) {
   ASSERT_TRUE(RunUntil([&] { return a->stats().heard >= 2; }));
   EXPECT_TRUE(Ask(*a, kB).ok());
   EXPECT_EQ(found_.at(0).record, Saying("192.0.2.2:1"));
+}
+
+TEST_F(LocalDiscoveryTest, BelievesNothingThatWasSentToThisMachineAlone) {
+  auto a = Open(kA, 1);
+  const std::vector<DnsName> swarms = {*DnsName::Parse("_irohv1._udp.local")};
+  Throw(EncodeSwarmResponse(kB, Saying("192.0.2.66:1"), swarms), "127.0.0.1");
+  ASSERT_TRUE(RunUntil([&] { return a->stats().malformed >= 1; }));
+  EXPECT_EQ(a->remembered(), 0);
+  EXPECT_EQ(Ask(*a, kB).code(), StatusCode::kNotFound);
+}
+
+TEST_F(LocalDiscoveryTest, KeepsThoseThatSpeakAgainWhenItIsFull) {
+  auto a = Open(kA, 1);
+  const std::vector<DnsName> swarms = {*DnsName::Parse("_irohv1._udp.local")};
+  const auto say = [&](const NodeId& node) {
+    const uint64_t heard = a->stats().heard;
+    Throw(EncodeSwarmResponse(node, Saying("192.0.2.2:1"), swarms));
+    ASSERT_TRUE(RunUntil([&] { return a->stats().heard > heard; }));
+  };
+  say(kB);
+  for (size_t i = 0; i < LocalDiscovery::kMaxNodes + 500; ++i) {
+    say({{9, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)}});
+    if (i % 500 == 0) say(kB);
+  }
+  EXPECT_EQ(a->remembered(), LocalDiscovery::kMaxNodes);
+  const uint64_t asked = a->stats().asked;
+  EXPECT_TRUE(Ask(*a, kB).ok());
+  EXPECT_EQ(a->stats().asked, asked);
 }
 
 TEST_F(LocalDiscoveryTest, StoppedAndGoneAreHeardOfNoMore) {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -39,7 +38,8 @@ void Lookup::Start(LookupKey key, const NodeId& node) {
   if (waiting_.size() >= kMaxWaiting) {
     return EndSoon(key, node, fmt::format("{} lookups are waiting already", kMaxWaiting));
   }
-  waiting_.emplace_back(key, node);
+  place_of_[key] = next_place_;
+  waiting_.emplace(next_place_++, std::pair(key, node));
 }
 
 void Lookup::Begin(LookupKey key, const NodeId& node) {
@@ -76,9 +76,10 @@ void Lookup::Stop(LookupKey key) {
   }
   const auto running = running_.find(key);
   if (running == running_.end()) {
-    const auto waits = std::find_if(waiting_.begin(), waiting_.end(),
-                                    [&](const auto& entry) { return entry.first == key; });
-    if (waits != waiting_.end()) waiting_.erase(waits);
+    const auto place = place_of_.find(key);
+    if (place == place_of_.end()) return;
+    waiting_.erase(place->second);
+    place_of_.erase(place);
     return;
   }
   for (const auto& [service, id] : running->second.queries) {
@@ -151,8 +152,9 @@ void Lookup::Conclude(std::unordered_map<QueryId, Query>::iterator query,
 
 void Lookup::BeginWaiting() {
   while (!waiting_.empty() && running_.size() < kMaxRunning) {
-    const auto [key, node] = waiting_.front();
-    waiting_.pop_front();
+    const auto [key, node] = waiting_.begin()->second;
+    waiting_.erase(waiting_.begin());
+    place_of_.erase(key);
     Begin(key, node);
   }
 }

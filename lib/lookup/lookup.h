@@ -16,12 +16,12 @@
 //            and says so. Of one service at most 32 addresses per lookup are passed on.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -108,7 +108,9 @@ class Lookup final : private ServiceSink {
   std::vector<Entry> services_;
   std::map<LookupKey, Running> running_;
   std::unordered_map<QueryId, Query> queries_;
-  std::deque<std::pair<LookupKey, NodeId>> waiting_;
+  std::map<uint64_t, std::pair<LookupKey, NodeId>> waiting_;  // by when they came, counted
+  std::unordered_map<LookupKey, uint64_t> place_of_;          // in waiting_
+  uint64_t next_place_ = 1;
   std::map<LookupKey, TimerId> ending_;  // those that end without having begun
   uint64_t next_query_ = 1;
 };

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <set>
@@ -50,12 +51,14 @@ StatusOr<std::unique_ptr<MulticastSocket>> MulticastSocket::Open(const SocketAdd
   if (v4) {
     // Only groups that this socket joined, whatever others on the machine join.
     set = set && Set(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 1) &&
-          Set(fd, IPPROTO_IP, IP_MULTICAST_TTL, 255) && Set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+          Set(fd, IPPROTO_IP, IP_MULTICAST_TTL, 255) && Set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) &&
+          Set(fd, IPPROTO_IP, IP_PKTINFO, 1);
   } else {
     set = set && Set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
           Set(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1) &&
           Set(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255) &&
-          Set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+          Set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0) &&
+          Set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
   }
   if (!set) return ErrnoStatus(errno, "options of a multicast socket");
   const SocketAddress any =
@@ -129,11 +132,35 @@ bool MulticastSocket::Send(ByteView message) {
 
 bool MulticastSocket::Receive(Bytes* message) {
   message->resize(kMaxDatagram);
-  const ssize_t size = recv(fd_, message->data(), message->size(), MSG_TRUNC);
+  iovec piece{message->data(), message->size()};
+  alignas(cmsghdr) std::array<uint8_t, 128> control{};
+  msghdr header{};
+  header.msg_iov = &piece;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  const ssize_t size = recvmsg(fd_, &header, MSG_TRUNC);
   if (size < 0) return false;
-  // A longer one reads as nothing.
-  message->resize(static_cast<size_t>(size) > kMaxDatagram ? 0 : static_cast<size_t>(size));
+  // A longer one reads as nothing, too.
+  const bool whole = static_cast<size_t>(size) <= kMaxDatagram;
+  message->resize(whole && IsToGroup(header) ? static_cast<size_t>(size) : 0);
   return true;
+}
+
+bool MulticastSocket::IsToGroup(msghdr& header) const {
+  for (cmsghdr* each = CMSG_FIRSTHDR(&header); each != nullptr; each = CMSG_NXTHDR(&header, each)) {
+    if (group_.is_v4() && each->cmsg_level == IPPROTO_IP && each->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(each), sizeof info);
+      return std::memcmp(&info.ipi_addr, group_.ip4().data(), 4) == 0;
+    }
+    if (each->cmsg_level == IPPROTO_IPV6 && each->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(each), sizeof info);
+      return std::memcmp(&info.ipi6_addr, group_.ip16().data(), 16) == 0;
+    }
+  }
+  return false;
 }
 
 }  // namespace blobd::lookup

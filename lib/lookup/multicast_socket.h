@@ -1,9 +1,12 @@
 // MulticastSocket: one UDP socket of one IP version that hears a multicast group on all interfaces
 // and speaks to it on all of them. It shares its port with others, such as the machine's mDNS
-// responder.
+// responder. What was sent to an address of this machine is passed over, since that can come from
+// anywhere: routers do not pass the group on (RFC 6762, section 11).
 //
 // Thread: the loop's.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <cstdint>
 #include <functional>
@@ -33,13 +36,15 @@ class MulticastSocket {
   size_t JoinAll();
   // On every interface that was joined. Best effort: true if one took it.
   bool Send(ByteView message);
-  // The next datagram; false if there is none now.
+  // The next datagram; false if there is none now. One that was not sent to the group reads as
+  // nothing.
   bool Receive(Bytes* message);
 
  private:
   MulticastSocket(int fd, const SocketAddress& group) : fd_(fd), group_(group) {}
   bool Join(uint32_t interface);
   bool SpeakOn(uint32_t interface);
+  bool IsToGroup(msghdr& header) const;
 
   const int fd_;
   const SocketAddress group_;

@@ -136,6 +136,15 @@ TEST_F(PkarrTest, ExchangesAreBounded) {
   EXPECT_EQ(refused[0].code(), StatusCode::kResourceExhausted);
 }
 
+TEST_F(PkarrTest, AsManyAsLookupRunsAreAllAnswered) {
+  for (uint64_t i = 0; i < Lookup::kMaxRunning; ++i)
+    lookup_.Resolve(QueryId{1000 + i}, node_, this);
+  ASSERT_TRUE(RunUntil([&] { return statuses_.size() == Lookup::kMaxRunning; }));
+  for (const auto& [query, status] : statuses_) {
+    EXPECT_EQ(status.code(), StatusCode::kNotFound) << status;
+  }
+}
+
 TEST_F(PkarrTest, AnExchangeEndsInTime) {
   relay_.silent = true;
   HttpExchange::Request request;

@@ -1,6 +1,7 @@
 #include "path/address_book.h"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 #include <utility>
 
@@ -11,9 +12,48 @@
 namespace blobd::path {
 namespace {
 
-auto Find(std::vector<KnownAddress>& known, const SocketAddress& address) {
+using Known = std::vector<KnownAddress>;
+
+auto Find(Known& known, const SocketAddress& address) {
   return std::find_if(known.begin(), known.end(),
                       [&](const KnownAddress& each) { return each.address == address; });
+}
+
+// What an address stands on, the weakest first.
+enum class Ground : size_t { kFound, kSaid, kConfigured, kWorked };
+constexpr size_t kGrounds = 4;
+
+Ground GroundOf(const KnownAddress& known) {
+  if (known.last_worked > WallTime{}) return Ground::kWorked;
+  if (known.source == "config" || known.source == "static") return Ground::kConfigured;
+  if (known.source == "ticket" || known.source == "api") return Ground::kSaid;
+  return Ground::kFound;
+}
+
+Known::iterator OldestOn(Ground ground, Known& known) {
+  auto oldest = known.end();
+  for (auto each = known.begin(); each != known.end(); ++each) {
+    if (GroundOf(*each) != ground) continue;
+    const auto age = [](const KnownAddress& a) { return std::tie(a.last_worked, a.order); };
+    if (oldest == known.end() || age(*each) < age(*oldest)) oldest = each;
+  }
+  return oldest;
+}
+
+// Who makes room for one on `ground` when there is none left; end() if it gets none.
+Known::iterator MakesRoom(Ground ground, Known& known) {
+  std::array<size_t, kGrounds> count{};
+  for (const KnownAddress& each : known) ++count[static_cast<size_t>(GroundOf(each))];
+  const auto has_share = [&](Ground of) {
+    return count[static_cast<size_t>(of)] >= AddressBook::kPlacesOfEach;
+  };
+  if (has_share(ground)) return OldestOn(ground, known);
+  for (const Ground other : {Ground::kFound, Ground::kSaid, Ground::kWorked, Ground::kConfigured}) {
+    if (other == Ground::kConfigured && ground < other) continue;
+    if (count[static_cast<size_t>(other)] > AddressBook::kPlacesOfEach)
+      return OldestOn(other, known);
+  }
+  return known.end();
 }
 
 }  // namespace
@@ -29,32 +69,32 @@ bool AddressBook::IsOwn(const SocketAddress& address) const {
 AddressBook::Added AddressBook::Add(const NodeId& node, const SocketAddress& address,
                                     std::string source) {
   if (!CanBeDialled(address) || IsOwn(address) || RelayAddresses::IsRelayed(address)) return {};
-  return Insert(node, address, std::move(source));
+  return Insert(node, {address, std::move(source), {}, Duration::zero()});
 }
 
 AddressBook::Added AddressBook::AddRelay(const NodeId& node, const SocketAddress& address,
                                          std::string source) {
   BLOBD_CHECK(RelayAddresses::IsRelayed(address));
-  return Insert(node, address, std::move(source));
+  return Insert(node, {address, std::move(source), {}, Duration::zero()});
 }
 
-AddressBook::Added AddressBook::Insert(const NodeId& node, const SocketAddress& address,
-                                       std::string source) {
+AddressBook::Added AddressBook::Insert(const NodeId& node, KnownAddress learnt) {
   Added added;
   if (nodes_.size() >= kMaxNodes && nodes_.count(node) == 0) return added;
-  std::vector<KnownAddress>& known = nodes_[node];
-  if (Find(known, address) != known.end()) return added;
-  if (known.size() >= kMaxPerNode) {
-    // The oldest that never worked makes room; if all have, the one whose success lies longest
-    // back.
-    const auto oldest = std::min_element(
-        known.begin(), known.end(), [](const KnownAddress& a, const KnownAddress& b) {
-          return std::tie(a.last_worked, a.order) < std::tie(b.last_worked, b.order);
-        });
-    added.evicted = oldest->address;
-    known.erase(oldest);
+  Known& known = nodes_[node];
+  const Ground ground = GroundOf(learnt);
+  if (const auto it = Find(known, learnt.address); it != known.end()) {
+    if (ground == Ground::kConfigured) it->source = std::move(learnt.source);
+    return added;
   }
-  known.push_back({address, std::move(source), {}, Duration::zero(), next_order_++, {}, {}});
+  if (known.size() >= kMaxPerNode) {
+    const auto leaves = MakesRoom(ground, known);
+    if (leaves == known.end()) return added;
+    added.evicted = leaves->address;
+    known.erase(leaves);
+  }
+  learnt.order = next_order_++;
+  known.push_back(std::move(learnt));
   added.is_new = true;
   return added;
 }
@@ -68,10 +108,13 @@ void AddressBook::Restore(const NodeId& node, const KnownAddress& known) {
 
 KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& address, WallTime now,
                                  Duration rtt) {
-  Add(node, address, "connection");
-  std::vector<KnownAddress>& known = nodes_[node];
-  auto it = Find(known, address);
-  if (it == known.end()) return {address, "connection", now, rtt, 0, {}, {}};
+  const KnownAddress worked{address, "connection", now, rtt};
+  if (CanBeDialled(address) && !IsOwn(address) && !RelayAddresses::IsRelayed(address))
+    Insert(node, worked);
+  const auto known = nodes_.find(node);
+  if (known == nodes_.end()) return worked;
+  const auto it = Find(known->second, address);
+  if (it == known->second.end()) return worked;
   it->last_worked = now;
   it->rtt = rtt;
   it->last_failed = {};

@@ -3,8 +3,12 @@
 // RemoteTable (remote_table.h) remembers how nodes stand to us.
 //
 // AddressBook remembers for each node its addresses with their source and how they did, and says in
-// which order to dial them. Bounded: at most 32 addresses per node, the oldest unproven one goes
-// first.
+// which order to dial them.
+//
+// Bounded: at most 32 addresses per node. Of these, what worked, what was configured, what callers
+// said and what was found have 8 each for themselves, and the rest is whose who came first; so
+// whoever says a lot displaces what they said themselves. What was configured makes room only for
+// what was configured too, or works.
 //
 // Thread: one owner (the control loop).
 #pragma once
@@ -24,7 +28,9 @@ namespace blobd::path {
 
 struct KnownAddress {
   SocketAddress address;
-  std::string source;  // who told us first: "ticket", "api", "config", "incoming", a lookup service
+  // Who told us first: "ticket", "api", "incoming", a lookup service. "config" and "static" (the
+  // configuration) replace others.
+  std::string source;
   WallTime last_worked;       // 0: never
   Duration rtt{0};            // measured when it last worked
   uint64_t order = 0;         // when it was learnt, counted
@@ -38,6 +44,7 @@ struct KnownAddress {
 class AddressBook {
  public:
   static constexpr size_t kMaxPerNode = 32;
+  static constexpr size_t kPlacesOfEach = 8;
   static constexpr size_t kMaxNodes = 100'000;  // addresses of further ones are not kept
   static constexpr size_t kMaxReason = 256;     // bytes; the rest of a longer one is cut off
 
@@ -78,7 +85,7 @@ class AddressBook {
   std::vector<NodeId> NodesAfter(const std::optional<NodeId>& after, size_t limit) const;
 
  private:
-  Added Insert(const NodeId& node, const SocketAddress& address, std::string source);
+  Added Insert(const NodeId& node, KnownAddress known);
 
   std::map<NodeId, std::vector<KnownAddress>> nodes_;
   std::vector<SocketAddress> own_;

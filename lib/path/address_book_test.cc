@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
+#include <string>
 
 #include "path/relay_addresses.h"
 
@@ -43,6 +45,64 @@ TEST(AddressBook, IsBoundedAndKeepsWhatWorked) {
   }
   EXPECT_EQ(book.Of(kNode).size(), AddressBook::kMaxPerNode);
   EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:1"));
+}
+
+TEST(AddressBook, WhoSaysALotDisplacesNobodyElse) {
+  AddressBook book;
+  const auto sources = [&] {
+    std::map<std::string, size_t> count;
+    for (const KnownAddress& each : book.Of(kNode)) ++count[each.source];
+    return count;
+  };
+  for (int i = 1; i <= 4; ++i) {
+    book.Add(kNode, At(fmt::format("192.0.2.{}:1", i).c_str()), "config");
+    book.Add(kNode, At(fmt::format("192.0.2.{}:2", i).c_str()), "dns");
+  }
+  for (int port = 1; port <= 100; ++port) {
+    book.Add(kNode, At(fmt::format("198.51.100.1:{}", port).c_str()), "api");
+  }
+  EXPECT_EQ(sources(), (std::map<std::string, size_t>{{"config", 4}, {"dns", 4}, {"api", 24}}));
+  // There is room for others, up to their own places.
+  for (int port = 1; port <= 100; ++port) {
+    book.Add(kNode, At(fmt::format("203.0.113.1:{}", port).c_str()), "dns");
+  }
+  EXPECT_EQ(sources(), (std::map<std::string, size_t>{{"config", 4}, {"dns", 8}, {"api", 20}}));
+  for (int port = 1; port <= 40; ++port) {
+    book.Add(kNode, At(fmt::format("192.0.2.9:{}", port).c_str()), "config");
+  }
+  EXPECT_EQ(sources(), (std::map<std::string, size_t>{{"config", 8}, {"dns", 8}, {"api", 16}}));
+}
+
+TEST(AddressBook, WhatIsConfiguredGivesWayToNobodysWord) {
+  AddressBook book;
+  for (int port = 1; port <= 32; ++port) {
+    const SocketAddress address = At(fmt::format("192.0.2.1:{}", port).c_str());
+    book.Add(kNode, address, "ticket");
+    EXPECT_FALSE(book.Add(kNode, address, "config").is_new);
+  }
+  EXPECT_FALSE(book.Add(kNode, At("198.51.100.1:1"), "api").is_new);
+  EXPECT_FALSE(book.Add(kNode, At("198.51.100.1:1"), "pkarr").is_new);
+  EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:1"));
+  // But what works is kept, and another configuration has its way.
+  book.Worked(kNode, At("198.51.100.2:1"), WallTime{5}, milliseconds(3));
+  EXPECT_EQ(book.ToDial(kNode).front(), At("198.51.100.2:1"));
+  const AddressBook::Added added = book.Add(kNode, At("192.0.2.2:1"), "config");
+  EXPECT_TRUE(added.is_new);
+  EXPECT_EQ(added.evicted, At("192.0.2.1:2"));
+}
+
+TEST(AddressBook, FurtherNodesLeaveNoTrace) {
+  AddressBook book;
+  NodeId node{};
+  for (uint32_t i = 0; i < AddressBook::kMaxNodes; ++i) {
+    node.bytes[0] = static_cast<uint8_t>(i);
+    node.bytes[1] = static_cast<uint8_t>(i >> 8);
+    node.bytes[2] = static_cast<uint8_t>(i >> 16);
+    book.Add(node, At("192.0.2.1:1"), "api");
+  }
+  node.bytes[3] = 1;
+  EXPECT_EQ(book.Worked(node, At("192.0.2.1:1"), WallTime{5}, {}).last_worked, WallTime{5});
+  EXPECT_EQ(book.NodesAfter({}, AddressBook::kMaxNodes + 1).size(), AddressBook::kMaxNodes);
 }
 
 TEST(AddressBook, PagesItsNodesInOrder) {

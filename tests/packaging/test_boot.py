@@ -271,6 +271,21 @@ class ServiceTest(BootTest):
         self.machine.run("systemctl", "stop", "blobd.socket", "blobd")
         self.assertIn(kept, self.machine.run(*offline).split())
 
+    def test_a_unit_that_waits_for_content_leaves_nothing_behind(self):
+        unit = f"blobd-get@{'7' * 64}.service"
+        directory = self.machine.root / "etc/blobd/get"
+        directory.mkdir(exist_ok=True)
+        (directory / f"{'7' * 64}.env").write_text(f"BLOBD_GET_OPTIONS=--from {'2' * 64}@127.0.0.1:9\n")
+        self.machine.run("systemctl", "start", "--no-block", unit)
+        self.machine.wait_until("it waits", self.intents)
+        self.machine.run("systemctl", "stop", unit)
+        self.assertEqual(self.intents(), [])
+        # What was cancelled is not wanted again.
+        self.machine.run("systemctl", "start", "--no-block", unit)
+        self.ctl("cancel", *self.machine.wait_until("it waits", self.intents))
+        self.machine.wait_until("it failed", lambda: self.machine.show(unit, "ActiveState") == "failed")
+        self.assertEqual(self.machine.show(unit, "NRestarts"), "0")
+
     def test_the_timers_commands_work(self):
         for unit in ("blobd-gc.service", "blobd-verify.service"):
             self.machine.run("systemctl", "start", unit)
@@ -378,8 +393,17 @@ class LoadTest(BootTest):
         self.machine.wait_until("it is queued", self.intents)
         self.machine.run("systemctl", "restart", "blobd.service")
         self.assertIsNone(get.poll())
+        # The sockets, and whoever waited for content, are what they were.
+        (self.machine.root / "var/tmp/here").write_bytes(b"content that is here")
+        here = self.ctl("add", "-q", "/var/tmp/here").strip()
+        stay = ("blobd.socket", f"blobd-get@{here}.service")
+        self.machine.run("systemctl", "start", *stay)
+        since = [self.machine.show(unit, "InactiveExitTimestampMonotonic") for unit in stay]
+        before = self.pid()
         self.machine.install(*relabelled("0.1.1~test", self.directory))
         self.assertIsNone(get.poll())
+        self.assertNotEqual(self.pid(), before)
+        self.assertEqual([self.machine.show(unit, "InactiveExitTimestampMonotonic") for unit in stay], since)
         self.assertIn("0.1.1~test", self.machine.run("dpkg-query", "-W", "blobd"))
         self.ctl("resume", "--everything")
         self.assertEqual(get.wait(60), 0, get.stderr.read().decode())
@@ -457,6 +481,28 @@ class PackageTest(unittest.TestCase):
         self.assertEqual(sorted(after[0] - before[0]), [])
         self.assertEqual(sorted(before[0] - after[0]), [])
         self.assertEqual(after[1], before[1])
+
+    def test_purge_takes_what_is_blobds_and_nothing_else(self):
+        self.machine.run("mkdir", "-p", STATE, "/var/tmp/elsewhere")
+        self.machine.run("mount", "-t", "tmpfs", "tmpfs", STATE)
+        self.machine.install(*our_packages())
+        self.machine.run("blobctl", "queue", "-q", "1" * 64, "--patience", "24h")
+        self.machine.run("mkdir", "-p", "/etc/blobd/conf.d")
+        (self.machine.root / "etc/blobd/conf.d/10-site.toml").write_text("[limits]\nrequests = 9\n")
+        (self.machine.root / "etc/blobd/notes").write_text("the administrator's\n")
+        self.machine.run("dpkg", "--purge", "blobd", "blobctl")
+        self.assertEqual(self.machine.run("ls", "-A", STATE), "")
+        self.assertEqual(self.machine.run("find", "/etc/blobd", "-mindepth", "1").split(), ["/etc/blobd/notes"])
+
+        # A link: what is behind it is somewhere else.
+        self.machine.run("umount", STATE)
+        self.machine.run("rmdir", STATE)
+        self.machine.run("touch", "/var/tmp/elsewhere/kept")
+        self.machine.run("ln", "-s", "/var/tmp/elsewhere", STATE)
+        self.machine.install(*our_packages())
+        self.machine.run("dpkg", "--purge", "blobd", "blobctl")
+        self.machine.run("test", "-f", "/var/tmp/elsewhere/kept")
+        self.machine.run("test", "!", "-L", STATE)
 
     def own(self, database):
         """Python looked at it as root; it is the daemon's again."""
