@@ -98,7 +98,8 @@ struct Unban {
 };
 
 // The size of a request's content is proven, by the store or by its first transfer, and what of it
-// is missing. `cuts`: the first bytes of a hash sequence's children, in order; null for one blob.
+// is missing. A mirror can only claim it: see TransferEnded::content_void. `cuts`: the first bytes
+// of a hash sequence's children, in order; null for one blob.
 struct ContentKnown {
   RequestId request;
   uint64_t length = 0;
@@ -145,6 +146,8 @@ struct TransferEnded {
   // it does not. It is used for the rest then.
   RangeSet holds = {};
   RangeSet lacks = {};
+  // What was told of the request's content was only claimed, and is wrong.
+  bool content_void = false;
 };
 
 struct Limits {

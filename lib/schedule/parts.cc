@@ -63,6 +63,19 @@ void Scheduler::State::OnContentKnown(const ContentKnown& event) {
   Reconsider(*request);
 }
 
+// Its parts were cut from something that does not exist. The store has what was verified all the
+// same; who was put off because it said otherwise may have been right.
+void Scheduler::State::VoidContent(Request& request) {
+  if (request.stage == Stage::kInStore || request.content == nullptr) return;
+  request.ForgiveEarly();
+  if (request.stage == Stage::kHeld || request.stage == Stage::kPaused) {
+    request.content.reset();
+    return;
+  }
+  Unsettle(request);
+  AskStore(request);
+}
+
 void Scheduler::State::OnProviderHolds(const ProviderHolds& event) {
   WantedHash* wanted = t.map.Find(event.hash);
   Provider* provider = t.providers.Find(event.provider);

@@ -300,6 +300,7 @@ void Scheduler::State::OnEndedRunning(Request& request, Provider& provider,
       PutOff(provider, event.wait);
       break;
   }
+  if (event.content_void && request.content != nullptr) return VoidContent(request);
   SettleAll({&request});
 }
 
@@ -352,6 +353,9 @@ void Scheduler::State::OnEndedEnding(Request* origin, Provider& provider, const 
     case Outcome::kLocalFault:
       break;  // stopped by us, or by a failure that was counted: nothing more
   }
+  // The request may have ended meanwhile.
+  origin = event.content_void ? t.FindRequest(transfer.request) : nullptr;
+  if (origin != nullptr) VoidContent(*origin);
 }
 
 }  // namespace blobd::schedule
