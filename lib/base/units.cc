@@ -38,6 +38,47 @@ std::string FormatRate(double bytes_per_second) {
   return Scaled(bytes_per_second, 1000, kNames);
 }
 
+std::optional<uint64_t> ParseRate(std::string_view text) {
+  constexpr std::string_view kPrefixes = "kmgt";
+  constexpr double kMost = 1e15;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::string lower;
+  for (const char c : text) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  std::string_view rest = lower;
+  const auto take = [&rest](std::string_view what) {
+    if (!rest.starts_with(what)) return false;
+    rest.remove_prefix(what.size());
+    return true;
+  };
+  double value = 0;
+  double place = 1;
+  bool any = false;
+  for (bool fraction = false; !rest.empty(); rest.remove_prefix(1)) {
+    if (rest.front() == '.' && any && !fraction) {
+      fraction = true;
+    } else if (is_digit(rest.front())) {
+      any = true;
+      if (fraction) place /= 10;
+      value = fraction ? value + place * (rest.front() - '0') : value * 10 + (rest.front() - '0');
+      if (value > kMost) return std::nullopt;
+    } else {
+      break;
+    }
+  }
+  if (!any) return std::nullopt;
+  take(" ");
+  const size_t prefix = rest.empty() ? std::string_view::npos : kPrefixes.find(rest.front());
+  if (prefix != std::string_view::npos) {
+    rest.remove_prefix(1);
+    const double step = take("i") ? 1024 : 1000;
+    for (size_t i = 0; i <= prefix; ++i) value *= step;
+  }
+  take("b");
+  take("/s");
+  if (!rest.empty() || value < 1 || value > kMost) return std::nullopt;
+  return static_cast<uint64_t>(value + 0.5);
+}
+
 std::string FormatDuration(Duration duration) {
   const int64_t ms = std::chrono::duration_cast<milliseconds>(duration).count();
   if (ms < 1000) return fmt::format("{} ms", ms);

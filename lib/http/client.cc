@@ -1,5 +1,7 @@
 #include "http/client.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -27,6 +29,18 @@ Status CheckConfigs(const OriginConfigs& configs) {
     }
   }
   return OkStatus();
+}
+
+// As good as it goes: a socket with another buffer works too. 0: what the kernel finds right, which
+// it does not look for where a size was set once.
+void SetReceiveBuffer(int fd, uint64_t bytes) {
+  if (bytes == 0) {
+    const int kernels = 0;
+    setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &kernels, sizeof kernels);
+    return;
+  }
+  const int size = static_cast<int>(std::min<uint64_t>(bytes, 1 << 30));
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
 struct OriginState {
@@ -63,6 +77,8 @@ class RealClient final : public Client, public FetchOwner {
   void OnDelivered(Fetch& fetch) override;
   void OnReceived(Fetch& fetch, uint64_t bytes) override;
   void WantsWork(Fetch& fetch) override;
+  void OnSocketOpened(int fd) override;
+  void OnSocketClosed(int fd) override { sockets_.erase(fd); }
 
   Fetch* Find(FetchId id);
   OriginState& StateOf(const Origin& origin);
@@ -79,6 +95,7 @@ class RealClient final : public Client, public FetchOwner {
 
   loop::Loop& loop_;
   ClientOptions options_;
+  std::set<int> sockets_;  // of connections, idle ones too; before multi_, which closes them
   std::unique_ptr<Multi> multi_;
   uint64_t next_id_ = 1;
   uint64_t origins_made_ = 0;
@@ -176,7 +193,8 @@ Status RealClient::SetOrigins(OriginConfigs origins) {
 
 void RealClient::SetReceiveWindow(uint64_t bytes) {
   options_.receive_window = bytes;
-  for (const auto& [id, fetch] : fetches_) fetch->SetReceiveWindow(bytes);
+  for (const int fd : sockets_) SetReceiveBuffer(fd, bytes);
+  for (const auto& [id, fetch] : fetches_) fetch->OnWindowChanged();
 }
 
 OriginView RealClient::ViewOf(const Origin& origin) {
@@ -202,6 +220,11 @@ void RealClient::OnDelivered(Fetch& fetch) {
 
 void RealClient::OnReceived(Fetch& fetch, uint64_t bytes) {
   StateOf(fetch.origin()).rate.Add(Now(), bytes);
+}
+
+void RealClient::OnSocketOpened(int fd) {
+  sockets_.insert(fd);
+  if (options_.receive_window != 0) SetReceiveBuffer(fd, options_.receive_window);
 }
 
 void RealClient::WantsWork(Fetch& fetch) {

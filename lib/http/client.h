@@ -66,8 +66,8 @@ struct ClientOptions {
   Duration connect_timeout = seconds(10);  // name, TCP and TLS together
   Duration stall = seconds(10);            // no byte while we were ready to read
   Duration head_timeout = seconds(60);     // a response's head must be complete by then
-  // Of a socket's receive buffer; 0: the kernel's choice. Under a rate limit a fraction of a
-  // second.
+  // What a fetch may have on its way, in its socket's receive buffer and not consumed, each; 0: as
+  // its options and the kernel say. Under a rate limit a fraction of a second.
   uint64_t receive_window = 0;
   size_t max_fetches = 1024;  // running and waiting ones together
   uint64_t seed = 1;          // of the pauses
@@ -104,6 +104,7 @@ class Client {
   // Live changes. A lowered cap ends the youngest surplus fetches as kSurplus; headers and proxies
   // hold for requests from now on. Returns kInvalidArgument, and nothing changed.
   virtual Status SetOrigins(OriginConfigs origins) = 0;
+  // Of all connections, idle ones too.
   virtual void SetReceiveWindow(uint64_t bytes) = 0;
 
   virtual OriginView ViewOf(const Origin& origin) = 0;

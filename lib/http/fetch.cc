@@ -29,11 +29,6 @@ FetchEnd End(Kind kind, std::string reason) {
   return end;
 }
 
-FetchOptions WithLeastWindow(FetchOptions options) {
-  options.window = std::max(options.window, kLeastWindow);
-  return options;
-}
-
 }  // namespace
 
 Fetch::Fetch(FetchOwner& owner, FetchId id, const Url& url, Ask ask, const FetchOptions& options,
@@ -42,7 +37,7 @@ Fetch::Fetch(FetchOwner& owner, FetchId id, const Url& url, Ask ask, const Fetch
       id_(id),
       origin_(url.origin()),
       ask_(std::move(ask)),
-      options_(WithLeastWindow(options)),
+      options_(options),
       receiver_(receiver),
       way_(url, false),
       position_(ask_.begin),
@@ -82,7 +77,16 @@ void Fetch::Open(const OriginConfig& config) {
 void Fetch::Consumed(uint64_t bytes) {
   BLOBD_CHECK(bytes <= unconsumed_);
   unconsumed_ -= bytes;
-  if (paused_ && unconsumed_ <= options_.window / 2) owner_.WantsWork(*this);
+  if (paused_ && unconsumed_ <= Window() / 2) owner_.WantsWork(*this);
+}
+
+uint64_t Fetch::Window() const {
+  const uint64_t limit = owner_.options().receive_window;
+  return std::max(kLeastWindow, limit == 0 ? options_.window : std::min(options_.window, limit));
+}
+
+void Fetch::OnWindowChanged() {
+  if (paused_ && unconsumed_ <= Window() / 2) owner_.WantsWork(*this);
 }
 
 std::optional<uint64_t> Fetch::LowerEnd(uint64_t end) {
@@ -131,7 +135,7 @@ void Fetch::Work() {
     if (std::exchange(added_, false)) owner_.multi().Remove(easy_.get());
     return;
   }
-  if (!paused_ || unconsumed_ > options_.window / 2) return;
+  if (!paused_ || unconsumed_ > Window() / 2) return;
   paused_ = false;
   last_byte_ = owner_.Now();  // the silence until now was our own doing
   // Gives on what libcurl holds, and may pause again from within.
@@ -175,7 +179,7 @@ void Fetch::TakeHead() {
 size_t Fetch::TakeBody(ByteView bytes) {
   if (over() || !answer_) return 0;
   if (!std::holds_alternative<Content>(*answer_)) return Discard(bytes.size());
-  if (unconsumed_ >= options_.window) {
+  if (unconsumed_ >= Window()) {
     paused_ = true;
     return CURL_WRITEFUNC_PAUSE;
   }

@@ -41,6 +41,9 @@ class FetchOwner {
   virtual void OnReceived(Fetch& fetch, uint64_t bytes) = 0;
   // It wants Work at the end of this turn.
   virtual void WantsWork(Fetch& fetch) = 0;
+  // A connection's socket, which outlives the fetch, was made; and is to be closed.
+  virtual void OnSocketOpened(int fd) = 0;
+  virtual void OnSocketClosed(int fd) = 0;
 };
 
 class Fetch {
@@ -68,7 +71,8 @@ class Fetch {
   void EndAsSurplus();
   // Nobody listens any more.
   void Detach();
-  void SetReceiveWindow(uint64_t bytes);
+  // The client's receive window is another one now.
+  void OnWindowChanged();
 
   // libcurl has ended what it was doing.
   void OnDone(CURLcode code);
@@ -92,9 +96,11 @@ class Fetch {
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   static curl_socket_t OnSocket(void* self, curlsocktype purpose, curl_sockaddr* address);
+  static int OnCloseSocket(void* owner, curl_socket_t fd);
   static int OnRequest(void* self, char* remote_ip, char* local_ip, int remote_port,
                        int local_port);
 
+  uint64_t Window() const;
   bool SetUp();
   void SendRequest();
   bool TakeHeader(std::string_view line);

@@ -50,6 +50,8 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   Status Send(ConnectionId id, StreamId stream, Bytes bytes, bool fin) override;
   StatusOr<StreamId> OpenRequest(ConnectionId id, Bytes request, StreamReader* reader) override;
   void Consumed(ConnectionId id, StreamId stream, uint64_t bytes) override;
+  void LimitWindows(std::optional<uint64_t> bytes) override { window_limit_ = bytes; }
+  uint64_t Withhold(ConnectionId id, StreamId stream, uint64_t bytes) override;
   void StopStream(ConnectionId id, StreamId stream, uint64_t code) override;
   const Silence* SilenceOf(ConnectionId id) const override;
   EndpointStats stats() const override;
@@ -102,6 +104,8 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
 
   // endpoint.cc
   Peer* Find(ConnectionId id);
+  // What the window of a connection that we dial should be.
+  uint64_t WantedWindow() const;
   void Mark(Peer& peer);
   void Schedule();
   void Flush();
@@ -158,6 +162,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   Doorman doorman_;
   PathMtu path_mtu_{ProbeRoute};
   ReceiveBudget budget_;
+  std::optional<uint64_t> window_limit_;
   Acceptor* acceptor_ = nullptr;
   ProbeObserver* probe_observer_ = nullptr;
   struct Probed {

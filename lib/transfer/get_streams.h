@@ -23,6 +23,8 @@ class GetStreams {
             bool patient);
   void Consumed(uint64_t number, uint64_t bytes);
   void Stop(uint64_t number);
+  // As GetStream's; false: there is no such stream.
+  bool Granted(uint64_t number, uint64_t bytes);
 
   void Flush();
   // Some stream waits until the provider allows it.

@@ -8,6 +8,7 @@
 
 #include "transfer/mirror_fetches.h"
 #include "transfer/mirror_session.h"
+#include "transfer/url_import.h"
 
 namespace blobd::transfer {
 namespace {
@@ -21,6 +22,18 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
  public:
   Core(Deps deps, HttpNetworkOptions options, std::unique_ptr<http::Client> client)
       : deps_(deps), options_(std::move(options)), client_(std::move(client)) {}
+
+  // Before the loop turns.
+  void Start() {
+    if (deps_.throttle == nullptr) return;
+    deps_.throttle->OnChange([weak = weak_from_this()] {
+      const auto core = weak.lock();
+      if (core == nullptr || core->client_ == nullptr) return;
+      const Throttle& throttle = *core->deps_.throttle;
+      // As much again lies in the socket.
+      core->client_->SetReceiveWindow(throttle.rate() ? throttle.window() / 2 : 0);
+    });
+  }
 
   void SetSink(MirrorNetworkSink* sink) { sink_ = sink; }
 
@@ -49,240 +62,320 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     if (it->second.users == 0) DropBlob(it);
   }
 
+  void StartImport(uint64_t number, const UrlImportOrder& order, std::shared_ptr<Executor> strand,
+                   std::shared_ptr<UrlImportSink> sink) {
+    if (client_ == nullptr) return;
+    auto import = std::make_shared<UrlImport>(
+        UrlImport::Deps{deps_.store, strand,
+                        std::make_shared<ImportEnd>(weak_from_this(), number, deps_.network_loop),
+                        std::move(sink), deps_.clock},
+        order);
+    // Imports are paid for by numbers of their own: those of transfers come from below.
+    imports_[number] = {
+        import, strand,
+        std::make_unique<MirrorFetches>(*client_, deps_.network_loop, strand, import, order.url,
+                                        MirrorFetches::Rate{deps_.throttle, UINT64_MAX - number})};
+    strand->Post([import] { import->Start(); });
+  }
+
+  // It was cancelled, or is over.
+  void EndImport(uint64_t number) {
+    auto node = imports_.extract(number);
+    if (node.empty()) return;
+    Import& import = node.mapped();
+    if (import.retry_timer != 0) deps_.network_loop.CancelTimer(import.retry_timer);
+    if (deps_.throttle != nullptr) deps_.throttle->Release(UINT64_MAX - number);
+    import.strand->Post([import = std::move(import.import)] { import->Stop();
+  });
+}
+
   void Shutdown() {
-    gets_.clear();
-    sessions_.clear();
-    blobs_.clear();
-    if (beat_timer_ != 0) deps_.network_loop.CancelTimer(beat_timer_);
-    client_.reset();
+  for (auto& [number, import] : imports_) {
+    if (import.retry_timer != 0) deps_.network_loop.CancelTimer(import.retry_timer);
+  }
+  imports_.clear();
+  gets_.clear();
+  sessions_.clear();
+  blobs_.clear();
+  if (beat_timer_ != 0) deps_.network_loop.CancelTimer(beat_timer_);
+  client_.reset();
+}
+
+private:
+struct Session {
+  std::shared_ptr<MirrorSession> session;  // on its strand
+  std::shared_ptr<Executor> strand;
+};
+struct GetKey {
+  TransferId transfer;
+  uint64_t number = 0;
+  auto operator<=>(const GetKey&) const = default;
+};
+struct Get {
+  Hash hash;
+  std::shared_ptr<MirrorGet> get;  // on the blob's strand
+  std::shared_ptr<Executor> strand;
+  std::unique_ptr<MirrorFetches> fetches;
+};
+struct Blob {
+  std::shared_ptr<MirrorBlob> blob;  // on its strand
+  std::shared_ptr<Executor> strand;
+  size_t users = 0;
+  bool is_wanted = true;
+  Instant idle_since;
+};
+using Blobs = std::unordered_map<Hash, Blob>;
+struct Import {
+  std::shared_ptr<UrlImport> import;  // on the strand
+  std::shared_ptr<Executor> strand;
+  std::unique_ptr<MirrorFetches> fetches;
+  loop::TimerId retry_timer = 0;
+};
+
+// Calls from strands, posted to the network loop.
+class Poster {
+ public:
+  Poster(std::weak_ptr<Core> core, loop::Loop& loop) : core_(std::move(core)), loop_(loop) {}
+  template <typename F>
+  void Post(F f) {
+    loop_.Post([core = core_, f = std::move(f)]() mutable {
+      if (const auto alive = core.lock()) f(*alive);
+    });
   }
 
  private:
-  struct Session {
-    std::shared_ptr<MirrorSession> session;  // on its strand
-    std::shared_ptr<Executor> strand;
-  };
-  struct GetKey {
-    TransferId transfer;
-    uint64_t number = 0;
-    auto operator<=>(const GetKey&) const = default;
-  };
-  struct Get {
-    Hash hash;
-    std::shared_ptr<MirrorGet> get;  // on the blob's strand
-    std::shared_ptr<Executor> strand;
-    std::unique_ptr<MirrorFetches> fetches;
-  };
-  struct Blob {
-    std::shared_ptr<MirrorBlob> blob;  // on its strand
-    std::shared_ptr<Executor> strand;
-    size_t users = 0;
-    bool is_wanted = true;
-    Instant idle_since;
-  };
-  using Blobs = std::unordered_map<Hash, Blob>;
-
-  // Calls from strands, posted to the network loop.
-  class Poster {
-   public:
-    Poster(std::weak_ptr<Core> core, loop::Loop& loop) : core_(std::move(core)), loop_(loop) {}
-    template <typename F>
-    void Post(F f) {
-      loop_.Post([core = core_, f = std::move(f)]() mutable {
-        if (const auto alive = core.lock()) f(*alive);
-      });
-    }
-
-   private:
-    const std::weak_ptr<Core> core_;
-    loop::Loop& loop_;
-  };
-
-  // What a session sees of us.
-  class SessionEnd final : public MirrorGets, public GetObserver {
-   public:
-    SessionEnd(std::weak_ptr<Core> core, TransferId id, loop::Loop& loop)
-        : poster_(std::move(core), loop), id_(id) {}
-
-    void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) override {
-      poster_.Post(
-          [key = GetKey{id_, number}, hash, url](Core& core) { core.GetBlob(key, hash, url); });
-    }
-    void StopBlob(uint64_t number) override {
-      poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
-    }
-    void OnProgress(TransferId id, const GetProgress& progress) override {
-      poster_.Post([id, progress](Core& core) {
-        core.Tell([id, progress](MirrorNetworkSink& sink) { sink.OnGetProgress(id, progress); });
-      });
-    }
-    void OnContent(TransferId id, const GetContent& content) override {
-      poster_.Post([id, content](Core& core) {
-        core.Tell([id, content](MirrorNetworkSink& sink) { sink.OnGetContent(id, content); });
-      });
-    }
-    void OnBoundary(TransferId id, uint64_t boundary) override {
-      poster_.Post([id, boundary](Core& core) {
-        core.Tell([id, boundary](MirrorNetworkSink& sink) { sink.OnBoundary(id, boundary); });
-      });
-    }
-    void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
-      poster_.Post([id, progress, end](Core& core) {
-        core.sessions_.erase(id);
-        core.Tell(
-            [id, progress, end](MirrorNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
-      });
-    }
-
-   private:
-    Poster poster_;
-    const TransferId id_;
-  };
-
-  // What a get sees of us, and of its session.
-  class GetEndpoint final : public MirrorPort, public MirrorGetObserver {
-   public:
-    GetEndpoint(std::weak_ptr<Core> core, const GetKey& key, loop::Loop& loop, Session session)
-        : poster_(std::move(core), loop), key_(key), session_(std::move(session)) {}
-
-    void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
-      WithFetches(
-          [fetch, ask, remaining](MirrorFetches& fetches) { fetches.Open(fetch, ask, remaining); });
-    }
-    void OpenSidecar(uint64_t fetch, uint64_t size) override {
-      WithFetches([fetch, size](MirrorFetches& fetches) { fetches.OpenSidecar(fetch, size); });
-    }
-    void Consumed(uint64_t fetch, uint64_t bytes) override {
-      WithFetches([fetch, bytes](MirrorFetches& fetches) { fetches.Consumed(fetch, bytes); });
-    }
-    void LowerEnd(uint64_t fetch, uint64_t end) override {
-      WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
-    }
-    void Stop(uint64_t fetch) override {
-      WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
-    }
-    void OnProgress(const MirrorGetProgress& progress) override {
-      session_.strand->Post([session = session_.session, number = key_.number, progress] {
-        session->OnBlobProgress(number, progress);
-      });
-    }
-    // The blob is let go of first: whoever comes next must not find it when it is over.
-    void OnEnded(const MirrorGetProgress& progress, const GetEnd& end, bool blob_over) override {
-      poster_.Post([key = key_, session = session_, progress, end, blob_over](Core& core) {
-        core.EndGet(key, blob_over);
-        session.strand->Post([session = session.session, number = key.number, progress, end] {
-          session->OnBlobEnded(number, progress, end);
-        });
-      });
-    }
-
-   private:
-    template <typename F>
-    void WithFetches(F f) {
-      poster_.Post([key = key_, f = std::move(f)](Core& core) {
-        const auto it = core.gets_.find(key);
-        if (it != core.gets_.end()) f(*it->second.fetches);
-      });
-    }
-    Poster poster_;
-    const GetKey key_;
-    const Session session_;
-  };
-
-  void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url) {
-    const auto session = sessions_.find(key.transfer);
-    if (session == sessions_.end()) return;
-    Blob& blob = blobs_[hash];
-    if (blob.blob == nullptr) {
-      blob.strand = deps_.workers.MakeStrand();
-      blob.blob = std::make_shared<MirrorBlob>(deps_.store, deps_.logs, blob.strand, hash,
-                                               options_.limits.max_blob_size);
-    }
-    ++blob.users;
-    blob.is_wanted = true;
-    auto end =
-        std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
-    auto get = std::make_shared<MirrorGet>(
-        MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
-        MirrorGetOptions{options_.lanes, options_.limits.max_blob_size});
-    gets_[key] =
-        Get{hash, get, blob.strand,
-            std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url)};
-    blob.strand->Post([get] { get->Start(); });
-  }
-
-  void StopBlob(const GetKey& key) {
-    const auto it = gets_.find(key);
-    if (it == gets_.end()) return;
-    it->second.strand->Post([get = it->second.get] { get->Stop(); });
-  }
-
-  void EndGet(const GetKey& key, bool blob_over) {
-    auto node = gets_.extract(key);
-    if (node.empty()) return;
-    node.mapped().fetches.reset();
-    node.mapped().strand->Post([get = std::move(node.mapped().get)] {});
-    const auto it = blobs_.find(node.mapped().hash);
-    if (it == blobs_.end() || it->second.strand != node.mapped().strand) return;
-    --it->second.users;
-    it->second.idle_since = deps_.network_loop.Now();
-    // Other gets of it hear that themselves.
-    if (blob_over || (it->second.users == 0 && !it->second.is_wanted)) return DropBlob(it);
-    DropIdle();
-  }
-
-  // What it holds of the disk goes on its strand.
-  void DropBlob(Blobs::iterator it) {
-    it->second.strand->Post([blob = std::move(it->second.blob), wanted = it->second.is_wanted] {
-      if (!wanted) blob->Abandon();
-    });
-    blobs_.erase(it);
-  }
-
-  // Idle ones that are too old, or too many.
-  void DropIdle() {
-    const Instant now = deps_.network_loop.Now();
-    std::map<Instant, Hash> idle;
-    for (const auto& [hash, blob] : blobs_) {
-      if (blob.users == 0) idle[blob.idle_since] = hash;
-    }
-    for (const auto& [since, hash] : idle) {
-      if (idle.size() <= kMostIdle && now - since < kIdleFor) continue;
-      DropBlob(blobs_.find(hash));
-      if (idle.size() > kMostIdle) return;
-    }
-  }
-
-  template <typename F>
-  void WithSession(TransferId id, F f) {
-    const auto it = sessions_.find(id);
-    if (it == sessions_.end()) return;
-    it->second.strand->Post([session = it->second.session, f] { f(*session); });
-  }
-
-  template <typename F>
-  void Tell(F f) {
-    deps_.control.Post([sink = sink_, f = std::move(f)]() mutable { f(*sink); });
-  }
-
-  void ArmBeat() {
-    beat_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kBeat, [this] {
-      beat_timer_ = 0;
-      for (const auto& [key, get] : gets_) get.strand->Post([get = get.get] { get->Beat(); });
-      DropIdle();
-      if (!sessions_.empty() || !blobs_.empty()) ArmBeat();
-    });
-  }
-
-  const Deps deps_;
-  const HttpNetworkOptions options_;
-  std::unique_ptr<http::Client> client_;
-  MirrorNetworkSink* sink_ = nullptr;
-  std::map<TransferId, Session> sessions_;
-  std::map<GetKey, Get> gets_;
-  Blobs blobs_;
-  loop::TimerId beat_timer_ = 0;
+  const std::weak_ptr<Core> core_;
+  loop::Loop& loop_;
 };
+
+// What a session sees of us.
+class SessionEnd final : public MirrorGets, public GetObserver {
+ public:
+  SessionEnd(std::weak_ptr<Core> core, TransferId id, loop::Loop& loop)
+      : poster_(std::move(core), loop), id_(id) {}
+
+  void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) override {
+    poster_.Post(
+        [key = GetKey{id_, number}, hash, url](Core& core) { core.GetBlob(key, hash, url); });
+  }
+  void StopBlob(uint64_t number) override {
+    poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
+  }
+  void OnProgress(TransferId id, const GetProgress& progress) override {
+    poster_.Post([id, progress](Core& core) {
+      core.Tell([id, progress](MirrorNetworkSink& sink) { sink.OnGetProgress(id, progress); });
+    });
+  }
+  void OnContent(TransferId id, const GetContent& content) override {
+    poster_.Post([id, content](Core& core) {
+      core.Tell([id, content](MirrorNetworkSink& sink) { sink.OnGetContent(id, content); });
+    });
+  }
+  void OnBoundary(TransferId id, uint64_t boundary) override {
+    poster_.Post([id, boundary](Core& core) {
+      core.Tell([id, boundary](MirrorNetworkSink& sink) { sink.OnBoundary(id, boundary); });
+    });
+  }
+  void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
+    poster_.Post([id, progress, end](Core& core) {
+      core.sessions_.erase(id);
+      // Who was stopped leaves nothing in the line.
+      if (end.outcome == schedule::Outcome::kStopped && core.deps_.throttle != nullptr)
+        core.deps_.throttle->Release(id.value);
+      core.Tell(
+          [id, progress, end](MirrorNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
+    });
+  }
+
+ private:
+  Poster poster_;
+  const TransferId id_;
+};
+
+// What a get sees of us, and of its session.
+class GetEndpoint final : public MirrorPort, public MirrorGetObserver {
+ public:
+  GetEndpoint(std::weak_ptr<Core> core, const GetKey& key, loop::Loop& loop, Session session)
+      : poster_(std::move(core), loop), key_(key), session_(std::move(session)) {}
+
+  void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
+    WithFetches(
+        [fetch, ask, remaining](MirrorFetches& fetches) { fetches.Open(fetch, ask, remaining); });
+  }
+  void OpenSidecar(uint64_t fetch, uint64_t size) override {
+    WithFetches([fetch, size](MirrorFetches& fetches) { fetches.OpenSidecar(fetch, size); });
+  }
+  void Consumed(uint64_t fetch, uint64_t bytes) override {
+    WithFetches([fetch, bytes](MirrorFetches& fetches) { fetches.Consumed(fetch, bytes); });
+  }
+  void LowerEnd(uint64_t fetch, uint64_t end) override {
+    WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
+  }
+  void Stop(uint64_t fetch) override {
+    WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
+  }
+  void OnProgress(const MirrorGetProgress& progress) override {
+    session_.strand->Post([session = session_.session, number = key_.number, progress] {
+      session->OnBlobProgress(number, progress);
+    });
+  }
+  // The blob is let go of first: whoever comes next must not find it when it is over.
+  void OnEnded(const MirrorGetProgress& progress, const GetEnd& end, bool blob_over) override {
+    poster_.Post([key = key_, session = session_, progress, end, blob_over](Core& core) {
+      core.EndGet(key, blob_over);
+      session.strand->Post([session = session.session, number = key.number, progress, end] {
+        session->OnBlobEnded(number, progress, end);
+      });
+    });
+  }
+
+ private:
+  template <typename F>
+  void WithFetches(F f) {
+    poster_.Post([key = key_, f = std::move(f)](Core& core) {
+      const auto it = core.gets_.find(key);
+      if (it != core.gets_.end()) f(*it->second.fetches);
+    });
+  }
+  Poster poster_;
+  const GetKey key_;
+  const Session session_;
+};
+
+// What an import sees of us.
+class ImportEnd final : public UrlImportPort {
+ public:
+  ImportEnd(std::weak_ptr<Core> core, uint64_t number, loop::Loop& loop)
+      : poster_(std::move(core), loop), number_(number) {}
+
+  void Open(uint64_t fetch, const http::Ask& ask, Duration delay) override {
+    poster_.Post([number = number_, fetch, ask, delay](Core& core) {
+      core.OpenImport(number, fetch, ask, delay);
+    });
+  }
+  void Consumed(uint64_t fetch, uint64_t bytes) override {
+    poster_.Post([number = number_, fetch, bytes](Core& core) {
+      const auto it = core.imports_.find(number);
+      if (it != core.imports_.end()) it->second.fetches->Consumed(fetch, bytes);
+    });
+  }
+  void Done() override {
+    poster_.Post([number = number_](Core& core) { core.EndImport(number); });
+  }
+
+ private:
+  Poster poster_;
+  const uint64_t number_;
+};
+
+void OpenImport(uint64_t number, uint64_t fetch, const http::Ask& ask, Duration delay) {
+  const auto it = imports_.find(number);
+  if (it == imports_.end()) return;
+  if (delay == Duration::zero()) return it->second.fetches->Open(fetch, ask, std::nullopt);
+  it->second.retry_timer =
+      deps_.network_loop.AddTimer(deps_.network_loop.Now() + delay, [this, number, fetch, ask] {
+        Import& import = imports_.at(number);
+        import.retry_timer = 0;
+        import.fetches->Open(fetch, ask, std::nullopt);
+      });
+}
+
+void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url) {
+  const auto session = sessions_.find(key.transfer);
+  if (session == sessions_.end()) return;
+  Blob& blob = blobs_[hash];
+  if (blob.blob == nullptr) {
+    blob.strand = deps_.workers.MakeStrand();
+    blob.blob = std::make_shared<MirrorBlob>(deps_.store, deps_.logs, blob.strand, hash,
+                                             options_.limits.max_blob_size);
+  }
+  ++blob.users;
+  blob.is_wanted = true;
+  auto end =
+      std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
+  auto get =
+      std::make_shared<MirrorGet>(MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
+                                  MirrorGetOptions{options_.lanes, options_.limits.max_blob_size});
+  gets_[key] =
+      Get{hash, get, blob.strand,
+          std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url,
+                                          MirrorFetches::Rate{deps_.throttle, key.transfer.value})};
+  blob.strand->Post([get] { get->Start(); });
+}
+
+void StopBlob(const GetKey& key) {
+  const auto it = gets_.find(key);
+  if (it == gets_.end()) return;
+  it->second.strand->Post([get = it->second.get] { get->Stop(); });
+}
+
+void EndGet(const GetKey& key, bool blob_over) {
+  auto node = gets_.extract(key);
+  if (node.empty()) return;
+  node.mapped().fetches.reset();
+  node.mapped().strand->Post([get = std::move(node.mapped().get)] {});
+  const auto it = blobs_.find(node.mapped().hash);
+  if (it == blobs_.end() || it->second.strand != node.mapped().strand) return;
+  --it->second.users;
+  it->second.idle_since = deps_.network_loop.Now();
+  // Other gets of it hear that themselves.
+  if (blob_over || (it->second.users == 0 && !it->second.is_wanted)) return DropBlob(it);
+  DropIdle();
+}
+
+// What it holds of the disk goes on its strand.
+void DropBlob(Blobs::iterator it) {
+  it->second.strand->Post([blob = std::move(it->second.blob), wanted = it->second.is_wanted] {
+    if (!wanted) blob->Abandon();
+  });
+  blobs_.erase(it);
+}
+
+// Idle ones that are too old, or too many.
+void DropIdle() {
+  const Instant now = deps_.network_loop.Now();
+  std::map<Instant, Hash> idle;
+  for (const auto& [hash, blob] : blobs_) {
+    if (blob.users == 0) idle[blob.idle_since] = hash;
+  }
+  for (const auto& [since, hash] : idle) {
+    if (idle.size() <= kMostIdle && now - since < kIdleFor) continue;
+    DropBlob(blobs_.find(hash));
+    if (idle.size() > kMostIdle) return;
+  }
+}
+
+template <typename F>
+void WithSession(TransferId id, F f) {
+  const auto it = sessions_.find(id);
+  if (it == sessions_.end()) return;
+  it->second.strand->Post([session = it->second.session, f] { f(*session); });
+}
+
+template <typename F>
+void Tell(F f) {
+  deps_.control.Post([sink = sink_, f = std::move(f)]() mutable { f(*sink); });
+}
+
+void ArmBeat() {
+  beat_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kBeat, [this] {
+    beat_timer_ = 0;
+    for (const auto& [key, get] : gets_) get.strand->Post([get = get.get] { get->Beat(); });
+    DropIdle();
+    if (!sessions_.empty() || !blobs_.empty()) ArmBeat();
+  });
+}
+
+const Deps deps_;
+const HttpNetworkOptions options_;
+std::unique_ptr<http::Client> client_;
+MirrorNetworkSink* sink_ = nullptr;
+std::map<TransferId, Session> sessions_;
+std::map<GetKey, Get> gets_;
+Blobs blobs_;
+std::map<uint64_t, Import> imports_;
+loop::TimerId beat_timer_ = 0;
+};  // namespace blobd::transfer
 
 StatusOr<std::unique_ptr<HttpNetwork>> HttpNetwork::Create(Deps deps, HttpNetworkOptions options) {
   BLOBD_ASSIGN_OR_RETURN(auto client, http::Client::Create(deps.network_loop, options.client));
@@ -291,7 +384,9 @@ StatusOr<std::unique_ptr<HttpNetwork>> HttpNetwork::Create(Deps deps, HttpNetwor
 }
 
 HttpNetwork::HttpNetwork(loop::Loop& network_loop, std::shared_ptr<Core> core)
-    : network_loop_(network_loop), core_(std::move(core)) {}
+    : network_loop_(network_loop), core_(std::move(core)) {
+  core_->Start();
+}
 
 HttpNetwork::~HttpNetwork() { core_->Shutdown(); }
 
@@ -307,6 +402,33 @@ void HttpNetwork::LowerLimit(TransferId id, uint64_t boundary) {
 
 void HttpNetwork::StopGet(TransferId id) {
   network_loop_.Post([core = core_, id] { core->StopGet(id); });
+}
+
+std::unique_ptr<UrlImportJob> HttpNetwork::ImportUrl(const UrlImportOrder& order,
+                                                     std::shared_ptr<Executor> strand,
+                                                     std::shared_ptr<UrlImportSink> sink) {
+  class Job final : public UrlImportJob {
+   public:
+    Job(loop::Loop& loop, std::weak_ptr<Core> core, uint64_t number)
+        : loop_(loop), core_(std::move(core)), number_(number) {}
+    ~Job() override {
+      if (core_.expired()) return;
+      loop_.Post([core = core_, number = number_] {
+        if (const auto alive = core.lock()) alive->EndImport(number);
+      });
+    }
+
+   private:
+    loop::Loop& loop_;
+    const std::weak_ptr<Core> core_;
+    const uint64_t number_;
+  };
+  const uint64_t number = ++imports_;
+  network_loop_.Post(
+      [core = core_, number, order, strand = std::move(strand), sink = std::move(sink)]() mutable {
+        core->StartImport(number, order, std::move(strand), std::move(sink));
+      });
+  return std::make_unique<Job>(network_loop_, core_, number);
 }
 
 void HttpNetwork::Forget(const Hash& hash) {

@@ -1,13 +1,13 @@
-// HttpNetwork: the real MirrorNetwork, over an http::Client on the network loop.
+// HttpNetwork: the real MirrorNetwork and UrlImporter, over an http::Client on the network loop.
 //
 // Thread:    made and destroyed on any thread while neither loop turns; its MirrorNetwork calls
-// come
-//            from the control loop and are posted to the network loop.
+//            come from the control loop and are posted to the network loop.
 // Ownership: the loops, the store, the pool and the clock outlive it.
 // Memory:    a MirrorBlob for each blob that a transfer gets, and kMostIdle more for blobs that are
 //            wanted still, each for kIdleFor at most.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -20,6 +20,8 @@
 #include "transfer/inventory.h"
 #include "transfer/mirror_get.h"
 #include "transfer/mirror_network.h"
+#include "transfer/throttle.h"
+#include "transfer/url_importer.h"
 
 namespace blobd::transfer {
 
@@ -29,7 +31,7 @@ struct HttpNetworkOptions {
   size_t lanes = 8;  // fetches of one blob at once
 };
 
-class HttpNetwork final : public MirrorNetwork {
+class HttpNetwork final : public MirrorNetwork, public UrlImporter {
  public:
   struct Deps {
     loop::Loop& network_loop;
@@ -38,6 +40,7 @@ class HttpNetwork final : public MirrorNetwork {
     store::BlobStore& store;
     const Clock& clock;
     store::UnprovenLogs* logs = nullptr;  // null: nothing without proof outlives the process
+    Throttle* throttle = nullptr;         // of downloads, on the network loop; outlives it
   };
   static constexpr size_t kMostIdle = 64;
   static constexpr Duration kIdleFor = minutes(15);
@@ -52,12 +55,18 @@ class HttpNetwork final : public MirrorNetwork {
   void StopGet(TransferId id) override;
   void Forget(const Hash& hash) override;
 
+  // UrlImporter: any thread.
+  std::unique_ptr<UrlImportJob> ImportUrl(const UrlImportOrder& order,
+                                          std::shared_ptr<Executor> strand,
+                                          std::shared_ptr<UrlImportSink> sink) override;
+
  private:
   class Core;  // lives on the network loop
   HttpNetwork(loop::Loop& network_loop, std::shared_ptr<Core> core);
 
   loop::Loop& network_loop_;
   std::shared_ptr<Core> core_;
+  std::atomic<uint64_t> imports_{0};  // so many were begun
 };
 
 }  // namespace blobd::transfer

@@ -60,7 +60,7 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
     offset_ += size;
   }
 
-  http::FetchId id;
+  http::FetchId id;  // none yet while it waits for the bandwidth
 
  private:
   MirrorFetches& owner_;
@@ -71,12 +71,13 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
 
 MirrorFetches::MirrorFetches(http::Client& client, loop::Loop& loop,
                              std::shared_ptr<Executor> strand,
-                             std::shared_ptr<MirrorReceiver> receiver, http::Url url)
+                             std::shared_ptr<MirrorReceiver> receiver, http::Url url, Rate rate)
     : client_(client),
       loop_(loop),
       strand_(std::move(strand)),
       receiver_(std::move(receiver)),
-      url_(std::move(url)) {}
+      url_(std::move(url)),
+      rate_(rate) {}
 
 MirrorFetches::~MirrorFetches() {
   *alive_ = false;
@@ -103,14 +104,28 @@ void MirrorFetches::OpenSidecar(uint64_t number, uint64_t size) {
 
 void MirrorFetches::Start(uint64_t number, const http::Url& url, const http::Ask& ask,
                           std::optional<uint64_t> remaining) {
-  auto fetch = std::make_unique<Fetch>(*this, number);
-  http::FetchOptions options;
-  options.remaining = remaining;
-  fetch->id = client_.Start(url, ask, options, fetch.get());
-  fetches_[number] = std::move(fetch);
+  fetches_[number] = std::make_unique<Fetch>(*this, number);
+  auto begin = [this, number, url, ask, remaining] {
+    const auto it = fetches_.find(number);
+    if (it == fetches_.end()) return;
+    http::FetchOptions options;
+    options.remaining = remaining;
+    it->second->id = client_.Start(url, ask, options, it->second.get());
+  };
+  if (!IsLimited()) return begin();
+  rate_.throttle->Ask(rate_.owner, 1, [alive = alive_, begin = std::move(begin)](uint64_t) mutable {
+    if (*alive) begin();
+  });
 }
 
 void MirrorFetches::Consumed(uint64_t number, uint64_t bytes) {
+  if (!IsLimited() || bytes == 0) return GiveBack(number, bytes);
+  rate_.throttle->Ask(rate_.owner, bytes, [this, alive = alive_, number](uint64_t granted) {
+    if (*alive) GiveBack(number, granted);
+  });
+}
+
+void MirrorFetches::GiveBack(uint64_t number, uint64_t bytes) {
   if (const auto it = fetches_.find(number); it != fetches_.end())
     client_.Consumed(it->second->id, bytes);
 }

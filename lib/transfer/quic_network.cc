@@ -1,5 +1,6 @@
 #include "transfer/quic_network.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -29,6 +30,14 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   Core(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options)
       : deps_(deps), options_(options), endpoint_(std::move(endpoint)) {
     endpoint_->SetProbeObserver(this);
+  }
+
+  // Before the loop turns.
+  void Start() {
+    if (deps_.throttle == nullptr) return;
+    deps_.throttle->OnChange([weak = weak_from_this()] {
+      if (const auto core = weak.lock()) core->LimitWindows();
+    });
   }
 
   void SetSink(NodeNetworkSink* sink) { sink_ = sink; }
@@ -78,10 +87,10 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     auto session = std::make_shared<GetSession>(
         GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, order, options_.get);
     if (path_timer_ == 0) ArmPathTimer();
-    gets_[id] = Get{node, session, strand,
-                    std::make_unique<GetStreams>(
-                        GetStreamShared{*endpoint_, strand, session, [this] { WantFlush(); },
-                                        [this] { return deps_.network_loop.Now(); }})};
+    GetStreamShared shared = {*endpoint_, strand, session, [this] { WantFlush(); },
+                              [this] { return deps_.network_loop.Now(); }};
+    if (deps_.throttle != nullptr) SetThrottle(id, shared);
+    gets_[id] = Get{node, session, strand, std::make_unique<GetStreams>(std::move(shared))};
     if (stall_timer_ == 0) ArmStallTimer();
     strand->Post([session] { session->Start(); });
   }
@@ -286,6 +295,42 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     });
   }
 
+  // ---- The limit of the bandwidth ----
+
+  void SetThrottle(TransferId id, GetStreamShared& shared) {
+    shared.throttle = deps_.throttle;
+    shared.wait_for_rate = [this, id](uint64_t number, quic::ConnectionId connection,
+                                      quic::StreamId stream, uint64_t bytes) {
+      throttled_[connection] += bytes;
+      deps_.throttle->Ask(id.value, bytes,
+                          [weak = weak_from_this(), id, number, connection, stream](uint64_t n) {
+                            if (const auto core = weak.lock())
+                              core->OnRate(id, number, connection, stream, n);
+                          });
+    };
+    shared.is_throttled = [this](quic::ConnectionId connection) {
+      return throttled_.count(connection) != 0;
+    };
+    shared.release_rate = [this, id] { deps_.throttle->Release(id.value); };
+  }
+
+  void OnRate(TransferId id, uint64_t number, quic::ConnectionId connection, quic::StreamId stream,
+              uint64_t bytes) {
+    const auto held = throttled_.find(connection);
+    if (held != throttled_.end() && (held->second -= std::min(held->second, bytes)) == 0)
+      throttled_.erase(held);
+    const auto get = gets_.find(id);
+    if (get != gets_.end() && get->second.streams->Granted(number, bytes)) return;
+    if (endpoint_ != nullptr) endpoint_->Consumed(connection, stream, bytes);
+  }
+
+  void LimitWindows() {
+    if (endpoint_ == nullptr) return;
+    std::optional<uint64_t> window;
+    if (deps_.throttle->rate()) window = deps_.throttle->window();
+    endpoint_->LimitWindows(window);
+  }
+
   void ArmStallTimer() {
     stall_timer_ =
         deps_.network_loop.AddTimer(deps_.network_loop.Now() + kStallCheckInterval, [this] {
@@ -349,6 +394,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   std::unordered_map<NodeId, quic::ConnectionId> connections_;  // dialling or connected
   std::unordered_map<quic::ConnectionId, Node> nodes_;          // the same, by connection
   std::map<TransferId, Get> gets_;
+  // Consumed bytes whose credit waits for the bandwidth; never 0.
+  std::unordered_map<quic::ConnectionId, uint64_t> throttled_;
   bool flush_posted_ = false;
   loop::TimerId stall_timer_ = 0;
   loop::TimerId try_timer_ = 0;
@@ -359,7 +406,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
 QuicNetwork::QuicNetwork(Deps deps, std::shared_ptr<quic::Endpoint> endpoint,
                          QuicNetworkOptions options)
     : network_loop_(deps.network_loop),
-      core_(std::make_shared<Core>(deps, std::move(endpoint), options)) {}
+      core_(std::make_shared<Core>(deps, std::move(endpoint), options)) {
+  core_->Start();
+}
 
 QuicNetwork::~QuicNetwork() { core_->Shutdown(); }
 

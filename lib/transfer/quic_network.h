@@ -14,6 +14,7 @@
 #include "store/blob_store.h"
 #include "transfer/get_work.h"
 #include "transfer/node_network.h"
+#include "transfer/throttle.h"
 
 namespace blobd::transfer {
 
@@ -30,6 +31,7 @@ class QuicNetwork final : public NodeNetwork {
     loop::WorkerPool& workers;
     store::BlobStore& store;
     const Clock& clock;
+    Throttle* throttle = nullptr;  // of downloads, on the network loop; outlives it
   };
 
   QuicNetwork(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options);
