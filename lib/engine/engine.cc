@@ -284,8 +284,8 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
   if (const auto it = kinds_.find(transfer->second.kind); it != kinds_.end())
     it->second.received_bytes += progress.received_bytes - received_before;
   CountProgress(transfer->second, progress, more);
-  if (moved == 0 && !progress.on_line) return;
-  schedule::TransferProgress event{id, moved, progress.total_bytes, progress.position};
+  if (more == 0 && moved == 0 && !progress.on_line) return;
+  schedule::TransferProgress event{id, more, progress.total_bytes, progress.position, moved};
   // What it says of itself, where the line is known, says nothing of the whole.
   if (progress.on_line) event.total_bytes.reset();
   Deliver(event);

@@ -129,6 +129,9 @@ struct TransferProgress {
   uint64_t verified_bytes = 0;
   std::optional<uint64_t> total_bytes;
   uint64_t position = 0;  // all of its part before this is verified; 0: not told
+  // What came since the last report, where that is something else: bytes of a mirror that nobody
+  // can judge yet are no stall, but no success either; they count when they are verified.
+  std::optional<uint64_t> moved_bytes = {};
 };
 // We ourselves keep the transfer from reading (a rate limit, the disk): it cannot stall meanwhile.
 struct TransferHeld {

@@ -28,7 +28,7 @@ bool IsSilent(const Transfer& transfer, Instant now) { return now - transfer.mov
 double SpeedOf(const Transfer& transfer, Instant now) {
   if (IsSilent(transfer, now)) return 1;
   const double took = std::chrono::duration<double>(now - transfer.started).count();
-  return took > 0 ? static_cast<double>(transfer.verified_bytes) / took : 0;
+  return took > 0 ? static_cast<double>(transfer.moved_bytes) / took : 0;
 }
 
 }  // namespace
