@@ -39,7 +39,7 @@ Engine::Engine(Deps deps, EngineOptions options)
       limits_(configured_limits_) {}
 
 Engine::~Engine() {
-  for (const TimerId timer : {timer_, sampling_, drain_timer_, long_wait_timer_}) {
+  for (const TimerId timer : {timer_, sampling_, drain_timer_, long_wait_timer_, network_timer_}) {
     if (timer != 0) deps_.timers.CancelTimer(timer);
   }
 }
@@ -80,7 +80,7 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
 
 Status Engine::Ready() const {
   if (draining_) return Unavailable("the daemon is shutting down; try again soon");
-  if (scheduler_ != nullptr) return OkStatus();
+  if (scheduler_ != nullptr && !restoring_) return OkStatus();
   return degraded_.ok() ? Unavailable("the daemon is starting; try again soon") : degraded_;
 }
 

@@ -49,7 +49,7 @@ IntentView ViewOfEnded(registry::IntentRow row) {
 // before all are known.
 void Engine::SortIds(const Caller& caller, const std::vector<IntentId>& ids,
                      UniqueFunction<void(StatusOr<SortedIds>)> done) {
-  if (scheduler_ == nullptr) return done(Ready());
+  if (scheduler_ == nullptr || restoring_) return done(Ready());
   struct Pending {
     SortedIds sorted;
     Status failure;
