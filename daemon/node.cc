@@ -82,11 +82,14 @@ Node::Node(const Config& config, ReadConfig read_config, LogSink& log, StateDir 
 Status Node::OpenParts() {
   BLOBD_ASSIGN_OR_RETURN(control_, loop::Loop::Create());
   BLOBD_ASSIGN_OR_RETURN(network_loop_, loop::Loop::Create());
+  for (const std::string& warning : config_.warnings) log_.Write(LogLevel::kWarning, warning);
   supervision_ = std::make_unique<Supervision>(*control_, *network_loop_);
   BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
   file_system_ = std::make_unique<store::RealFileSystem>();
   workers_ = std::make_unique<loop::WorkerPool>(WorkerCount(config_.workers));
-  registry_ = std::make_unique<RegistryKeeper>(state_dir_.File("registry.db"), *control_, log_);
+  reader_ = workers_->MakeStrand();
+  registry_ = std::make_unique<RegistryKeeper>(state_dir_.File("registry.db"), *control_,
+                                               workers_->MakeStrand(), log_);
   supervision_->Step("Opening the registry");
   BLOBD_RETURN_IF_ERROR(registry_->Open());
   supervision_->Step("Opening the store");
@@ -285,17 +288,24 @@ void Node::OnSignal() {
 void Node::Reload() {
   if (stopping_) return;
   supervision_->Reloading();
-  workers_->MakeStrand()->Post(
-      [this] { control_->Post([this, read = read_config_()] { OnConfigRead(read); }); });
+  // What was read before this was asked for may be old.
+  if (std::exchange(reading_, true)) {
+    read_again_ = true;
+    return;
+  }
+  reader_->Post([this] { control_->Post([this, read = read_config_()] { OnConfigRead(read); }); });
 }
 
 void Node::OnConfigRead(const StatusOr<Config>& read) {
+  reading_ = false;
   if (stopping_) return;
+  if (std::exchange(read_again_, false)) return Reload();
   if (!read.ok()) {
     log_.Write(LogLevel::kError,
                "the configuration is not taken, and nothing changes: " + Message(read.status()));
     return supervision_->Reloaded();
   }
+  for (const std::string& warning : read->warnings) log_.Write(LogLevel::kWarning, warning);
   const std::vector<KeyChange> changes = ChangesOf(config_, *read);
   config_ = WithLiveKeys(std::move(config_), *read);
   PutInForce();
@@ -323,7 +333,12 @@ void Node::PutInForce() {
 
 // One line for "systemctl status".
 std::string Node::Describe() const {
-  if (!ready_) return fmt::format("Loading intents: {} so far", engine_->loaded_intents());
+  if (!ready_ && engine_->restored_intents() == 0)
+    return fmt::format("Loading intents: {} so far", engine_->loaded_intents());
+  if (!ready_) {
+    return fmt::format("Taking over intents: {} of {}", engine_->restored_intents(),
+                       engine_->loaded_intents());
+  }
   const engine::StatusView view = engine_->Summary();
   std::string text =
       view.degraded.empty() ? "Serving" : "The registry is damaged: only serving blobs";
@@ -383,7 +398,10 @@ void Node::BeginShutdown() {
   stopping_ = true;
   log_.Write(LogLevel::kNotice, engine::LogEvent::kStopping,
              "shutting down: running transfers end or are cut, intents stay");
-  supervision_->Stopping(config_.engine.drain_grace);
+  registry_->Close();
+  supervision_->Stopping(config_.engine.drain_grace, [this] {
+    return registry_->is_recovering() ? "Waiting until the registry is recovered" : "";
+  });
   draining_ = 2;
   keeper_->Stop();
   engine_->Drain([this] { OnPartDrained(); });

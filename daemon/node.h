@@ -80,6 +80,8 @@ class Node {
   Status result_;
   bool stopping_ = false;
   bool ready_ = false;
+  bool reading_ = false;         // the configuration
+  bool read_again_ = false;      // asked for meanwhile
   int draining_ = 0;             // parts that have not drained yet
   SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
@@ -93,6 +95,7 @@ class Node {
   std::unique_ptr<loop::Loop> network_loop_;
   std::unique_ptr<Supervision> supervision_;
   std::unique_ptr<loop::WorkerPool> workers_;
+  std::shared_ptr<Executor> reader_;  // of the configuration
   std::unique_ptr<RegistryKeeper> registry_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<BallastGuard> ballast_;
