@@ -162,6 +162,7 @@ ConfigKeys OwnKeys() {
       {"socket", Text(&Config::socket)},
       {"data_socket", Text(&Config::data_socket)},
       {"socket_group", Text(&Config::socket_group)},
+      {"metrics_socket", Text(&Config::metrics_socket)},
       {"listen", ApplyListen},
       {"advertise", ApplyAdvertise},
       {"peers", ApplyPeers},

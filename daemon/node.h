@@ -16,6 +16,7 @@
 #include "daemon/ballast_guard.h"
 #include "daemon/config.h"
 #include "daemon/log_sink.h"
+#include "daemon/metrics_server.h"
 #include "daemon/registry_keeper.h"
 #include "daemon/state_dir.h"
 #include "daemon/supervision.h"
@@ -57,7 +58,8 @@ class Node {
   Status MayCollect() const;
   std::vector<SocketAddress> OwnAddresses(bool include_loopback) const;
   Status OpenSockets();
-  Status TakeInheritedSockets(int count);
+  Status TakeInheritedSockets(const std::vector<std::string>& names);
+  Status OpenMetrics();
   Status WatchSignals();
   void OnSignal();
   void Reload();
@@ -86,6 +88,7 @@ class Node {
   SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
   rpc::Server::Sockets listening_;
+  int listening_metrics_ = -1;
   std::vector<std::string> own_sockets_;  // paths to be removed at the end
   rpc::DaemonIdentity identity_;
 
@@ -107,6 +110,7 @@ class Node {
   std::unique_ptr<transfer::UploadServer> upload_server_;
   std::unique_ptr<engine::UploadTable> uploads_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<MetricsServer> metrics_;
   std::thread network_thread_;
   std::thread shutdown_thread_;
 };

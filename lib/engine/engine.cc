@@ -325,6 +325,9 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   if (const auto ended = transfers_.View(id)) {
     if (running_.count(id) != 0) CountGet(ended->provider, false);
     changes_.push_back(registry::PutTransfer{ToRow(*ended, end.outcome)});
+    ++counters_.transfers_ended[name];
+    if (state == TransferState::kDone)
+      counters_.transfer_time.Add(ended->finished - ended->started);
   }
   running_.erase(id);
   schedule::TransferEnded event{id, end.outcome, reason, end.wait};

@@ -28,6 +28,7 @@
 #include "engine/limits.h"
 #include "engine/long_waits.h"
 #include "engine/look_queue.h"
+#include "engine/metrics_view.h"
 #include "engine/mirror_faults.h"
 #include "engine/node_paths.h"
 #include "engine/transfer_table.h"
@@ -125,6 +126,7 @@ class Engine final : private transfer::NodeNetworkSink,
   std::vector<TransferView> ListTransfers(TransferId after, size_t limit, bool running_only,
                                           const std::optional<Hash>& hash) const;
   StatusView Summary() const;
+  MetricsView Metrics() const;
 
   // What an unfinished request waits for (engine_why.cc). nullopt: the intent has none.
   std::optional<WhyView> WhyOfIntent(IntentId id) const;
@@ -335,6 +337,7 @@ class Engine final : private transfer::NodeNetworkSink,
   Deps deps_;
   EngineOptions options_;
   std::unique_ptr<schedule::Scheduler> scheduler_;  // null before Start has loaded
+  EngineCounters counters_;
   uint64_t loaded_intents_ = 0;
   uint64_t restored_intents_ = 0;
   bool restoring_ = false;  // not all of them are

@@ -241,7 +241,7 @@ class ServiceTest(BootTest):
 
     def test_units_are_sound_and_little_exposed(self):
         units = ["blobd.service", "blobd.socket", "blobd-gc.service", "blobd-gc.timer", "blobd-verify.service",
-                 "blobd-verify.timer", "blobd-get@x.service"]
+                 "blobd-verify.timer", "blobd-get@x.service", "blobd-metrics.socket"]
         done = self.machine.try_run("systemd-analyze", "verify", "--man=no", *units)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
         for unit in ("blobd.service", "blobd-gc.service", "blobd-verify.service", "blobd-get@x.service"):
@@ -291,6 +291,19 @@ class ServiceTest(BootTest):
         for unit in ("blobd-gc.service", "blobd-verify.service"):
             self.machine.run("systemctl", "start", unit)
             self.assertEqual(self.machine.show(unit, "Result"), "success")
+
+    def test_metrics_are_told_where_they_are_asked_for(self):
+        self.assertEqual(self.machine.show("blobd-metrics.socket", "UnitFileState"), "disabled")
+        self.machine.run("systemctl", "stop", "blobd.service")
+        self.machine.run("systemctl", "start", "blobd-metrics.socket")
+        self.addCleanup(self.machine.run, "systemctl", "stop", "blobd-metrics.socket")
+        self.machine.run("systemctl", "start", "blobd.service")
+        ask = ("import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+               "s.sendall(b'GET /metrics HTTP/1.1\\r\\n\\r\\n'); print(s.makefile().read())")
+        path = Path("/proc", str(self.machine.leader), "root", "run/blobd/metrics.sock")
+        done = subprocess.run(["python3", "-c", ask, str(path)], capture_output=True, text=True, check=True)
+        self.assertIn("\nblobd_degraded 0\n", done.stdout)
+        self.ctl("status")
 
     def test_ready_soon(self):
         spans = []
