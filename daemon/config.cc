@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <optional>
@@ -164,6 +162,7 @@ ConfigKeys OwnKeys() {
       {"socket", Text(&Config::socket)},
       {"data_socket", Text(&Config::data_socket)},
       {"socket_group", Text(&Config::socket_group)},
+      {"metrics_socket", Text(&Config::metrics_socket)},
       {"listen", ApplyListen},
       {"advertise", ApplyAdvertise},
       {"peers", ApplyPeers},
@@ -255,8 +254,10 @@ Status ApplyTable(const toml::table& table, const std::string& prefix, const std
       if (name == "mirrors") {
         BLOBD_RETURN_IF_ERROR(ApplyMirrors(*inner, file, &config->mirrors));
         // Headers are secrets: only that something changed may be seen.
-        config->written[name] =
-            fmt::format("settings {:08x}", std::hash<std::string>{}(AsWritten(*inner)) >> 32);
+        // Each file that says something of them counts.
+        std::string& written = config->written[name];
+        written = fmt::format("settings {:08x}",
+                              std::hash<std::string>{}(written + AsWritten(*inner)) >> 32);
         continue;
       }
       const auto next = Keys().lower_bound(name + ".");
@@ -326,14 +327,6 @@ Status ApplyToml(std::string_view text, const std::string& file, Config* config)
   }
   *config = std::move(changed);
   return OkStatus();
-}
-
-Status ApplyFile(const std::string& file, Config* config) {
-  std::ifstream stream(file);
-  if (!stream) return ErrnoStatus(errno, "open " + file);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return ApplyToml(text.str(), file, config);
 }
 
 }  // namespace blobd::daemon

@@ -25,8 +25,9 @@ namespace blobd::daemon {
 struct Config {
   std::string state_dir;
   std::string socket;
-  std::string data_socket;   // empty: beside `socket`
-  std::string socket_group;  // empty: the group of the process
+  std::string data_socket;     // empty: beside `socket`
+  std::string socket_group;    // empty: the group of the process
+  std::string metrics_socket;  // empty: none
   SocketAddress listen;
   // Where others may reach us, for tickets; empty: what the interfaces have.
   std::vector<SocketAddress> advertise;
@@ -40,6 +41,8 @@ struct Config {
   // The keys that files gave, with their values as they are written there, on one line.
   std::map<std::string, std::string> written;
   LookupConfig lookup;
+  // What is wrong with files that can be used all the same, for the log.
+  std::vector<std::string> warnings;
 };
 
 // "anyone", "listed" or "nobody"; nullopt for anything else.
@@ -58,7 +61,5 @@ std::string DefaultConfigFile();
 
 // Applies `toml`, which was read from `file`, to `config`. On error nothing is changed.
 Status ApplyToml(std::string_view toml, const std::string& file, Config* config);
-// Reads and applies a file. kNotFound if there is none.
-Status ApplyFile(const std::string& file, Config* config);
 
 }  // namespace blobd::daemon

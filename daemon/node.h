@@ -16,6 +16,7 @@
 #include "daemon/ballast_guard.h"
 #include "daemon/config.h"
 #include "daemon/log_sink.h"
+#include "daemon/metrics_server.h"
 #include "daemon/registry_keeper.h"
 #include "daemon/state_dir.h"
 #include "daemon/supervision.h"
@@ -57,7 +58,8 @@ class Node {
   Status MayCollect() const;
   std::vector<SocketAddress> OwnAddresses(bool include_loopback) const;
   Status OpenSockets();
-  Status TakeInheritedSockets(int count);
+  Status TakeInheritedSockets(const std::vector<std::string>& names);
+  Status OpenMetrics();
   Status WatchSignals();
   void OnSignal();
   void Reload();
@@ -80,10 +82,13 @@ class Node {
   Status result_;
   bool stopping_ = false;
   bool ready_ = false;
+  bool reading_ = false;         // the configuration
+  bool read_again_ = false;      // asked for meanwhile
   int draining_ = 0;             // parts that have not drained yet
   SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
   rpc::Server::Sockets listening_;
+  int listening_metrics_ = -1;
   std::vector<std::string> own_sockets_;  // paths to be removed at the end
   rpc::DaemonIdentity identity_;
 
@@ -93,6 +98,7 @@ class Node {
   std::unique_ptr<loop::Loop> network_loop_;
   std::unique_ptr<Supervision> supervision_;
   std::unique_ptr<loop::WorkerPool> workers_;
+  std::shared_ptr<Executor> reader_;  // of the configuration
   std::unique_ptr<RegistryKeeper> registry_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<BallastGuard> ballast_;
@@ -104,6 +110,7 @@ class Node {
   std::unique_ptr<transfer::UploadServer> upload_server_;
   std::unique_ptr<engine::UploadTable> uploads_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<MetricsServer> metrics_;
   std::thread network_thread_;
   std::thread shutdown_thread_;
 };

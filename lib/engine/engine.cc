@@ -39,7 +39,7 @@ Engine::Engine(Deps deps, EngineOptions options)
       limits_(configured_limits_) {}
 
 Engine::~Engine() {
-  for (const TimerId timer : {timer_, sampling_, drain_timer_, long_wait_timer_}) {
+  for (const TimerId timer : {timer_, sampling_, drain_timer_, long_wait_timer_, network_timer_}) {
     if (timer != 0) deps_.timers.CancelTimer(timer);
   }
 }
@@ -80,7 +80,7 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
 
 Status Engine::Ready() const {
   if (draining_) return Unavailable("the daemon is shutting down; try again soon");
-  if (scheduler_ != nullptr) return OkStatus();
+  if (scheduler_ != nullptr && !restoring_) return OkStatus();
   return degraded_.ok() ? Unavailable("the daemon is starting; try again soon") : degraded_;
 }
 
@@ -325,6 +325,9 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   if (const auto ended = transfers_.View(id)) {
     if (running_.count(id) != 0) CountGet(ended->provider, false);
     changes_.push_back(registry::PutTransfer{ToRow(*ended, end.outcome)});
+    ++counters_.transfers_ended[name];
+    if (state == TransferState::kDone)
+      counters_.transfer_time.Add(ended->finished - ended->started);
   }
   running_.erase(id);
   schedule::TransferEnded event{id, end.outcome, reason, end.wait};

@@ -28,6 +28,7 @@
 #include "engine/limits.h"
 #include "engine/long_waits.h"
 #include "engine/look_queue.h"
+#include "engine/metrics_view.h"
 #include "engine/mirror_faults.h"
 #include "engine/node_paths.h"
 #include "engine/transfer_table.h"
@@ -93,8 +94,10 @@ class Engine final : private transfer::NodeNetworkSink,
   void Start(UniqueFunction<void(Status)> done);
   // OK if intents can be taken, and it is known what is wanted.
   Status Ready() const;
-  // How far a Start under way has come: intents that were read.
+  // How far a Start under way has come: intents that were read, and how many of them were taken
+  // over since.
   uint64_t loaded_intents() const { return loaded_intents_; }
+  uint64_t restored_intents() const { return restored_intents_; }
   // No new transfers; running ones end or are cut after the grace time; what is verified is
   // flushed. Intents stay. It may be asked for again.
   void Drain(UniqueFunction<void()> done);
@@ -123,6 +126,7 @@ class Engine final : private transfer::NodeNetworkSink,
   std::vector<TransferView> ListTransfers(TransferId after, size_t limit, bool running_only,
                                           const std::optional<Hash>& hash) const;
   StatusView Summary() const;
+  MetricsView Metrics() const;
 
   // What an unfinished request waits for (engine_why.cc). nullopt: the intent has none.
   std::optional<WhyView> WhyOfIntent(IntentId id) const;
@@ -132,7 +136,8 @@ class Engine final : private transfer::NodeNetworkSink,
   // Where this node can be reached, loopback too: nobody else is dialled there.
   void SetOwnAddresses(std::vector<SocketAddress> own);
   // An interface, an address or the way out came or went. `major`: we may be somewhere else now;
-  // `back`: something came, so what failed before is tried at once.
+  // `back`: something came, so what failed before is tried at once; so often as that happens, every
+  // ten seconds at most.
   void OnNetworkChanged(bool major, bool back);
   // How the lookup services do; none if nothing is looked up.
   void ViewLookup(UniqueFunction<void(std::vector<LookupServiceView>)> done);
@@ -237,6 +242,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void LowerLimit(TransferId id, uint64_t boundary);
   transfer::GetEnd JudgeMirror(TransferId id, transfer::GetEnd end);
   void ForgetUnproven(const Hash& hash);
+  void NetworkIsBack();
 
   void CountGet(const ProviderId& provider, bool begins);
   RemoteView ViewOf(const NodeId& node, const TransferTable::Use& use) const;
@@ -283,7 +289,9 @@ class Engine final : private transfer::NodeNetworkSink,
   void LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCursor& from);
   void LoadHistory(const std::shared_ptr<Loading>& loading);
   using ProvidersOf = std::unordered_map<Hash, std::vector<ProviderId>>;
-  void Restore(Loading& loading);
+  void BeginRestore(const std::shared_ptr<Loading>& loading);
+  void RestoreMore(const std::shared_ptr<Loading>& loading);
+  bool RestorePage(Loading& loading);
   void RestoreRemotes(const registry::Snapshot& rows);
   void RestoreIntent(registry::IntentRow row, const ProvidersOf& providers);
 
@@ -329,7 +337,10 @@ class Engine final : private transfer::NodeNetworkSink,
   Deps deps_;
   EngineOptions options_;
   std::unique_ptr<schedule::Scheduler> scheduler_;  // null before Start has loaded
+  EngineCounters counters_;
   uint64_t loaded_intents_ = 0;
+  uint64_t restored_intents_ = 0;
+  bool restoring_ = false;  // not all of them are
   path::AddressBook addresses_;
   path::RemoteTable remotes_;
   NodePaths paths_;
@@ -379,6 +390,8 @@ class Engine final : private transfer::NodeNetworkSink,
   bool draining_ = false;
   std::vector<UniqueFunction<void()>> drained_;  // who waits for it
   TimerId drain_timer_ = 0;
+  TimerId network_timer_ = 0;  // while what comes back has just been told
+  bool network_back_ = false;  // more came since
   void CheckDrained(bool out_of_time);
 };
 

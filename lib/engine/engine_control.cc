@@ -67,7 +67,7 @@ void Engine::SetPausedNow(const SortedIds& ids, bool paused,
 }
 
 void Engine::SetEverythingPaused(bool paused, UniqueFunction<void(Status)> done) {
-  if (scheduler_ == nullptr) return done(Ready());
+  if (scheduler_ == nullptr || restoring_) return done(Ready());
   std::vector<registry::Change> changes;
   if (paused) {
     changes.push_back(registry::PutSetting{{std::string(kPausedSetting), 1}});
@@ -107,7 +107,7 @@ std::vector<LimitView> Engine::ListLimits() const {
 
 void Engine::SetLimits(std::vector<LimitChange> changes, std::vector<const LimitField*> reset,
                        bool keep, UniqueFunction<void(Status)> done) {
-  if (scheduler_ == nullptr) return done(Ready());
+  if (scheduler_ == nullptr || restoring_) return done(Ready());
   for (const LimitChange& change : changes) {
     if (const Status status = CheckLimit(*change.field, change.value); !status.ok()) {
       return done(status);

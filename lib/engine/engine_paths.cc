@@ -8,6 +8,12 @@
 #include "engine/engine.h"
 
 namespace blobd::engine {
+namespace {
+
+// How often what came back ends every wait.
+constexpr Duration kBackAgain = seconds(10);
+
+}  // namespace
 
 void Engine::ExecuteDial(const NodeId& node) {
   remotes_.Dialling(node);
@@ -68,7 +74,19 @@ void Engine::SetOwnAddresses(std::vector<SocketAddress> own) {
 
 void Engine::OnNetworkChanged(bool major, bool back) {
   paths_.NetworkChanged(major);
-  if (scheduler_ != nullptr && back) Deliver(schedule::NetworkBack{});
+  if (!back) return;
+  network_back_ = true;
+  if (network_timer_ == 0) NetworkIsBack();
+}
+
+// Every wait for a retry ends. A network that comes and goes must not end them all the time.
+void Engine::NetworkIsBack() {
+  network_back_ = false;
+  network_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + kBackAgain, [this] {
+    network_timer_ = 0;
+    if (network_back_) NetworkIsBack();
+  });
+  if (scheduler_ != nullptr) Deliver(schedule::NetworkBack{});
 }
 
 void Engine::ViewLookup(UniqueFunction<void(std::vector<LookupServiceView>)> done) {

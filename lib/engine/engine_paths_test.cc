@@ -167,6 +167,28 @@ TEST_F(PathsTest, ANetworkThatIsBackEndsTheWaitForARetry) {
   EXPECT_EQ(network_->dials.size(), dials + 1);
 }
 
+TEST_F(PathsTest, ANetworkThatComesAndGoesDoesNotEndThemAllTheTime) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  EndLookup("dns: nobody there");
+  const auto fail = [&] {
+    network_->sink->OnDialFailed(kNode, false, "nobody answered");
+    loop_.Settle();
+  };
+  const size_t dials = network_->dials.size();
+  fail();
+  engine_->OnNetworkChanged(true, true);
+  loop_.Settle();
+  ASSERT_EQ(network_->dials.size(), dials + 1);
+  // Within ten seconds it is told once more, at their end.
+  fail();
+  for (int i = 0; i < 100; ++i) engine_->OnNetworkChanged(true, true);
+  loop_.Settle();
+  EXPECT_EQ(network_->dials.size(), dials + 1);
+  loop_.Advance(seconds(30));
+  EXPECT_LE(network_->dials.size(), dials + 5);
+  EXPECT_GE(network_->dials.size(), dials + 2);
+}
+
 TEST_F(PathsTest, AConnectionMovesToTheBetterPathAndSaysSo) {
   ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
   Find("dns", {kFound});

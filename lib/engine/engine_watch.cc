@@ -122,4 +122,13 @@ StatusView Engine::Summary() const {
   return view;
 }
 
+MetricsView Engine::Metrics() const {
+  MetricsView view;
+  view.status = Summary();
+  view.unfinished_intents = live_.size();
+  if (scheduler_ != nullptr) view.scheduling = scheduler_->stats();
+  view.counters = counters_;
+  return view;
+}
+
 }  // namespace blobd::engine

@@ -28,6 +28,24 @@ std::string_view OutcomeName(schedule::Outcome outcome) {
   return "unknown";
 }
 
+std::string_view ResultName(registry::ResultCode result) {
+  switch (result) {
+    case registry::ResultCode::kNone:
+      return "none";
+    case registry::ResultCode::kDone:
+      return "done";
+    case registry::ResultCode::kCancelled:
+      return "cancelled";
+    case registry::ResultCode::kNoProviders:
+      return "no providers";
+    case registry::ResultCode::kFailed:
+      return "failed";
+    case registry::ResultCode::kDeadlineExceeded:
+      return "deadline exceeded";
+  }
+  return "unknown";
+}
+
 IntentState StateOf(schedule::RequestState state) {
   switch (state) {
     case schedule::RequestState::kInStore:

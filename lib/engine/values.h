@@ -169,5 +169,7 @@ struct WhyView {
 
 // "drop provider", "not here", ...: the words of design/scheduling.md.
 std::string_view OutcomeName(schedule::Outcome outcome);
+// "done", "cancelled", "no providers", ...
+std::string_view ResultName(registry::ResultCode result);
 
 }  // namespace blobd::engine
