@@ -133,7 +133,7 @@ TEST_F(MirrorGetTest, WhatNobodyWantsGoes) {
   mirror->break_after = 2 * kMiB;
   auto mirrors = BlobOf(blob.hash);
   Get(mirrors, mirror);
-  mirrors->Abandon();
+  store_.store().ForgetUnproven(blob.hash);
   mirrors.reset();
   NextLife();
   store_.ExpectNoPartialFiles();
