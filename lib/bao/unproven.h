@@ -16,12 +16,14 @@
 // One Unproven is for one claimed size. Sources that claim another one are for another Unproven.
 //
 // Thread: one owner (a worker's strand). Pure: values in, findings out.
-// Memory: 80 bytes per block that has come; 36 bytes per group for blocks of which part has come,
-//         which are those where a transfer is, or ended. What is remembered for blame is bounded by
-//         kMaxRemembered; beyond it, somebody goes unblamed, and nobody is blamed wrongly.
+// Memory: 8 KiB for the largest claim; 64 bytes per block, for 64 of them when something of one has
+//         come; 36 bytes per group for blocks of which part has come, which are those where a
+//         transfer is, or ended. What is remembered for blame is bounded by kMaxRemembered; beyond
+//         it, somebody goes unblamed, and nobody is blamed wrongly.
 // Units:  chunk groups and blocks.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -117,12 +119,14 @@ class Unproven {
   // Nobody can tell more pairs: what is unclear is found out by comparing.
   void Compare(Findings& findings);
 
-  bool complete() const { return verified_blocks_ == blocks_.size(); }
+  bool complete() const { return verified_blocks_ == proven_.blocks(); }
   // Groups that are there, verified or not.
-  RangeSet Held() const;
+  const RangeSet& Held() const { return held_; }
   // Groups that are not there, and would be taken from this source.
   RangeSet WantedFrom(SourceId source) const;
-  RangeSet VerifiedGroups() const;
+  const RangeSet& VerifiedGroups() const { return verified_; }
+  // Of the verified block that begins with `group`.
+  const ChainingValue& BlockValue(uint64_t group) const;
 
   // Aborts if counts and states do not agree. Tests and debug builds.
   void CheckInvariants() const;
@@ -138,7 +142,6 @@ class Unproven {
   };
   struct Block {
     State state = State::kMissing;
-    SourceId wanted_from = 0;       // taken from this source only; 0: from any
     ChainingValue value{};          // kWhole, kVerified
     std::vector<SourceId> sources;  // kWhole: who sent it, without kProvenSource
     std::unique_ptr<Part> part;     // kPart
@@ -150,6 +153,12 @@ class Unproven {
     ChainingValue value{};
   };
 
+  static constexpr uint64_t kBlocksPerPage = 64;
+  using Page = std::array<Block, kBlocksPerPage>;
+
+  const Block& BlockAt(uint64_t number) const;
+  Block& MakeBlock(uint64_t number);
+  bool IsWantedElsewhere(SourceId source, uint64_t number) const;
   void Take(SourceId source, uint64_t group, const ChainingValue& value, Findings& findings);
   void Finish(uint64_t block, Findings& findings);
   void TellPairsAbove(const Subtree& subtree, Findings& findings) const;
@@ -175,7 +184,10 @@ class Unproven {
 
   ProvenValues proven_;
   bool size_proven_ = false;
-  std::vector<Block> blocks_;
+  // Made when something of them has come: the number of blocks is what somebody claims.
+  std::vector<std::unique_ptr<Page>> pages_;
+  RangeSet held_;              // groups that are there
+  RangeSet verified_;          // of these
   uint64_t whole_blocks_ = 0;  // kWhole and kVerified
   uint64_t verified_blocks_ = 0;
   std::set<SourceId> sources_;           // that may be asked

@@ -219,10 +219,11 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
                                std::holds_alternative<MirrorUrl>(effect.provider)};
   StartGet(effect);
   CountGet(effect.provider, true);
-  deps_.log.Write(
-      LogLevel::kDebug,
-      {.hash = LoggedHash(effect.kind), .transfer = effect.transfer, .provider = effect.provider},
-      "transfer started");
+  deps_.log.Write(LogLevel::kDebug,
+                  {.hash = LoggedHash(effect.kind),
+                   .transfer = effect.transfer,
+                   .provider = LoggedProvider(effect.provider, LoggedHash(effect.kind))},
+                  "transfer started");
   unflushed_ = true;
   ArmSampling();
 }
@@ -234,7 +235,8 @@ void Engine::ExecuteBan(const schedule::BanProvider& effect) {
     remotes_.Banned(*node, until, effect.reason);
   }
   deps_.log.Write(
-      LogLevel::kWarning, {.provider = effect.provider, .event = LogEvent::kProviderBanned},
+      LogLevel::kWarning,
+      {.provider = LoggedProvider(effect.provider, {}), .event = LogEvent::kProviderBanned},
       fmt::format("provider banned for {} s: {}",
                   std::chrono::duration_cast<seconds>(effect.length).count(), effect.reason));
 }
@@ -309,7 +311,8 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                                                                  : TransferState::kFailed;
   if (const auto view = transfers_.View(id)) {
     const std::optional<Hash> logged = LoggedHash(view->kind);
-    const LogFields fields{.hash = logged, .transfer = id, .provider = view->provider};
+    const LogFields fields{
+        .hash = logged, .transfer = id, .provider = LoggedProvider(view->provider, logged)};
     const auto text = [&](const std::string& why) {
       return ReasonForJournal(view->kind.hash, logged, why);
     };

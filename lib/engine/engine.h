@@ -271,6 +271,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void ArmTimer();
   void CommitChanges();
   std::optional<Hash> LoggedHash(const Kind& kind) const;
+  static ProviderId LoggedProvider(const ProviderId& provider, const std::optional<Hash>& logged);
   void ApplyProgress(TransferId id, const transfer::GetProgress& progress);
 
   // Queue (engine_queue.cc).

@@ -60,4 +60,14 @@ void Engine::ForgetUnproven(const Hash& hash) {
   deps_.mirrors->Forget(hash);
 }
 
+// The URL of a mirror may name the hash of its content: where the journal may not have that
+// (`logged`), it gets the origin.
+ProviderId Engine::LoggedProvider(const ProviderId& provider, const std::optional<Hash>& logged) {
+  const auto* mirror = std::get_if<MirrorUrl>(&provider);
+  if (mirror == nullptr || logged) return provider;
+  const StatusOr<http::Url> url = http::Url::Parse(mirror->url);
+  // Any other is a template, without a hash.
+  return url.ok() ? ProviderId(MirrorUrl{url->origin().ToString()}) : provider;
+}
+
 }  // namespace blobd::engine

@@ -56,6 +56,18 @@ TEST_F(EngineMirrorsTest, WhatNobodyWantsIsForgotten) {
   End(transfer, Outcome::kStopped);
 }
 
+// Its hash is in the URL, perhaps in another form than ours.
+TEST_F(EngineMirrorsTest, TheJournalHasNoUrlOfPrivateContent) {
+  for (const bool is_private : {true, false}) {
+    log_.providers.clear();
+    store_.blobs[kHash].is_private = is_private;
+    const IntentId intent = QueueFrom("https://m/a");
+    ASSERT_TRUE(Cancel(kAnn, {intent}).ok());
+    End(OnlyMirrorGet(), Outcome::kStopped);
+    EXPECT_EQ(log_.providers.count("https://m/a"), is_private ? 0u : 1u);
+  }
+}
+
 TEST_F(EngineMirrorsTest, WrongContentEndsTheIntentAndBansNobody) {
   const IntentId intent = QueueFrom("https://m/a");
   End(OnlyMirrorGet(), Outcome::kWrongContent, "content does not match");

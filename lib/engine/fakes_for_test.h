@@ -581,11 +581,13 @@ class RecordingLog final : public EventLog {
   void Write(LogLevel level, const LogFields& fields, std::string_view text) override {
     lines.emplace_back(text);
     if (fields.hash) hashes.insert(*fields.hash);
+    if (fields.provider) providers.insert(ToString(*fields.provider));
     if (level == LogLevel::kWarning || level == LogLevel::kError) worries.emplace_back(text);
   }
   std::vector<std::string> lines;
   std::vector<std::string> worries;
   std::set<Hash> hashes;
+  std::set<std::string> providers;
 };
 
 class SilentLog final : public EventLog {

@@ -51,9 +51,10 @@ Fetch::~Fetch() {
   if (added_) owner_.multi().Remove(easy_.get());
 }
 
-void Fetch::Open(const OriginConfig& config) {
+void Fetch::Open(const OriginConfig& config, uint64_t window) {
   BLOBD_CHECK(state_ == State::kWaiting);
   config_ = config;
+  window_ = window;
   way_ = Redirects(way_.here(), config.local_allowed);
   opened_ = last_byte_ = owner_.Now();
   state_ = State::kAsking;
@@ -82,7 +83,12 @@ void Fetch::Consumed(uint64_t bytes) {
 
 uint64_t Fetch::Window() const {
   const uint64_t limit = owner_.options().receive_window;
-  return std::max(kLeastWindow, limit == 0 ? options_.window : std::min(options_.window, limit));
+  return std::max(kLeastWindow, limit == 0 ? window_ : std::min(window_, limit));
+}
+
+void Fetch::Widen(uint64_t more) {
+  window_ += more;
+  OnWindowChanged();
 }
 
 void Fetch::OnWindowChanged() {
@@ -104,6 +110,11 @@ std::optional<uint64_t> Fetch::LowerEnd(uint64_t end) {
 void Fetch::EndAsSurplus() {
   ended_by_us_ = true;
   Finish(End(Kind::kSurplus, "fewer connections to this server are allowed now"));
+}
+
+void Fetch::Refuse(std::string reason) {
+  ended_by_us_ = true;
+  Finish(End(Kind::kLocalFault, std::move(reason)));
 }
 
 void Fetch::Detach() {

@@ -64,11 +64,16 @@ class Fetch {
   bool ended_by_us() const { return ended_by_us_; }
   Instant opened() const { return opened_; }
 
-  // Sends the request. `config` is that of its origin and holds for this request only.
-  void Open(const OriginConfig& config);
+  // Sends the request. `config` is that of its origin and holds for this request only; `window` is
+  // what of its own it was given.
+  void Open(const OriginConfig& config, uint64_t window);
+  uint64_t window() const { return window_; }  // 0 before Open
+  void Widen(uint64_t more);
   void Consumed(uint64_t bytes);
   std::optional<uint64_t> LowerEnd(uint64_t end);
   void EndAsSurplus();
+  // It is not to be opened, by no fault of the server's.
+  void Refuse(std::string reason);
   // Nobody listens any more.
   void Detach();
   // The client's receive window is another one now.
@@ -144,6 +149,7 @@ class Fetch {
   std::optional<uint64_t> limit_;  // reading ends here
   uint64_t received_ = 0;
   uint64_t unconsumed_ = 0;
+  uint64_t window_ = 0;
   bool paused_ = false;
   bool delivered_ = false;
   bool ended_by_us_ = false;

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/receive_budget.h"
 #include "loop/loop.h"
 #include "path/dial_race.h"
 #include "quic/connection.h"
@@ -23,7 +24,6 @@
 #include "quic/endpoint.h"
 #include "quic/farewells.h"
 #include "quic/path_mtu.h"
-#include "quic/receive_budget.h"
 #include "quic/udp_socket.h"
 
 namespace blobd::quic {

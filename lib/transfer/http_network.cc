@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -43,7 +44,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     auto session = std::make_shared<MirrorSession>(
         MirrorSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, url, order,
         options_.limits);
-    sessions_[id] = {session, strand};
+    sessions_[id] = {session, strand, order.kind.hash, true};
     strand->Post([session] { session->Start(); });
     if (beat_timer_ == 0) ArmBeat();
   }
@@ -55,11 +56,19 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     WithSession(id, [](MirrorSession& session) { session.Stop(); });
   }
 
-  void Forget(const Hash& hash) {
-    const auto it = blobs_.find(hash);
-    if (it == blobs_.end()) return;
-    it->second.is_wanted = false;
-    if (it->second.users == 0) DropBlob(it);
+  // The blobs of a hash sequence are wanted for the sake of its root. What the store has of those
+  // that nobody is getting goes when it is collected.
+  void Forget(const Hash& root) {
+    for (auto& [id, session] : sessions_) {
+      if (session.root == root) session.is_wanted = false;
+    }
+    std::vector<Hash> unwanted;
+    for (auto& [hash, blob] : blobs_) {
+      blob.wanted_for.erase(root);
+      if (blob.wanted_for.empty() && blob.users == 0) unwanted.push_back(hash);
+    }
+    for (const Hash& hash : unwanted) DropBlob(blobs_.find(hash));
+    if (!blobs_.contains(root)) ForgetInStore(root);
   }
 
   void StartImport(uint64_t number, const UrlImportOrder& order, std::shared_ptr<Executor> strand,
@@ -82,299 +91,305 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   void EndImport(uint64_t number) {
     auto node = imports_.extract(number);
     if (node.empty()) return;
-    Import& import = node.mapped();
-    if (import.retry_timer != 0) deps_.network_loop.CancelTimer(import.retry_timer);
+    Import& ended = node.mapped();
+    if (ended.retry_timer != 0) deps_.network_loop.CancelTimer(ended.retry_timer);
     if (deps_.throttle != nullptr) deps_.throttle->Release(UINT64_MAX - number);
-    import.strand->Post([import = std::move(import.import)] { import->Stop();
-  });
-}
+    ended.strand->Post([import = std::move(ended.import)] { import->Stop(); });
+  }
 
   void Shutdown() {
-  for (auto& [number, import] : imports_) {
-    if (import.retry_timer != 0) deps_.network_loop.CancelTimer(import.retry_timer);
-  }
-  imports_.clear();
-  gets_.clear();
-  sessions_.clear();
-  blobs_.clear();
-  if (beat_timer_ != 0) deps_.network_loop.CancelTimer(beat_timer_);
-  client_.reset();
-}
-
-private:
-struct Session {
-  std::shared_ptr<MirrorSession> session;  // on its strand
-  std::shared_ptr<Executor> strand;
-};
-struct GetKey {
-  TransferId transfer;
-  uint64_t number = 0;
-  auto operator<=>(const GetKey&) const = default;
-};
-struct Get {
-  Hash hash;
-  std::shared_ptr<MirrorGet> get;  // on the blob's strand
-  std::shared_ptr<Executor> strand;
-  std::unique_ptr<MirrorFetches> fetches;
-};
-struct Blob {
-  std::shared_ptr<MirrorBlob> blob;  // on its strand
-  std::shared_ptr<Executor> strand;
-  size_t users = 0;
-  bool is_wanted = true;
-  Instant idle_since;
-};
-using Blobs = std::unordered_map<Hash, Blob>;
-struct Import {
-  std::shared_ptr<UrlImport> import;  // on the strand
-  std::shared_ptr<Executor> strand;
-  std::unique_ptr<MirrorFetches> fetches;
-  loop::TimerId retry_timer = 0;
-};
-
-// Calls from strands, posted to the network loop.
-class Poster {
- public:
-  Poster(std::weak_ptr<Core> core, loop::Loop& loop) : core_(std::move(core)), loop_(loop) {}
-  template <typename F>
-  void Post(F f) {
-    loop_.Post([core = core_, f = std::move(f)]() mutable {
-      if (const auto alive = core.lock()) f(*alive);
-    });
+    for (auto& [number, import] : imports_) {
+      if (import.retry_timer != 0) deps_.network_loop.CancelTimer(import.retry_timer);
+    }
+    imports_.clear();
+    gets_.clear();
+    sessions_.clear();
+    blobs_.clear();
+    if (beat_timer_ != 0) deps_.network_loop.CancelTimer(beat_timer_);
+    client_.reset();
   }
 
  private:
-  const std::weak_ptr<Core> core_;
-  loop::Loop& loop_;
-};
+  struct Session {
+    std::shared_ptr<MirrorSession> session;  // on its strand
+    std::shared_ptr<Executor> strand;
+    Hash root;
+    bool is_wanted = true;
+  };
+  struct GetKey {
+    TransferId transfer;
+    uint64_t number = 0;
+    auto operator<=>(const GetKey&) const = default;
+  };
+  struct Get {
+    Hash hash;
+    std::shared_ptr<MirrorGet> get;  // on the blob's strand
+    std::shared_ptr<Executor> strand;
+    std::unique_ptr<MirrorFetches> fetches;
+  };
+  struct Blob {
+    std::shared_ptr<MirrorBlob> blob;  // on its strand
+    std::shared_ptr<Executor> strand;
+    size_t users = 0;
+    std::set<Hash> wanted_for;  // the roots of the orders it is part of
+    Instant idle_since;
+  };
+  using Blobs = std::unordered_map<Hash, Blob>;
+  struct Import {
+    std::shared_ptr<UrlImport> import;  // on the strand
+    std::shared_ptr<Executor> strand;
+    std::unique_ptr<MirrorFetches> fetches;
+    loop::TimerId retry_timer = 0;
+  };
 
-// What a session sees of us.
-class SessionEnd final : public MirrorGets, public GetObserver {
- public:
-  SessionEnd(std::weak_ptr<Core> core, TransferId id, loop::Loop& loop)
-      : poster_(std::move(core), loop), id_(id) {}
-
-  void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) override {
-    poster_.Post(
-        [key = GetKey{id_, number}, hash, url](Core& core) { core.GetBlob(key, hash, url); });
-  }
-  void StopBlob(uint64_t number) override {
-    poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
-  }
-  void OnProgress(TransferId id, const GetProgress& progress) override {
-    poster_.Post([id, progress](Core& core) {
-      core.Tell([id, progress](MirrorNetworkSink& sink) { sink.OnGetProgress(id, progress); });
-    });
-  }
-  void OnContent(TransferId id, const GetContent& content) override {
-    poster_.Post([id, content](Core& core) {
-      core.Tell([id, content](MirrorNetworkSink& sink) { sink.OnGetContent(id, content); });
-    });
-  }
-  void OnBoundary(TransferId id, uint64_t boundary) override {
-    poster_.Post([id, boundary](Core& core) {
-      core.Tell([id, boundary](MirrorNetworkSink& sink) { sink.OnBoundary(id, boundary); });
-    });
-  }
-  void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
-    poster_.Post([id, progress, end](Core& core) {
-      core.sessions_.erase(id);
-      // Who was stopped leaves nothing in the line.
-      if (end.outcome == schedule::Outcome::kStopped && core.deps_.throttle != nullptr)
-        core.deps_.throttle->Release(id.value);
-      core.Tell(
-          [id, progress, end](MirrorNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
-    });
-  }
-
- private:
-  Poster poster_;
-  const TransferId id_;
-};
-
-// What a get sees of us, and of its session.
-class GetEndpoint final : public MirrorPort, public MirrorGetObserver {
- public:
-  GetEndpoint(std::weak_ptr<Core> core, const GetKey& key, loop::Loop& loop, Session session)
-      : poster_(std::move(core), loop), key_(key), session_(std::move(session)) {}
-
-  void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
-    WithFetches(
-        [fetch, ask, remaining](MirrorFetches& fetches) { fetches.Open(fetch, ask, remaining); });
-  }
-  void OpenSidecar(uint64_t fetch, uint64_t size) override {
-    WithFetches([fetch, size](MirrorFetches& fetches) { fetches.OpenSidecar(fetch, size); });
-  }
-  void Consumed(uint64_t fetch, uint64_t bytes) override {
-    WithFetches([fetch, bytes](MirrorFetches& fetches) { fetches.Consumed(fetch, bytes); });
-  }
-  void LowerEnd(uint64_t fetch, uint64_t end) override {
-    WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
-  }
-  void Stop(uint64_t fetch) override {
-    WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
-  }
-  void OnProgress(const MirrorGetProgress& progress) override {
-    session_.strand->Post([session = session_.session, number = key_.number, progress] {
-      session->OnBlobProgress(number, progress);
-    });
-  }
-  // The blob is let go of first: whoever comes next must not find it when it is over.
-  void OnEnded(const MirrorGetProgress& progress, const GetEnd& end, bool blob_over) override {
-    poster_.Post([key = key_, session = session_, progress, end, blob_over](Core& core) {
-      core.EndGet(key, blob_over);
-      session.strand->Post([session = session.session, number = key.number, progress, end] {
-        session->OnBlobEnded(number, progress, end);
+  // Calls from strands, posted to the network loop.
+  class Poster {
+   public:
+    Poster(std::weak_ptr<Core> core, loop::Loop& loop) : core_(std::move(core)), loop_(loop) {}
+    template <typename F>
+    void Post(F f) {
+      loop_.Post([core = core_, f = std::move(f)]() mutable {
+        if (const auto alive = core.lock()) f(*alive);
       });
-    });
-  }
+    }
 
- private:
-  template <typename F>
-  void WithFetches(F f) {
-    poster_.Post([key = key_, f = std::move(f)](Core& core) {
-      const auto it = core.gets_.find(key);
-      if (it != core.gets_.end()) f(*it->second.fetches);
-    });
-  }
-  Poster poster_;
-  const GetKey key_;
-  const Session session_;
-};
+   private:
+    const std::weak_ptr<Core> core_;
+    loop::Loop& loop_;
+  };
 
-// What an import sees of us.
-class ImportEnd final : public UrlImportPort {
- public:
-  ImportEnd(std::weak_ptr<Core> core, uint64_t number, loop::Loop& loop)
-      : poster_(std::move(core), loop), number_(number) {}
+  // What a session sees of us.
+  class SessionEnd final : public MirrorGets, public GetObserver {
+   public:
+    SessionEnd(std::weak_ptr<Core> core, TransferId id, loop::Loop& loop)
+        : poster_(std::move(core), loop), id_(id) {}
 
-  void Open(uint64_t fetch, const http::Ask& ask, Duration delay) override {
-    poster_.Post([number = number_, fetch, ask, delay](Core& core) {
-      core.OpenImport(number, fetch, ask, delay);
-    });
-  }
-  void Consumed(uint64_t fetch, uint64_t bytes) override {
-    poster_.Post([number = number_, fetch, bytes](Core& core) {
-      const auto it = core.imports_.find(number);
-      if (it != core.imports_.end()) it->second.fetches->Consumed(fetch, bytes);
-    });
-  }
-  void Done() override {
-    poster_.Post([number = number_](Core& core) { core.EndImport(number); });
-  }
-
- private:
-  Poster poster_;
-  const uint64_t number_;
-};
-
-void OpenImport(uint64_t number, uint64_t fetch, const http::Ask& ask, Duration delay) {
-  const auto it = imports_.find(number);
-  if (it == imports_.end()) return;
-  if (delay == Duration::zero()) return it->second.fetches->Open(fetch, ask, std::nullopt);
-  it->second.retry_timer =
-      deps_.network_loop.AddTimer(deps_.network_loop.Now() + delay, [this, number, fetch, ask] {
-        Import& import = imports_.at(number);
-        import.retry_timer = 0;
-        import.fetches->Open(fetch, ask, std::nullopt);
+    void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) override {
+      poster_.Post(
+          [key = GetKey{id_, number}, hash, url](Core& core) { core.GetBlob(key, hash, url); });
+    }
+    void StopBlob(uint64_t number) override {
+      poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
+    }
+    void OnProgress(TransferId id, const GetProgress& progress) override {
+      poster_.Post([id, progress](Core& core) {
+        core.Tell([id, progress](MirrorNetworkSink& sink) { sink.OnGetProgress(id, progress); });
       });
-}
+    }
+    void OnContent(TransferId id, const GetContent& content) override {
+      poster_.Post([id, content](Core& core) {
+        core.Tell([id, content](MirrorNetworkSink& sink) { sink.OnGetContent(id, content); });
+      });
+    }
+    void OnBoundary(TransferId id, uint64_t boundary) override {
+      poster_.Post([id, boundary](Core& core) {
+        core.Tell([id, boundary](MirrorNetworkSink& sink) { sink.OnBoundary(id, boundary); });
+      });
+    }
+    void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
+      poster_.Post([id, progress, end](Core& core) {
+        core.sessions_.erase(id);
+        // Who was stopped leaves nothing in the line.
+        if (end.outcome == schedule::Outcome::kStopped && core.deps_.throttle != nullptr)
+          core.deps_.throttle->Release(id.value);
+        core.Tell(
+            [id, progress, end](MirrorNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
+      });
+    }
 
-void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url) {
-  const auto session = sessions_.find(key.transfer);
-  if (session == sessions_.end()) return;
-  Blob& blob = blobs_[hash];
-  if (blob.blob == nullptr) {
-    blob.strand = deps_.workers.MakeStrand();
-    blob.blob = std::make_shared<MirrorBlob>(deps_.store, deps_.logs, blob.strand, hash,
-                                             options_.limits.max_blob_size);
+   private:
+    Poster poster_;
+    const TransferId id_;
+  };
+
+  // What a get sees of us, and of its session.
+  class GetEndpoint final : public MirrorPort, public MirrorGetObserver {
+   public:
+    GetEndpoint(std::weak_ptr<Core> core, const GetKey& key, loop::Loop& loop, Session session)
+        : poster_(std::move(core), loop), key_(key), session_(std::move(session)) {}
+
+    void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
+      WithFetches(
+          [fetch, ask, remaining](MirrorFetches& fetches) { fetches.Open(fetch, ask, remaining); });
+    }
+    void OpenSidecar(uint64_t fetch, uint64_t size) override {
+      WithFetches([fetch, size](MirrorFetches& fetches) { fetches.OpenSidecar(fetch, size); });
+    }
+    void Consumed(uint64_t fetch, uint64_t bytes) override {
+      WithFetches([fetch, bytes](MirrorFetches& fetches) { fetches.Consumed(fetch, bytes); });
+    }
+    void LowerEnd(uint64_t fetch, uint64_t end) override {
+      WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
+    }
+    void Stop(uint64_t fetch) override {
+      WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
+    }
+    void OnProgress(const MirrorGetProgress& progress) override {
+      session_.strand->Post([session = session_.session, number = key_.number, progress] {
+        session->OnBlobProgress(number, progress);
+      });
+    }
+    // The blob is let go of first: whoever comes next must not find it when it is over.
+    void OnEnded(const MirrorGetProgress& progress, const GetEnd& end, bool blob_over) override {
+      poster_.Post([key = key_, session = session_, progress, end, blob_over](Core& core) {
+        core.EndGet(key, blob_over);
+        session.strand->Post([session = session.session, number = key.number, progress, end] {
+          session->OnBlobEnded(number, progress, end);
+        });
+      });
+    }
+
+   private:
+    template <typename F>
+    void WithFetches(F f) {
+      poster_.Post([key = key_, f = std::move(f)](Core& core) {
+        const auto it = core.gets_.find(key);
+        if (it != core.gets_.end()) f(*it->second.fetches);
+      });
+    }
+    Poster poster_;
+    const GetKey key_;
+    const Session session_;
+  };
+
+  // What an import sees of us.
+  class ImportEnd final : public UrlImportPort {
+   public:
+    ImportEnd(std::weak_ptr<Core> core, uint64_t number, loop::Loop& loop)
+        : poster_(std::move(core), loop), number_(number) {}
+
+    void Open(uint64_t fetch, const http::Ask& ask, Duration delay) override {
+      poster_.Post([number = number_, fetch, ask, delay](Core& core) {
+        core.OpenImport(number, fetch, ask, delay);
+      });
+    }
+    void Consumed(uint64_t fetch, uint64_t bytes) override {
+      poster_.Post([number = number_, fetch, bytes](Core& core) {
+        const auto it = core.imports_.find(number);
+        if (it != core.imports_.end()) it->second.fetches->Consumed(fetch, bytes);
+      });
+    }
+    void Done() override {
+      poster_.Post([number = number_](Core& core) { core.EndImport(number); });
+    }
+
+   private:
+    Poster poster_;
+    const uint64_t number_;
+  };
+
+  void OpenImport(uint64_t number, uint64_t fetch, const http::Ask& ask, Duration delay) {
+    const auto it = imports_.find(number);
+    if (it == imports_.end()) return;
+    if (delay == Duration::zero()) return it->second.fetches->Open(fetch, ask, std::nullopt);
+    it->second.retry_timer =
+        deps_.network_loop.AddTimer(deps_.network_loop.Now() + delay, [this, number, fetch, ask] {
+          Import& import = imports_.at(number);
+          import.retry_timer = 0;
+          import.fetches->Open(fetch, ask, std::nullopt);
+        });
   }
-  ++blob.users;
-  blob.is_wanted = true;
-  auto end =
-      std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
-  auto get =
-      std::make_shared<MirrorGet>(MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
-                                  MirrorGetOptions{options_.lanes, options_.limits.max_blob_size});
-  gets_[key] =
-      Get{hash, get, blob.strand,
-          std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url,
-                                          MirrorFetches::Rate{deps_.throttle, key.transfer.value})};
-  blob.strand->Post([get] { get->Start(); });
-}
 
-void StopBlob(const GetKey& key) {
-  const auto it = gets_.find(key);
-  if (it == gets_.end()) return;
-  it->second.strand->Post([get = it->second.get] { get->Stop(); });
-}
-
-void EndGet(const GetKey& key, bool blob_over) {
-  auto node = gets_.extract(key);
-  if (node.empty()) return;
-  node.mapped().fetches.reset();
-  node.mapped().strand->Post([get = std::move(node.mapped().get)] {});
-  const auto it = blobs_.find(node.mapped().hash);
-  if (it == blobs_.end() || it->second.strand != node.mapped().strand) return;
-  --it->second.users;
-  it->second.idle_since = deps_.network_loop.Now();
-  // Other gets of it hear that themselves.
-  if (blob_over || (it->second.users == 0 && !it->second.is_wanted)) return DropBlob(it);
-  DropIdle();
-}
-
-// What it holds of the disk goes on its strand.
-void DropBlob(Blobs::iterator it) {
-  it->second.strand->Post([blob = std::move(it->second.blob), wanted = it->second.is_wanted] {
-    if (!wanted) blob->Abandon();
-  });
-  blobs_.erase(it);
-}
-
-// Idle ones that are too old, or too many.
-void DropIdle() {
-  const Instant now = deps_.network_loop.Now();
-  std::map<Instant, Hash> idle;
-  for (const auto& [hash, blob] : blobs_) {
-    if (blob.users == 0) idle[blob.idle_since] = hash;
+  void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url) {
+    const auto session = sessions_.find(key.transfer);
+    if (session == sessions_.end()) return;
+    Blob& blob = blobs_[hash];
+    if (blob.blob == nullptr) {
+      blob.strand = deps_.workers.MakeStrand();
+      blob.blob = std::make_shared<MirrorBlob>(deps_.store, deps_.logs, blob.strand, hash,
+                                               options_.limits.max_blob_size);
+    }
+    ++blob.users;
+    if (session->second.is_wanted) blob.wanted_for.insert(session->second.root);
+    auto end =
+        std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
+    auto get = std::make_shared<MirrorGet>(
+        MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
+        MirrorGetOptions{options_.lanes, options_.limits.max_blob_size});
+    gets_[key] = Get{
+        hash, get, blob.strand,
+        std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url,
+                                        MirrorFetches::Rate{deps_.throttle, key.transfer.value})};
+    blob.strand->Post([get] { get->Start(); });
   }
-  for (const auto& [since, hash] : idle) {
-    if (idle.size() <= kMostIdle && now - since < kIdleFor) continue;
-    DropBlob(blobs_.find(hash));
-    if (idle.size() > kMostIdle) return;
+
+  void StopBlob(const GetKey& key) {
+    const auto it = gets_.find(key);
+    if (it == gets_.end()) return;
+    it->second.strand->Post([get = it->second.get] { get->Stop(); });
   }
-}
 
-template <typename F>
-void WithSession(TransferId id, F f) {
-  const auto it = sessions_.find(id);
-  if (it == sessions_.end()) return;
-  it->second.strand->Post([session = it->second.session, f] { f(*session); });
-}
-
-template <typename F>
-void Tell(F f) {
-  deps_.control.Post([sink = sink_, f = std::move(f)]() mutable { f(*sink); });
-}
-
-void ArmBeat() {
-  beat_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kBeat, [this] {
-    beat_timer_ = 0;
-    for (const auto& [key, get] : gets_) get.strand->Post([get = get.get] { get->Beat(); });
+  void EndGet(const GetKey& key, bool blob_over) {
+    auto node = gets_.extract(key);
+    if (node.empty()) return;
+    node.mapped().fetches.reset();
+    node.mapped().strand->Post([get = std::move(node.mapped().get)] {});
+    const auto it = blobs_.find(node.mapped().hash);
+    if (it == blobs_.end() || it->second.strand != node.mapped().strand) return;
+    --it->second.users;
+    it->second.idle_since = deps_.network_loop.Now();
+    // Other gets of it hear that themselves.
+    const bool is_unwanted = it->second.users == 0 && it->second.wanted_for.empty();
+    if (blob_over || is_unwanted) return DropBlob(it);
     DropIdle();
-    if (!sessions_.empty() || !blobs_.empty()) ArmBeat();
-  });
-}
+  }
 
-const Deps deps_;
-const HttpNetworkOptions options_;
-std::unique_ptr<http::Client> client_;
-MirrorNetworkSink* sink_ = nullptr;
-std::map<TransferId, Session> sessions_;
-std::map<GetKey, Get> gets_;
-Blobs blobs_;
-std::map<uint64_t, Import> imports_;
-loop::TimerId beat_timer_ = 0;
+  // It is destroyed on its strand, where it lets go of the disk.
+  void DropBlob(Blobs::iterator it) {
+    if (it->second.wanted_for.empty()) ForgetInStore(it->first);
+    it->second.strand->Post([blob = std::move(it->second.blob)] {});
+    blobs_.erase(it);
+  }
+
+  // From here, so that it comes before whatever the next MirrorBlob of this hash asks the store.
+  void ForgetInStore(const Hash& hash) {
+    if (deps_.logs != nullptr) deps_.logs->ForgetUnproven(hash);
+  }
+
+  // Idle ones that are too old, or too many.
+  void DropIdle() {
+    const Instant now = deps_.network_loop.Now();
+    std::set<std::pair<Instant, Hash>> idle;
+    for (const auto& [hash, blob] : blobs_) {
+      if (blob.users == 0) idle.emplace(blob.idle_since, hash);
+    }
+    for (; !idle.empty(); idle.erase(idle.begin())) {
+      const auto& [since, hash] = *idle.begin();
+      if (idle.size() <= kMostIdle && now - since < kIdleFor) return;
+      DropBlob(blobs_.find(hash));
+    }
+  }
+
+  template <typename F>
+  void WithSession(TransferId id, F f) {
+    const auto it = sessions_.find(id);
+    if (it == sessions_.end()) return;
+    it->second.strand->Post([session = it->second.session, f] { f(*session); });
+  }
+
+  template <typename F>
+  void Tell(F f) {
+    deps_.control.Post([sink = sink_, f = std::move(f)]() mutable { f(*sink); });
+  }
+
+  void ArmBeat() {
+    beat_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kBeat, [this] {
+      beat_timer_ = 0;
+      for (const auto& [key, get] : gets_) get.strand->Post([get = get.get] { get->Beat(); });
+      DropIdle();
+      if (!sessions_.empty() || !blobs_.empty()) ArmBeat();
+    });
+  }
+
+  const Deps deps_;
+  const HttpNetworkOptions options_;
+  std::unique_ptr<http::Client> client_;
+  MirrorNetworkSink* sink_ = nullptr;
+  std::map<TransferId, Session> sessions_;
+  std::map<GetKey, Get> gets_;
+  Blobs blobs_;
+  std::map<uint64_t, Import> imports_;
+  loop::TimerId beat_timer_ = 0;
 };  // namespace blobd::transfer
 
 StatusOr<std::unique_ptr<HttpNetwork>> HttpNetwork::Create(Deps deps, HttpNetworkOptions options) {

@@ -106,7 +106,7 @@ Status MirrorBlob::ClaimSize(uint64_t size) {
     return FailedPrecondition("the file has {} bytes, the blob {}", size, *size_);
   }
   if (size_ && users_.size() > 1) {
-    return FailedPrecondition("the file has {} bytes, that of another mirror {}", size, *size_);
+    return Unavailable("the file has {} bytes, that of another mirror {}", size, *size_);
   }
   MakeUnproven(size);
   writer_->ClaimSize(size);
@@ -117,6 +117,8 @@ Status MirrorBlob::ClaimSize(uint64_t size) {
 
 void MirrorBlob::MakeUnproven(uint64_t size) {
   size_ = size;
+  // What comes from here on is written over what came while nobody knew the size.
+  BeginUnsized(0);
   findings_.clear();
   small_.clear();
   sidecar_.reset();
@@ -144,6 +146,14 @@ void MirrorBlob::OnSizeProven() {
   writer_->ProveSize(*size_);
 }
 
+// From then on there is to be room for all of it, as for what nodes send.
+Status MirrorBlob::Admit() {
+  if (!size_proven_ || is_restoring_ || std::exchange(is_admitted_, true)) return OkStatus();
+  const Status status = writer_->Admit(*size_);
+  if (!status.ok()) Break({schedule::Outcome::kLocalFault, Message(status), {}});
+  return status;
+}
+
 RangeSet MirrorBlob::WantedFrom(bao::SourceId source) const {
   if (phase_ != Phase::kOpen || !unproven_ || VerdictOn(source)) return {};
   RangeSet wanted = unproven_->WantedFrom(source);
@@ -157,13 +167,17 @@ RangeSet MirrorBlob::WantedFrom(bao::SourceId source) const {
 
 Status MirrorBlob::Write(bao::SourceId source, uint64_t offset, ByteView bytes) {
   if (phase_ != Phase::kOpen || VerdictOn(source)) return OkStatus();
-  const Status status =
-      size_ ? WriteSized(source, offset, bytes) : WriteUnsized(source, offset, bytes);
-  if (status.ok()) return Apply();
-  // Nothing that this writer wrote is believed any more.
-  if (status.code() == StatusCode::kUnavailable)
-    Break({schedule::Outcome::kLocalFault, Message(status), {}});
-  return status;
+  BLOBD_RETURN_IF_ERROR(size_ ? WriteSized(source, offset, bytes)
+                              : WriteUnsized(source, offset, bytes));
+  return Apply();
+}
+
+// What a write that failed has left on the disk nobody knows: another source's bytes may lie where
+// Unproven has the value of what was there before. So nothing that is known here counts any more.
+StatusOr<RangeSet> MirrorBlob::Store(uint64_t first_group, ByteView bytes) {
+  StatusOr<RangeSet> theirs = writer_->WriteUnproven(first_group * kGroupSize, bytes);
+  if (!theirs.ok()) Break({schedule::Outcome::kLocalFault, Message(theirs.status()), {}});
+  return theirs;
 }
 
 Status MirrorBlob::WriteSized(bao::SourceId source, uint64_t offset, ByteView bytes) {
@@ -195,12 +209,7 @@ Status MirrorBlob::WriteSized(bao::SourceId source, uint64_t offset, ByteView by
   return OkStatus();
 }
 
-// What others have verified stays as it is, and comes to be known from the store.
 Status MirrorBlob::WriteRun(bao::SourceId source, uint64_t first_group, ByteView bytes) {
-  BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs,
-                         writer_->WriteUnproven(first_group * kGroupSize, bytes));
-  refused_.InsertAll(theirs);
-  refused_.RemoveAll(foreign_);
   const uint64_t whole = bytes.size() / kGroupSize;
   std::vector<bao::ChainingValue> values((bytes.size() + kGroupSize - 1) / kGroupSize);
   blake3::GroupValues(bytes.first(whole * kGroupSize), first_group, std::span(values).first(whole));
@@ -208,10 +217,19 @@ Status MirrorBlob::WriteRun(bao::SourceId source, uint64_t first_group, ByteView
     values[whole] = blake3::SubtreeValue(bytes.subspan(whole * kGroupSize),
                                          (first_group + whole) * bao::kGroupChunks, false);
   }
+  return WriteValued(source, first_group, bytes, values);
+}
+
+// What others have verified stays as it is, and comes to be known from the store.
+Status MirrorBlob::WriteValued(bao::SourceId source, uint64_t first_group, ByteView bytes,
+                               std::span<const bao::ChainingValue> values) {
+  BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs, Store(first_group, bytes));
+  refused_.InsertAll(theirs);
+  refused_.RemoveAll(foreign_);
   const RangeSet ours = theirs.Missing({first_group, first_group + values.size()});
   for (const Range& run : ours.ranges()) {
-    const auto those = std::span(values).subspan(run.begin - first_group, run.size());
-    if (log_) log_->Groups(source, sources_.at(source).url, run.begin, those);
+    const auto those = values.subspan(run.begin - first_group, run.size());
+    if (log_ && !is_restoring_) log_->Groups(source, sources_.at(source).url, run.begin, those);
     unproven_->OnGroups(source, run.begin, those, findings_);
   }
   return OkStatus();
@@ -221,6 +239,7 @@ void MirrorBlob::BeginUnsized(bao::SourceId source) {
   unsized_source_ = source;
   unsized_values_.clear();
   unsized_tail_.clear();
+  unsized_theirs_ = RangeSet();
 }
 
 // The last group is kept back: if it is the blob's last one, its value is another.
@@ -233,7 +252,8 @@ Status MirrorBlob::WriteUnsized(bao::SourceId source, uint64_t offset, ByteView 
   const auto take = [&](ByteView groups) -> Status {
     const uint64_t first = unsized_values_.size();
     const uint64_t count = groups.size() / kGroupSize;
-    BLOBD_RETURN_IF_ERROR(writer_->WriteUnproven(first * kGroupSize, groups).status());
+    BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs, Store(first, groups));
+    unsized_theirs_.InsertAll(theirs);
     unsized_values_.resize(first + count);
     blake3::GroupValues(groups, first, std::span(unsized_values_).subspan(first));
     return OkStatus();
@@ -249,9 +269,15 @@ Status MirrorBlob::EndOfFile(bao::SourceId source, uint64_t size) {
   if (phase_ != Phase::kOpen || source != unsized_source_) return OkStatus();
   const std::vector<bao::ChainingValue> values = std::exchange(unsized_values_, {});
   const Bytes tail = std::exchange(unsized_tail_, {});
+  const RangeSet theirs = std::exchange(unsized_theirs_, {});
   if (values.size() * kGroupSize + tail.size() != size) return OkStatus();
   BLOBD_RETURN_IF_ERROR(ClaimSize(size));
-  unproven_->OnGroups(source, 0, values, findings_);
+  refused_.InsertAll(theirs);
+  const RangeSet ours = theirs.Missing({0, values.size()});
+  for (const Range& run : ours.ranges()) {
+    const auto those = std::span(values).subspan(run.begin, run.size());
+    unproven_->OnGroups(source, run.begin, those, findings_);
+  }
   BLOBD_RETURN_IF_ERROR(WriteSized(source, values.size() * kGroupSize, tail));
   return Apply();
 }

@@ -80,7 +80,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // As it is claimed or proven; nullopt: nobody has said.
   std::optional<uint64_t> size() const { return size_; }
   bool size_proven() const { return size_proven_; }
-  // kFailedPrecondition: it is known to be another, or followed as another.
+  // kFailedPrecondition: it is known to be another. kUnavailable: another is followed now; who is
+  // right is not known.
   Status ClaimSize(uint64_t size);
   // What is to be asked of this source. REQUIRES: size()
   RangeSet WantedFrom(bao::SourceId source) const;
@@ -103,9 +104,6 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   bool TakesSidecarOf(bao::SourceId source);
   // The next bytes of it. False: no more of them are wanted.
   bool OnSidecar(ByteView bytes);
-
-  // Nobody wants it: what lies in the store of it without proof is to go with this.
-  void Abandon();
 
   // Content that came from mirrors and was verified here; only grows.
   uint64_t verified_bytes() const { return verified_bytes_; }
@@ -134,6 +132,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   void RestoreSize(uint64_t size);
   void RestoreGroups(bao::SourceId source, uint64_t first,
                      std::span<const bao::ChainingValue> values);
+  RangeSet Fitting(bao::SourceId source, uint64_t first, ByteView bytes,
+                   std::span<const bao::ChainingValue> values) const;
   void BeginLog();
 
   // What others verified.
@@ -143,11 +143,15 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   void LearnAgain(const RangeSet& groups);
   void Learn(store::BlobReader& reader);
 
+  StatusOr<RangeSet> Store(uint64_t first_group, ByteView bytes);
   Status WriteRun(bao::SourceId source, uint64_t first_group, ByteView bytes);
+  Status WriteValued(bao::SourceId source, uint64_t first_group, ByteView bytes,
+                     std::span<const bao::ChainingValue> values);
   Status WriteSized(bao::SourceId source, uint64_t offset, ByteView bytes);
   Status WriteUnsized(bao::SourceId source, uint64_t offset, ByteView bytes);
   void MakeUnproven(uint64_t size);
   void OnSizeProven();
+  Status Admit();
   bool IsUsed(bao::SourceId source) const;
 
   // Applies the findings, and tells users at the end of this task.
@@ -182,6 +186,7 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
 
   std::optional<uint64_t> size_;
   bool size_proven_ = false;
+  bool is_admitted_ = false;                 // room was asked for
   std::unique_ptr<bao::Unproven> unproven_;  // set once a size is known
   bao::Findings findings_;
   std::unique_ptr<MirrorLog> log_;  // null: it is too small, or there is none
@@ -205,7 +210,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // Of a file without a size.
   bao::SourceId unsized_source_ = 0;
   std::vector<bao::ChainingValue> unsized_values_;
-  Bytes unsized_tail_;  // the last group so far, which may be the last one
+  Bytes unsized_tail_;       // the last group so far, which may be the last one
+  RangeSet unsized_theirs_;  // of these, others were writing: they were not written here
 };
 
 }  // namespace blobd::transfer

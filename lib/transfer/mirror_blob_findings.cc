@@ -33,6 +33,7 @@ Status MirrorBlob::Apply() {
                      [&](bao::Pairs& f) { status = OnPairs(f); },
                      [&](const bao::Verified& f) { status = OnVerified(f.groups); },
                      [&](const bao::Discard& f) {
+                       small_.clear();
                        if (log_) log_->Discard(f.groups);
                        LearnAgain(RangeSet(f.groups));
                        TellUsers();
@@ -56,7 +57,8 @@ Status MirrorBlob::Apply() {
     writer_->Publish();
     TellUsers();
   }
-  if (unproven_ && unproven_->complete()) Finish();
+  if (!unproven_ || !unproven_->complete()) return Admit();
+  Finish();
   return OkStatus();
 }
 
@@ -108,7 +110,11 @@ StatusOr<std::vector<bao::PathPair>> MirrorBlob::PairsFromData(Range block) {
   }
   const uint64_t count = unproven_->proven().groups();
   std::vector<bao::PathPair> pairs;
-  bao::FoldPairs(values, block.begin, 0, count, block.begin == 0 && block.end == count, pairs);
+  const bool is_root = block.begin == 0 && block.end == count;
+  const bao::ChainingValue value = bao::FoldPairs(values, block.begin, 0, count, is_root, pairs);
+  // The pairs are proven by what was read before; what is there now must be the same.
+  if (value != unproven_->BlockValue(block.begin))
+    return DataLoss("the data of blob {} changed on the disk", hash_.Short());
   return pairs;
 }
 
@@ -119,7 +125,7 @@ Status MirrorBlob::OnVerified(Range groups) {
   taken_ = true;
   if (unproven_->proven().groups() == 1) {
     const store::VerifiedGroup all{0, small_};
-    BLOBD_RETURN_IF_ERROR(writer_->Write({&all, 1}, {}));
+    if (!ours.empty()) BLOBD_RETURN_IF_ERROR(writer_->Write({&all, 1}, {}));
   } else {
     BLOBD_RETURN_IF_ERROR(WritePairsWithin(groups));
     writer_->TakeAsVerified(ours);
@@ -195,10 +201,9 @@ void MirrorBlob::Break(GetEnd end) {
   TellUsers();
 }
 
+// Which is no fault of the mirrors'.
 void MirrorBlob::GiveUpWaiting() {
-  Break({Outcome::kRetryLater,
-         "another transfer began to write what is missing, and did not end",
-         {}});
+  Break({Outcome::kBusy, "another transfer began to write what is missing, and did not end", {}});
 }
 
 void MirrorBlob::TellUsers() {

@@ -50,6 +50,7 @@ class FakeMirror final : public MirrorPort {
   bool length = true;
   bool silent = false;
   std::optional<http::FetchEnd> refusal;
+  size_t willing = SIZE_MAX;          // to serve so many fetches at once; others fail
   uint64_t break_after = UINT64_MAX;  // bytes of each fetch
   uint64_t piece = 256 * 1024;
   std::shared_ptr<MirrorReceiver> get;
@@ -75,6 +76,11 @@ class FakeMirror final : public MirrorPort {
     get->OnOpened(fetch);
     if (silent) return;
     if (refusal) return End(fetch, *refusal);
+    if (open_.size() > willing) {
+      http::FetchEnd end;
+      end.kind = http::FetchEnd::Kind::kFailed;
+      return End(fetch, end);
+    }
     http::Content said;
     said.entity.ranges = ranges;
     if (!ranges && open_[fetch].at != 0) {
@@ -164,7 +170,7 @@ class MirrorGetTest : public testing::Test {
                 const std::string& url = "http://m/file") {
     Running running{mirror, std::make_shared<RecordingObserver>(), nullptr};
     running.get = std::make_shared<MirrorGet>(
-        MirrorGet::Deps{blob, mirror, running.observer, SystemClock()}, url, MirrorGetOptions{});
+        MirrorGet::Deps{blob, mirror, running.observer, *clock_}, url, MirrorGetOptions{});
     mirror->get = running.get;
     running.get->Start();
     started_.push_back(running);
@@ -184,6 +190,7 @@ class MirrorGetTest : public testing::Test {
   store::TestDirectory directory_;
   store::StoreUnderTest store_{directory_.path()};
   std::vector<Running> started_;
+  const Clock* clock_ = &SystemClock();
 };
 
 }  // namespace blobd::transfer

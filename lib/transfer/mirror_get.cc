@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/units.h"
 
 namespace blobd::transfer {
 namespace {
@@ -17,6 +18,15 @@ constexpr uint64_t kLeastGroups = 192;
 constexpr Duration kReportInterval = milliseconds(100);
 // For somebody else who began to write the same groups.
 constexpr Duration kMostWaiting = seconds(10);
+// A lane that failed while others deliver is not opened again before.
+constexpr Duration kFailedWait = seconds(1);
+// Waiting longer for the server than this is the scheduler's affair, if nothing else comes.
+constexpr Duration kMostHolding = seconds(2);
+// One lane more is tried after so long without a failure.
+constexpr Duration kRegrow = seconds(60);
+// Bodies that broke off: these, and one for each MiB that came. A connection for every few bytes
+// costs both sides more than it brings, so further ones wait.
+constexpr uint64_t kFreeShorts = 16;
 
 }  // namespace
 
@@ -38,6 +48,14 @@ void MirrorGet::Beat() {
   if (phase_ == Phase::kOver || phase_ == Phase::kOpening) return;
   const bool is_stuck = lanes_.empty() && deps_.clock.Now() - last_change_ > kMostWaiting;
   if (is_stuck && deps_.blob->waits_for_others()) return deps_.blob->GiveUpWaiting();
+  const Instant now = deps_.clock.Now();
+  if (lanes_allowed_ < options_.lanes && now - shrunk_at_ >= kRegrow) {
+    ++lanes_allowed_;
+    shrunk_at_ = now;
+    Plan();
+  } else if (is_held_ && now >= held_until_) {
+    Plan();
+  }
   Report(false);
 }
 
@@ -45,6 +63,7 @@ void MirrorGet::OnOpen(const Status& status) {
   if (phase_ == Phase::kOver) return;
   if (!status.ok()) return End({Outcome::kLocalFault, Message(status), {}});
   if (deps_.blob->complete()) return End({Outcome::kDone, "", {}});
+  last_change_ = deps_.clock.Now();
   source_ = deps_.blob->Join(shared_from_this(), url_);
   joined_ = true;
   verified_before_ = deps_.blob->verified_bytes();
@@ -127,9 +146,10 @@ void MirrorGet::Plan() {
       return OpenLane({0, RangeSet::kOpenEnd}, false);
     }
     if (const Status status = deps_.blob->ClaimSize(*entity()->size); !status.ok())
-      return End({Outcome::kAbortRequest, Message(status), {}});
+      return EndForSize(status);
   }
   entity()->ranges ? PlanParts() : PlanStream();
+  if (phase_ == Phase::kOver) return;
   phase_ = lanes_.empty() ? Phase::kSettling : Phase::kGetting;
   progress_.state = lanes_.empty() ? GetState::kVerifying : progress_.state;
 }
@@ -142,6 +162,11 @@ void MirrorGet::PlanStream() {
 
 void MirrorGet::PlanParts() {
   RangeSet groups = Unassigned();
+  const Instant now = deps_.clock.Now();
+  is_held_ = now < held_until_;
+  if (is_held_ && lanes_.empty() && !groups.empty() && held_until_ - now > kMostHolding)
+    return End({Outcome::kBusy, "the server asks us to wait", held_until_ - now});
+  if (is_held_) return;
   while (lanes_.size() < lanes_allowed_ && !groups.empty()) {
     const Range run = groups.ranges().front();
     groups.Remove(run);
@@ -205,7 +230,7 @@ void MirrorGet::OnContent(uint64_t fetch, const http::Content& content) {
   if (phase_ == Phase::kProbing) phase_ = Phase::kGetting;
   if (content.entity.size) {
     if (const Status status = blob.ClaimSize(*content.entity.size); !status.ok())
-      return End({Outcome::kAbortRequest, Message(status), {}});
+      return EndForSize(status);
   }
   if (!blob.size()) return Report(true);
   if (*blob.size() == 0) (void)blob.Write(source_, 0, {});
@@ -275,16 +300,19 @@ void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
     case FetchEnd::Kind::kDone:
       if (end.size) {
         if (const Status status = blob.EndOfFile(source_, *end.size); !status.ok())
-          return End({Outcome::kAbortRequest, Message(status), {}});
+          return EndForSize(status);
       }
       if (IsFruitless(lane, end)) return OnFailedLane(end);
       return Plan();
     case FetchEnd::Kind::kShort:
-      // Without parts it would begin at the beginning, perhaps for ever.
-      if (parts && end.received >= http::kProgress) return Plan();
-      return OnFailedLane(end);
+      // Without parts it would begin at the beginning, perhaps for ever. So it would where parts
+      // come of a file that has no size: all of it is asked for in one piece then.
+      if (parts && !blob.size()) entity()->ranges = false;
+      if (!parts || !blob.size() || end.received < http::kProgress) return OnFailedLane(end);
+      if (++shorts_ > kFreeShorts + progress_.received_bytes / kMiB) Hold(kFailedWait);
+      return Plan();
     case FetchEnd::Kind::kSurplus:
-      lanes_allowed_ = std::max<size_t>(1, lanes_.size());
+      AllowLanes(lanes_.size());
       return Plan();
     case FetchEnd::Kind::kNoRanges:
       if (lane.groups.begin == 0 && !parts) break;
@@ -323,8 +351,27 @@ void MirrorGet::OnFailedLane(const FetchEnd& end) {
     const std::string reason = end.reason.empty() ? "the file ended too early" : end.reason;
     return End({is_early ? Outcome::kRetryLater : http::OutcomeOf(end), reason, end.retry_after});
   }
-  lanes_allowed_ = std::max<size_t>(1, lanes_.size());
+  AllowLanes(lanes_allowed_ - 1);
+  Hold(std::max(kFailedWait, end.retry_after.value_or(Duration(0))));
   Plan();
+}
+
+void MirrorGet::AllowLanes(size_t lanes) {
+  lanes_allowed_ = std::max<size_t>(1, lanes);
+  shrunk_at_ = deps_.clock.Now();
+}
+
+// No new lane before.
+void MirrorGet::Hold(Duration wait) {
+  held_until_ = std::max(held_until_, deps_.clock.Now() + wait);
+}
+
+// What another mirror says of the size proves nothing against this one: it is asked again when that
+// is decided.
+void MirrorGet::EndForSize(const Status& status) {
+  if (const GetEnd* verdict = deps_.blob->VerdictOn(source_)) return End(GetEnd(*verdict));
+  const bool is_open = status.code() == StatusCode::kUnavailable;
+  End({is_open ? Outcome::kBusy : Outcome::kAbortRequest, Message(status), {}});
 }
 
 void MirrorGet::OnBlobChanged() {

@@ -14,7 +14,8 @@
 //
 // Beside them, the outboard is asked for that the server may have: it proves parts as they come.
 //
-// A lane that fails while others deliver leaves its run to them, and there is one lane less.
+// A lane that fails while others deliver leaves its run to them, and there is one lane less for a
+// minute, and no new one before the server is willing again.
 //
 // Thread:    the blob's strand. The observer is called there.
 // Ownership: shared; the blob holds it weakly.
@@ -114,6 +115,9 @@ class MirrorGet final : public MirrorReceiver,
   RangeSet Unassigned() const;
   bool AnyDelivers() const;
   void OnFailedLane(const http::FetchEnd& end);
+  void AllowLanes(size_t lanes);
+  void Hold(Duration wait);
+  void EndForSize(const Status& status);
   http::Ask AskFor(Range groups) const;
   std::optional<http::Entity>& entity() const { return deps_.blob->EntityAt(source_); }
   uint64_t EndOf(uint64_t group) const;  // in bytes
@@ -131,6 +135,10 @@ class MirrorGet final : public MirrorReceiver,
   std::map<uint64_t, Lane> lanes_;  // by fetch
   uint64_t last_fetch_ = 0;
   size_t lanes_allowed_;
+  Instant shrunk_at_;     // lanes_allowed_, or when it grew last
+  Instant held_until_;    // no lane is opened before
+  bool is_held_ = false;  // Beat is to plan when that has come
+  uint64_t shorts_ = 0;   // bodies that broke off
   uint64_t sidecar_ = 0;  // its fetch; 0: none runs
   MirrorGetProgress progress_;
   Instant last_report_;

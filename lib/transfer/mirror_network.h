@@ -39,7 +39,8 @@ class MirrorNetwork {
   // As in NodeNetwork.
   virtual void LowerLimit(TransferId id, uint64_t boundary) = 0;
   virtual void StopGet(TransferId id) = 0;
-  // Nobody wants the blob any more: what is there of it without proof goes, unless a transfer runs.
+  // Nobody wants the blob any more, nor what it names if it is a hash sequence: what is there of
+  // them without proof goes, as soon as no transfer gets it.
   virtual void Forget(const Hash& hash) = 0;
 };
 
