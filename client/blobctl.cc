@@ -31,6 +31,7 @@ struct Arguments {
   bool quiet = false;
   bool full = false;
   bool no_legend = false;
+  bool watch = false;
   GetOptions get;
   QueueOptions queue;
   ListOptions list;
@@ -239,10 +240,16 @@ void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Comm
   auto* remotes = app.add_subcommand("remotes", "List the nodes that are known");
   remotes->require_subcommand(0, 1);
   remotes->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
-  commands[remotes] = [&args](Context& context) { return RunRemotes(context, args.list); };
+  remotes->add_flag("-w,--watch", args.watch, "Show them, and what changes, until interrupted");
+  commands[remotes] = [&args](Context& context) {
+    return args.watch ? RunWatchRemotes(context, "") : RunRemotes(context, args.list);
+  };
   auto* remote = app.add_subcommand("remote", "Show a node: its addresses, and who told them");
   remote->add_option("NODE_ID", args.hash, "The node")->required();
-  commands[remote] = [&args](Context& context) { return RunRemote(context, args.hash); };
+  remote->add_flag("-w,--watch", args.watch, "Show it again with every change, until interrupted");
+  commands[remote] = [&args](Context& context) {
+    return args.watch ? RunWatchRemotes(context, args.hash) : RunRemote(context, args.hash);
+  };
 
   auto* add = remotes->add_subcommand("add", "Say where a node may be reached; for root only");
   add->add_option("NODE_ID", args.hash, "The node")->required();

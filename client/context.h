@@ -123,6 +123,8 @@ int RunWhy(Context& context, const std::string& wanted);
 int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all);
 
 int RunRemotes(Context& context, const ListOptions& options);
+// Of one node, or of all if `node` is empty; until it is interrupted.
+int RunWatchRemotes(Context& context, const std::string& node);
 int RunRemote(Context& context, const std::string& node);
 int RunAddRemote(Context& context, const std::string& node,
                  const std::vector<std::string>& addresses);

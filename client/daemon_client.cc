@@ -240,6 +240,16 @@ class GrpcDaemonClient final : public DaemonClient {
   StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest& request) override {
     return Unary(*remotes_, &v1::Remotes::Stub::Get, request);
   }
+  Status WatchRemotes(
+      const v1::WatchRemotesRequest& request,
+      const std::function<void(const v1::WatchRemotesResponse&)>& on_change) override {
+    const Call call(*this);
+    const auto stream = remotes_->Watch(call.context(), request);
+    v1::WatchRemotesResponse response;
+    while (stream->Read(&response)) on_change(response);
+    const Status status = FromGrpc(stream->Finish());
+    return status.ok() ? Unavailable("the daemon ended the watch") : status;
+  }
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest& request) override {
     return Unary(*remotes_, &v1::Remotes::Stub::AddAddresses, request);
   }

@@ -74,6 +74,10 @@ class RefusingClient : public DaemonClient {
   StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest&) override {
     return Refusal();
   }
+  Status WatchRemotes(const v1::WatchRemotesRequest&,
+                      const std::function<void(const v1::WatchRemotesResponse&)>&) override {
+    return Refusal();
+  }
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest&) override {
     return Refusal();
   }

@@ -29,17 +29,19 @@ bool IsPassing(const Status& status) {
 Engine::Engine(Deps deps, EngineOptions options)
     : deps_(std::move(deps)),
       options_(std::move(options)),
+      remote_watch_(deps_.timers),
       paths_({deps_.timers, deps_.clock, deps_.network, addresses_, deps_.lookup, *this}),
       looks_({deps_.store, deps_.control, [this] { return deps_.make_strand(); }},
              [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {
                OnInventory(look, std::move(inventory));
              }),
       intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock),
+      timer_(deps_.timers, [this] { Deliver(schedule::Tick{}); }),
       configured_limits_{options_.schedule.limits, options_.intents_per_uid},
       limits_(configured_limits_) {}
 
 Engine::~Engine() {
-  for (const TimerId timer : {timer_, sampling_, drain_timer_, long_wait_timer_, network_timer_}) {
+  for (const TimerId timer : {sampling_, drain_timer_, long_wait_timer_, network_timer_}) {
     if (timer != 0) deps_.timers.CancelTimer(timer);
   }
 }
@@ -130,7 +132,7 @@ void Engine::Deliver(schedule::Event event) {
     for (const schedule::Effect& effect : effects_) Execute(effect);
   }
   delivering_ = false;
-  ArmTimer();
+  timer_.Arm(scheduler_->NextDeadline());
   CommitChanges();
 }
 
@@ -233,25 +235,13 @@ void Engine::ExecuteBan(const schedule::BanProvider& effect) {
   changes_.push_back(registry::PutBan{{effect.provider, until, effect.times, effect.reason}});
   if (const auto* node = std::get_if<NodeId>(&effect.provider)) {
     remotes_.Banned(*node, until, effect.reason);
+    remote_watch_.Note(*node);
   }
   deps_.log.Write(
       LogLevel::kWarning,
       {.provider = LoggedProvider(effect.provider, {}), .event = LogEvent::kProviderBanned},
       fmt::format("provider banned for {} s: {}",
                   std::chrono::duration_cast<seconds>(effect.length).count(), effect.reason));
-}
-
-void Engine::ArmTimer() {
-  const std::optional<Instant> at = scheduler_->NextDeadline();
-  if (at == timer_at_) return;
-  if (timer_ != 0) deps_.timers.CancelTimer(std::exchange(timer_, 0));
-  timer_at_ = at;
-  if (!at) return;
-  timer_ = deps_.timers.AddTimer(*at, [this] {
-    timer_ = 0;
-    timer_at_.reset();
-    Deliver(schedule::Tick{});
-  });
 }
 
 void Engine::CommitChanges() {

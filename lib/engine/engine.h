@@ -23,6 +23,7 @@
 #include "base/timers.h"
 #include "engine/caller.h"
 #include "engine/content_table.h"
+#include "engine/deadline_timer.h"
 #include "engine/event_log.h"
 #include "engine/id_source.h"
 #include "engine/limits.h"
@@ -31,6 +32,7 @@
 #include "engine/metrics_view.h"
 #include "engine/mirror_faults.h"
 #include "engine/node_paths.h"
+#include "engine/remote_watch.h"
 #include "engine/transfer_table.h"
 #include "engine/values.h"
 #include "engine/wants.h"
@@ -159,6 +161,9 @@ class Engine final : private transfer::NodeNetworkSink,
                                       const std::vector<NodeId>& known_elsewhere) const;
   // nullopt: nothing is known of it here.
   std::optional<RemoteView> FindRemote(const NodeId& node) const;
+  // From now on `watcher` hears which of these may have changed (remote_watch.h).
+  void WatchRemotes(std::shared_ptr<RemoteWatcher> watcher);
+  void UnwatchRemotes(const std::shared_ptr<RemoteWatcher>& watcher);
   // Answered with how many were new, when they are durable. kInvalidArgument: our own id, or an
   // address that cannot be dialled.
   void AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
@@ -228,6 +233,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void OnPathRtt(const NodeId& node, Duration rtt) override;
   void OnPathDark(const NodeId& node) override;
   void OnMoved(const NodeId& node, const SocketAddress& to) override;
+  void OnReplaced(const NodeId& node, const SocketAddress& at, Duration rtt) override;
   void OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) override;
   void OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) override;
   void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
@@ -250,10 +256,11 @@ class Engine final : private transfer::NodeNetworkSink,
   // NodePathsSink (engine_paths.cc)
   void OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) override;
   void OnUnreached(const NodeId& node, bool local_fault, std::string reason) override;
-  void OnPathChanged(const NodeId& node, const SocketAddress& to) override;
+  void OnPathChanged(const NodeId& node, const SocketAddress& to, bool anew) override;
   void OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
                      const std::optional<SocketAddress>& evicted) override;
   void OnFound(const NodeId& node, std::string_view service, size_t count, bool late) override;
+  void OnStepped(const NodeId& node) override;
 
   // Parts (engine_parts.cc).
   transfer::GetOrder OrderOf(const schedule::StartTransfer& effect) const;
@@ -268,7 +275,6 @@ class Engine final : private transfer::NodeNetworkSink,
   void ExecuteBan(const schedule::BanProvider& effect);
   void OnInventory(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory);
   void LookAgain(const schedule::LookInStore& look);
-  void ArmTimer();
   void CommitChanges();
   std::optional<Hash> LoggedHash(const Kind& kind) const;
   static ProviderId LoggedProvider(const ProviderId& provider, const std::optional<Hash>& logged);
@@ -344,6 +350,7 @@ class Engine final : private transfer::NodeNetworkSink,
   bool restoring_ = false;  // not all of them are
   path::AddressBook addresses_;
   path::RemoteTable remotes_;
+  RemoteWatch remote_watch_;
   NodePaths paths_;
   std::map<NodeId, size_t> gets_of_;  // running ones; none is 0
   TransferTable transfers_;
@@ -356,8 +363,7 @@ class Engine final : private transfer::NodeNetworkSink,
   bool delivering_ = false;
   std::vector<schedule::Effect> effects_;
   std::vector<registry::Change> changes_;  // of this delivery, not committed yet
-  TimerId timer_ = 0;
-  std::optional<Instant> timer_at_;
+  DeadlineTimer timer_;                    // of the scheduler
 
   std::map<IntentId, LiveIntent> live_;
   std::unordered_map<Kind, LiveKind> kinds_;

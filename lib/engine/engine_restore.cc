@@ -68,8 +68,8 @@ void Engine::RestoreRemotes(const registry::Snapshot& rows) {
   const Instant now = deps_.timers.Now();
   const WallTime wall_now = deps_.clock.WallNow();
   for (const registry::RemoteAddressRow& row : rows.addresses) {
-    addresses_.Restore(row.node,
-                       {row.address, row.source, row.last_worked, microseconds(row.rtt_us), 0});
+    addresses_.Restore(row.node, {row.address, row.source, row.last_worked,
+                                  microseconds(row.rtt_us), 0, row.last_failed, row.last_failure});
   }
   for (const registry::RemoteRow& row : rows.remotes) {
     remotes_.Restore(row.node, row.last_worked, row.last_failed, row.last_failure);

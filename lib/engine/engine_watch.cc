@@ -64,6 +64,7 @@ void Engine::TellWatchers(IntentId id, const IntentView& view, bool last) {
 // changed.
 void Engine::SampleAndTell() {
   const bool running = transfers_.SampleRates(deps_.timers.Now());
+  for (const auto& [node, gets] : gets_of_) remote_watch_.Note(node);  // its rate, at least
   std::vector<IntentId> watched;
   for (const auto& [id, watchers] : watchers_) watched.push_back(id);
   for (const IntentId id : watched) {

@@ -1,6 +1,18 @@
 #include "engine/values.h"
 
+#include <chrono>
+
 namespace blobd::engine {
+
+registry::RemoteAddressRow RowOf(const NodeId& node, const path::KnownAddress& known) {
+  return {node,
+          known.address,
+          known.source,
+          known.last_worked,
+          std::chrono::duration_cast<microseconds>(known.rtt).count(),
+          known.failure,
+          known.last_failed};
+}
 
 std::string_view OutcomeName(schedule::Outcome outcome) {
   switch (outcome) {

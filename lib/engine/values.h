@@ -125,6 +125,9 @@ struct RemoteView {
   double download_rate = 0;           // of these, bytes per second
 };
 
+// As it is kept for later lives.
+registry::RemoteAddressRow RowOf(const NodeId& node, const path::KnownAddress& known);
+
 struct StatusView {
   bool draining = false;
   bool paused = false;   // everything

@@ -170,7 +170,9 @@ class Endpoint {
   virtual std::optional<PathState> PathOf(ConnectionId id) const = 0;
   // Asks whoever is at `address` for a version of QUIC that nobody speaks, so that it says which it
   // does. No connection is disturbed. At most 256 questions are open; an older one is forgotten.
-  virtual void Probe(const SocketAddress& address) = 0;
+  // `node`: who should be there; a node up to 0.95 hears of us first (disco.h), and may leave the
+  // first question without an answer.
+  virtual void Probe(const NodeId& node, const SocketAddress& address) = 0;
   virtual void SetProbeObserver(ProbeObserver* observer) = 0;
 
   // From now on connections of peers are taken; before, and with null, nobody is answered. What an

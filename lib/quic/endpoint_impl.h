@@ -43,7 +43,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   void KeepOpen(ConnectionId id, bool open) override;
   void Move(ConnectionId id, const SocketAddress& to, bool immediate) override;
   std::optional<PathState> PathOf(ConnectionId id) const override;
-  void Probe(const SocketAddress& address) override;
+  void Probe(const NodeId& node, const SocketAddress& address) override;
   void SetProbeObserver(ProbeObserver* observer) override { probe_observer_ = observer; }
   void CloseConnection(ConnectionId id, uint64_t code, std::string_view reason) override;
   void SetAcceptor(Acceptor* acceptor) override;
@@ -143,6 +143,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   void OnDatagram(const SocketAddress& from, ByteView datagram);
   Link* FindLink(const Cid& cid);
   bool Send(const SocketAddress& to, ByteView bytes, size_t segment) override;
+  void SendPing(const NodeId& node, const SocketAddress& to);
   void SendAside(const SocketAddress& to, ByteView datagram,
                  const std::optional<SocketAddress>& from = std::nullopt);
   void SendBlocked();

@@ -196,7 +196,7 @@ TEST_F(EndpointTest, AnswersDiscoPings) {
   ASSERT_EQ(socket->Send(endpoint_->local_address(), ping, ping.size()), SendOutcome::kSent);
   std::optional<std::pair<NodeId, DiscoMessage>> pong;
   UdpSocket::Take take = [&](const SocketAddress&, ByteView datagram) {
-    pong = disco.Open(datagram);
+    pong = DiscoName(other.seed()).Open(datagram);
   };
   ASSERT_TRUE(loop_->Watch(socket->fd(), EPOLLIN, [&](uint32_t) { socket->Receive(take); }).ok());
   ASSERT_TRUE(RunUntil([&] { return pong.has_value(); }));

@@ -42,6 +42,7 @@ std::span<const AuthorityRule> AuthorityTable() {
       {Method::kTagsList, "Tags.List", "", kMember},
       {Method::kRemotesList, "Remotes.List", "", kMember},
       {Method::kRemotesGet, "Remotes.Get", "", kMember},
+      {Method::kRemotesWatch, "Remotes.Watch", "", kMember},
       {Method::kRemotesAddAddresses, "Remotes.AddAddresses", "", kAdmin},
       {Method::kRemotesBan, "Remotes.Ban", "", kAdmin},
       {Method::kRemotesUnban, "Remotes.Unban", "", kAdmin},

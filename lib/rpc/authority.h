@@ -52,6 +52,7 @@ enum class Method : uint8_t {
   kTagsList,
   kRemotesList,
   kRemotesGet,
+  kRemotesWatch,
   kRemotesAddAddresses,
   kRemotesBan,
   kRemotesUnban,

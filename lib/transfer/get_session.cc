@@ -47,6 +47,10 @@ void GetSession::Look() {
   phase_ = Phase::kLooking;
   looked_.reset();
   early_.clear();
+  if (std::exchange(moved_, false)) {
+    held_before_.reset();  // that nothing came is not the provider's doing
+    unanswered_.clear();
+  }
   ++storing_;
   TakeInventory(
       deps_.store, deps_.strand, kind_,
@@ -123,7 +127,7 @@ void GetSession::FinishHeld() {
 // ---- Lanes ----
 
 size_t GetSession::LanesAllowed() const {
-  if (given_up_ || !unanswered_.empty()) return 0;
+  if (given_up_ || moved_ || !unanswered_.empty()) return 0;
   // Whether it answers such questions at all is found out with one.
   if (by_hash_ && !answered_) return 1;
   return lane_limit_;
@@ -160,10 +164,10 @@ void GetSession::CloseLane(const GetLane& lane) {
 // A lane has ended: another takes what is next, or all has come that will.
 void GetSession::GoOn() {
   if (phase_ != Phase::kReceiving) return;
-  if (lanes_.empty() && !unanswered_.empty()) AskByHash();
+  if (lanes_.empty() && !unanswered_.empty() && !moved_) AskByHash();
   OpenLanes();
   if (!lanes_.empty() || observation_) return;
-  if (not_here_) return Settle(*not_here_);
+  if (not_here_ && (given_up_ || !moved_)) return Settle(*not_here_);
   phase_ = Phase::kSettling;
   progress_.state = GetState::kVerifying;
   ReportProgress(true);

@@ -15,6 +15,9 @@
 // ends with it. If nothing ever came of a hash sequence whose root we hold, the provider may lack
 // only that root, and the children are asked for once by their own hashes.
 //
+// Where another connection takes the place of its own, all streams end, and it looks again: what is
+// verified by then is not asked for a second time.
+//
 // It may be given a share of its request's line (get_layout.h), or find the line out itself, and
 // then tells it. From then on its limit can be lowered: what lies behind is not asked for, lanes
 // that are wholly behind are closed, and one across it ends there. What it got in no order at all
@@ -134,6 +137,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   // Ending.
   void OnLaneEnded(GetLane& lane);
   void OnRefused(GetLane& lane);
+  void OnMoved(const GetLane& lane);
   void OnNotHere(GetLane& lane);
   void TakeAsNotHere(GetEnd end, GetPart tail, bool fruitful);
   void AskByHash();
@@ -202,6 +206,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   std::optional<GetEnd> not_here_;  // the first such end, for when everything else has been had
   size_t fruitless_ = 0;            // such ends in a row that brought nothing
   bool given_up_ = false;           // nothing more is asked for
+  bool moved_ = false;              // streams ended so; it will look again
 
   GetProgress progress_;
   Instant last_report_;

@@ -26,6 +26,7 @@ void GetSession::Stop() {
 void GetSession::OnLaneEnded(GetLane& lane) {
   const StreamEnd& end = *lane.end();
   if (end.kind == StreamEnd::Kind::kRefused) return OnRefused(lane);
+  if (end.kind == StreamEnd::Kind::kMoved) return OnMoved(lane);
   if (IsNotHere(end)) return OnNotHere(lane);
   Settle(EndOfStream(end));
 }
@@ -40,6 +41,14 @@ void GetSession::OnRefused(GetLane& lane) {
   if (only_sizes) TellContent();
   lane_limit_ = alone ? 1 : lanes_.size();
   lanes_answering_ = std::min(lanes_answering_, lane_limit_);
+  GoOn();
+}
+
+// What it was to bring is found missing by the next look, when the other lanes have ended, too.
+void GetSession::OnMoved(const GetLane& lane) {
+  moved_ = true;
+  if (lane.part().only_sizes) sizes_asked_ = false;
+  CloseLane(lane);
   GoOn();
 }
 

@@ -98,7 +98,7 @@ void GetStream::Flush() {
 }
 
 void GetStream::CheckStall(Instant now, Duration limit) {
-  if (state_ == State::kEnded) return;
+  if (state_ == State::kEnded || held_) return;
   if (connection_ && shared_.is_throttled && shared_.is_throttled(*connection_))
     return ForgiveSilence(now);
   const Duration allowed = limit + std::min(Darkness(now), limit);
@@ -123,6 +123,17 @@ void GetStream::ConnectionClosed(quic::ConnectionId connection) {
   if (connection_ != connection) return;
   stream_.reset();
   End({StreamEnd::Kind::kStopped, 0, "its connection was closed"});
+}
+
+void GetStream::ConnectionReplaced(quic::ConnectionId connection) {
+  if (connection_ != connection || state_ == State::kEnded) return;
+  Release();
+  held_.reset();
+  End({StreamEnd::Kind::kMoved, 0, "its connection was replaced"});
+}
+
+void GetStream::NotReplaced() {
+  if (held_) End(*std::exchange(held_, std::nullopt));
 }
 
 void GetStream::OnData(ByteView bytes) {
@@ -150,7 +161,13 @@ void GetStream::OnLost(const quic::CloseReason& why) {
 }
 
 void GetStream::End(StreamEnd end) {
-  if (std::exchange(state_, State::kEnded) == State::kEnded) return;
+  if (state_ == State::kEnded) return;
+  if (end.kind == StreamEnd::Kind::kLost && shared_.being_replaced && shared_.being_replaced()) {
+    held_ = std::move(end);
+    state_ = State::kOpen;  // it is not to be tried again
+    return;
+  }
+  state_ = State::kEnded;
   Flush();
   shared_.strand->Post(
       [receiver = shared_.receiver, number = number_, end = std::move(end)]() mutable {

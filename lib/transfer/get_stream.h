@@ -4,6 +4,9 @@
 //   kWaiting --allowed--> kOpen --FIN, reset, lost, stalled--> kEnded
 //      `---------- refused, lost --------------------------------^
 //
+// While another connection is being made that shall take over, the loss of the present one is kept
+// to ourselves: it may turn out to be none.
+//
 // Thread:    the network loop only. The receiver is posted to, on its strand.
 // Ownership: owned by GetStreams until the session is done with it. Destroying it stops it.
 #pragma once
@@ -38,6 +41,8 @@ struct GetStreamShared {
   UniqueFunction<bool(quic::ConnectionId)> is_throttled = {};
   // The transfer ends now: what it waits for so is given back at once.
   UniqueFunction<void()> release_rate = {};
+  // Another connection to the node is being made. Null: none ever is.
+  UniqueFunction<bool()> being_replaced = {};
 };
 
 class GetStream final : public quic::StreamReader {
@@ -70,6 +75,9 @@ class GetStream final : public quic::StreamReader {
   void ForgiveSilence(Instant now) { last_byte_ = now; }
   // The connection was closed by us: its readers are not called any more.
   void ConnectionClosed(quic::ConnectionId connection);
+  // Another connection has taken the place of this one, or none could be made.
+  void ConnectionReplaced(quic::ConnectionId connection);
+  void NotReplaced();
 
   // quic::StreamReader
   void OnData(ByteView bytes) override;
@@ -92,6 +100,7 @@ class GetStream final : public quic::StreamReader {
   Bytes request_;  // until it is open
   State state_ = State::kWaiting;
   std::optional<quic::StreamId> stream_;
+  std::optional<StreamEnd> held_;  // its loss, not told yet
   Bytes gathered_;
   uint64_t unconsumed_ = 0;  // what waits for the bandwidth included
   uint64_t throttled_ = 0;   // that

@@ -60,6 +60,14 @@ void GetStreams::ConnectionClosed(quic::ConnectionId connection) {
   for (auto& [number, stream] : streams_) stream.ConnectionClosed(connection);
 }
 
+void GetStreams::ConnectionReplaced(quic::ConnectionId connection) {
+  for (auto& [number, stream] : streams_) stream.ConnectionReplaced(connection);
+}
+
+void GetStreams::NotReplaced() {
+  for (auto& [number, stream] : streams_) stream.NotReplaced();
+}
+
 void GetStreams::StopAll() {
   if (std::exchange(stopped_, true)) return;
   streams_.clear();

@@ -32,6 +32,8 @@ class GetStreams {
   void TryAgain();
   void CheckStalls(Instant now, Duration limit);
   void ConnectionClosed(quic::ConnectionId connection);
+  void ConnectionReplaced(quic::ConnectionId connection);
+  void NotReplaced();
   // Ends the transfer: all streams are stopped on the wire now, no further one is opened, and the
   // session is told.
   void StopAll();

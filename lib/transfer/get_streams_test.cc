@@ -51,7 +51,7 @@ class FakeEndpoint final : public quic::Endpoint {
   void KeepOpen(ConnectionId, bool) override {}
   void Move(ConnectionId, const SocketAddress&, bool) override {}
   std::optional<quic::PathState> PathOf(ConnectionId) const override { return std::nullopt; }
-  void Probe(const SocketAddress&) override {}
+  void Probe(const NodeId&, const SocketAddress&) override {}
   void SetProbeObserver(quic::ProbeObserver*) override {}
   void CloseConnection(ConnectionId, uint64_t, std::string_view) override {}
   void SetAcceptor(quic::Acceptor*) override {}
@@ -102,12 +102,19 @@ class GetStreamsTest : public testing::Test {
     streams_.CheckStalls(now_, seconds(10));
   }
 
+  GetStreamShared Shared() {
+    GetStreamShared shared{endpoint_, std::make_shared<Inline>(), receiver_,
+                           [this] { ++flushes_wanted_; }, [this] { return now_; }};
+    shared.being_replaced = [this] { return being_replaced_; };
+    return shared;
+  }
+
   FakeEndpoint endpoint_;
   std::shared_ptr<Recorder> receiver_ = std::make_shared<Recorder>();
   Instant now_ = Instant::FromNanos(1'000'000'000);
   int flushes_wanted_ = 0;
-  GetStreams streams_{GetStreamShared{endpoint_, std::make_shared<Inline>(), receiver_,
-                                      [this] { ++flushes_wanted_; }, [this] { return now_; }}};
+  bool being_replaced_ = false;
+  GetStreams streams_{Shared()};
 };
 
 TEST_F(GetStreamsTest, BytesAreGatheredAndComeBeforeTheEnd) {
@@ -406,6 +413,47 @@ TEST_F(ThrottledStreamsTest, ATransferThatIsStoppedLeavesNothingInTheLine) {
   EXPECT_EQ(throttle_.waiting(), 0u);
   EXPECT_EQ(endpoint_.stopped, std::set<StreamId>{4});
   EXPECT_EQ(endpoint_.consumed[0], 64u * 1024) << "the connection has its window back";
+}
+
+TEST_F(GetStreamsTest, StreamsOfAConnectionThatWasReplacedEndOnceAndForAll) {
+  Open(1);
+  Open(2);
+  endpoint_.allowed = 2;
+  Open(3, true);  // waits
+  Give(0, 100);
+  endpoint_.readers.at(4)->OnFin();
+  streams_.ConnectionReplaced(kConnection);
+  EXPECT_EQ(endpoint_.stopped, std::set<StreamId>{0});
+  EXPECT_EQ(receiver_->received.at(1), 100u) << "what has come counts";
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kMoved);
+  EXPECT_EQ(receiver_->ends.at(2).kind, StreamEnd::Kind::kFinished);
+  EXPECT_EQ(receiver_->ends.at(3).kind, StreamEnd::Kind::kMoved);
+  streams_.TryAgain();
+  Pass(seconds(60));
+}
+
+TEST_F(GetStreamsTest, ALossIsNoneWhileAnotherConnectionIsBeingMade) {
+  Open(1);
+  being_replaced_ = true;
+  endpoint_.readers.at(0)->OnLost({});
+  endpoint_.gone = true;
+  Open(2);  // asked for in between
+  Pass(seconds(60));
+  EXPECT_TRUE(receiver_->ends.empty());
+  being_replaced_ = false;
+  streams_.ConnectionReplaced(kConnection);
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kMoved);
+  EXPECT_EQ(receiver_->ends.at(2).kind, StreamEnd::Kind::kMoved);
+}
+
+TEST_F(GetStreamsTest, ALossIsToldWhenNoOtherConnectionCameOfIt) {
+  Open(1);
+  being_replaced_ = true;
+  endpoint_.readers.at(0)->OnLost({quic::CloseReason::Kind::kLost, 0, "silence"});
+  being_replaced_ = false;
+  streams_.NotReplaced();
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kLost);
+  EXPECT_NE(receiver_->ends.at(1).reason.find("silence"), std::string::npos);
 }
 
 }  // namespace

@@ -74,8 +74,10 @@ class NodeNetworkSink {
   virtual void OnPathRtt(const NodeId& node, Duration rtt) = 0;
   // The peer does not answer there any more.
   virtual void OnPathDark(const NodeId& node) = 0;
-  // What became of a Move. `not_yet`: it could not even be tried now.
+  // What became of a Move or Reconnect. `not_yet`: it could not even be tried now.
   virtual void OnMoved(const NodeId& node, const SocketAddress& to) = 0;
+  // Another connection has taken the place of the one there was, with its transfers.
+  virtual void OnReplaced(const NodeId& node, const SocketAddress& at, Duration rtt) = 0;
   virtual void OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) = 0;
   // Somebody is at the address, so far away. It proves nothing about who it is.
   virtual void OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) = 0;
@@ -105,6 +107,12 @@ class NodeNetwork {
   // Has the connection go to another address of the node, once it is proven that the node is there,
   // or at once. Answered by OnMoved or OnMoveFailed, unless another Move or the end comes first.
   virtual void Move(const NodeId& node, const SocketAddress& to, bool immediate) = 0;
+  // Dials the node there, and has the new connection take the place of the present one, which may
+  // end meanwhile without harm: its transfers go on with what they still lack. A Move that is under
+  // way goes on, too; the first of both counts. Answered by OnReplaced or OnMoved; by OnMoveFailed
+  // if neither came to anything, or OnDisconnected if by then there is no connection any more;
+  // unless another Reconnect comes first.
+  virtual void Reconnect(const NodeId& node, const SocketAddress& to) = 0;
   // Asks at each of these addresses of the node; no connection is disturbed.
   virtual void Probe(const NodeId& node, std::vector<SocketAddress> addresses) = 0;
   // Gets what the store still lacks of the order from `node`.

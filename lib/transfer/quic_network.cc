@@ -49,7 +49,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     const quic::ConnectionId id = endpoint_->Dial(node, std::move(addresses), this);
     endpoint_->KeepOpen(id, open);
     connections_[node] = id;
-    nodes_[id] = {node, dial, false, {}};
+    nodes_[id] = {node, dial};
   }
 
   void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) {
@@ -63,13 +63,27 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     const auto it = connections_.find(node);
     if (it == connections_.end()) return;
     const quic::ConnectionId id = it->second;
+    DropReplacement(node);
     Forget(id);
     endpoint_->CloseConnection(id, kCloseCode);
     for (auto& [transfer, get] : gets_) get.streams->ConnectionClosed(id);
   }
 
   void Move(const NodeId& node, const SocketAddress& to, bool immediate) {
-    if (const auto id = ConnectionOf(node)) endpoint_->Move(*id, to, immediate);
+    const auto id = ConnectionOf(node);
+    if (!id || nodes_.at(*id).ended) return;  // its end, or what replaces it, is on its way
+    DropReplacement(node);
+    endpoint_->Move(*id, to, immediate);
+  }
+
+  void Reconnect(const NodeId& node, const SocketAddress& to) {
+    const auto current = ConnectionOf(node);
+    if (!current) return;  // its end is on its way
+    DropReplacement(node);
+    const quic::ConnectionId id = endpoint_->Dial(node, {to}, this);
+    replacements_[node] = id;
+    nodes_[id] = {node, nodes_.at(*current).dial};
+    nodes_[id].replaces_at = to;
   }
 
   void Probe(const NodeId& node, const std::vector<SocketAddress>& addresses) {
@@ -77,7 +91,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       // An address that two nodes are said to be at is a path of the one that asked last.
       if (probed_.size() >= kMaxProbed) probed_.clear();
       probed_[address] = node;
-      endpoint_->Probe(address);
+      endpoint_->Probe(node, address);
     }
   }
 
@@ -89,6 +103,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     if (path_timer_ == 0) ArmPathTimer();
     GetStreamShared shared = {*endpoint_, strand, session, [this] { WantFlush(); },
                               [this] { return deps_.network_loop.Now(); }};
+    shared.being_replaced = [this, node] { return replacements_.count(node) != 0; };
     if (deps_.throttle != nullptr) SetThrottle(id, shared);
     gets_[id] = Get{node, session, strand, std::make_unique<GetStreams>(std::move(shared))};
     if (stall_timer_ == 0) ArmStallTimer();
@@ -110,6 +125,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   void OnConnected(quic::ConnectionId id, const quic::ConnectionInfo& info) override {
     Node& node = nodes_.at(id);
     node.connected = true;
+    if (node.replaces_at) return TakeOver(id, info);
     TellOf(node, false,
            [info](NodeNetworkSink& sink) { sink.OnConnected(info.peer, info.address, info.rtt); });
   }
@@ -124,14 +140,14 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
 
   void OnMoved(quic::ConnectionId id, const SocketAddress& to) override {
     const Node& node = nodes_.at(id);
+    DropReplacement(node.id);  // it was only slow
     TellOf(node, false, [node = node.id, to](NodeNetworkSink& sink) { sink.OnMoved(node, to); });
   }
 
   void OnMoveFailed(quic::ConnectionId id, const SocketAddress& to, bool not_yet) override {
     const Node& node = nodes_.at(id);
-    TellOf(node, false, [node = node.id, to, not_yet](NodeNetworkSink& sink) {
-      sink.OnMoveFailed(node, to, not_yet);
-    });
+    if (replacements_.count(node.id) != 0) return;  // that one will tell
+    TellMoveFailed(node, to, not_yet);
   }
 
   // quic::ProbeObserver
@@ -146,15 +162,15 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   void OnClosed(quic::ConnectionId id, const quic::CloseReason& why) override {
     const auto it = nodes_.find(id);
     if (it == nodes_.end()) return;
+    if (it->second.replaces_at) return NotReplaced(id);
+    if (replacements_.count(it->second.id) != 0) {
+      it->second.ended = why;
+      return;
+    }
     const Node node = it->second;
     Forget(id);
     if (node.connected) {
-      const bool in_order =
-          why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
-      TellOf(node, true,
-             [id = node.id, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
-               sink.OnDisconnected(id, in_order, std::move(reason));
-             });
+      TellDisconnected(node, why);
     } else {
       const bool local = why.kind == quic::CloseReason::Kind::kLocalFault;
       TellOf(node, true, [id = node.id, local, reason = why.reason](NodeNetworkSink& sink) mutable {
@@ -178,6 +194,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     uint64_t dial = 0;
     bool connected = false;
     PathWatch path = {};
+    // While another one is being made that is to take its place: how it ended, not told yet.
+    std::optional<quic::CloseReason> ended = {};
+    std::optional<SocketAddress> replaces_at = {};  // it is that other one, there
   };
   struct Get {
     NodeId node;
@@ -270,6 +289,59 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       if (last) current->erase(it);
       f(*sink);
     });
+  }
+
+  void TellMoveFailed(const Node& node, const SocketAddress& to, bool not_yet) {
+    TellOf(node, false, [node = node.id, to, not_yet](NodeNetworkSink& sink) {
+      sink.OnMoveFailed(node, to, not_yet);
+    });
+  }
+
+  void TellDisconnected(const Node& node, const quic::CloseReason& why) {
+    const bool in_order =
+        why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
+    TellOf(node, true,
+           [id = node.id, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
+             sink.OnDisconnected(id, in_order, std::move(reason));
+           });
+  }
+
+  // ---- A connection that takes another's place ----
+
+  void TakeOver(quic::ConnectionId id, const quic::ConnectionInfo& info) {
+    Node& node = nodes_.at(id);
+    node.replaces_at.reset();
+    replacements_.erase(node.id);
+    const quic::ConnectionId old = std::exchange(connections_.at(node.id), id);
+    for (auto& [transfer, get] : gets_) get.streams->ConnectionReplaced(old);
+    nodes_.erase(old);
+    endpoint_->CloseConnection(old, kCloseCode);
+    TellOf(node, false,
+           [info](NodeNetworkSink& sink) { sink.OnReplaced(info.peer, info.address, info.rtt); });
+  }
+
+  // The dial came to nothing: what is left is the present connection, if it is.
+  void NotReplaced(quic::ConnectionId id) {
+    const SocketAddress at = *nodes_.at(id).replaces_at;
+    const quic::ConnectionId present = connections_.at(nodes_.at(id).id);
+    replacements_.erase(nodes_.at(id).id);
+    nodes_.erase(id);
+    const Node node = nodes_.at(present);
+    if (!node.ended) return TellMoveFailed(node, at, false);
+    Forget(present);
+    for (auto& [transfer, get] : gets_) {
+      if (get.node == node.id) get.streams->NotReplaced();
+    }
+    TellDisconnected(node, *node.ended);
+  }
+
+  void DropReplacement(const NodeId& node) {
+    const auto it = replacements_.find(node);
+    if (it == replacements_.end()) return;
+    const quic::ConnectionId id = it->second;
+    replacements_.erase(it);
+    nodes_.erase(id);
+    endpoint_->CloseConnection(id, kCloseCode);
   }
 
   std::optional<quic::ConnectionId> ConnectionOf(const NodeId& node) const {
@@ -391,8 +463,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   // Shared with what was posted to the control loop.
   const std::shared_ptr<std::unordered_map<NodeId, uint64_t>> current_ =
       std::make_shared<std::unordered_map<NodeId, uint64_t>>();
-  std::unordered_map<NodeId, quic::ConnectionId> connections_;  // dialling or connected
-  std::unordered_map<quic::ConnectionId, Node> nodes_;          // the same, by connection
+  std::unordered_map<NodeId, quic::ConnectionId> connections_;   // dialling or connected
+  std::unordered_map<NodeId, quic::ConnectionId> replacements_;  // dialling; not in connections_
+  std::unordered_map<quic::ConnectionId, Node> nodes_;           // of both, by connection
   std::map<TransferId, Get> gets_;
   // Consumed bytes whose credit waits for the bandwidth; never 0.
   std::unordered_map<quic::ConnectionId, uint64_t> throttled_;
@@ -433,6 +506,10 @@ void QuicNetwork::Disconnect(const NodeId& node) {
 
 void QuicNetwork::Move(const NodeId& node, const SocketAddress& to, bool immediate) {
   network_loop_.Post([core = core_, node, to, immediate] { core->Move(node, to, immediate); });
+}
+
+void QuicNetwork::Reconnect(const NodeId& node, const SocketAddress& to) {
+  network_loop_.Post([core = core_, node, to] { core->Reconnect(node, to); });
 }
 
 void QuicNetwork::Probe(const NodeId& node, std::vector<SocketAddress> addresses) {

@@ -42,6 +42,7 @@ class QuicNetwork final : public NodeNetwork {
   void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) override;
   void Disconnect(const NodeId& node) override;
   void Move(const NodeId& node, const SocketAddress& to, bool immediate) override;
+  void Reconnect(const NodeId& node, const SocketAddress& to) override;
   void Probe(const NodeId& node, std::vector<SocketAddress> addresses) override;
   void StartGet(TransferId id, const NodeId& node, const GetOrder& order) override;
   void LowerLimit(TransferId id, uint64_t boundary) override;
