@@ -170,7 +170,8 @@ TEST(Connections, AMebibyteVerifiedClearsTheCount) {
   EXPECT_EQ(h.Started().kind, Raw(1));
 }
 
-// A mirror that sends what nobody can judge, and breaks off each time, comes to the end of its tries.
+// A mirror that sends what nobody can judge, and breaks off each time, comes to the end of its
+// tries.
 TEST(Connections, AMebibyteUnprovenDoesNotClearTheCount) {
   Harness h;
   h.WantNew(Raw(1), {Node(1)});
