@@ -99,6 +99,7 @@ void Engine::Restore(Loading& loading) {
   scheduler_ = std::make_unique<schedule::Scheduler>(loading.options);
   limits_ = configured_limits_;
   kept_limits_.clear();
+  ApplyRates();
   everything_paused_ = false;
   ProvidersOf providers;
   for (; !loading.pages.empty(); loading.pages.pop_front()) {
