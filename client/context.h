@@ -138,6 +138,21 @@ int RunBan(Context& context, const BanOptions& options);
 int RunUnban(Context& context, const std::string& provider);
 int RunBans(Context& context, const ListOptions& options);
 
+struct ImportOptions {
+  std::string url;
+  bool is_private = false;
+  uint64_t max_bytes = 0;  // 0: the largest blob
+};
+int RunImport(Context& context, const ImportOptions& options);
+
+struct OutboardOptions {
+  std::vector<std::string> files;
+  std::string output;  // empty: beside the file
+  bool force = false;
+};
+// Needs no daemon.
+int RunOutboard(Context& context, const OutboardOptions& options);
+
 struct LimitsOptions {
   std::vector<std::string> changes;  // NAME=VALUE
   std::vector<std::string> reset;

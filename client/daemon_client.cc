@@ -218,6 +218,11 @@ class GrpcDaemonClient final : public DaemonClient {
     return ReadAll<v1::CollectGarbageResponse>(*blobs_->CollectGarbage(call.context(), request),
                                                on_message);
   }
+  Status ImportUrl(const v1::ImportUrlRequest& request,
+                   const std::function<void(const v1::ImportUrlResponse&)>& on_message) override {
+    const Call call(*this);
+    return ReadAll<v1::ImportUrlResponse>(*blobs_->ImportUrl(call.context(), request), on_message);
+  }
   Status Verify(const v1::VerifyRequest& request,
                 const std::function<void(const v1::VerifyResponse&)>& on_message) override {
     const Call call(*this);

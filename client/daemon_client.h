@@ -73,6 +73,8 @@ class DaemonClient {
   virtual Status CollectGarbage(
       const v1::CollectGarbageRequest& request,
       const std::function<void(const v1::CollectGarbageResponse&)>& on_message) = 0;
+  virtual Status ImportUrl(const v1::ImportUrlRequest& request,
+                           const std::function<void(const v1::ImportUrlResponse&)>& on_message) = 0;
   virtual Status Verify(const v1::VerifyRequest& request,
                         const std::function<void(const v1::VerifyResponse&)>& on_message) = 0;
 

@@ -59,6 +59,10 @@ class RefusingClient : public DaemonClient {
                         const std::function<void(const v1::CollectGarbageResponse&)>&) override {
     return Refusal();
   }
+  Status ImportUrl(const v1::ImportUrlRequest&,
+                   const std::function<void(const v1::ImportUrlResponse&)>&) override {
+    return Refusal();
+  }
   Status Verify(const v1::VerifyRequest&,
                 const std::function<void(const v1::VerifyResponse&)>&) override {
     return Refusal();

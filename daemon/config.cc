@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "daemon/config_keys.h"
 #include "daemon/named_node.h"
+#include "daemon/rate_config.h"
 #include "path/address_book.h"
 #include "wire/text.h"
 
@@ -225,6 +226,7 @@ const ConfigKeys& Keys() {
   static const ConfigKeys keys = [] {
     ConfigKeys all = OwnKeys();
     all.merge(LookupKeys());
+    all.merge(RateKeys());
     return all;
   }();
   return keys;

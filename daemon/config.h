@@ -18,9 +18,25 @@
 #include "daemon/mirror_config.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
+#include "schedule/rate_plan.h"
 #include "transfer/upload_server.h"
 
 namespace blobd::daemon {
+
+// An entry of the schedule of bandwidths (rate_config.h). An outer nullopt: it says nothing of that
+// direction; an inner one: no limit.
+struct RateEntry {
+  schedule::RateWindow window;
+  std::string hours;  // as they are written
+  std::optional<std::optional<uint64_t>> download;
+  std::optional<std::optional<uint64_t>> upload;
+};
+
+struct RateConfig {
+  std::optional<uint64_t> download;  // bytes per second; nullopt: no limit
+  std::optional<uint64_t> upload;
+  std::vector<RateEntry> schedule;
+};
 
 struct Config {
   std::string state_dir;
@@ -37,6 +53,7 @@ struct Config {
   engine::KeeperOptions keeper;
   Duration stall_timeout = seconds(10);
   transfer::ServeOptions serve;
+  RateConfig rates;
   MirrorConfig mirrors;
   // The keys that files gave, with their values as they are written there, on one line.
   std::map<std::string, std::string> written;

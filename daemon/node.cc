@@ -114,6 +114,8 @@ Status Node::OpenParts() {
   ballast_ = std::make_unique<BallastGuard>(state_dir_.File("ballast"), *store_,
                                             workers_->MakeStrand(), log_);
   TickStore();
+  download_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
+  upload_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   BLOBD_RETURN_IF_ERROR(OpenEndpoint());
   BLOBD_RETURN_IF_ERROR(OpenSockets());
@@ -147,7 +149,8 @@ Status Node::OpenEndpoint() {
   identity_.state_directory = state_dir_.path();
   identity_.serve = config_.serve.mode;
   network_ = std::make_unique<transfer::QuicNetwork>(
-      transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
+      transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock(),
+                                  download_throttle_.get()},
       endpoint, transfer::QuicNetworkOptions{config_.stall_timeout});
 
   BLOBD_RETURN_IF_ERROR(OpenMirrors());
@@ -169,14 +172,20 @@ Status Node::OpenEndpoint() {
   engine_ = std::make_unique<engine::Engine>(
       engine::Engine::Deps{*control_, *control_, SystemClock(), registry_->registry(), *store_,
                            *network_, [this] { return workers_->MakeStrand(); }, log_,
-                           mirrors_.get(), whereabouts_->lookup()},
+                           mirrors_.get(), whereabouts_->lookup(),
+                           [this](auto download, auto upload) { SetRates(download, upload); }},
       engine_options);
+  rate_clock_ =
+      std::make_unique<RateClock>(*control_, SystemClock(), [this] { PutLimitsInForce(); });
+  rate_clock_->Set(config_.rates);
+  PutLimitsInForce();
   whereabouts_->Watch(*engine_);
   OpenKeeper();
   registry_->OnRecovered(
       [this](UniqueFunction<void(Status)> done) { engine_->Start(std::move(done)); });
   upload_server_ = std::make_unique<transfer::UploadServer>(
-      transfer::UploadServer::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
+      transfer::UploadServer::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock(),
+                                   upload_throttle_.get()},
       std::move(endpoint), config_.serve, engine_.get());
   uploads_ = std::make_unique<engine::UploadTable>(
       *control_, [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
@@ -195,10 +204,10 @@ Status Node::OpenMirrors() {
   options.lanes = config_.engine.schedule.limits.connections_per_mirror;
   options.client.origins =
       ToOrigins(config_.mirrors, config_.engine.schedule.limits.connections_per_mirror);
-  BLOBD_ASSIGN_OR_RETURN(
-      mirrors_,
-      transfer::HttpNetwork::Create(
-          {*network_loop_, *control_, *workers_, *store_, SystemClock(), store_.get()}, options));
+  BLOBD_ASSIGN_OR_RETURN(mirrors_, transfer::HttpNetwork::Create(
+                                       {*network_loop_, *control_, *workers_, *store_,
+                                        SystemClock(), store_.get(), download_throttle_.get()},
+                                       options));
   return OkStatus();
 }
 
@@ -365,9 +374,22 @@ void Node::PutInForce() {
   if (ready_) whereabouts_->Publish();
   serve_mode_ = config_.serve.mode;
   upload_server_->SetPolicy(config_.serve.mode, config_.serve.listed);
-  engine_->Reconfigure({config_.engine.schedule.limits, config_.engine.intents_per_uid},
-                       config_.engine.drain_grace);
+  rate_clock_->Set(config_.rates);
+  PutLimitsInForce();
   keeper_->Reconfigure(config_.keeper);
+}
+
+void Node::PutLimitsInForce() {
+  engine::LiveLimits limits{config_.engine.schedule.limits, config_.engine.intents_per_uid};
+  rate_clock_->Fill(limits);
+  engine_->Reconfigure(limits, config_.engine.drain_grace);
+}
+
+void Node::SetRates(std::optional<uint64_t> download, std::optional<uint64_t> upload) {
+  network_loop_->Post([this, download, upload] {
+    download_throttle_->SetRate(download);
+    upload_throttle_->SetRate(upload);
+  });
 }
 
 // ---- Running ----
@@ -418,7 +440,7 @@ void Node::Serve() {
   auto server =
       rpc::Server::Start({*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
                           [this](bool include_loopback) { return OwnAddresses(include_loopback); },
-                          *registry_, [this] { return serve_mode_.load(); }},
+                          *registry_, [this] { return serve_mode_.load(); }, mirrors_.get()},
                          identity_, std::exchange(listening_, {}), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
@@ -478,6 +500,7 @@ Node::~Node() {
   uploads_.reset();
   upload_server_.reset();  // before the engine, which hears of rotten blobs
   keeper_.reset();
+  rate_clock_.reset();
   engine_.reset();
   whereabouts_.reset();
   network_.reset();

@@ -17,6 +17,7 @@
 #include "daemon/config.h"
 #include "daemon/log_sink.h"
 #include "daemon/metrics_server.h"
+#include "daemon/rate_clock.h"
 #include "daemon/registry_keeper.h"
 #include "daemon/state_dir.h"
 #include "daemon/supervision.h"
@@ -30,6 +31,7 @@
 #include "store/disk_store.h"
 #include "transfer/http_network.h"
 #include "transfer/quic_network.h"
+#include "transfer/throttle.h"
 #include "transfer/upload_server.h"
 
 namespace blobd::daemon {
@@ -65,6 +67,8 @@ class Node {
   void Reload();
   void OnConfigRead(const StatusOr<Config>& read);
   void PutInForce();
+  void PutLimitsInForce();
+  void SetRates(std::optional<uint64_t> download, std::optional<uint64_t> upload);
   std::string Describe() const;
   void OnStarted(const Status& status);
   void Serve();
@@ -102,6 +106,9 @@ class Node {
   std::unique_ptr<RegistryKeeper> registry_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<BallastGuard> ballast_;
+  std::unique_ptr<transfer::Throttle> download_throttle_;  // these two are
+  std::unique_ptr<transfer::Throttle> upload_throttle_;    // the network loop's
+  std::unique_ptr<RateClock> rate_clock_;
   std::unique_ptr<transfer::QuicNetwork> network_;
   std::unique_ptr<transfer::HttpNetwork> mirrors_;
   std::unique_ptr<Whereabouts> whereabouts_;

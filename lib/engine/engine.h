@@ -85,6 +85,8 @@ class Engine final : private transfer::NodeNetworkSink,
     EventLog& log;
     transfer::MirrorNetwork* mirrors = nullptr;  // null: what mirrors have is not got
     NodeLookup* lookup = nullptr;                // null: addresses are not looked up
+    // Puts bytes per second of downloads and uploads in force; nullopt: no limit.
+    UniqueFunction<void(std::optional<uint64_t>, std::optional<uint64_t>)> set_rates = {};
   };
 
   Engine(Deps deps, EngineOptions options);
@@ -309,6 +311,8 @@ class Engine final : private transfer::NodeNetworkSink,
                     UniqueFunction<void(StatusOr<PauseAnswer>)> done);
   void RestoreSettings(const std::vector<registry::SettingRow>& settings);
   void ApplyLimits(const LiveLimits& limits);
+  void ApplyRates();
+  const std::string& RuleOf(const LimitField& field) const;
 
   // Why (engine_why.cc).
   WhyView Describe(const schedule::Why& why, const schedule::RequestView& request) const;
@@ -386,7 +390,7 @@ class Engine final : private transfer::NodeNetworkSink,
 
   LiveLimits configured_limits_;
   LiveLimits limits_;                            // in force
-  std::map<std::string, uint32_t> kept_limits_;  // set to stay
+  std::map<std::string, uint64_t> kept_limits_;  // set to stay
   bool everything_paused_ = false;
   LongWaits long_waits_;
   TimerId long_wait_timer_ = 0;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.h"
@@ -42,7 +44,10 @@ class EngineTest : public testing::Test {
     engine_ = std::make_unique<Engine>(
         Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
                      [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_,
-                     &mirrors_, lookup_},
+                     &mirrors_, lookup_,
+                     [this](auto download, auto upload) {
+                       rates_ = {download, upload};
+                     }},
         options);
     Status started = Unavailable("no answer");
     engine_->Start([&](const Status& status) { started = status; });
@@ -95,6 +100,8 @@ class EngineTest : public testing::Test {
 
   std::vector<NamedProvider> standing_;  // of the next life
   NodeLookup* lookup_ = nullptr;         // the same
+  // Put in force.
+  std::pair<std::optional<uint64_t>, std::optional<uint64_t>> rates_;
   FakeLoop loop_;
   FakeRegistry registry_{loop_};
   FakeStore store_;

@@ -103,6 +103,7 @@ void Engine::BeginRestore(const std::shared_ptr<Loading>& loading) {
   scheduler_ = std::make_unique<schedule::Scheduler>(loading->options);
   limits_ = configured_limits_;
   kept_limits_.clear();
+  ApplyRates();
   everything_paused_ = false;
   restoring_ = true;
   restored_intents_ = 0;

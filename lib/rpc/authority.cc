@@ -29,6 +29,7 @@ std::span<const AuthorityRule> AuthorityTable() {
       {Method::kBlobsList, "Blobs.List", "", kMember},
       {Method::kBlobsOpen, "Blobs.Open", "", kMember},
       {Method::kBlobsImport, "Blobs.Import", "", kMember},
+      {Method::kBlobsImportUrl, "Blobs.ImportUrl", "", kAdmin},
       {Method::kBlobsSetPrivate, "Blobs.SetPrivate", "making private", kMember},
       {Method::kBlobsPublish, "Blobs.SetPrivate", "serving again", kAdmin},
       {Method::kBlobsWhyKept, "Blobs.WhyKept", "", kMember},

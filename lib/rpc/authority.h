@@ -40,6 +40,7 @@ enum class Method : uint8_t {
   kBlobsList,
   kBlobsOpen,
   kBlobsImport,
+  kBlobsImportUrl,
   kBlobsSetPrivate,
   kBlobsPublish,
   kBlobsWhyKept,
