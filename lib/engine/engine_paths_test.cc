@@ -277,7 +277,7 @@ TEST_F(PathsTest, APeerThatDoesNotFollowIsDialledAnewAndTheTransferGoesOn) {
   EXPECT_TRUE(network_->reconnects.empty());
   loop_.Advance(milliseconds(300));
   ASSERT_EQ(network_->reconnects.size(), 1u);
-  EXPECT_EQ(network_->reconnects[0], std::make_pair(kNode, kFound));
+  EXPECT_EQ(network_->reconnects.at(kNode), kFound);
   network_->sink->OnReplaced(kNode, kFound, milliseconds(12));
   loop_.Settle();
   EXPECT_EQ(Remote().info.address, kFound);

@@ -524,9 +524,7 @@ class FakeNetwork final : public transfer::NodeNetwork {
   void Move(const NodeId& node, const SocketAddress& to, bool immediate) override {
     moves.push_back({node, to, immediate});
   }
-  void Reconnect(const NodeId& node, const SocketAddress& to) override {
-    reconnects.push_back({node, to});
-  }
+  void Reconnect(const NodeId& n, const SocketAddress& to) override { reconnects[n] = to; }
   void Probe(const NodeId& /*node*/, std::vector<SocketAddress> addresses) override {
     probes.insert(addresses.begin(), addresses.end());
   }
@@ -546,8 +544,8 @@ class FakeNetwork final : public transfer::NodeNetwork {
   std::vector<std::pair<NodeId, std::vector<SocketAddress>>> dials;
   std::vector<std::pair<NodeId, std::vector<SocketAddress>>> extensions;
   std::vector<std::tuple<NodeId, SocketAddress, bool>> moves;
-  std::vector<std::pair<NodeId, SocketAddress>> reconnects;
-  std::set<SocketAddress> probes;  // all there were
+  std::map<NodeId, SocketAddress> reconnects;  // the latest of each
+  std::set<SocketAddress> probes;              // all there were
   std::map<NodeId, bool> is_open;  // whether more addresses may come for the latest dial
   std::vector<NodeId> disconnects;
   std::map<TransferId, Get> gets;  // running
