@@ -35,6 +35,7 @@ void RemotesWatch::Detach() {
 
 void RemotesWatch::OnSent() {
   sending_ = false;
+  rounds_ = 0;
   // Changes have their own rhythm, unless there are many.
   if (!is_current_ || waiting_.size() > kPerMessage) Look();
 }
@@ -49,6 +50,7 @@ void RemotesWatch::OnRemotes(const std::set<NodeId>& changed) {
   for (const NodeId& node : changed) {
     if (IsMine(node)) waiting_.insert(node);
   }
+  if (sending_) ++rounds_;
   Look();
 }
 
@@ -62,11 +64,12 @@ void RemotesWatch::Look() {
 
 void RemotesWatch::Turn(const engine::UploadsView& uploads) {
   NoteUploads(uploads);
-  if (sending_ && waiting_.size() > kMostWaiting) {
+  if (rounds_ >= kPatience && waiting_.size() > kMostWaiting) {
     Stop();
     return WithCall([](Call& call) {
       call.EndWatch(ResourceExhausted(
-          "the reader is too slow: more than {} nodes changed meanwhile", kMostWaiting));
+          "the reader is too slow: more than {} nodes changed while it took nothing",
+          kMostWaiting));
     });
   }
   if (sending_ || (is_current_ && waiting_.empty())) return;

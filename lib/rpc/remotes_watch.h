@@ -3,8 +3,9 @@
 //   snapshot, page by page as the reader takes them --> changes, as they gather
 //
 // A message is made when the one before it has gone out, of what is so then; what changes meanwhile
-// costs its node's id. A reader for whom too many of these wait is ended with kResourceExhausted,
-// and may come back for a new snapshot.
+// costs its node's id. A reader that has not taken a message for seconds while too many of these
+// gathered is ended with kResourceExhausted, and may come back for a new snapshot. Many at once end
+// nobody who reads.
 //
 // Thread:    the control loop, but for what says otherwise.
 // Ownership: shared by the call and the engine; what it uses outlives both.
@@ -28,6 +29,7 @@ class RemotesWatch final : public engine::RemoteWatcher,
  public:
   static constexpr size_t kPerMessage = 250;
   static constexpr size_t kMostWaiting = 4096;
+  static constexpr int kPatience = 8;  // rounds of engine::RemoteWatch::kInterval
 
   // The call's own side.
   class Call {
@@ -74,6 +76,7 @@ class RemotesWatch final : public engine::RemoteWatcher,
   bool ended_ = false;
   bool looking_ = false;         // the uploads are being asked for
   bool sending_ = false;         // the reader has not taken the last message
+  int rounds_ = 0;               // that went by meanwhile
   bool is_current_ = false;      // the snapshot is complete
   std::optional<NodeId> shown_;  // the last node of it, until then
   std::set<NodeId> waiting_;     // changed since they were shown

@@ -123,8 +123,8 @@ class ServerTest : public testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
-  std::shared_ptr<grpc::Channel> Channel() {
-    grpc::ChannelArguments arguments;
+  std::shared_ptr<grpc::Channel> Channel() { return Channel(grpc::ChannelArguments()); }
+  std::shared_ptr<grpc::Channel> Channel(grpc::ChannelArguments arguments) {
     arguments.SetInt("grpc.use_local_subchannel_pool", 1);  // a connection of its own
     return grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(),
                                      arguments);

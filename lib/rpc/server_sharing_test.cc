@@ -4,7 +4,9 @@
 #include <array>
 #include <map>
 #include <set>
+#include <thread>
 
+#include "rpc/remotes_watch.h"
 #include "rpc/server_for_test.h"
 
 namespace blobd::rpc {
@@ -303,9 +305,14 @@ TEST_F(RemotesWatchTest, OneNodeAlsoBeforeAnythingIsKnownOfIt) {
 
 TEST_F(RemotesWatchTest, AReaderThatDoesNotReadIsEndedAndOneThatDoesIsNot) {
   const auto stub = v1::Remotes::NewStub(Channel());
+  // Its library takes 64 KiB ahead of it, and no more the longer it waits.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 64 << 10);
+  const auto slow_stub = v1::Remotes::NewStub(Channel(arguments));
   grpc::ClientContext slow_context;
   grpc::ClientContext context;
-  const auto slow = stub->Watch(&slow_context, v1::WatchRemotesRequest());
+  const auto slow = slow_stub->Watch(&slow_context, v1::WatchRemotesRequest());
   const auto stream = stub->Watch(&context, v1::WatchRemotesRequest());
   EXPECT_EQ(ReadAll(*slow), 0);
   EXPECT_EQ(ReadAll(*stream), 0);
@@ -316,6 +323,7 @@ TEST_F(RemotesWatchTest, AReaderThatDoesNotReadIsEndedAndOneThatDoesIsNot) {
     for (const v1::Remote& remote : message.remotes()) seen.insert(remote.node_id());
   }
   EXPECT_EQ(seen.size(), 12'000u);
+  std::this_thread::sleep_for(2 * RemotesWatch::kPatience * engine::RemoteWatch::kInterval);
   int late = 0;
   while (slow->Read(&message)) late += message.remotes_size();
   EXPECT_LT(late, 12'000);
