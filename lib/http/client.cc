@@ -84,6 +84,7 @@ class RealClient final : public Client, public FetchOwner {
                 FetchReceiver* receiver) override;
   void Consumed(FetchId id, uint64_t bytes) override;
   std::optional<uint64_t> LowerEnd(FetchId id, uint64_t end) override;
+  void Hurry(FetchId id) override;
   void Stop(FetchId id) override;
   Status SetOrigins(OriginConfigs origins) override;
   void SetReceiveWindow(uint64_t bytes) override;
@@ -186,6 +187,17 @@ FetchId RealClient::Start(const Url& url, const Ask& ask, const FetchOptions& op
 
 void RealClient::Consumed(FetchId id, uint64_t bytes) {
   if (Fetch* fetch = Find(id)) fetch->Consumed(bytes);
+}
+
+void RealClient::Hurry(FetchId id) {
+  Fetch* fetch = Find(id);
+  if (fetch == nullptr || fetch->over() || !fetch->options().remaining) return;
+  OriginState& state = StateOf(fetch->origin());
+  const bool is_waiting = state.running.count(id) == 0;
+  if (is_waiting) state.EndWait(*fetch);
+  fetch->Hurry();
+  if (is_waiting) state.Wait(*fetch);
+  Schedule();
 }
 
 std::optional<uint64_t> RealClient::LowerEnd(FetchId id, uint64_t end) {

@@ -99,6 +99,9 @@ class Client {
   // The fetch is to end at `end`. Returns where it will end: at `end`, or, if it is past that
   // already, where it is now; nullopt if it is unknown or over. Never raises an end.
   virtual std::optional<uint64_t> LowerEnd(FetchId id, uint64_t end) = 0;
+  // One that waits until a further connection is worth it waits for its place alone from now on.
+  // Harmless where it waits no more.
+  virtual void Hurry(FetchId id) = 0;
   // Ends it. The receiver is not called again. Unknown ids are harmless.
   virtual void Stop(FetchId id) = 0;
 

@@ -57,6 +57,7 @@ class Fetch {
   FetchId id() const { return id_; }
   const Origin& origin() const { return origin_; }
   const FetchOptions& options() const { return options_; }
+  void Hurry() { options_.remaining.reset(); }
   bool running() const { return state_ == State::kAsking || state_ == State::kReading; }
   bool over() const { return state_ == State::kOver; }
   bool delivered() const { return delivered_; }
@@ -128,7 +129,7 @@ class Fetch {
   const FetchId id_;
   const Origin origin_;
   Ask ask_;
-  const FetchOptions options_;
+  FetchOptions options_;
   FetchReceiver* receiver_;  // null after Detach
   State state_ = State::kWaiting;
   Redirects way_;

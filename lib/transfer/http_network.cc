@@ -221,6 +221,9 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     void LowerEnd(uint64_t fetch, uint64_t end) override {
       WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
     }
+    void Hurry(uint64_t fetch) override {
+      WithFetches([fetch](MirrorFetches& fetches) { fetches.Hurry(fetch); });
+    }
     void Stop(uint64_t fetch) override {
       WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
     }

@@ -60,6 +60,7 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
     offset_ += size;
   }
 
+  bool hurries = false;
   http::FetchId id;  // none yet while it waits for the bandwidth
 
  private:
@@ -109,7 +110,7 @@ void MirrorFetches::Start(uint64_t number, const http::Url& url, const http::Ask
     const auto it = fetches_.find(number);
     if (it == fetches_.end()) return;
     http::FetchOptions options;
-    options.remaining = remaining;
+    if (!it->second->hurries) options.remaining = remaining;
     it->second->id = client_.Start(url, ask, options, it->second.get());
   };
   if (!IsLimited()) return begin();
@@ -133,6 +134,13 @@ void MirrorFetches::GiveBack(uint64_t number, uint64_t bytes) {
 void MirrorFetches::LowerEnd(uint64_t number, uint64_t end) {
   if (const auto it = fetches_.find(number); it != fetches_.end())
     (void)client_.LowerEnd(it->second->id, end);
+}
+
+void MirrorFetches::Hurry(uint64_t number) {
+  const auto it = fetches_.find(number);
+  if (it == fetches_.end()) return;
+  it->second->hurries = true;
+  client_.Hurry(it->second->id);
 }
 
 void MirrorFetches::Stop(uint64_t number) {

@@ -42,6 +42,7 @@ class MirrorFetches {
   void OpenSidecar(uint64_t fetch, uint64_t size);
   void Consumed(uint64_t fetch, uint64_t bytes);
   void LowerEnd(uint64_t fetch, uint64_t end);
+  void Hurry(uint64_t fetch);
   void Stop(uint64_t fetch);
 
  private:

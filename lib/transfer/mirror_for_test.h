@@ -42,6 +42,7 @@ class FakeMirror final : public MirrorPort {
     const auto it = open_.find(fetch);
     if (it != open_.end()) it->second.ask.end = std::max(end, it->second.at);
   }
+  void Hurry(uint64_t) override { ++hurried; }
   void Stop(uint64_t fetch) override { open_.erase(fetch); }
 
   Bytes content;
@@ -57,6 +58,7 @@ class FakeMirror final : public MirrorPort {
 
   std::vector<http::Ask> asks;
   std::vector<bool> patient;
+  size_t hurried = 0;
   uint64_t sent = 0;
   uint64_t consumed = 0;
 

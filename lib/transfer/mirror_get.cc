@@ -185,9 +185,9 @@ void MirrorGet::BeImpatient() {
     return lane.second.patient && !lane.second.opened;
   };
   if (lanes_.empty() || !std::all_of(lanes_.begin(), lanes_.end(), is_patient)) return;
-  const Lane lane = lanes_.begin()->second;
-  CloseLane(lanes_.begin()->first);
-  OpenLane(lane.groups, false);
+  // It may have been opened a moment ago, so it is not asked for anew.
+  lanes_.begin()->second.patient = false;
+  deps_.port->Hurry(lanes_.begin()->first);
 }
 
 // Gives a half of the run that has the most left to a lane of its own.
