@@ -110,7 +110,7 @@ void AddressBook::Restore(const NodeId& node, const KnownAddress& known) {
 
 KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& address, WallTime now,
                                  Duration rtt) {
-  const KnownAddress worked{address, "connection", now, rtt};
+  KnownAddress worked{address, "connection", now, rtt};
   if (CanBeDialled(address) && !IsOwn(address) && !RelayAddresses::IsRelayed(address))
     Insert(node, worked);
   const auto known = nodes_.find(node);
