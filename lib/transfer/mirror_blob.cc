@@ -154,6 +154,11 @@ Status MirrorBlob::Admit() {
   return status;
 }
 
+uint64_t MirrorBlob::FirstMissing() const {
+  const auto& held = info_.groups.ranges();
+  return held.empty() || held.front().begin != 0 ? 0 : held.front().end;
+}
+
 RangeSet MirrorBlob::WantedFrom(bao::SourceId source) const {
   if (phase_ != Phase::kOpen || !unproven_ || VerdictOn(source)) return {};
   RangeSet wanted = unproven_->WantedFrom(source);

@@ -83,6 +83,9 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // kFailedPrecondition: it is known to be another. kUnavailable: another is followed now; who is
   // right is not known.
   Status ClaimSize(uint64_t size);
+  // The first group that is not verified, as the store knows it: where to begin while nobody knows
+  // the size.
+  uint64_t FirstMissing() const;
   // What is to be asked of this source. REQUIRES: size()
   RangeSet WantedFrom(bao::SourceId source) const;
   // Bytes of the file, from the beginning of a group; what is cut off within one, short of the

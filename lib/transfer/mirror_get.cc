@@ -76,15 +76,15 @@ void MirrorGet::OnOpen(const Status& status) {
 
 // ---- What is asked for ----
 
-// That a file which others know the size of can be asked for from the middle is assumed.
+// That the server sends a file from the middle is assumed; if it does not, it says so.
 void MirrorGet::Probe() {
   const MirrorBlob& blob = *deps_.blob;
-  uint64_t first = 0;
+  uint64_t first = blob.FirstMissing();
   if (blob.size()) {
     const RangeSet wanted = blob.WantedFrom(source_);
     if (wanted.empty()) return;  // others have it, or bring it
     first = wanted.ranges().front().begin;
-  } else {
+  } else if (first == 0) {
     deps_.blob->BeginUnsized(source_);
   }
   OpenLane({first, RangeSet::kOpenEnd}, false);
@@ -121,6 +121,10 @@ void MirrorGet::CloseLane(uint64_t fetch) {
   deps_.port->Stop(fetch);
 }
 
+void MirrorGet::CloseLanes() {
+  while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+}
+
 RangeSet MirrorGet::Unassigned() const {
   RangeSet groups = deps_.blob->WantedFrom(source_);
   for (const auto& [fetch, lane] : lanes_) {
@@ -140,11 +144,8 @@ void MirrorGet::Plan() {
   if (!deps_.blob->size()) {
     // What was said of the size turned out to be wrong for everybody.
     if (!entity()->ranges && !lanes_.empty()) return;
-    while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
-    if (!entity()->size) {
-      deps_.blob->BeginUnsized(source_);
-      return OpenLane({0, RangeSet::kOpenEnd}, false);
-    }
+    CloseLanes();
+    if (!entity()->size) return BeginUnsized();
     if (const Status status = deps_.blob->ClaimSize(*entity()->size); !status.ok())
       return EndForSize(status);
   }
@@ -152,6 +153,13 @@ void MirrorGet::Plan() {
   if (phase_ == Phase::kOver) return;
   phase_ = lanes_.empty() ? Phase::kSettling : Phase::kGetting;
   progress_.state = lanes_.empty() ? GetState::kVerifying : progress_.state;
+}
+
+// All of it in one piece, whose end tells the size.
+void MirrorGet::BeginUnsized() {
+  CloseLanes();
+  deps_.blob->BeginUnsized(source_);
+  OpenLane({0, RangeSet::kOpenEnd}, false);
 }
 
 void MirrorGet::PlanStream() {
@@ -232,7 +240,10 @@ void MirrorGet::OnContent(uint64_t fetch, const http::Content& content) {
     if (const Status status = blob.ClaimSize(*content.entity.size); !status.ok())
       return EndForSize(status);
   }
-  if (!blob.size()) return Report(true);
+  if (!blob.size()) {
+    if (it->second.groups.begin != 0) BeginUnsized();
+    return Report(true);
+  }
   if (*blob.size() == 0) (void)blob.Write(source_, 0, {});
   const uint64_t count = bao::GroupCount(*blob.size());
   Lane& lane = it->second;
@@ -320,7 +331,7 @@ void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
       if (!entity()) entity().emplace();
       entity()->ranges = false;
       phase_ = Phase::kGetting;
-      while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+      CloseLanes();
       return Plan();
     case FetchEnd::Kind::kFailed:
     case FetchEnd::Kind::kStalled:
@@ -405,7 +416,7 @@ void MirrorGet::End(const GetEnd& end) {
   if (phase_ == Phase::kOver) return;
   Report(true);
   phase_ = Phase::kOver;
-  while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+  CloseLanes();
   if (sidecar_ != 0) deps_.port->Stop(std::exchange(sidecar_, 0));
   if (joined_) deps_.blob->Leave(this);
   deps_.observer->OnEnded(progress_, end, deps_.blob->over());

@@ -109,6 +109,8 @@ class MirrorGet final : public MirrorReceiver,
   void AskForSidecar();
   void OpenLane(Range groups, bool patient);
   void CloseLane(uint64_t fetch);
+  void CloseLanes();
+  void BeginUnsized();
   bool Halve();
   void BeImpatient();
   bool IsFruitless(const Lane& lane, const http::FetchEnd& end) const;

@@ -230,6 +230,31 @@ TEST_F(MirrorGetTest, ASidecarProvesBlocksAsTheyCome) {
   store_.ExpectComplete(blob);
 }
 
+// Nobody has said the size, or proven it, but the beginning is verified.
+TEST_F(MirrorGetTest, WhatIsVerifiedIsNotProbedFor) {
+  for (const bool length : {true, false}) {
+    SCOPED_TRACE(testing::Message() << "length " << length);
+    const TestBlob blob(9 * kMiB, length);
+    uint64_t verified = 0;
+    {
+      const auto liar = Serving(blob.content);
+      liar->sidecar = blob.outboard;
+      liar->content[6 * kMiB] ^= 1;
+      verified = Get(BlobOf(blob.hash), liar, "http://liar").observer->progress.verified_bytes;
+    }
+    ASSERT_GT(verified, 0u);
+    const auto honest = Serving(blob.content);
+    honest->length = length;
+    const Running get = Get(BlobOf(blob.hash), honest);
+    EXPECT_EQ(get.observer->end->outcome, Outcome::kDone) << get.observer->end->reason;
+    EXPECT_GT(honest->asks[0].begin, 0u);
+    if (length) {
+      EXPECT_LE(honest->sent, blob.size() - verified);
+    }
+    store_.ExpectComplete(blob);
+  }
+}
+
 TEST_F(MirrorGetTest, AWrongSidecarIsOfNoUseAndNoHarm) {
   const TestBlob blob(9 * kMiB, 1);
   const auto mirror = Serving(blob.content);

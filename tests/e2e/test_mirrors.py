@@ -250,7 +250,8 @@ class Sidecars(MirrorTest):
         self.assert_got(source)
         verified = int(self.daemon.transfers()[0]["verifiedBytes"])
         self.assertGreater(verified, 0)
-        self.assertLess(self.nginx.sent_bytes("/file") - before, SIZE - verified + 4 * MIB)
+        # Of the first request's answer, whose end was lowered, socket buffers were full.
+        self.assertLess(self.nginx.sent_bytes("/file") - before, SIZE - verified + 8 * MIB)
 
 
 if __name__ == "__main__":
