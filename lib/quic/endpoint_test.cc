@@ -76,6 +76,7 @@ TEST_F(EndpointTest, WrongIdentityIsRefused) {
 }
 
 TEST_F(EndpointTest, DeadAddressFailsInTime) {
+  GiveUpDialsSoon();
   Open();
   const Instant start = loop_->Now();
   const ConnectionId id = Dial({DeadAddress()});
@@ -109,6 +110,7 @@ TEST_F(EndpointTest, ImpostorAtOneAddressDoesNotSpoilTheOther) {
 }
 
 TEST_F(EndpointTest, AddressesThatComeLaterJoinTheDial) {
+  options_.dial_timeout = seconds(3);
   Open();
   const ConnectionId id = Dial({});
   loop_->AddTimer(loop_->Now() + milliseconds(20),
@@ -139,6 +141,7 @@ TEST_F(EndpointTest, ADialThatIsKeptOpenWaitsForAddresses) {
 }
 
 TEST_F(EndpointTest, AddressesThatDidNotAnswerAreNamed) {
+  GiveUpDialsSoon();
   Open();
   const SocketAddress dead = DeadAddress();
   const ConnectionId id = Dial({dead});
@@ -311,6 +314,7 @@ TEST_F(EndpointTest, CloseConnectionInCallbacks) {
 }
 
 TEST_F(EndpointTest, CloseConnectionEndsARunningDial) {
+  GiveUpDialsSoon();
   Open();
   const ConnectionId id = Dial({DeadAddress()});
   ASSERT_TRUE(RunUntil([turns = 0]() mutable { return ++turns > 2; }));
