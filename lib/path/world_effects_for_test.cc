@@ -209,9 +209,13 @@ void World::CheckSettled() {
 
 void World::CheckDarkness() {
   std::map<ConnectionId, SocketAddress> left;
+  int64_t impostors = 0;  // each may be tried first, and is found out within two seconds
   for (auto& entry : peers_) {
     const NodeId node = entry.first;
     Peer& peer = entry.second;
+    impostors = std::max<int64_t>(impostors,
+                                  std::count_if(peer.places.begin(), peer.places.end(),
+                                                [](const Place& place) { return place.impostor; }));
     const Remote* remote = remotes_.Find(node);
     if (remote == nullptr || !remote->selection().address) continue;
     const SocketAddress selected = *remote->selection().address;
@@ -230,7 +234,7 @@ void World::CheckDarkness() {
       if (link.node == node && link.ours && link.address == selected) left.emplace(id, selected);
     }
   }
-  Run(seconds(4), false);
+  Run(seconds(4 + 2 * impostors), false);
   for (const auto& [id, dark] : left) {
     const auto link = links_.find(id);
     if (link == links_.end() && replaced_.count(id) != 0) continue;

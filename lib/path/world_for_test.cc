@@ -269,7 +269,13 @@ void World::Deliver(const Event& event) {
     links_[up->connection] = {event.node, true, false, up->address, now_.now, {}, false, {}};
     PeerOf(event.node).proven[up->address] = now_.now;
   }
-  if (const auto* down = std::get_if<ConnectionDown>(&event.what)) links_.erase(down->connection);
+  if (const auto* down = std::get_if<ConnectionDown>(&event.what)) {
+    links_.erase(down->connection);
+    const bool another = std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
+      return entry.second.node == event.node;
+    });
+    if (!another) PeerOf(event.node).refused.clear();  // the next one begins anew
+  }
   if (const auto* ended = std::get_if<LookupEnded>(&event.what)) {
     Peer& peer = PeerOf(event.node);
     if (peer.lookup == ended->lookup) peer.lookup.reset();
