@@ -138,7 +138,7 @@ TEST_F(GetSessionTest, AWrongSizeIsFoundOut) {
   }
   // Nothing was laid out by what was only claimed.
   uint64_t on_disk = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_))
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_.path()))
     if (entry.is_regular_file()) on_disk += entry.file_size();
   EXPECT_LT(on_disk, 30 * kMiB);
 

@@ -19,6 +19,7 @@
 #include "bao/outboard.h"
 #include "bao/tree.h"
 #include "base/rng.h"
+#include "base/test_directory_for_test.h"
 #include "loop/worker_pool.h"
 #include "store/disk_store.h"
 #include "transfer/get_session.h"
@@ -415,12 +416,8 @@ class Observer final : public GetObserver {
 
 class GetSessionTest : public testing::Test {
  protected:
-  GetSessionTest()
-      : directory_(testing::TempDir() + "get_session_test_" +
-                   testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-    auto opened = store::DiskStore::Open(directory_, *pool_, files_, {});
+  GetSessionTest() {
+    auto opened = store::DiskStore::Open(directory_.path(), *pool_, files_, {});
     EXPECT_TRUE(opened.ok()) << Message(opened.status());
     store_ = *std::move(opened);
     NewProvider();
@@ -428,7 +425,6 @@ class GetSessionTest : public testing::Test {
   ~GetSessionTest() override {
     pool_.reset();
     store_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   void NewProvider() { provider_ = std::make_shared<Provider>(strand_); }
@@ -492,7 +488,7 @@ class GetSessionTest : public testing::Test {
     return provider_->Add(wire::EncodeHashSeq(hashes));
   }
 
-  const std::string directory_;
+  TestDirectory directory_;
   store::RealFileSystem files_;
   std::unique_ptr<loop::WorkerPool> pool_ = std::make_unique<loop::WorkerPool>(2);
   std::shared_ptr<Executor> strand_ = pool_->MakeStrand();
