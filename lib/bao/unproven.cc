@@ -78,7 +78,9 @@ bool Unproven::Takes(SourceId source, uint64_t group) const {
   if (IsWantedElsewhere(source, number)) return false;
   if (block.state == State::kMissing) return true;
   const auto at = static_cast<size_t>(group - proven_.GroupsOf(number).begin);
-  return !block.part->here[at] || block.part->sources[at] != kProvenSource;
+  // What is there stays. A run is written before its groups are told, and one of them may complete
+  // the block, or end the source: of what would have been written over then nothing would be right.
+  return !block.part->here[at];
 }
 
 void Unproven::Take(SourceId source, uint64_t group, const ChainingValue& value,
@@ -96,7 +98,7 @@ void Unproven::Take(SourceId source, uint64_t group, const ChainingValue& value,
   }
   Part& part = *block.part;
   const auto at = static_cast<size_t>(group - proven_.GroupsOf(number).begin);
-  if (part.here[at]) {
+  if (part.here[at]) {  // and is proven now
     const SourceId before = part.sources[at];
     // Only the value of the blob's end depends on where it ends.
     const bool is_sure = size_proven_ || group + 1 < proven_.groups();
@@ -108,7 +110,6 @@ void Unproven::Take(SourceId source, uint64_t group, const ChainingValue& value,
     ++part.count;
     held_.Insert({group, group + 1});
   }
-  // What was written last is what lies on the disk.
   part.values[at] = value;
   part.sources[at] = source;
   if (part.count < part.values.size()) return;

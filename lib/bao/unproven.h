@@ -104,9 +104,8 @@ class Unproven {
   // Whether OnGroups would take this group of it: asked before its bytes are written, so that what
   // lies on the disk is what is known here.
   bool Takes(SourceId source, uint64_t group) const;
-  // Groups came from `source`. The value of a blob's only group is its hash. What is verified or
-  // whole already, or wanted from another source, is not taken. What comes twice counts as it came
-  // last.
+  // Groups came from `source`. The value of a blob's only group is its hash. What is there already,
+  // or wanted from another source, is not taken.
   void OnGroups(SourceId source, uint64_t first_group, std::span<const ChainingValue> values,
                 Findings& findings);
   // Groups came with their proof, or were verified before.

@@ -82,6 +82,30 @@ TEST_F(MirrorBlobTest, BelievesNothingAfterAWriteThatFailed) {
   EXPECT_EQ(store_.Lookup(blob.hash).groups, RangeSet());
 }
 
+// One run of a source that is written at once completes a block, and goes on over what another has
+// brought: that stays, on the disk too.
+TEST_F(MirrorBlobTest, WhatIsThereIsNotWrittenOver) {
+  const TestBlob blob(3 * kMiB, 1);
+  const uint64_t groups = blob.group_count();
+  for (const uint64_t from : {1ul, 10ul, 50ul, 63ul}) {
+    SCOPED_TRACE(from);
+    const auto mirrors = Opened(blob);
+    const auto honest = mirrors->Join(user_, "http://honest");
+    const auto liar = mirrors->Join(other_user_, "http://liar");
+    ASSERT_TRUE(mirrors->ClaimSize(blob.size()).ok());
+    ASSERT_TRUE(
+        mirrors->Write(honest, from * kGroupSize, Groups(blob.content, from, groups)).ok());
+    Bytes content = blob.content;
+    for (size_t at = from * kGroupSize; at < content.size(); at += kGroupSize) content[at] ^= 1;
+    ASSERT_TRUE(mirrors->Write(liar, 0, Groups(content, 0, groups)).ok());
+    while (!user_->end && !user_->is_complete) store_.inbox().RunOne();
+    ASSERT_TRUE(user_->is_complete);
+    store_.ExpectComplete(blob);
+    user_ = std::make_shared<Bystander>();
+    ASSERT_TRUE(store_.Remove(blob.hash).ok());
+  }
+}
+
 // A node is writing a group while a file comes of which nobody says the size.
 TEST_F(MirrorBlobTest, DoesNotClaimWhatItCouldNotWrite) {
   const TestBlob blob(3 * kMiB, 1);
