@@ -205,7 +205,7 @@ int RunBans(Context& context, const ListOptions& options) {
       continue;
     }
     const Duration left = WallTime{ban.until_unix_ms()} - SystemClock().WallNow();
-    table.Add({ShownHash(context.style, ban.provider()),
+    table.Add({ShownProvider(context.style, ban.provider()),
                FormatDuration(std::max(Duration::zero(), left)), std::to_string(ban.times()),
                ban.reason()});
   }

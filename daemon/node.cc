@@ -167,6 +167,7 @@ Status Node::OpenEndpoint() {
   engine::EngineOptions engine_options = config_.engine;
   for (const std::string& each : config_.mirrors.templates)
     engine_options.standing.push_back({MirrorUrl{each}, {}, "config"});
+  engine_options.schedule.preference = config_.mirrors.prefer;
   engine_options.schedule.self = identity.node_id();
   engine_options.schedule.seed = SystemClock().Now().nanos();
   engine_ = std::make_unique<engine::Engine>(

@@ -24,12 +24,6 @@ void AddRange(Range groups, Findings& findings) {
 
 }  // namespace
 
-RangeSet BoundaryChunks(std::span<const uint64_t> cuts) {
-  RangeSet chunks;
-  for (const uint64_t group : cuts) chunks.Insert({group * kGroupChunks, group * kGroupChunks + 1});
-  return chunks;
-}
-
 Unproven::Unproven(const Hash& root, uint64_t size)
     : proven_(root, size),
       pages_(static_cast<size_t>((proven_.blocks() + kBlocksPerPage - 1) / kBlocksPerPage)) {}
@@ -382,10 +376,14 @@ bool Unproven::IsWantedElsewhere(SourceId source, uint64_t number) const {
   return number >= compared.begin && number < compared.end;
 }
 
-RangeSet Unproven::WantedFrom(SourceId source) const {
+RangeSet Unproven::WantedFrom(SourceId source, Range share) const {
   if (blamed_.contains(source) || accused_.contains(source)) return {};
-  RangeSet wanted = held_.Missing({0, proven_.groups()});
-  if (comparing_ && source != comparing_with_) wanted.Remove(ProvenValues::GroupsOf(*comparing_));
+  share.end = std::min(share.end, proven_.groups());
+  RangeSet wanted = share.empty() ? RangeSet() : held_.Missing(share);
+  if (!comparing_) return wanted;
+  const Range compared = ProvenValues::GroupsOf(*comparing_);
+  wanted.Remove(compared);
+  if (source == comparing_with_) wanted.InsertAll(held_.Missing(compared));
   return wanted;
 }
 

@@ -64,7 +64,7 @@ struct Blame {
   bool proven = false;
 };
 // Several sources sent these groups, and together they do not fit. `cuts` are the groups at which
-// one source's ends and another's begins: pairs around them tell who it was (see BoundaryChunks).
+// one source's ends and another's begins: pairs around them tell who it was.
 // Answer with OnPair, or with Compare.
 struct Unclear {
   Range groups;
@@ -82,10 +82,6 @@ struct Exhausted {};
 
 using Finding = std::variant<Pairs, Verified, Discard, Blame, Unclear, FetchAgain, Exhausted>;
 using Findings = std::vector<Finding>;
-
-// The chunks to ask a node for, so that its proof shows the values on both sides of each cut.
-// REQUIRES: cuts are groups of the blob
-RangeSet BoundaryChunks(std::span<const uint64_t> cuts);
 
 class Unproven {
  public:
@@ -121,8 +117,9 @@ class Unproven {
   bool complete() const { return verified_blocks_ == proven_.blocks(); }
   // Groups that are there, verified or not.
   const RangeSet& Held() const { return held_; }
-  // Groups that are not there, and would be taken from this source.
-  RangeSet WantedFrom(SourceId source) const;
+  // Groups that are not there, and would be taken from this source. Outside of its share only those
+  // that are wanted from nobody else (FetchAgain).
+  RangeSet WantedFrom(SourceId source, Range share = {0, RangeSet::kOpenEnd}) const;
   const RangeSet& VerifiedGroups() const { return verified_; }
   // Of the verified block that begins with `group`.
   const ChainingValue& BlockValue(uint64_t group) const;

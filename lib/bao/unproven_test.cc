@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
@@ -60,7 +61,7 @@ class UnprovenTest : public testing::Test {
     unproven_->OnVerified(begin, std::span(Blob().values).subspan(begin, end - begin), findings_);
     Note();
   }
-  // All pairs, as from a sidecar, or those of the paths to `chunks`.
+  // All pairs, as from a sidecar, or those of the paths to some groups.
   void TellPairs(const std::function<bool(const Subtree&)>& which) {
     std::vector<Subtree> stack = {Subtree::Root(ChunkCount(Blob().size))};
     while (!stack.empty()) {
@@ -77,9 +78,11 @@ class UnprovenTest : public testing::Test {
     TellPairs([](const Subtree&) { return true; });
   }
   void TellPairsAround(const std::vector<uint64_t>& cuts) {
-    const RangeSet chunks = BoundaryChunks(cuts);
     TellPairs([&](const Subtree& subtree) {
-      return chunks.Intersects({subtree.begin, subtree.end});
+      return std::any_of(cuts.begin(), cuts.end(), [&](uint64_t group) {
+        const uint64_t chunk = group * kGroupChunks;
+        return subtree.begin <= chunk && chunk < subtree.end;
+      });
     });
   }
   // Writes the findings down, and answers requests to fetch again.

@@ -276,6 +276,7 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
   if (const auto it = kinds_.find(transfer->second.kind); it != kinds_.end())
     it->second.received_bytes += progress.received_bytes - received_before;
   CountProgress(transfer->second, progress, more);
+  if (!progress.proof_wanted.empty()) AskForProof(transfer->second, progress.proof_wanted);
   if (more == 0 && moved == 0 && !progress.on_line) return;
   schedule::TransferProgress event{id, more, progress.total_bytes, progress.position, moved};
   // What it says of itself, where the line is known, says nothing of the whole.
@@ -326,6 +327,7 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   schedule::TransferEnded event{id, end.outcome, reason, end.wait};
   event.holds = end.holds;
   event.lacks = end.lacks;
+  event.content_void = end.line_is_void;
   Deliver(std::move(event));
   CheckDrained(false);
 }

@@ -218,6 +218,7 @@ class Engine final : private transfer::NodeNetworkSink,
     RequestId request;
     uint64_t stored_blobs = 0;  // as it reported them
     bool is_mirror = false;
+    RangeSet proving = {};  // of a node's: groups that it was asked for, for the proof
   };
   struct PendingQueue;
   struct SortedIds {
@@ -243,6 +244,7 @@ class Engine final : private transfer::NodeNetworkSink,
                   const transfer::GetEnd& end) override;
   void OnGetContent(TransferId id, const transfer::GetContent& content) override;
   void OnBoundary(TransferId id, uint64_t boundary) override;
+  void OnMirrorBlamed(const std::string& url, const Hash& hash, const std::string& reason) override;
 
   // Mirrors (engine_mirrors.cc).
   void StartGet(const schedule::StartTransfer& effect);
@@ -267,6 +269,7 @@ class Engine final : private transfer::NodeNetworkSink,
   // Parts (engine_parts.cc).
   transfer::GetOrder OrderOf(const schedule::StartTransfer& effect) const;
   void ExecuteLowerLimit(const schedule::LowerLimit& effect);
+  void AskForProof(const Running& mirror, const RangeSet& groups);
   void CountProgress(Running& running, const transfer::GetProgress& progress, uint64_t more);
 
   // Events in, effects out (engine.cc).
@@ -312,6 +315,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void RestoreSettings(const std::vector<registry::SettingRow>& settings);
   void ApplyLimits(const LiveLimits& limits);
   void ApplyRates();
+  void ApplyConnections(uint32_t before);
   const std::string& RuleOf(const LimitField& field) const;
 
   // Why (engine_why.cc).

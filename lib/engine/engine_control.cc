@@ -166,8 +166,9 @@ void Engine::Reconfigure(const LiveLimits& configured, Duration drain_grace) {
   }
   if (scheduler_ != nullptr) return ApplyLimits(limits);
   // Before the start, and with a damaged registry, there is nothing yet that the others bound.
-  limits_ = limits;
+  const LiveLimits in_force = std::exchange(limits_, limits);
   ApplyRates();
+  ApplyConnections(in_force.schedule.connections_per_mirror);
 }
 
 void Engine::ApplyLimits(const LiveLimits& limits) {
@@ -179,11 +180,18 @@ void Engine::ApplyLimits(const LiveLimits& limits) {
                                 field.Text(field.of(before))));
   }
   ApplyRates();
+  ApplyConnections(before.schedule.connections_per_mirror);
   Deliver(schedule::SetLimits{limits.schedule});
 }
 
 void Engine::ApplyRates() {
   if (deps_.set_rates) deps_.set_rates(limits_.download_rate, limits_.upload_rate);
+}
+
+// One origin's transfer has several connections, which are not the scheduler's to count.
+void Engine::ApplyConnections(uint32_t before) {
+  const uint32_t connections = limits_.schedule.connections_per_mirror;
+  if (deps_.mirrors != nullptr && connections != before) deps_.mirrors->SetConnections(connections);
 }
 
 const std::string& Engine::RuleOf(const LimitField& field) const {

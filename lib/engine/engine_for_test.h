@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/fake_mirrors_for_test.h"
 #include "engine/fakes_for_test.h"
 
 namespace blobd::engine {

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/engine.h"
+#include "engine/journal_text.h"
 #include "http/url.h"
 
 namespace blobd::engine {
@@ -49,6 +50,18 @@ transfer::GetEnd Engine::JudgeMirror(TransferId id, transfer::GetEnd end) {
     end.outcome = schedule::Outcome::kWrongContent;
   }
   return end;
+}
+
+// Its transfer had ended: nothing is stopped, but it is not used for that hash any more.
+void Engine::OnMirrorBlamed(const std::string& url, const Hash& hash, const std::string& reason) {
+  const bool is_bad = faults_.Add(url, hash, reason, deps_.timers.Now());
+  std::optional<Hash> logged;
+  for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
+    if (!logged) logged = LoggedHash({hash, format});
+  }
+  deps_.log.Write(LogLevel::kWarning, {.hash = logged, .provider = MirrorUrl{url}},
+                  "wrong bytes: " + ReasonForJournal(hash, logged, reason));
+  if (is_bad) Deliver(schedule::BanWanted{MirrorUrl{url}, std::nullopt, reason});
 }
 
 // What lies in the store of it without proof is of no use to anybody.

@@ -29,7 +29,9 @@ void Engine::StartLoading(TransferId first_transfer, UniqueFunction<void(Status)
   auto loading = std::make_shared<Loading>();
   loading->options = options_.schedule;
   loading->options.first_transfer_id = first_transfer.value;
-  loading->options.node_ability.parts = true;  // the network can cut a transfer that runs
+  // The networks can cut a transfer that runs.
+  loading->options.node_ability.parts = true;
+  loading->options.mirror_ability.parts = true;
   for (const NamedProvider& named : options_.standing) {
     loading->options.standing.push_back(named.provider);
   }
@@ -101,9 +103,10 @@ void Engine::BeginRestore(const std::shared_ptr<Loading>& loading) {
   // What was configured since this engine was made, too.
   loading->options.limits = configured_limits_.schedule;
   scheduler_ = std::make_unique<schedule::Scheduler>(loading->options);
-  limits_ = configured_limits_;
+  const LiveLimits before = std::exchange(limits_, configured_limits_);
   kept_limits_.clear();
   ApplyRates();
+  ApplyConnections(before.schedule.connections_per_mirror);
   everything_paused_ = false;
   restoring_ = true;
   restored_intents_ = 0;

@@ -532,6 +532,7 @@ class FakeNetwork final : public transfer::NodeNetwork {
     gets[id] = {node, order.kind, order};
   }
   void LowerLimit(TransferId id, uint64_t boundary) override { limits.push_back({id, boundary}); }
+  void Prove(TransferId id, const RangeSet& groups) override { proofs.push_back({id, groups}); }
   void StopGet(TransferId id) override { stops.push_back(id); }
 
   void EndGet(TransferId id, schedule::Outcome outcome, std::string reason,
@@ -551,31 +552,7 @@ class FakeNetwork final : public transfer::NodeNetwork {
   std::map<TransferId, Get> gets;  // running
   std::vector<TransferId> stops;
   std::vector<std::pair<TransferId, uint64_t>> limits;
-};
-
-// The same for mirrors.
-class FakeMirrors final : public transfer::MirrorNetwork {
- public:
-  void SetSink(transfer::MirrorNetworkSink* new_sink) override { sink = new_sink; }
-  void StartGet(TransferId id, const std::string& url, const transfer::GetOrder& order) override {
-    gets[id] = url;
-    kinds[id] = order.kind;
-  }
-  void LowerLimit(TransferId, uint64_t) override {}
-  void StopGet(TransferId id) override { stops.push_back(id); }
-  void Forget(const Hash& hash) override { forgotten.push_back(hash); }
-
-  void EndGet(TransferId id, schedule::Outcome outcome, std::string reason,
-              transfer::GetProgress progress = {}) {
-    gets.erase(id);
-    sink->OnGetEnded(id, progress, {outcome, std::move(reason), {}});
-  }
-
-  transfer::MirrorNetworkSink* sink = nullptr;
-  std::map<TransferId, std::string> gets;  // running
-  std::map<TransferId, Kind> kinds;
-  std::vector<TransferId> stops;
-  std::vector<Hash> forgotten;
+  std::vector<std::pair<TransferId, RangeSet>> proofs;
 };
 
 class RecordingLog final : public EventLog {

@@ -69,6 +69,8 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
                    Message(inventory.status()),
                    {}});
   }
+  if (inventory->root.size_proven && EndIfLineIsVoid(inventory->root.size)) return;
+  if (!inventory->root.size_proven) ProveClaim();
   TakeStock(*inventory);
   const bool on_line = share_ && !inventory->needs_root();
   const uint64_t missing_on_line = on_line ? held_.Missing(share_->range).Count() : 0;
@@ -100,6 +102,7 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
     if (auto sizes = work_->NextSizes()) OpenLane(*std::move(sizes));
   }
   OpenLanes();
+  OpenProof();
   if (lanes_.empty()) return GoOn();
   ReportProgress(true);
 }
@@ -249,12 +252,13 @@ void GetSession::SettleAccounts(GetLane& lane) {
 bool GetSession::CheckProof(GetLane& lane) {
   if (!lane.TakeProof()) return true;
   const GetTarget& target = lane.target();
-  if (lane.part().only_sizes) return true;
+  if (lane.part().only_sizes || lane.part().is_proof) return true;
   work_->Proven(target);
   if (IsOnLine(target)) {
     if (kind_.format == BlobFormat::kRaw && !share_) {
       looked_->root.size = lane.claimed_size();
       looked_->root.size_proven = true;
+      if (EndIfLineIsVoid(lane.claimed_size())) return false;
       TellContent();
     }
     return true;
@@ -269,6 +273,7 @@ bool GetSession::Admit(GetLane& lane) {
   const GetTarget& target = lane.target();
   const uint64_t size = lane.claimed_size();
   if (target.size && *target.size != size) {
+    if (DropLine(lane)) return false;
     Settle(WrongSize(kind_, target, size));
     return false;
   }
@@ -276,7 +281,7 @@ bool GetSession::Admit(GetLane& lane) {
     lane.WriteTo(nullptr);
     return true;
   }
-  work_->Sized(target, size);
+  if (!lane.part().is_proof) work_->Sized(target, size);
   if (target.untouched && size <= kGroupSize) {
     lane.Collect();
     return true;
@@ -304,7 +309,8 @@ bool GetSession::OnAnswered(GetLane& lane) {
     sizes_.resize(std::max(sizes_.size(), target.place + 1));
     sizes_[target.place] = lane.claimed_size();
   }
-  const bool all_has_come = !only_sizes && work_->Answered(target);
+  const bool is_work = !only_sizes && !lane.part().is_proof;
+  const bool all_has_come = is_work && work_->Answered(target);
   fruitless_ = 0;
   if (lane.collecting()) {
     ++storing_;
@@ -356,7 +362,7 @@ void GetSession::OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::Blob
     }
     // Complete already: somebody else was faster. What still comes of it in the middle of a run is
     // checked and let go.
-    work_->Drop(lane.target());
+    if (!lane.part().is_proof) work_->Drop(lane.target());
     NoteBlob(lane.target());
     lane.WriteTo(nullptr);
     if (lane.Tail().targets.empty()) CloseLane(lane);

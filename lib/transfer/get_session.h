@@ -82,6 +82,8 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   void OnStreamEnd(uint64_t stream, StreamEnd end) override;
   void Stop() override;
   void LowerLimit(uint64_t boundary);
+  // Gets these groups of the one blob as well, when its line is known (get_session_prove.cc).
+  void Prove(const RangeSet& groups);
   // About once a second: tells that nothing came since, where others could help.
   void Beat();
 
@@ -125,6 +127,12 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   uint64_t Position() const;
   void CutLanes();
   bool IsOnLine(const GetTarget& target) const;
+
+  // Proof for others, and sizes that mirrors claim (get_session_prove.cc).
+  void OpenProof();
+  bool DropLine(const GetLane& lane);
+  bool EndIfLineIsVoid(uint64_t size);
+  void ProveClaim();
 
   // What the provider holds (get_session_holds.cc).
   bool ProbeInstead(const GetLane& lane);
@@ -173,6 +181,8 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   ProvenSizes sizes_;
   std::map<size_t, RangeSet> early_;
   bool sizes_asked_ = false;
+  RangeSet to_prove_;          // groups that are to be asked for besides
+  bool line_dropped_ = false;  // the provider contradicts the line that a mirror claimed
 
   // What the provider said that it holds, and what it does not have, on the line.
   RangeSet holds_;

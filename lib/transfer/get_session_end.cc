@@ -36,7 +36,7 @@ void GetSession::OnRefused(GetLane& lane) {
   const bool alone = lanes_.size() == 1;
   if (alone && lane.patient()) return Settle(EndOfStream(*lane.end()));
   const bool only_sizes = lane.part().only_sizes;
-  if (!only_sizes) work_->PutBack(lane.part());
+  if (!only_sizes && !lane.part().is_proof) work_->PutBack(lane.part());
   CloseLane(lane);
   if (only_sizes) TellContent();
   lane_limit_ = alone ? 1 : lanes_.size();
@@ -57,6 +57,10 @@ void GetSession::OnNotHere(GetLane& lane) {
     // Of a child it lacks. That is found out by who asks for the child itself.
     CloseLane(lane);
     TellContent();
+    return GoOn();
+  }
+  if (lane.part().is_proof) {
+    CloseLane(lane);
     return GoOn();
   }
   if (ProbeInstead(lane)) return GoOn();

@@ -77,6 +77,7 @@ void GetSession::TellContent() {
                     {content.missing.ranges().front().begin, content.missing.ranges().back().end}};
   work_->Narrow(*share_);
   deps_.observer->OnContent(id_, content);
+  OpenProof();
   if (to_observe_) AskWhatItHolds(*std::exchange(to_observe_, std::nullopt));
 }
 
@@ -132,6 +133,7 @@ void GetSession::LowerLimit(uint64_t boundary) {
 void GetSession::CutLanes() {
   for (auto it = lanes_.begin(); it != lanes_.end();) {
     GetLane& lane = (it++)->second;
+    if (lane.part().is_proof) continue;
     const auto& targets = lane.part().targets;
     size_t kept = lane.number_of_target();
     Range groups;

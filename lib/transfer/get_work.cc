@@ -92,7 +92,10 @@ GetWork::GetWork(Inventory inventory, const GetOptions& options, std::optional<G
   // The root comes first and alone: only then is known which children are missing.
   if (inventory.root.state != BlobState::kComplete) {
     blobs_.push_back({0, std::move(inventory.root)});
-    if (share_ && kind_.format == BlobFormat::kRaw) Mask(blobs_.front());
+    if (share_ && kind_.format == BlobFormat::kRaw) {
+      size_is_claim_ = share_->layout->is_claim && !blobs_.front().blob.size_proven;
+      Mask(blobs_.front());
+    }
     return;
   }
   children_ = inventory.children_known;
@@ -247,8 +250,8 @@ bool GetWork::KeepForSegments(size_t number) {
   RangeSet missing = MissingGroups(blob);
   const uint64_t count = missing.Count();
   if (count <= kHeadGroups) return false;
-  rests_[number] = {
-      std::move(missing), GroupCount(blob.size), SegmentFor(count), blob.size, 0, true};
+  rests_[number] = {std::move(missing), GroupCount(blob.size), SegmentFor(count), blob.size, 0,
+                    !size_is_claim_};
   to_cut_.push_back(number);
   return true;
 }
@@ -267,7 +270,7 @@ GetTarget GetWork::TargetOf(size_t number) const {
   target.blob_index = child.blob_index;
   target.untouched = child.blob.groups.empty();
   if (child.blob.size_proven) target.size = child.blob.size;
-  target.size_proven = child.blob.size_proven;
+  target.size_proven = child.blob.size_proven && !size_is_claim_;
   return target;
 }
 

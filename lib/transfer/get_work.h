@@ -57,6 +57,7 @@ struct GetTarget {
 struct GetPart {
   std::vector<GetTarget> targets;
   bool only_sizes = false;  // nothing of it is kept but the proven sizes
+  bool is_proof = false;    // beside the work: for the proof of what others bring
 };
 
 // Requests stay below the smallest limit of any provider (1 MiB): ranges take at most this, hashes
@@ -126,6 +127,7 @@ class GetWork {
   std::optional<GetShare> share_;
   bool children_ = false;  // the blobs are children; the root is held
   bool by_hash_ = false;
+  bool size_is_claim_ = false;           // of the one blob: the line was laid out by a claim
   std::vector<Inventory::Child> blobs_;  // the incomplete ones, in order
   size_t next_ = 0;                      // the first that was not looked at
   size_t run_length_ = 1;

@@ -1,5 +1,6 @@
 #include "transfer/http_network.h"
 
+#include <algorithm>
 #include <compare>
 #include <map>
 #include <set>
@@ -54,6 +55,20 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   }
   void StopGet(TransferId id) {
     WithSession(id, [](MirrorSession& session) { session.Stop(); });
+  }
+
+  // Origins with a number of their own keep it.
+  void SetConnections(uint32_t connections) {
+    http::OriginConfigs& origins = options_.client.origins;
+    origins.defaults.ramp.cap = connections;
+    for (auto& [origin, config] : origins.named) {
+      if (!config.own_cap) config.ramp.cap = connections;
+    }
+    options_.lanes = connections;
+    if (client_ == nullptr || !client_->SetOrigins(origins).ok()) return;
+    for (const auto& [key, get] : gets_) {
+      get.strand->Post([get = get.get, lanes = Lanes()] { get->SetLanes(lanes); });
+    }
   }
 
   // The blobs of a hash sequence are wanted for the sake of its root. What the store has of those
@@ -164,9 +179,14 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     SessionEnd(std::weak_ptr<Core> core, TransferId id, loop::Loop& loop)
         : poster_(std::move(core), loop), id_(id) {}
 
-    void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) override {
-      poster_.Post(
-          [key = GetKey{id_, number}, hash, url](Core& core) { core.GetBlob(key, hash, url); });
+    void GetBlob(uint64_t number, const Hash& hash, const http::Url& url,
+                 const std::string& provider, const MirrorShare& share) override {
+      poster_.Post([key = GetKey{id_, number}, hash, url, provider, share](Core& core) {
+        core.GetBlob(key, hash, url, provider, share);
+      });
+    }
+    void LowerBlob(uint64_t number, uint64_t group) override {
+      poster_.Post([key = GetKey{id_, number}, group](Core& core) { core.LowerBlob(key, group); });
     }
     void StopBlob(uint64_t number) override {
       poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
@@ -232,6 +252,11 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
         session->OnBlobProgress(number, progress);
       });
     }
+    void OnBoundary(uint64_t group) override {
+      session_.strand->Post([session = session_.session, number = key_.number, group] {
+        session->OnBlobBoundary(number, group);
+      });
+    }
     // The blob is let go of first: whoever comes next must not find it when it is over.
     void OnEnded(const MirrorGetProgress& progress, const GetEnd& end, bool blob_over) override {
       poster_.Post([key = key_, session = session_, progress, end, blob_over](Core& core) {
@@ -293,27 +318,44 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
         });
   }
 
-  void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url) {
+  void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url,
+               const std::string& provider, const MirrorShare& share) {
     const auto session = sessions_.find(key.transfer);
     if (session == sessions_.end()) return;
     Blob& blob = blobs_[hash];
     if (blob.blob == nullptr) {
       blob.strand = deps_.workers.MakeStrand();
-      blob.blob = std::make_shared<MirrorBlob>(deps_.store, deps_.logs, blob.strand, hash,
-                                               options_.limits.max_blob_size);
+      blob.blob = std::make_shared<MirrorBlob>(
+          deps_.store, deps_.logs, blob.strand, hash, options_.limits.max_blob_size,
+          [poster = Poster(weak_from_this(), deps_.network_loop), hash](
+              const std::string& mirror, const std::string& reason) mutable {
+            poster.Post([mirror, hash, reason](Core& core) {
+              core.Tell([mirror, hash, reason](MirrorNetworkSink& sink) {
+                sink.OnMirrorBlamed(mirror, hash, reason);
+              });
+            });
+          });
     }
     ++blob.users;
     if (session->second.is_wanted) blob.wanted_for.insert(session->second.root);
     auto end =
         std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
     auto get = std::make_shared<MirrorGet>(
-        MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
-        MirrorGetOptions{options_.lanes, options_.limits.max_blob_size});
+        MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(), provider,
+        MirrorGetOptions{Lanes(), options_.limits.max_blob_size}, share);
     gets_[key] = Get{
         hash, get, blob.strand,
         std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url,
                                         MirrorFetches::Rate{deps_.throttle, key.transfer.value})};
     blob.strand->Post([get] { get->Start(); });
+  }
+
+  size_t Lanes() const { return std::min(options_.lanes, kMostLanes); }
+
+  void LowerBlob(const GetKey& key, uint64_t group) {
+    const auto it = gets_.find(key);
+    if (it == gets_.end()) return;
+    it->second.strand->Post([get = it->second.get, group] { get->LowerEnd(group); });
   }
 
   void StopBlob(const GetKey& key) {
@@ -385,7 +427,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   }
 
   const Deps deps_;
-  const HttpNetworkOptions options_;
+  HttpNetworkOptions options_;
   std::unique_ptr<http::Client> client_;
   MirrorNetworkSink* sink_ = nullptr;
   std::map<TransferId, Session> sessions_;
@@ -447,6 +489,10 @@ std::unique_ptr<UrlImportJob> HttpNetwork::ImportUrl(const UrlImportOrder& order
         core->StartImport(number, order, std::move(strand), std::move(sink));
       });
   return std::make_unique<Job>(network_loop_, core_, number);
+}
+
+void HttpNetwork::SetConnections(uint32_t connections) {
+  network_loop_.Post([core = core_, connections] { core->SetConnections(connections); });
 }
 
 void HttpNetwork::Forget(const Hash& hash) {

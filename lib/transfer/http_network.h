@@ -28,7 +28,7 @@ namespace blobd::transfer {
 struct HttpNetworkOptions {
   http::ClientOptions client;
   SizeLimits limits = {};
-  size_t lanes = 8;  // fetches of one blob at once
+  uint32_t lanes = 8;  // fetches of one blob at once
 };
 
 class HttpNetwork final : public MirrorNetwork, public UrlImporter {
@@ -44,6 +44,7 @@ class HttpNetwork final : public MirrorNetwork, public UrlImporter {
   };
   static constexpr size_t kMostIdle = 64;
   static constexpr Duration kIdleFor = minutes(15);
+  static constexpr uint32_t kMostLanes = 256;  // however many connections there may be
 
   // Returns kInvalidArgument for a configuration that cannot work.
   static StatusOr<std::unique_ptr<HttpNetwork>> Create(Deps deps, HttpNetworkOptions options);
@@ -53,6 +54,7 @@ class HttpNetwork final : public MirrorNetwork, public UrlImporter {
   void StartGet(TransferId id, const std::string& url, const GetOrder& order) override;
   void LowerLimit(TransferId id, uint64_t boundary) override;
   void StopGet(TransferId id) override;
+  void SetConnections(uint32_t connections) override;
   void Forget(const Hash& hash) override;
 
   // UrlImporter: any thread.

@@ -2,6 +2,7 @@
 #include "transfer/mirror_blob.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "bao/tree.h"
@@ -13,11 +14,24 @@ namespace {
 
 using store::kGroupSize;
 
+// What would be thrown away of a smaller one is not worth a question.
+constexpr uint64_t kLeastWithProof = 6 << 20;
+// So much at most of a part is thrown away; of large parts the 256th. A proof costs a group, and so
+// a thousandth of what it stands for.
+constexpr uint64_t kProofStride = 1024;
+constexpr uint64_t kMostProofs = 256;
+
 }  // namespace
 
 MirrorBlob::MirrorBlob(store::BlobStore& store, store::UnprovenLogs* logs,
-                       std::shared_ptr<Executor> strand, const Hash& hash, uint64_t max_size)
-    : store_(store), logs_(logs), strand_(std::move(strand)), hash_(hash), max_size_(max_size) {}
+                       std::shared_ptr<Executor> strand, const Hash& hash, uint64_t max_size,
+                       OnBlamed on_blame)
+    : store_(store),
+      logs_(logs),
+      strand_(std::move(strand)),
+      hash_(hash),
+      max_size_(max_size),
+      on_blame_(std::move(on_blame)) {}
 
 MirrorBlob::~MirrorBlob() = default;
 
@@ -56,8 +70,8 @@ void MirrorBlob::Opened(const Status& status) {
 
 // ---- Sources ----
 
-bao::SourceId MirrorBlob::Join(const std::shared_ptr<MirrorBlobUser>& user,
-                               const std::string& url) {
+bao::SourceId MirrorBlob::Join(const std::shared_ptr<MirrorBlobUser>& user, const std::string& url,
+                               const std::string& provider) {
   bao::SourceId id = 0;
   for (const auto& [number, source] : sources_) {
     if (source.url == url) id = number;
@@ -66,6 +80,7 @@ bao::SourceId MirrorBlob::Join(const std::shared_ptr<MirrorBlobUser>& user,
     id = sources_.empty() ? 1 : sources_.rbegin()->first + 1;
     sources_[id].url = url;
   }
+  sources_[id].provider = provider;
   users_.push_back({user, id});
   if (unproven_ && !VerdictOn(id)) unproven_->OnSource(id);
   return id;
@@ -124,11 +139,12 @@ void MirrorBlob::MakeUnproven(uint64_t size) {
   sidecar_.reset();
   block_pairs_.clear();
   pairs_kept_ = 0;
+  for (auto& [id, source] : sources_) source.wrote = RangeSet();
   unproven_ = std::make_unique<bao::Unproven>(hash_, size);
   for (const User& user : users_) {
     if (!VerdictOn(user.source)) unproven_->OnSource(user.source);
   }
-  known_ = foreign_ = refused_ = RangeSet();
+  known_ = foreign_ = refused_ = unclear_cuts_ = RangeSet();
   to_learn_ = info_.groups;
 }
 
@@ -159,12 +175,62 @@ uint64_t MirrorBlob::FirstMissing() const {
   return held.empty() || held.front().begin != 0 ? 0 : held.front().end;
 }
 
-RangeSet MirrorBlob::WantedFrom(bao::SourceId source) const {
+RangeSet MirrorBlob::WantedFrom(bao::SourceId source, Range share) const {
   if (phase_ != Phase::kOpen || !unproven_ || VerdictOn(source)) return {};
-  RangeSet wanted = unproven_->WantedFrom(source);
+  RangeSet wanted = unproven_->WantedFrom(source, share);
   // Others have it, and it will be known soon.
   wanted.RemoveAll(to_learn_);
   wanted.RemoveAll(refused_);
+  return wanted;
+}
+
+RangeSet MirrorBlob::Verified() const {
+  RangeSet verified = known_;
+  verified.InsertAll(info_.groups);
+  return verified;
+}
+
+RangeSet MirrorBlob::Held() const {
+  RangeSet held = Verified();
+  if (unproven_) held.InsertAll(unproven_->Held());
+  return held;
+}
+
+uint64_t MirrorBlob::VerifiedBytesFrom(bao::SourceId source) const {
+  const auto it = sources_.find(source);
+  if (it == sources_.end() || !size_) return 0;
+  RangeSet right = it->second.wrote.Intersection(known_);
+  right.RemoveAll(foreign_);
+  const uint64_t groups = bao::GroupCount(*size_);
+  const uint64_t short_by = right.Contains(groups - 1) ? groups * kGroupSize - *size_ : 0;
+  return right.Count() * kGroupSize - short_by;
+}
+
+// What was written last is what lies on the disk.
+void MirrorBlob::NoteWritten(bao::SourceId source, const RangeSet& groups) {
+  for (auto& [id, each] : sources_) {
+    id == source ? each.wrote.InsertAll(groups) : each.wrote.RemoveAll(groups);
+  }
+}
+
+// A mirror's part needs the values around its ends; and so that not all of a large part is thrown
+// away for one wrong byte, some between them.
+RangeSet MirrorBlob::ProofWanted(Range share) const {
+  if (phase_ != Phase::kOpen || !unproven_ || *size_ < kLeastWithProof) return {};
+  const bao::ProvenValues& proven = unproven_->proven();
+  const Range range = {share.begin, std::min(share.end, proven.groups())};
+  if (range.empty()) return {};
+  const uint64_t stride = std::max(kProofStride, std::bit_ceil(range.size() / kMostProofs));
+  RangeSet wanted;
+  const auto want = [&](uint64_t group) {
+    const uint64_t block = group / proven.block_groups();
+    if (!proven.is_block(proven.ProvenAround(block))) wanted.Insert({group, group + 1});
+  };
+  want(range.begin);
+  for (uint64_t at = range.begin / stride * stride + stride; at < range.end; at += stride) want(at);
+  want(std::min(range.end, proven.groups() - 1));
+  if (!size_proven_) want(proven.groups() - 1);
+  for (const Range& cut : unclear_cuts_.ranges()) want(cut.begin);
   return wanted;
 }
 
@@ -194,6 +260,7 @@ Status MirrorBlob::WriteSized(bao::SourceId source, uint64_t offset, ByteView by
     if (bytes.size() != size || !unproven_->Takes(source, 0)) return OkStatus();
     small_.assign(bytes.begin(), bytes.end());
     const bao::ChainingValue value = blake3::SubtreeValue(bytes, 0, true);
+    NoteWritten(source, RangeSet(Range{0, 1}));
     unproven_->OnGroups(source, 0, {&value, 1}, findings_);
     return OkStatus();
   }
@@ -232,6 +299,7 @@ Status MirrorBlob::WriteValued(bao::SourceId source, uint64_t first_group, ByteV
   refused_.InsertAll(theirs);
   refused_.RemoveAll(foreign_);
   const RangeSet ours = theirs.Missing({first_group, first_group + values.size()});
+  NoteWritten(source, ours);
   for (const Range& run : ours.ranges()) {
     const auto those = values.subspan(run.begin - first_group, run.size());
     if (log_ && !is_restoring_) log_->Groups(source, sources_.at(source).url, run.begin, those);
@@ -279,6 +347,7 @@ Status MirrorBlob::EndOfFile(bao::SourceId source, uint64_t size) {
   BLOBD_RETURN_IF_ERROR(ClaimSize(size));
   refused_.InsertAll(theirs);
   const RangeSet ours = theirs.Missing({0, values.size()});
+  NoteWritten(source, ours);
   for (const Range& run : ours.ranges()) {
     const auto those = std::span(values).subspan(run.begin, run.size());
     unproven_->OnGroups(source, run.begin, those, findings_);

@@ -18,6 +18,7 @@ using store::kGroupSize;
 
 // What would be thrown away of a smaller one is not worth a request.
 constexpr uint64_t kLeastWithSidecar = 8 * kMiB;
+constexpr int kMostUnclearBeats = 3;
 
 }  // namespace
 
@@ -35,13 +36,12 @@ Status MirrorBlob::Apply() {
                      [&](const bao::Discard& f) {
                        small_.clear();
                        if (log_) log_->Discard(f.groups);
+                       NoteWritten(0, RangeSet(f.groups));
                        LearnAgain(RangeSet(f.groups));
                        TellUsers();
                      },
                      [&](const bao::Blame& f) { OnBlame(f); },
-                     [&](const bao::Unclear&) {
-                       if (unproven_) unproven_->Compare(findings_);
-                     },
+                     [&](const bao::Unclear& f) { OnUnclear(f); },
                      [&](const bao::FetchAgain& f) { OnFetchAgain(f); },
                      [&](const bao::Exhausted&) { OnExhausted(); },
                  },
@@ -130,12 +130,7 @@ Status MirrorBlob::OnVerified(Range groups) {
     BLOBD_RETURN_IF_ERROR(WritePairsWithin(groups));
     writer_->TakeAsVerified(ours);
   }
-  verified_bytes_ += ours.Count() * kGroupSize;
-  if (groups.end == unproven_->proven().groups()) {
-    const uint64_t missing = groups.end * kGroupSize - *size_;
-    if (ours.Contains(groups.end - 1)) verified_bytes_ -= missing;
-    OnSizeProven();
-  }
+  if (groups.end == unproven_->proven().groups()) OnSizeProven();
   return OkStatus();
 }
 
@@ -150,8 +145,31 @@ void MirrorBlob::OnBlame(const bao::Blame& blame) {
                             "content does not match: what it sent is not what the hash names",
                             {}};
   }
+  if (blame.proven && on_blame_ && !IsUsed(blame.source)) {
+    on_blame_(source.provider.empty() ? source.url : source.provider, source.verdict->reason);
+  }
   if (unproven_) unproven_->OnSourceGone(blame.source, findings_);
   TellUsers();
+}
+
+// Whoever has proof can say who it was, at the cost of a group for each cut. Without, or if nobody
+// answers for some seconds, it is found out by fetching again.
+void MirrorBlob::OnUnclear(const bao::Unclear& unclear) {
+  if (!has_help()) {
+    if (unproven_) unproven_->Compare(findings_);
+    return;
+  }
+  for (const uint64_t cut : unclear.cuts) unclear_cuts_.Insert({cut, cut + 1});
+  unclear_beats_ = 0;
+  TellUsers();
+}
+
+void MirrorBlob::Beat() {
+  if (phase_ != Phase::kOpen || unclear_cuts_.empty() || ++unclear_beats_ < kMostUnclearBeats)
+    return;
+  unclear_cuts_ = RangeSet();
+  if (unproven_) unproven_->Compare(findings_);
+  (void)Apply();
 }
 
 void MirrorBlob::OnFetchAgain(const bao::FetchAgain& again) {

@@ -60,8 +60,10 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
     offset_ += size;
   }
 
+  // What was wished of it, also while it waits for the bandwidth and has no id.
   bool hurries = false;
-  http::FetchId id;  // none yet while it waits for the bandwidth
+  uint64_t most = UINT64_MAX;  // where it is to end
+  http::FetchId id;
 
  private:
   MirrorFetches& owner_;
@@ -109,9 +111,11 @@ void MirrorFetches::Start(uint64_t number, const http::Url& url, const http::Ask
   auto begin = [this, number, url, ask, remaining] {
     const auto it = fetches_.find(number);
     if (it == fetches_.end()) return;
+    Fetch& fetch = *it->second;
     http::FetchOptions options;
-    if (!it->second->hurries) options.remaining = remaining;
-    it->second->id = client_.Start(url, ask, options, it->second.get());
+    if (!fetch.hurries) options.remaining = remaining;
+    fetch.id = client_.Start(url, ask, options, &fetch);
+    if (fetch.most != UINT64_MAX) (void)client_.LowerEnd(fetch.id, fetch.most);
   };
   if (!IsLimited()) return begin();
   rate_.throttle->Ask(rate_.owner, 1, [alive = alive_, begin = std::move(begin)](uint64_t) mutable {
@@ -132,8 +136,10 @@ void MirrorFetches::GiveBack(uint64_t number, uint64_t bytes) {
 }
 
 void MirrorFetches::LowerEnd(uint64_t number, uint64_t end) {
-  if (const auto it = fetches_.find(number); it != fetches_.end())
-    (void)client_.LowerEnd(it->second->id, end);
+  const auto it = fetches_.find(number);
+  if (it == fetches_.end()) return;
+  it->second->most = std::min(it->second->most, end);
+  (void)client_.LowerEnd(it->second->id, end);
 }
 
 void MirrorFetches::Hurry(uint64_t number) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -126,7 +127,11 @@ class FakeMirror final : public MirrorPort {
 };
 
 struct RecordingObserver final : public MirrorGetObserver {
-  void OnProgress(const MirrorGetProgress& now) override { progress = now; }
+  void OnProgress(const MirrorGetProgress& now) override {
+    progress = now;
+    arrived.InsertAll(now.arrived);
+  }
+  void OnBoundary(uint64_t group) override { boundaries.push_back(group); }
   void OnEnded(const MirrorGetProgress& now, const GetEnd& how, bool is_over) override {
     EXPECT_FALSE(end) << "one end";
     progress = now;
@@ -134,6 +139,8 @@ struct RecordingObserver final : public MirrorGetObserver {
     blob_over = is_over;
   }
   MirrorGetProgress progress;
+  RangeSet arrived;
+  std::vector<uint64_t> boundaries;
   std::optional<GetEnd> end;
   bool blob_over = false;
 };
@@ -163,16 +170,18 @@ class MirrorGetTest : public testing::Test {
   std::shared_ptr<MirrorBlob> BlobOf(const Hash& hash) {
     return std::make_shared<MirrorBlob>(
         store_.store(), &store_.store(),
-        std::shared_ptr<Executor>(&store_.inbox(), [](Executor*) {}), hash, uint64_t{1} << 40);
+        std::shared_ptr<Executor>(&store_.inbox(), [](Executor*) {}), hash, uint64_t{1} << 40,
+        [this](const std::string& mirror, const std::string&) { blamed_.push_back(mirror); });
   }
   std::shared_ptr<FakeMirror> Serving(Bytes content) {
     return std::make_shared<FakeMirror>(store_.inbox(), std::move(content));
   }
   Running Start(const std::shared_ptr<MirrorBlob>& blob, const std::shared_ptr<FakeMirror>& mirror,
-                const std::string& url = "http://m/file") {
+                const std::string& url = "http://m/file", const MirrorShare& share = {}) {
     Running running{mirror, std::make_shared<RecordingObserver>(), nullptr};
-    running.get = std::make_shared<MirrorGet>(
-        MirrorGet::Deps{blob, mirror, running.observer, *clock_}, url, MirrorGetOptions{});
+    running.get =
+        std::make_shared<MirrorGet>(MirrorGet::Deps{blob, mirror, running.observer, *clock_}, url,
+                                    url, MirrorGetOptions{}, share);
     mirror->get = running.get;
     running.get->Start();
     started_.push_back(running);
@@ -193,6 +202,7 @@ class MirrorGetTest : public testing::Test {
   store::StoreUnderTest store_{directory_.path()};
   std::vector<Running> started_;
   const Clock* clock_ = &SystemClock();
+  std::vector<std::string> blamed_;  // after they had ended
 };
 
 }  // namespace blobd::transfer

@@ -46,6 +46,9 @@ struct GetProgress {
   bool on_line = false;
   uint64_t position = 0;
   RangeSet arrived;
+  // From a mirror: groups of the one blob next to which parts of it end. A node's proof of them
+  // would tell part by part whether what came is right.
+  RangeSet proof_wanted;
 };
 
 // What a transfer had to say at its end.
@@ -58,6 +61,8 @@ struct GetEnd {
   // kNotHere, where the line is known: what it said that it holds, and what it does not have.
   RangeSet holds = {};
   RangeSet lacks = {};
+  // The size by which its line was laid out was a mirror's claim, and is wrong.
+  bool line_is_void = false;
 };
 
 class NodeNetworkSink {
@@ -120,6 +125,9 @@ class NodeNetwork {
   // Has it end at this byte of its line, or as soon behind it as it can. Answered with OnBoundary:
   // where it will really end; UINT64_MAX: where it would have.
   virtual void LowerLimit(TransferId id, uint64_t boundary) = 0;
+  // Gets these groups of its one blob as well, wherever its share is, for the proof that comes with
+  // them. No answer: they are found in the store, or they are not.
+  virtual void Prove(TransferId id, const RangeSet& groups) = 0;
   // Ends it soon; OnGetEnded still comes, with whatever outcome was first.
   virtual void StopGet(TransferId id) = 0;
 };

@@ -121,6 +121,12 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
         [session = it->second.session, boundary] { session->LowerLimit(boundary); });
   }
 
+  void Prove(TransferId id, const RangeSet& groups) {
+    const auto it = gets_.find(id);
+    if (it == gets_.end()) return;
+    it->second.strand->Post([session = it->second.session, groups] { session->Prove(groups); });
+  }
+
   // quic::ConnectionObserver
   void OnConnected(quic::ConnectionId id, const quic::ConnectionInfo& info) override {
     Node& node = nodes_.at(id);
@@ -523,6 +529,10 @@ void QuicNetwork::StartGet(TransferId id, const NodeId& node, const GetOrder& or
 
 void QuicNetwork::LowerLimit(TransferId id, uint64_t boundary) {
   network_loop_.Post([core = core_, id, boundary] { core->LowerLimit(id, boundary); });
+}
+
+void QuicNetwork::Prove(TransferId id, const RangeSet& groups) {
+  network_loop_.Post([core = core_, id, groups] { core->Prove(id, groups); });
 }
 
 void QuicNetwork::StopGet(TransferId id) {

@@ -46,6 +46,7 @@ class QuicNetwork final : public NodeNetwork {
   void Probe(const NodeId& node, std::vector<SocketAddress> addresses) override;
   void StartGet(TransferId id, const NodeId& node, const GetOrder& order) override;
   void LowerLimit(TransferId id, uint64_t boundary) override;
+  void Prove(TransferId id, const RangeSet& groups) override;
   void StopGet(TransferId id) override;
 
  private:
