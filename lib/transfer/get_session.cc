@@ -158,7 +158,7 @@ void GetSession::OpenLane(GetPart part) {
 
 // What it has not decoded is not wanted. `answered`: nothing of it is missing.
 void GetSession::CloseLane(const GetLane& lane, bool answered) {
-  if (!answered) ReleaseCut(lane, lane.number_of_target(), 0);
+  if (!answered) Release(lane, lane.number_of_target(), 0);
   const auto it = lanes_.find(lane.stream());
   const uint64_t stream = it->first;
   const uint64_t bytes = it->second.Discard();
@@ -327,7 +327,7 @@ bool GetSession::OnAnswered(GetLane& lane) {
       ReleaseTarget(target);
     });
   } else {
-    ReleaseTarget(target);
+    ReleaseAnswered(lane);
   }
   if (lane.NextTarget()) return true;
   // A complete answer: what may come behind it is not wanted, and FIN need not be waited for.

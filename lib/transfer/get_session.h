@@ -124,7 +124,8 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   bool TrimToMissing(GetTarget& target, const store::BlobInfo& blob);
   void GotGroups(const Hash& hash, const RangeSet& groups);
   void ReleaseTarget(const GetTarget& target);
-  void ReleaseCut(const GetLane& lane, size_t kept, uint64_t end);
+  void ReleaseAnswered(const GetLane& lane);
+  void Release(const GetLane& lane, size_t number, uint64_t begin);
   bool idle() const { return lanes_.empty() && checks_.empty(); }
   void WaitForOthers();
   void OnFreed();
@@ -132,6 +133,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   void LookAgain();
   void OnHurried(const Hash& hash);
   bool GiveAway(GetLane& lane);
+  Duration ExpectedOf(const Hash& hash, uint64_t left);
 
   // Writing.
   void OpenWriter(const Hash& hash);
@@ -228,6 +230,13 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   uint64_t last_check_ = 0;
   Instant waiting_since_;  // in kWaiting
   bool freed_ = false;     // and the look is still to come
+  // When it was hurried last, and how many groups were left then.
+  struct Hurry {
+    Hash hash;
+    uint64_t left = 0;
+    Instant at;
+  };
+  std::optional<Hurry> hurry_;
 
   std::optional<GetWork> work_;        // since the last look
   std::map<uint64_t, GetLane> lanes_;  // by stream; only in kReceiving

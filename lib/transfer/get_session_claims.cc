@@ -14,8 +14,13 @@ using store::kGroupSize;
 
 // Nobody waits longer without saying so to those who hold it up.
 constexpr Duration kPatience = seconds(3);
-// What is left of a claim and comes this slowly may be got twice.
-constexpr uint64_t kMostTwice = (4 << 20) / kGroupSize;
+// What comes sooner than this may be waited for; what comes later than that is got twice rather.
+constexpr Duration kSoon = seconds(10);
+constexpr Duration kTooLate = seconds(30);
+// Who is hurried is asked about once a second; what was before that tells nothing of its rate.
+constexpr Duration kHurryMemory = seconds(5);
+// The most of one blob that may be got twice: what a first request asks for, which cannot be cut.
+constexpr uint64_t kMostTwice = (8 << 20) / kGroupSize;
 // Neither part of a request that is cut is smaller.
 constexpr uint64_t kLeastCut = (1 << 20) / kGroupSize;
 // A look at more children than these is worth waiting until more has come.
@@ -24,6 +29,26 @@ constexpr uint64_t kManyBlobs = 4096;
 // What has not come of the lane's target.
 RangeSet MissingOf(const GetLane& lane) {
   return lane.MissingGroups().Intersection(GroupsOf(lane.target()));
+}
+
+// Of all that the lane is to bring, if the blob is among it.
+uint64_t LeftOf(const GetLane& lane, const Hash& hash) {
+  const auto& targets = lane.part().targets;
+  const size_t current = lane.number_of_target();
+  const auto first = targets.begin() + static_cast<ptrdiff_t>(current);
+  const bool has_it = std::any_of(first, targets.end(),
+                                  [&](const GetTarget& target) { return target.hash == hash; });
+  if (!has_it || lane.part().only_sizes) return 0;
+  uint64_t left = MissingOf(lane).Count();
+  for (size_t i = current + 1; i < targets.size(); ++i) left += GroupsOf(targets[i]).Count();
+  return left;
+}
+
+// Groups of a lane's target that are still ours: what was cut off may be another lane's by now.
+RangeSet ClaimedOf(const GetLane& lane, size_t number) {
+  const auto& targets = lane.part().targets;
+  const RangeSet groups = GroupsOf(targets[number]);
+  return number + 1 == targets.size() ? groups.Intersection(Range{0, lane.cut_end()}) : groups;
 }
 
 RangeSet Behind(const RangeSet& groups, uint64_t begin) {
@@ -156,13 +181,18 @@ void GetSession::ReleaseTarget(const GetTarget& target) {
   if (claims_) claims_->Release(target.hash, GroupsOf(target));
 }
 
-// Of the lane's targets `kept` is the last that is still wanted, and only before the group `end`.
-void GetSession::ReleaseCut(const GetLane& lane, size_t kept, uint64_t end) {
+void GetSession::ReleaseAnswered(const GetLane& lane) {
+  if (claims_ && !lane.part().only_sizes)
+    claims_->Release(lane.target().hash, ClaimedOf(lane, lane.number_of_target()));
+}
+
+// The lane brings nothing more from the group `begin` of its target `number` on.
+void GetSession::Release(const GetLane& lane, size_t number, uint64_t begin) {
   if (!claims_ || lane.part().only_sizes) return;
   const auto& targets = lane.part().targets;
-  for (size_t i = kept; i < targets.size(); ++i) {
-    const RangeSet groups = GroupsOf(targets[i]);
-    claims_->Release(targets[i].hash, i == kept ? Behind(groups, end) : groups);
+  for (size_t i = number; i < targets.size(); ++i) {
+    const RangeSet groups = ClaimedOf(lane, i);
+    claims_->Release(targets[i].hash, i == number ? Behind(groups, begin) : groups);
   }
 }
 
@@ -207,29 +237,37 @@ void GetSession::OnConnectionEnd(const StreamEnd& end) {
 
 // ---- Being waited for ----
 
-// The longest of our requests for the blob is cut; what is little is left open to be got twice.
+// If it takes too long, the longest of our requests for the blob is cut; what cannot be cut and
+// takes still longer is left open to be got twice.
 void GetSession::OnHurried(const Hash& hash) {
   if (phase_ != Phase::kReceiving || !claims_) return;
   GetLane* longest = nullptr;
   uint64_t most = 0;
   uint64_t all = 0;
   for (auto& [stream, lane] : lanes_) {
-    if (lane.part().only_sizes) continue;
-    bool has_it = false;
-    uint64_t left = 0;
-    const auto& targets = lane.part().targets;
-    for (size_t i = lane.number_of_target(); i < targets.size(); ++i) {
-      has_it = has_it || targets[i].hash == hash;
-      left += (i == lane.number_of_target() ? MissingOf(lane) : GroupsOf(targets[i])).Count();
-    }
-    if (!has_it) continue;
+    const uint64_t left = LeftOf(lane, hash);
     all += left;
     if (left <= most) continue;
     most = left;
     longest = &lane;
   }
   if (longest == nullptr) return;
-  if (all <= kMostTwice || !GiveAway(*longest)) claims_->LeaveOpen(hash);
+  const Duration expected = ExpectedOf(hash, all);
+  if (expected <= kSoon) return;
+  if (GiveAway(*longest)) return hurry_.reset();  // what was given away did not come
+  if (expected > kTooLate && all <= kMostTwice) claims_->LeaveOpen(hash);
+}
+
+// When all of it will have come, judged by what came since it was hurried last.
+Duration GetSession::ExpectedOf(const Hash& hash, uint64_t left) {
+  const Instant now = deps_.clock.Now();
+  const std::optional<Hurry> before = std::exchange(hurry_, Hurry{hash, left, now});
+  if (!before || before->hash != hash || now - before->at > kHurryMemory) return Duration(0);
+  if (before->left <= left) return now == before->at ? Duration(0) : Duration::max();
+  const double groups = static_cast<double>(before->left - left);
+  const double seconds_each = std::chrono::duration<double>(now - before->at).count() / groups;
+  const std::chrono::duration<double> expected(seconds_each * static_cast<double>(left));
+  return expected > hours(1) ? Duration::max() : std::chrono::duration_cast<Duration>(expected);
 }
 
 // Half of what the lane has not brought, if it can be cut there; as parts are (LowerLimit), it is
@@ -254,7 +292,7 @@ bool GetSession::GiveAway(GetLane& lane) {
     work_->GiveBack(lane.target(), Behind(missing, end));
   }
   // First its claims, so that who waits is woken when there is something to take.
-  ReleaseCut(lane, kept - 1, end);
+  Release(lane, kept - 1, end);
   lane.Cut(kept, end);
   Drive(lane);
   return true;

@@ -150,7 +150,7 @@ void GetSession::CutLanes() {
     const size_t last = targets[kept - 1].place;
     const bool whole = share_->layout->RangeOf(last).end <= share_->range.end;
     const uint64_t end = whole ? RangeSet::kOpenEnd : groups.end;
-    ReleaseCut(lane, kept - 1, end);
+    Release(lane, kept - 1, end);
     lane.Cut(kept, end);
   }
 }
