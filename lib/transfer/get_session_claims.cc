@@ -100,7 +100,7 @@ void GetSession::CheckPart(GetPart part) {
   ++storing_;
   deps_.store.LookupMany(std::move(hashes), *deps_.strand,
                          [self = shared_from_this(), number,
-                          owed = check.owed](std::vector<store::LookedUp> found) mutable {
+                          owed = check.owed](const std::vector<store::LookedUp>& found) mutable {
                            owed -= found.size();
                            if (owed == 0) --self->storing_;
                            self->OnChecked(number, found);
