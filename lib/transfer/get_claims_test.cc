@@ -206,6 +206,7 @@ TEST_F(GetClaimsTest, WhatOthersGotSinceTheLookIsNotAskedFor) {
   all.Wait();
   EXPECT_EQ(raw.outcome, Outcome::kDone) << raw.reason;
   EXPECT_EQ(all.outcome, Outcome::kDone) << all.reason;
+  EXPECT_EQ(all.provider->requests.size(), 2u);  // the list, and the eight
   ExpectDeliveredOnce();
 }
 
