@@ -150,7 +150,7 @@ Status Node::OpenEndpoint() {
   identity_.serve = config_.serve.mode;
   network_ = std::make_unique<transfer::QuicNetwork>(
       transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock(),
-                                  download_throttle_.get()},
+                                  download_throttle_.get(), std::make_shared<transfer::Claims>()},
       endpoint, transfer::QuicNetworkOptions{config_.stall_timeout});
 
   BLOBD_RETURN_IF_ERROR(OpenMirrors());

@@ -39,7 +39,10 @@ GetSession::GetSession(Deps deps, TransferId id, const GetOrder& order, const Ge
 
 GetSession::~GetSession() = default;
 
-void GetSession::Start() { Look(); }
+void GetSession::Start() {
+  JoinClaims();
+  Look();
+}
 
 // ---- Looking: what is missing ----
 
@@ -51,6 +54,7 @@ void GetSession::Look() {
     held_before_.reset();  // that nothing came is not the provider's doing
     unanswered_.clear();
   }
+  if (claims_) news_ = claims_->News();
   ++storing_;
   TakeInventory(
       deps_.store, deps_.strand, kind_,
@@ -103,7 +107,7 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
   }
   OpenLanes();
   OpenProof();
-  if (lanes_.empty()) return GoOn();
+  if (idle()) return GoOn();
   ReportProgress(true);
 }
 
@@ -137,10 +141,11 @@ size_t GetSession::LanesAllowed() const {
 }
 
 void GetSession::OpenLanes() {
-  while (lanes_.size() < LanesAllowed()) {
-    auto part = work_->Next();
+  while (lanes_.size() + checks_.size() < LanesAllowed()) {
+    auto part = NextPart();
     if (!part) return;
-    OpenLane(*std::move(part));
+    const bool is_stale = claims_ && claims_->News() != news_;
+    is_stale ? CheckPart(*std::move(part)) : OpenLane(*std::move(part));
   }
 }
 
@@ -154,8 +159,9 @@ void GetSession::OpenLane(GetPart part) {
   deps_.port->Open(stream, std::move(request), patient);
 }
 
-// What it has not decoded is not wanted.
-void GetSession::CloseLane(const GetLane& lane) {
+// What it has not decoded is not wanted. `answered`: nothing of it is missing.
+void GetSession::CloseLane(const GetLane& lane, bool answered) {
+  if (!answered) Release(lane, lane.number_of_target(), 0);
   const auto it = lanes_.find(lane.stream());
   const uint64_t stream = it->first;
   const uint64_t bytes = it->second.Discard();
@@ -167,10 +173,11 @@ void GetSession::CloseLane(const GetLane& lane) {
 // A lane has ended: another takes what is next, or all has come that will.
 void GetSession::GoOn() {
   if (phase_ != Phase::kReceiving) return;
-  if (lanes_.empty() && !unanswered_.empty() && !moved_) AskByHash();
+  if (idle() && !unanswered_.empty() && !moved_) AskByHash();
   OpenLanes();
-  if (!lanes_.empty() || observation_) return;
+  if (!idle() || observation_) return;
   if (not_here_ && (given_up_ || !moved_)) return Settle(*not_here_);
+  if (LanesAllowed() > 0 && work_->left_out()) return WaitForOthers();
   phase_ = Phase::kSettling;
   progress_.state = GetState::kVerifying;
   ReportProgress(true);
@@ -242,8 +249,10 @@ void GetSession::DriveAll() {
 
 void GetSession::SettleAccounts(GetLane& lane) {
   progress_.verified_bytes += lane.TakeVerified();
-  if (const RangeSet groups = lane.TakeGroups(); !groups.empty() && lane.write_status().ok())
+  if (const RangeSet groups = lane.TakeGroups(); !groups.empty() && lane.write_status().ok()) {
     NoteGroups(lane.target(), groups);
+    GotGroups(lane.target().hash, groups);
+  }
   if (const uint64_t bytes = lane.TakeConsumed(); bytes > 0)
     deps_.port->Consumed(lane.stream(), bytes);
 }
@@ -321,14 +330,17 @@ bool GetSession::OnAnswered(GetLane& lane) {
   } else if (lane.writer() != nullptr && all_has_come) {
     FinishBlob(lane.writer(), [this, target](const Status& status) {
       if (status.ok()) NoteBlob(target);
+      ReleaseTarget(target);
     });
+  } else {
+    ReleaseAnswered(lane);
   }
   if (lane.NextTarget()) return true;
   // A complete answer: what may come behind it is not wanted, and FIN need not be waited for.
   const uint64_t behind = lane.is_cut() ? 0 : lane.undecoded();
   if (behind > 0 && note_.empty())
     note_ = fmt::format("it sent {} bytes or more behind a complete answer", behind);
-  CloseLane(lane);
+  CloseLane(lane, true);
   if (only_sizes) TellContent();
   GoOn();
   return false;
@@ -383,7 +395,11 @@ void GetSession::FinishBlob(const std::shared_ptr<store::BlobWriter>& writer,
 }
 
 void GetSession::OnBlobStored(const GetTarget& target, const Status& status) {
-  if (status.ok()) NoteBlob(target);
+  if (status.ok()) {
+    NoteBlob(target);
+    GotGroups(target.hash, RangeSet::All());
+  }
+  ReleaseTarget(target);
   OnStored(status);
 }
 

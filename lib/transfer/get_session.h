@@ -5,6 +5,7 @@
 //
 //   kLooking --work--> kReceiving --all answered--> kSettling --more is missing--> kLooking
 //      |                   |                           `------nothing is missing--> kEnded (done)
+//      |                   `-- others get the rest --> kWaiting --freed--> kSettling
 //      `-------------------+--- error, end, stop --> kSettling -------------> kEnded (outcome)
 //
 // The first decision how it ends stands; all streams are stopped with it. In kSettling it waits
@@ -14,6 +15,10 @@
 // "Not here" is said of one part: the others go on, what can be had is taken, and then the transfer
 // ends with it. If nothing ever came of a hash sequence whose root we hold, the provider may lack
 // only that root, and the children are asked for once by their own hashes.
+//
+// What transfers of other requests are getting of the same blobs is not asked for (claims.h). When
+// nothing else is left it waits for that, without any stream, and looks again when something comes
+// free: it is held then, or ours to get. What holds it up for long is hurried, and so it is itself.
 //
 // Where another connection takes the place of its own, all streams end, and it looks again: what is
 // verified by then is not asked for a second time.
@@ -43,6 +48,7 @@
 #include "base/task.h"
 #include "base/time.h"
 #include "store/blob_store.h"
+#include "transfer/claims.h"
 #include "transfer/get_lane.h"
 #include "transfer/get_port.h"
 #include "transfer/get_work.h"
@@ -69,6 +75,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
     std::shared_ptr<GetPort> port;
     std::shared_ptr<GetObserver> observer;
     const Clock& clock;
+    std::shared_ptr<Claims> claims = {};  // null: nobody else gets anything
   };
 
   // REQUIRES: options.lanes > 0
@@ -86,9 +93,11 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   void Prove(const RangeSet& groups);
   // About once a second: tells that nothing came since, where others could help.
   void Beat();
+  // There is no connection any more. Streams are told themselves; this is for when there are none.
+  void OnConnectionEnd(const StreamEnd& end);
 
  private:
-  enum class Phase { kLooking, kReceiving, kSettling, kEnded };
+  enum class Phase { kLooking, kReceiving, kWaiting, kSettling, kEnded };
 
   // Looking.
   void Look();
@@ -99,7 +108,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   size_t LanesAllowed() const;
   void OpenLanes();
   void OpenLane(GetPart part);
-  void CloseLane(const GetLane& lane);
+  void CloseLane(const GetLane& lane, bool answered = false);
   void GoOn();
   void Drive(GetLane& lane);
   void DriveAll();
@@ -107,6 +116,26 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   bool CheckProof(GetLane& lane);
   bool Admit(GetLane& lane);
   bool OnAnswered(GetLane& lane);
+
+  // What others are getting (get_session_claims.cc).
+  void JoinClaims();
+  std::optional<GetPart> NextPart();
+  void CheckPart(GetPart part);
+  void OnChecked(uint64_t check, const std::vector<store::LookedUp>& found);
+  void OpenChecked(GetPart part);
+  bool TrimToMissing(GetTarget& target, const store::BlobInfo& blob);
+  void GotGroups(const Hash& hash, const RangeSet& groups);
+  void ReleaseTarget(const GetTarget& target);
+  void ReleaseAnswered(const GetLane& lane);
+  void Release(const GetLane& lane, size_t number, uint64_t begin);
+  bool idle() const { return lanes_.empty() && checks_.empty(); }
+  void WaitForOthers();
+  void OnFreed();
+  void BeatWaiting();
+  void LookAgain();
+  void OnHurried(const Hash& hash);
+  bool GiveAway(GetLane& lane);
+  Duration ExpectedOf(const Hash& hash, uint64_t left);
 
   // Writing.
   void OpenWriter(const Hash& hash);
@@ -197,6 +226,27 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   std::optional<Observation> observation_;
   std::optional<GetTarget> to_observe_;  // when the line is known
   std::set<size_t> observed_;            // places
+
+  // Of which transfers of other requests are to know.
+  std::unique_ptr<Claims::User> claims_;  // null: nobody else gets anything, or it has ended
+  uint64_t news_ = 0;                     // at the last look
+  // Parts that are claimed and looked up in the store, since others got something meanwhile.
+  struct Check {
+    GetPart part;
+    std::vector<std::optional<store::BlobInfo>> found;
+    size_t owed = 0;
+  };
+  std::map<uint64_t, Check> checks_;
+  uint64_t last_check_ = 0;
+  Instant waiting_since_;  // in kWaiting
+  bool freed_ = false;     // and the look is still to come
+  // When it was hurried last, and how many groups were left then.
+  struct Hurry {
+    Hash hash;
+    uint64_t left = 0;
+    Instant at;
+  };
+  std::optional<Hurry> hurry_;
 
   std::optional<GetWork> work_;        // since the last look
   std::map<uint64_t, GetLane> lanes_;  // by stream; only in kReceiving

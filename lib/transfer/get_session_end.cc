@@ -110,6 +110,7 @@ void GetSession::Settle(GetEnd end) {
   }
   if (observation_) deps_.port->Stop(std::exchange(observation_, std::nullopt)->stream);
   while (!lanes_.empty()) CloseLane(lanes_.begin()->second);
+  checks_.clear();  // what they claimed is released with the rest
   phase_ = Phase::kSettling;
   SettleOrEnd();
 }
@@ -120,6 +121,7 @@ void GetSession::SettleOrEnd() {
   if (storing_ > 0) return;
   if (!end_) return Look();  // all that was asked for is stored; is there more?
   phase_ = Phase::kEnded;
+  claims_.reset();
   progress_.state = GetState::kVerifying;
   UpdateTotals();
   end_->note = note_;
@@ -136,6 +138,7 @@ void GetSession::ReportProgress(bool force) {
 }
 
 void GetSession::Beat() {
+  if (phase_ == Phase::kWaiting) return BeatWaiting();
   if (share_ && phase_ == Phase::kReceiving && deps_.clock.Now() - last_report_ > kSilence)
     ReportProgress(true);
 }

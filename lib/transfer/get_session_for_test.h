@@ -111,6 +111,13 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
     Schedule();
   }
 
+  // On the strand: nothing arrives in between.
+  void Pause() { paused_ = true; }
+  void Resume() {
+    paused_ = false;
+    Schedule();
+  }
+
   // Every byte that arrived was told as consumed, and every stream was stopped, once.
   void ExpectAllSettled() const {
     for (const auto& [number, stream] : streams_) {
@@ -236,7 +243,7 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
   }
 
   void Schedule() {
-    if (std::exchange(scheduled_, true)) return;
+    if (paused_ || std::exchange(scheduled_, true)) return;
     strand_->Post([self = shared_from_this()] { self->DeliverOne(); });
   }
 
@@ -273,6 +280,7 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
   std::map<Hash, std::unique_ptr<Blob>> blobs_;
   std::map<uint64_t, Stream> streams_;
   bool scheduled_ = false;
+  bool paused_ = false;
 };
 
 // Holds calls of PutSmall and OpenWriter back until it is told to make them.
@@ -386,6 +394,7 @@ class Observer final : public GetObserver {
     EXPECT_GE(progress.position, last_.position);
     arrived.InsertAll(progress.arrived);
     last_ = progress;
+    state = progress.state;
   }
   void OnContent(TransferId /*id*/, const GetContent& told) override {
     EXPECT_FALSE(content) << "it is told once";
@@ -404,6 +413,7 @@ class Observer final : public GetObserver {
   std::pair<GetProgress, GetEnd> Wait() { return ended_.get_future().get(); }
   // To be read on the session's strand, or when it has ended.
   bool ended = false;
+  std::optional<GetState> state;  // the last that was told
   std::optional<GetContent> content;
   std::vector<uint64_t> boundaries;
   RangeSet arrived;

@@ -123,6 +123,7 @@ void GetSession::LowerLimit(uint64_t boundary) {
   held_before_.reset();
   if (work_) work_->Narrow(*share_);
   deps_.observer->OnBoundary(id_, accepted);
+  if (phase_ == Phase::kWaiting) return LookAgain();
   if (phase_ != Phase::kReceiving) return;
   CutLanes();
   DriveAll();
@@ -150,7 +151,9 @@ void GetSession::CutLanes() {
     }
     const size_t last = targets[kept - 1].place;
     const bool whole = share_->layout->RangeOf(last).end <= share_->range.end;
-    lane.Cut(kept, whole ? RangeSet::kOpenEnd : groups.end);
+    const uint64_t end = whole ? RangeSet::kOpenEnd : groups.end;
+    Release(lane, kept - 1, end);
+    lane.Cut(kept, end);
   }
 }
 

@@ -67,6 +67,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     Forget(id);
     endpoint_->CloseConnection(id, kCloseCode);
     for (auto& [transfer, get] : gets_) get.streams->ConnectionClosed(id);
+    TellSessions(node, {StreamEnd::Kind::kStopped, 0, "the connection was closed"});
   }
 
   void Move(const NodeId& node, const SocketAddress& to, bool immediate) {
@@ -99,7 +100,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     auto strand = deps_.workers.MakeStrand();
     auto end = std::make_shared<End>(weak_from_this(), node, id);
     auto session = std::make_shared<GetSession>(
-        GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, order, options_.get);
+        GetSession::Deps{deps_.store, strand, end, end, deps_.clock, deps_.claims}, id, order,
+        options_.get);
     if (path_timer_ == 0) ArmPathTimer();
     GetStreamShared shared = {*endpoint_, strand, session, [this] { WantFlush(); },
                               [this] { return deps_.network_loop.Now(); }};
@@ -303,7 +305,16 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     });
   }
 
+  // For those that have no stream now.
+  void TellSessions(const NodeId& node, const StreamEnd& end) {
+    for (auto& [transfer, get] : gets_) {
+      if (get.node != node) continue;
+      get.strand->Post([session = get.session, end] { session->OnConnectionEnd(end); });
+    }
+  }
+
   void TellDisconnected(const Node& node, const quic::CloseReason& why) {
+    TellSessions(node.id, {StreamEnd::Kind::kLost, 0, why.reason});
     const bool in_order =
         why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
     TellOf(node, true,

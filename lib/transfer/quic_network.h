@@ -12,6 +12,7 @@
 #include "loop/worker_pool.h"
 #include "quic/endpoint.h"
 #include "store/blob_store.h"
+#include "transfer/claims.h"
 #include "transfer/get_work.h"
 #include "transfer/node_network.h"
 #include "transfer/throttle.h"
@@ -31,7 +32,8 @@ class QuicNetwork final : public NodeNetwork {
     loop::WorkerPool& workers;
     store::BlobStore& store;
     const Clock& clock;
-    Throttle* throttle = nullptr;  // of downloads, on the network loop; outlives it
+    Throttle* throttle = nullptr;         // of downloads, on the network loop; outlives it
+    std::shared_ptr<Claims> claims = {};  // shared with others who get blobs; null: nobody does
   };
 
   QuicNetwork(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options);
