@@ -124,7 +124,7 @@ class GrpcDaemonClient final : public DaemonClient {
     auto give_up = std::chrono::steady_clock::now() + kRestartTime;
     for (;;) {
       bool heard = false;
-      const Status status = WatchOnce(id, [&](const v1::Intent& intent) {
+      Status status = WatchOnce(id, [&](const v1::Intent& intent) {
         heard = true;
         on_state(intent);
       });

@@ -65,6 +65,11 @@ StatusOr<Written> WriteOutboard(Context& context, const std::string& path,
     return InvalidArgument("{} is no regular file", EscapeForTerminal(path));
   Written written;
   written.path = options.output.empty() ? path + std::string(kSuffix) : options.output;
+  struct stat there {};
+  if (stat(written.path.c_str(), &there) == 0 && there.st_dev == before.st_dev &&
+      there.st_ino == before.st_ino) {
+    return InvalidArgument("{} is the file itself", EscapeForTerminal(written.path));
+  }
   // Before the work, so that it is not for nothing.
   BLOBD_ASSIGN_OR_RETURN(NewFile target, NewFile::Begin(written.path, options.force));
   bao::OutboardBuilder builder;

@@ -42,7 +42,10 @@ RegistryKeeper::~RegistryKeeper() {
 Status RegistryKeeper::Open() {
   RemoveOldCopies();
   StatusOr<Opened> opened = registry::SqliteRegistry::Open(path_, control_, {});
-  if (opened.ok()) Use(*std::move(opened));
+  if (opened.ok()) {
+    Use(*std::move(opened));
+    return OkStatus();
+  }
   if (opened.status().code() != StatusCode::kDataLoss) return opened.status();
   Damaged(opened.status());
   return OkStatus();
@@ -138,11 +141,11 @@ void RegistryKeeper::OnDone(StatusOr<Recovery> recovery,
     return done(std::move(recovery));
   }
   Use(std::move(recovered_));
-  restart_([this, recovery = std::move(recovery), done = std::move(done)](Status status) mutable {
-    if (!status.ok()) {
-      Damaged(status);
-      return done(status);
-    }
+  restart_([this, recovery = std::move(recovery),
+            done = std::move(done)](const Status& status) mutable {
+    // One that was interrupted by the end of the process says nothing of the registry.
+    if (!status.ok() && !closing_) Damaged(status);
+    if (!status.ok()) return done(status);
     log_.Write(LogLevel::kNotice, engine::LogEvent::kRegistryRecovered,
                "the registry is recovered; the damaged file is kept as " + recovery->damaged_file);
     done(std::move(recovery));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 #include <string_view>
 
 namespace blobd {
@@ -76,7 +77,7 @@ std::optional<uint64_t> ParseRate(std::string_view text) {
   take("b");
   take("/s");
   if (!rest.empty() || value < 1 || value > kMost) return std::nullopt;
-  return static_cast<uint64_t>(value + 0.5);
+  return static_cast<uint64_t>(std::llround(value));
 }
 
 std::string FormatDuration(Duration duration) {

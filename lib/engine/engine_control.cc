@@ -181,7 +181,8 @@ void Engine::ApplyLimits(const LiveLimits& limits) {
   }
   ApplyRates();
   ApplyConnections(before.schedule.connections_per_mirror);
-  Deliver(schedule::SetLimits{limits.schedule});
+  // It looks at all providers: not for a rate that changed by the clock.
+  if (limits.schedule != before.schedule) Deliver(schedule::SetLimits{limits.schedule});
 }
 
 void Engine::ApplyRates() {

@@ -15,7 +15,8 @@ Kind KindOf(uint8_t n) { return {{{n}}, BlobFormat::kRaw}; }
 
 class ControlTest : public EngineTest {
  protected:
-  StatusOr<PauseAnswer> Pause(const Caller& caller, std::vector<IntentId> ids, bool paused = true) {
+  StatusOr<PauseAnswer> Pause(const Caller& caller, const std::vector<IntentId>& ids,
+                              bool paused = true) {
     StatusOr<PauseAnswer> answer = Unavailable("no answer");
     engine_->SetPaused(caller, ids, paused,
                        [&](StatusOr<PauseAnswer> a) { answer = std::move(a); });

@@ -72,7 +72,7 @@ class EngineTest : public testing::Test {
     loop_.Settle();
     return answer;
   }
-  StatusOr<CancelAnswer> Cancel(const Caller& caller, std::vector<IntentId> ids) {
+  StatusOr<CancelAnswer> Cancel(const Caller& caller, const std::vector<IntentId>& ids) {
     StatusOr<CancelAnswer> answer = Unavailable("no answer");
     engine_->Cancel(caller, ids, [&](StatusOr<CancelAnswer> a) { answer = std::move(a); });
     loop_.Settle();

@@ -536,7 +536,7 @@ class FakeNetwork final : public transfer::NodeNetwork {
   void StopGet(TransferId id) override { stops.push_back(id); }
 
   void EndGet(TransferId id, schedule::Outcome outcome, std::string reason,
-              transfer::GetProgress progress = {}) {
+              const transfer::GetProgress& progress = {}) {
     gets.erase(id);
     sink->OnGetEnded(id, progress, {outcome, std::move(reason), {}});
   }

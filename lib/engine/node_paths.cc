@@ -50,7 +50,7 @@ void NodePaths::Connected(const NodeId& node, const SocketAddress& address, Dura
   up.connection = link->second.connection = path::ConnectionId{++connections_};
   up.address = link->second.address = address;
   up.rtt = link->second.rtt = rtt;
-  Deliver({node, std::move(up)});
+  Deliver({node, up});
 }
 
 void NodePaths::AttemptFailed(const NodeId& node, const SocketAddress& address,
@@ -106,7 +106,7 @@ void NodePaths::Replaced(const NodeId& node, const SocketAddress& at, Duration r
   up.rtt = link->second.rtt = rtt;
   up.can_migrate = false;  // or it would have followed
   const path::ConnectionId old = up.replaces;
-  Deliver({node, std::move(up)});
+  Deliver({node, up});
   Deliver({node, path::ConnectionDown{old}});
   deps_.sink.OnPathChanged(node, at, true);
 }

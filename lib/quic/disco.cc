@@ -201,8 +201,12 @@ std::optional<Bytes> Disco::Answer(ByteView datagram, const SocketAddress& from,
 }
 
 DiscoName& Disco::NameFor(const NodeId& node, const Ip& source) {
-  if (homes_.size() >= kMaxKeys) homes_.clear();  // they find new ones
-  if (homes_.try_emplace(node, source).first->second == source) return own_;
+  auto home = homes_.find(node);
+  if (home == homes_.end()) {
+    if (homes_.size() >= kMaxKeys) homes_.erase(homes_.begin());  // it finds a new one
+    home = homes_.emplace(node, source).first;
+  }
+  if (home->second == source) return own_;
   const auto found = names_.find(source);
   if (found != names_.end()) return *found->second;
   // Addresses come and go.

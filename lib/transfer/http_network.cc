@@ -102,13 +102,13 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     strand->Post([import] { import->Start(); });
   }
 
-  // It was cancelled, or is over.
-  void EndImport(uint64_t number) {
+  void EndImport(uint64_t number, bool is_cancelled) {
     auto node = imports_.extract(number);
     if (node.empty()) return;
     Import& ended = node.mapped();
     if (ended.retry_timer != 0) deps_.network_loop.CancelTimer(ended.retry_timer);
-    if (deps_.throttle != nullptr) deps_.throttle->Release(UINT64_MAX - number);
+    // What came is paid for, unless nobody wants it any more.
+    if (is_cancelled && deps_.throttle != nullptr) deps_.throttle->Release(UINT64_MAX - number);
     ended.strand->Post([import = std::move(ended.import)] { import->Stop(); });
   }
 
@@ -298,7 +298,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
       });
     }
     void Done() override {
-      poster_.Post([number = number_](Core& core) { core.EndImport(number); });
+      poster_.Post([number = number_](Core& core) { core.EndImport(number, false); });
     }
 
    private:
@@ -474,7 +474,7 @@ std::unique_ptr<UrlImportJob> HttpNetwork::ImportUrl(const UrlImportOrder& order
     ~Job() override {
       if (core_.expired()) return;
       loop_.Post([core = core_, number = number_] {
-        if (const auto alive = core.lock()) alive->EndImport(number);
+        if (const auto alive = core.lock()) alive->EndImport(number, true);
       });
     }
 

@@ -93,8 +93,7 @@ TEST_F(MirrorBlobTest, WhatIsThereIsNotWrittenOver) {
     const auto honest = mirrors->Join(user_, "http://honest");
     const auto liar = mirrors->Join(other_user_, "http://liar");
     ASSERT_TRUE(mirrors->ClaimSize(blob.size()).ok());
-    ASSERT_TRUE(
-        mirrors->Write(honest, from * kGroupSize, Groups(blob.content, from, groups)).ok());
+    ASSERT_TRUE(mirrors->Write(honest, from * kGroupSize, Groups(blob.content, from, groups)).ok());
     Bytes content = blob.content;
     for (size_t at = from * kGroupSize; at < content.size(); at += kGroupSize) content[at] ^= 1;
     ASSERT_TRUE(mirrors->Write(liar, 0, Groups(content, 0, groups)).ok());

@@ -49,10 +49,11 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
     if (size == 0) return;
     Bytes rest;
     if (size < batch_.size()) {
-      rest.reserve(kBatch);
       rest.assign(batch_.begin() + static_cast<ptrdiff_t>(size), batch_.end());
       batch_.resize(size);
     }
+    // A trickle must not hold the room of a batch per group.
+    if (batch_.capacity() > 2 * batch_.size()) batch_.shrink_to_fit();
     owner_.Tell([number = number_, offset = offset_,
                  bytes = std::exchange(batch_, std::move(rest))](MirrorReceiver& get) mutable {
       get.OnBytes(number, offset, std::move(bytes));

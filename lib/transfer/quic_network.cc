@@ -170,7 +170,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   void OnClosed(quic::ConnectionId id, const quic::CloseReason& why) override {
     const auto it = nodes_.find(id);
     if (it == nodes_.end()) return;
-    if (it->second.replaces_at) return NotReplaced(id);
+    if (it->second.replaces_at) {
+      return NotReplaced(id, why.kind == quic::CloseReason::Kind::kLocalFault);
+    }
     if (replacements_.count(it->second.id) != 0) {
       it->second.ended = why;
       return;
@@ -338,13 +340,14 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   }
 
   // The dial came to nothing: what is left is the present connection, if it is.
-  void NotReplaced(quic::ConnectionId id) {
+  // What we could not even try says nothing of the address.
+  void NotReplaced(quic::ConnectionId id, bool is_our_fault) {
     const SocketAddress at = *nodes_.at(id).replaces_at;
     const quic::ConnectionId present = connections_.at(nodes_.at(id).id);
     replacements_.erase(nodes_.at(id).id);
     nodes_.erase(id);
     const Node node = nodes_.at(present);
-    if (!node.ended) return TellMoveFailed(node, at, false);
+    if (!node.ended) return TellMoveFailed(node, at, is_our_fault);
     Forget(present);
     for (auto& [transfer, get] : gets_) {
       if (get.node == node.id) get.streams->NotReplaced();

@@ -90,7 +90,8 @@ std::optional<ServeQueue::Grant> ServeQueue::Next(uint64_t most) {
   if (reading_ >= options_.reads_at_once || BudgetRoom() < kLeastGrant) return std::nullopt;
   while (!turns_.empty()) {
     Node& first = *turns_.front();
-    if (!std::exchange(first.has_turn, true)) first.deficit += kMostGrant * first.weight;
+    // Under a limit turns are as short as reads, so that the others' do not look like a stall.
+    if (!std::exchange(first.has_turn, true)) first.deficit += most * first.weight;
     if (TakesPart(first)) break;
     // Its turn comes while its reads are under way: it has it when they are back, else nodes with
     // few streams would get less.

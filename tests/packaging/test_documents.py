@@ -72,7 +72,7 @@ class ConfigurationTest(unittest.TestCase):
     def test_manual_and_readme_have_the_same_defaults(self):
         manual = (PACKAGING / "man" / "blobd.toml.5.scd").read_text()
         readme = (ROOT / "README.md").read_text()
-        examples = {"advertise", "peers", "lookup.nodes"}  # what is shown of them is no default
+        examples = {"advertise", "peers", "lookup.nodes", "limits.schedule"}  # what is shown of them is no default
         section, described = "", {}
         for line in manual.splitlines():
             if header := re.match(r"# \[(\w+)\]$", line):
