@@ -5,15 +5,16 @@ import time
 
 import harness
 import peers
+import places
 
 
-def blobd(work, place, ticket):
+def blobd(work, place, wanted, *options, config=None):
     """From `blobctl get` to done: verified and durable in the store."""
-    daemon = harness.Daemon(work.directory("getter"), listen=f"{place.getter_host}:0",
+    daemon = harness.Daemon(work.directory("getter"), config, listen=f"{place.getter_host}:0",
                             namespace=place.getter_namespace).start()
     try:
         started = time.monotonic()
-        result = daemon.ctl("get", "-q", ticket, timeout=600)
+        result = daemon.ctl("get", "-q", wanted, *options, timeout=600)
         seconds = time.monotonic() - started
         if result.code != 0:
             raise SystemExit(f"blobctl get failed: {result.text}")
@@ -32,9 +33,38 @@ def iroh(work, place, ticket):
     return json.loads(done.stdout.splitlines()[-1])["seconds"]
 
 
+def blobd_http(work, place, wanted, path):
+    """The same from nginx: over as many connections as blobd finds right."""
+    return blobd(work, place, wanted, "--from", f"{places.WEB}/{path}", config="[mirrors]\nallow_local = true\n")
+
+
+def timed(*command):
+    started = time.monotonic()
+    subprocess.run([str(word) for word in command], check=True, timeout=600, stdout=subprocess.DEVNULL)
+    return time.monotonic() - started
+
+
 def curl(work):
     """From nginx to a file; nothing is verified or synced."""
-    target = work.directory("getter") / "blob.bin"
-    started = time.monotonic()
-    subprocess.run(["curl", "-sS", "-o", str(target), "http://127.0.0.1:18080/blob.bin"], check=True, timeout=600)
-    return time.monotonic() - started
+    return timed("curl", "-sS", "-o", work.directory("getter") / "blob.bin", f"{places.WEB}/blob.bin")
+
+
+def aria2(work):
+    """The same over eight connections."""
+    return timed("aria2c", "-q", "-x8", "-s8", "--file-allocation=none", "-d", work.directory("getter"),
+                 f"{places.WEB}/blob.bin")
+
+
+def curl_small(work):
+    """Each small file into a file of its own; nothing is verified or synced."""
+    target = work.directory("getter")
+    config = work.path / "curl.list"
+    config.write_text("".join(f'url = "{url}"\noutput = "{target / url.rsplit("/", 1)[1]}"\n' for url in work.small_urls))
+    return timed("curl", "-sS", "--parallel", "--parallel-max", "16", "-K", config)
+
+
+def aria2_small(work):
+    """The same."""
+    urls = work.path / "aria2.list"
+    urls.write_text("\n".join(work.small_urls) + "\n")
+    return timed("aria2c", "-q", "-i", urls, "-j16", "--file-allocation=none", "-d", work.directory("getter"))

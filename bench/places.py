@@ -8,6 +8,8 @@ from pathlib import Path
 import harness
 import peers
 
+WEB = "http://127.0.0.1:18080"
+SMALL, SMALL_SIZE = 10_000, 4096
 ANYONE = '[serve]\nmode = "anyone"\n'
 
 
@@ -59,7 +61,8 @@ class Workplace:
         self._iroh = {}
         self._blobd = {}
         self._nginx = None
-        self._numbers = 0
+        self._hash = self._small = None
+        self.small_urls = []
 
     def directory(self, name):
         """An empty directory; what it held before is gone."""
@@ -84,15 +87,17 @@ class Workplace:
         return self._blobd[place.name][1]
 
     def start_nginx(self):
-        """Serves the blob at http://127.0.0.1:18080/blob.bin; False if nginx is not installed."""
+        """Serves www at WEB, with the blob as blob.bin; False if nginx is not installed."""
         if not shutil.which("nginx"):
             return False
+        if self._nginx:
+            return True
         config = self.path / "nginx.conf"
         config.write_text(f"""
             daemon off; pid {self.path}/nginx.pid; error_log {self.path}/nginx.log; worker_processes 1;
             events {{ worker_connections 64; }}
             http {{
-              access_log off; sendfile on;
+              access_log off; sendfile on; keepalive_requests 1000000;
               client_body_temp_path {self.path}/t1; proxy_temp_path {self.path}/t2; fastcgi_temp_path {self.path}/t3;
               uwsgi_temp_path {self.path}/t4; scgi_temp_path {self.path}/t5;
               server {{ listen 127.0.0.1:18080; root {self.path}/www; }}
@@ -102,6 +107,34 @@ class Workplace:
             directory.chmod(0o755)
         self._nginx = subprocess.Popen(["nginx", "-c", str(config), "-p", str(self.path)], stderr=subprocess.DEVNULL)
         return True
+
+    def blob_hash(self):
+        """The name of the blob."""
+        if self._hash is None:
+            done = subprocess.run(["b3sum", "--no-names", str(self.blob)], check=True, capture_output=True, text=True)
+            self._hash = done.stdout.strip()
+        return self._hash
+
+    def small_files(self):
+        """The name of a collection of SMALL files, which nginx has with all it takes as by/HASH."""
+        if self._small is None:
+            tree = self.directory("tree")
+            for number in range(SMALL):
+                (tree / f"{number}.bin").write_bytes(os.urandom(SMALL_SIZE))
+            holder = harness.Daemon(self.directory("holder")).start()
+            try:
+                self._small = holder.add(tree)
+                store = self.directory("www/by")
+                exported = self.directory("exported")
+                assert holder.ctl("export-store", exported).code == 0
+                for path in exported.rglob("*.data"):
+                    path.rename(store / path.stem)
+                store.chmod(0o755)
+            finally:
+                holder.stop()
+            self.small_urls = [f"{WEB}/by/{path.name}" for path in sorted(store.iterdir())
+                               if path.stat().st_size == SMALL_SIZE]
+        return self._small
 
     def close(self):
         for provider, _ in self._iroh.values():

@@ -31,6 +31,7 @@ struct Arguments {
   bool quiet = false;
   bool full = false;
   bool no_legend = false;
+  bool watch = false;
   GetOptions get;
   QueueOptions queue;
   ListOptions list;
@@ -43,6 +44,8 @@ struct Arguments {
   GcOptions gc;
   PauseOptions pause;
   LimitsOptions limits;
+  OutboardOptions outboard;
+  ImportOptions import;
   BanOptions ban;
   bool publish = false;
   bool force = false;
@@ -162,6 +165,15 @@ void AddBlobCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command
   add->add_flag("--private", args.add.is_private, "Never serve them to other nodes");
   commands[add] = [&args](Context& context) { return RunAdd(context, args.add); };
 
+  auto* from_url = app.add_subcommand(
+      "import", "Take in a file from a web server, and print its hash; for root only");
+  from_url->add_option("URL", args.import.url, "Its address, http or https")->required();
+  from_url->add_flag("--private", args.import.is_private, "Never serve it to other nodes");
+  from_url->add_option("--max-size", args.import.max_bytes, "Refuse more than this, as in 10GiB")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
+  commands[from_url] = [&args](Context& context) { return RunImport(context, args.import); };
+
   auto* cat = app.add_subcommand("cat", "Write a blob to standard output");
   cat->add_option("HASH", args.hash, "The hash")->required();
   cat->add_option("--offset", args.offset, "The first byte")->type_name("BYTES");
@@ -239,10 +251,16 @@ void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Comm
   auto* remotes = app.add_subcommand("remotes", "List the nodes that are known");
   remotes->require_subcommand(0, 1);
   remotes->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
-  commands[remotes] = [&args](Context& context) { return RunRemotes(context, args.list); };
+  remotes->add_flag("-w,--watch", args.watch, "Show them, and what changes, until interrupted");
+  commands[remotes] = [&args](Context& context) {
+    return args.watch ? RunWatchRemotes(context, "") : RunRemotes(context, args.list);
+  };
   auto* remote = app.add_subcommand("remote", "Show a node: its addresses, and who told them");
   remote->add_option("NODE_ID", args.hash, "The node")->required();
-  commands[remote] = [&args](Context& context) { return RunRemote(context, args.hash); };
+  remote->add_flag("-w,--watch", args.watch, "Show it again with every change, until interrupted");
+  commands[remote] = [&args](Context& context) {
+    return args.watch ? RunWatchRemotes(context, args.hash) : RunRemote(context, args.hash);
+  };
 
   auto* add = remotes->add_subcommand("add", "Say where a node may be reached; for root only");
   add->add_option("NODE_ID", args.hash, "The node")->required();
@@ -254,7 +272,9 @@ void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Comm
 
 void AddControlCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
   auto* limits = app.add_subcommand("limits", "Show limits, or change them at once");
-  limits->add_option("SETTING", args.limits.changes, "NAME=VALUE, as in connections=50; for root");
+  limits->add_option(
+      "SETTING", args.limits.changes,
+      "NAME=VALUE, as in connections=50, download_rate=10MB/s or upload_rate=off; for root");
   limits
       ->add_option("--reset", args.limits.reset,
                    "Back to what the configuration says; \"all\" resets all")
@@ -349,6 +369,17 @@ void AddRegistryCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Com
   commands[recover] = [](Context& context) { return RunRecoverRegistry(context); };
 }
 
+// Those that need no daemon.
+void AddLocalCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
+  auto* outboard = app.add_subcommand(
+      "outboard", "Write a file's hash tree beside it, for a web server that has both");
+  outboard->add_option("FILE", args.outboard.files, "Regular files")->required();
+  outboard->add_option("-o,--output", args.outboard.output, "Where, if not to FILE.obao4")
+      ->type_name("PATH");
+  outboard->add_flag("--force", args.outboard.force, "Replace an existing file");
+  commands[outboard] = [&args](Context& context) { return RunOutboard(context, args.outboard); };
+}
+
 // The command given: with a command of its own, that one.
 CLI::App* ChosenOf(CLI::App* app) {
   while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
@@ -390,6 +421,8 @@ int Main(int argc, char** argv) {
   app.add_flag("--no-legend", args.no_legend, "Tables without their head");
   app.set_version_flag("--version", std::string("blobctl ") + kVersion);
   std::map<CLI::App*, Command> commands;
+  std::map<CLI::App*, Command> local_commands;
+  AddLocalCommands(app, args, local_commands);
   AddDownloadCommands(app, args, commands);
   AddListCommands(app, args, commands);
   AddBlobCommands(app, args, commands);
@@ -407,6 +440,8 @@ int Main(int argc, char** argv) {
   Interrupt interrupt;
   Context context{args.socket.empty() ? DaemonClient::DefaultSocket() : args.socket,
                   StyleOf(args, json->count() > 0), interrupt, nullptr};
+  if (const auto local = local_commands.find(ChosenOf(&app)); local != local_commands.end())
+    return local->second(context);
   auto daemon = args.offline ? OpenOffline(args.state_dir) : DaemonClient::Connect(context.socket);
   if (!daemon.ok()) return Fail(daemon.status());
   context.daemon = *std::move(daemon);

@@ -123,6 +123,8 @@ int RunWhy(Context& context, const std::string& wanted);
 int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all);
 
 int RunRemotes(Context& context, const ListOptions& options);
+// Of one node, or of all if `node` is empty; until it is interrupted.
+int RunWatchRemotes(Context& context, const std::string& node);
 int RunRemote(Context& context, const std::string& node);
 int RunAddRemote(Context& context, const std::string& node,
                  const std::vector<std::string>& addresses);
@@ -135,6 +137,21 @@ struct BanOptions {
 int RunBan(Context& context, const BanOptions& options);
 int RunUnban(Context& context, const std::string& provider);
 int RunBans(Context& context, const ListOptions& options);
+
+struct ImportOptions {
+  std::string url;
+  bool is_private = false;
+  uint64_t max_bytes = 0;  // 0: the largest blob
+};
+int RunImport(Context& context, const ImportOptions& options);
+
+struct OutboardOptions {
+  std::vector<std::string> files;
+  std::string output;  // empty: beside the file
+  bool force = false;
+};
+// Needs no daemon.
+int RunOutboard(Context& context, const OutboardOptions& options);
 
 struct LimitsOptions {
   std::vector<std::string> changes;  // NAME=VALUE

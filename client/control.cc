@@ -13,35 +13,54 @@
 namespace blobd::client {
 namespace {
 
-// NAME=VALUE.
+// NAME=VALUE. A rate's may be written with units, or be "off".
 StatusOr<v1::LimitChange> ChangeOf(const std::string& text) {
   const size_t equals = text.find('=');
-  uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto parsed = equals == std::string::npos
-                          ? std::from_chars_result{end, std::errc::invalid_argument}
-                          : std::from_chars(text.data() + equals + 1, end, value);
-  if (parsed.ec != std::errc() || parsed.ptr != end || equals == 0) {
-    return InvalidArgument("\"{}\" is not NAME=VALUE with a whole number, as in connections=50",
-                           EscapeForTerminal(text));
-  }
+  const std::string_view value =
+      equals == std::string::npos ? std::string_view() : std::string_view(text).substr(equals + 1);
   v1::LimitChange change;
   change.set_name(text.substr(0, equals));
-  change.set_value(value);
+  uint64_t number = 0;
+  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (value == "off") {
+    change.set_unlimited(true);
+  } else if (parsed.ec == std::errc() && parsed.ptr == value.data() + value.size()) {
+    change.set_value(number);
+  } else if (const auto rate = ParseRate(value); rate && change.name().ends_with("_rate")) {
+    change.set_value(*rate);
+  } else {
+    return InvalidArgument(
+        "\"{}\" is not NAME=VALUE with a whole number, as in connections=50, or with a rate, as "
+        "in download_rate=10MB/s or download_rate=off",
+        EscapeForTerminal(text));
+  }
+  if (equals == 0) return InvalidArgument("\"{}\" names no limit", EscapeForTerminal(text));
   return change;
 }
 
+std::string LimitText(const v1::Limit& limit, uint64_t value) {
+  if (!limit.is_rate()) return std::to_string(value);
+  return value == 0 ? "off" : FormatRate(static_cast<double>(value));
+}
+
 void PrintLimits(const Style& style, const google::protobuf::RepeatedPtrField<v1::Limit>& limits) {
-  Table table({"LIMIT", "VALUE", "CONFIGURED", "PERSISTED"});
+  Table table({"LIMIT", "VALUE", "CONFIGURED", "PERSISTED", "BECAUSE"});
+  std::string schedule;
   for (const v1::Limit& limit : limits) {
     if (style.quiet) {
-      fmt::print("{}={}\n", limit.name(), limit.value());
+      const bool is_off = limit.is_rate() && limit.value() == 0;
+      fmt::print("{}={}\n", limit.name(), is_off ? "off" : std::to_string(limit.value()));
       continue;
     }
-    table.Add({limit.name(), std::to_string(limit.value()), std::to_string(limit.configured()),
-               limit.has_persisted() ? std::to_string(limit.persisted()) : "-"});
+    table.Add({limit.name(), LimitText(limit, limit.value()), LimitText(limit, limit.configured()),
+               limit.has_persisted() ? LimitText(limit, limit.persisted()) : "-", limit.source()});
+    if (limit.until_unix_ms() == 0) continue;
+    const Duration left = WallTime{limit.until_unix_ms()} - SystemClock().WallNow();
+    schedule = FormatDuration(std::max(Duration::zero(), left));
   }
-  if (!style.quiet) table.Print(style);
+  if (style.quiet) return;
+  table.Print(style);
+  if (!schedule.empty()) fmt::print("The schedule of rates changes in {}.\n", schedule);
 }
 
 template <typename Ids>
@@ -186,7 +205,7 @@ int RunBans(Context& context, const ListOptions& options) {
       continue;
     }
     const Duration left = WallTime{ban.until_unix_ms()} - SystemClock().WallNow();
-    table.Add({ShownHash(context.style, ban.provider()),
+    table.Add({ShownProvider(context.style, ban.provider()),
                FormatDuration(std::max(Duration::zero(), left)), std::to_string(ban.times()),
                ban.reason()});
   }

@@ -124,7 +124,7 @@ class GrpcDaemonClient final : public DaemonClient {
     auto give_up = std::chrono::steady_clock::now() + kRestartTime;
     for (;;) {
       bool heard = false;
-      const Status status = WatchOnce(id, [&](const v1::Intent& intent) {
+      Status status = WatchOnce(id, [&](const v1::Intent& intent) {
         heard = true;
         on_state(intent);
       });
@@ -218,6 +218,11 @@ class GrpcDaemonClient final : public DaemonClient {
     return ReadAll<v1::CollectGarbageResponse>(*blobs_->CollectGarbage(call.context(), request),
                                                on_message);
   }
+  Status ImportUrl(const v1::ImportUrlRequest& request,
+                   const std::function<void(const v1::ImportUrlResponse&)>& on_message) override {
+    const Call call(*this);
+    return ReadAll<v1::ImportUrlResponse>(*blobs_->ImportUrl(call.context(), request), on_message);
+  }
   Status Verify(const v1::VerifyRequest& request,
                 const std::function<void(const v1::VerifyResponse&)>& on_message) override {
     const Call call(*this);
@@ -239,6 +244,16 @@ class GrpcDaemonClient final : public DaemonClient {
   }
   StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest& request) override {
     return Unary(*remotes_, &v1::Remotes::Stub::Get, request);
+  }
+  Status WatchRemotes(
+      const v1::WatchRemotesRequest& request,
+      const std::function<void(const v1::WatchRemotesResponse&)>& on_change) override {
+    const Call call(*this);
+    const auto stream = remotes_->Watch(call.context(), request);
+    v1::WatchRemotesResponse response;
+    while (stream->Read(&response)) on_change(response);
+    const Status status = FromGrpc(stream->Finish());
+    return status.ok() ? Unavailable("the daemon ended the watch") : status;
   }
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest& request) override {
     return Unary(*remotes_, &v1::Remotes::Stub::AddAddresses, request);

@@ -73,6 +73,8 @@ class DaemonClient {
   virtual Status CollectGarbage(
       const v1::CollectGarbageRequest& request,
       const std::function<void(const v1::CollectGarbageResponse&)>& on_message) = 0;
+  virtual Status ImportUrl(const v1::ImportUrlRequest& request,
+                           const std::function<void(const v1::ImportUrlResponse&)>& on_message) = 0;
   virtual Status Verify(const v1::VerifyRequest& request,
                         const std::function<void(const v1::VerifyResponse&)>& on_message) = 0;
 
@@ -82,6 +84,10 @@ class DaemonClient {
 
   virtual StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) = 0;
   virtual StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest& request) = 0;
+  // Calls `on_change` for every message until the call is interrupted or ends otherwise, never OK.
+  virtual Status WatchRemotes(
+      const v1::WatchRemotesRequest& request,
+      const std::function<void(const v1::WatchRemotesResponse&)>& on_change) = 0;
   virtual StatusOr<v1::AddAddressesResponse> AddAddresses(
       const v1::AddAddressesRequest& request) = 0;
 

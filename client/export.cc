@@ -16,26 +16,10 @@
 #include "client/copy_file.h"
 #include "client/data_channel.h"
 #include "client/descriptor.h"
+#include "client/new_file.h"
 
 namespace blobd::client {
 namespace {
-
-// The directory that holds `target`, and the last component of its name.
-struct Place {
-  std::string directory;
-  std::string name;
-};
-Place PlaceOf(std::string target) {
-  while (target.size() > 1 && target.back() == '/') target.pop_back();
-  const size_t slash = target.rfind('/');
-  if (slash == std::string::npos) return {".", target};
-  return {slash == 0 ? "/" : target.substr(0, slash), target.substr(slash + 1)};
-}
-
-std::string TemporaryName(const std::string& name) {
-  std::random_device random;
-  return fmt::format(".{}.blobd-{:08x}", name.substr(0, 200), random());
-}
 
 // Makes the directories above `name`; those in `made` exist already.
 Status MakeParents(int root, const std::string& name, std::set<std::string>* made) {
@@ -101,16 +85,6 @@ Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& e
   return OkStatus();
 }
 
-// Gives a finished file its name. False: see errno.
-bool Name(int directory, const std::string& temporary, const std::string& name, bool replace) {
-  const char* from = temporary.c_str();
-  const char* to = name.c_str();
-  if (renameat2(directory, from, directory, to, replace ? 0 : RENAME_NOREPLACE) == 0) return true;
-  if (replace || errno != EINVAL) return false;
-  // NFS, for one, cannot refuse to replace; nor does a second name replace anything.
-  return linkat(directory, from, directory, to, 0) == 0 && unlinkat(directory, from, 0) == 0;
-}
-
 }  // namespace
 
 Status WriteBlob(DaemonClient& client, const std::string& hash, uint64_t size, int fd,
@@ -147,30 +121,9 @@ Status ExportBlob(DaemonClient& client, const std::string& hash, const ExportOpt
   if (options.target == "-")
     return WriteWithProgress(client, hash, blob.size(), STDOUT_FILENO, progress);
 
-  const Place place = PlaceOf(options.target);
-  BLOBD_ASSIGN_OR_RETURN(const Descriptor directory, OpenDirectory(place.directory));
-  Status exists = AlreadyExists("{} exists; name another target, or replace it with --force",
-                                EscapeForTerminal(options.target));
-  struct stat existing {};
-  if (options.replace &&
-      fstatat(directory.get(), place.name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) == 0 &&
-      !S_ISREG(existing.st_mode)) {
-    return FailedPrecondition("{} is no regular file and is not replaced",
-                              EscapeForTerminal(options.target));
-  }
-  if (!options.replace &&
-      faccessat(directory.get(), place.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-    return exists;
-  const std::string temporary = TemporaryName(place.name);
-  BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(directory.get(), temporary,
-                                                            O_WRONLY | O_CREAT | O_EXCL, 0666));
-  Status status = WriteWithProgress(client, hash, blob.size(), file.get(), progress);
-  if (status.ok() && fsync(file.get()) != 0) status = ErrnoStatus(errno, "sync " + options.target);
-  if (status.ok() && !Name(directory.get(), temporary, place.name, options.replace)) {
-    status = errno == EEXIST ? exists : ErrnoStatus(errno, "rename to " + options.target);
-  }
-  if (!status.ok()) unlinkat(directory.get(), temporary.c_str(), 0);
-  return status;
+  BLOBD_ASSIGN_OR_RETURN(NewFile file, NewFile::Begin(options.target, options.replace));
+  BLOBD_RETURN_IF_ERROR(WriteWithProgress(client, hash, blob.size(), file.fd(), progress));
+  return file.Commit();
 }
 
 Status ExportCollection(DaemonClient& client, const std::string& hash, const ExportOptions& options,

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <map>
+#include <string>
 
 #include "base/units.h"
 #include "base/utf8.h"
@@ -13,6 +15,25 @@ namespace {
 
 std::string Format(const v1::Kind& kind) {
   return kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "hash_seq" : "raw";
+}
+
+// Who brought how much of one hash.
+void PrintShares(const Style& style, const v1::ListTransfersResponse& all) {
+  std::map<std::string, uint64_t> shares;
+  uint64_t sum = 0;
+  for (const v1::Transfer& transfer : all.transfers()) {
+    shares[transfer.provider()] += transfer.verified_bytes();
+    sum += transfer.verified_bytes();
+  }
+  if (shares.size() < 2 || sum == 0) return;
+  Table table({"PROVIDER", "VERIFIED", "SHARE"});
+  for (const auto& [provider, bytes] : shares) {
+    const double percent = 100.0 * static_cast<double>(bytes) / static_cast<double>(sum);
+    table.Add(
+        {ShownProvider(style, provider), FormatSize(bytes), fmt::format("{:.1f} %", percent)});
+  }
+  fmt::print("\n");
+  table.Print(style);
 }
 
 void PrintUploads(const Style& style, const v1::ListTransfersResponse& all) {
@@ -174,12 +195,14 @@ int RunTransfers(Context& context, const ListOptions& options) {
     }
     table.Add({std::to_string(transfer.transfer_id()), std::string(StateName(transfer.state())),
                ShownHash(context.style, transfer.kind().hash()),
-               ShownHash(context.style, transfer.provider()), FormatSize(transfer.verified_bytes()),
+               ShownProvider(context.style, transfer.provider()),
+               FormatSize(transfer.verified_bytes()),
                transfer.rate() > 0 ? FormatRate(transfer.rate()) : "-",
                ShownAge(transfer.started_unix_ms()), transfer.reason()});
   }
   if (context.style.quiet) return kExitDone;
   table.Print(context.style);
+  if (!options.hash.empty()) PrintShares(context.style, all);
   if (!all.uploads().empty()) PrintUploads(context.style, all);
   return kExitDone;
 }

@@ -67,6 +67,11 @@ std::string ShownHash(const Style& style, const std::string& hash) {
   return style.full ? hash : hash.substr(0, 10);
 }
 
+std::string ShownProvider(const Style& style, const std::string& provider) {
+  const bool is_mirror = provider.find("://") != std::string::npos;
+  return is_mirror ? provider : ShownHash(style, provider);
+}
+
 std::string_view StateName(v1::IntentState state) {
   switch (static_cast<int>(state)) {
     case v1::INTENT_STATE_QUEUED:

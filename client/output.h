@@ -42,6 +42,8 @@ class Table {
 };
 
 std::string ShownHash(const Style& style, const std::string& hash);
+// A node as ShownHash does it, a mirror in full.
+std::string ShownProvider(const Style& style, const std::string& provider);
 std::string_view StateName(v1::IntentState state);
 std::string_view StateName(v1::TransferState state);
 // "42 %", or "-" while the total is not known.

@@ -59,6 +59,10 @@ class RefusingClient : public DaemonClient {
                         const std::function<void(const v1::CollectGarbageResponse&)>&) override {
     return Refusal();
   }
+  Status ImportUrl(const v1::ImportUrlRequest&,
+                   const std::function<void(const v1::ImportUrlResponse&)>&) override {
+    return Refusal();
+  }
   Status Verify(const v1::VerifyRequest&,
                 const std::function<void(const v1::VerifyResponse&)>&) override {
     return Refusal();
@@ -72,6 +76,10 @@ class RefusingClient : public DaemonClient {
     return Refusal();
   }
   StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest&) override {
+    return Refusal();
+  }
+  Status WatchRemotes(const v1::WatchRemotesRequest&,
+                      const std::function<void(const v1::WatchRemotesResponse&)>&) override {
     return Refusal();
   }
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest&) override {

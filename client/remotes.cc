@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 
 #include "base/time.h"
@@ -98,6 +99,20 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
   table.Print(style);
 }
 
+void PrintRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Remote>& remotes) {
+  Table table({"NODE", "STATE", "ADDRESSES", "LAST CONTACT", "DOWN", "UP", "TROUBLE"});
+  for (const v1::Remote& remote : remotes) {
+    if (style.quiet) {
+      fmt::print("{}\n", remote.node_id());
+      continue;
+    }
+    table.Add({ShownHash(style, remote.node_id()), StateOf(remote), AddressesOf(style, remote),
+               ShownAge(remote.last_success_unix_ms()), RateOf(remote.download_rate()),
+               RateOf(remote.upload().rate()), TroubleOf(remote)});
+  }
+  if (!style.quiet) table.Print(style);
+}
+
 }  // namespace
 
 int RunRemote(Context& context, const std::string& node) {
@@ -124,20 +139,31 @@ int RunRemotes(Context& context, const ListOptions& options) {
   if (!status.ok()) return Fail(status);
   if (context.style.is_json()) {
     PrintJson(context.style, all);
-    return kExitDone;
+  } else {
+    PrintRows(context.style, all.remotes());
   }
-  Table table({"NODE", "STATE", "ADDRESSES", "LAST CONTACT", "DOWN", "UP", "TROUBLE"});
-  for (const v1::Remote& remote : all.remotes()) {
-    if (context.style.quiet) {
-      fmt::print("{}\n", remote.node_id());
-      continue;
-    }
-    table.Add({ShownHash(context.style, remote.node_id()), StateOf(remote),
-               AddressesOf(context.style, remote), ShownAge(remote.last_success_unix_ms()),
-               RateOf(remote.download_rate()), RateOf(remote.upload().rate()), TroubleOf(remote)});
-  }
-  if (!context.style.quiet) table.Print(context.style);
   return kExitDone;
+}
+
+int RunWatchRemotes(Context& context, const std::string& node) {
+  v1::WatchRemotesRequest request;
+  request.set_node_id(node);
+  Style style = context.style;
+  const Status status =
+      context.daemon->WatchRemotes(request, [&](const v1::WatchRemotesResponse& change) {
+        if (style.is_json()) return PrintJsonLine(change);
+        if (node.empty()) {
+          PrintRows(style, change.remotes());
+        } else if (!change.remotes().empty()) {
+          PrintRemote(style, change.remotes(0));
+        }
+        for (const std::string& gone : change.gone_node_ids()) {
+          fmt::print("{}  nothing is known of it any more\n", ShownHash(style, gone));
+        }
+        std::fflush(stdout);
+        style.no_legend = true;
+      });
+  return context.interrupt.happened() ? static_cast<int>(kExitInterrupted) : Fail(status);
 }
 
 int RunAddRemote(Context& context, const std::string& node,

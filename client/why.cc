@@ -21,7 +21,7 @@ std::optional<uint64_t> IntentIdOf(const std::string& text) {
 void PrintProviders(const Style& style, const v1::RequestWhy& why) {
   Table table({"PROVIDER", "HOW IT STANDS", "LAST ERROR"});
   for (const v1::ProviderWhy& provider : why.providers()) {
-    table.Add({ShownHash(style, provider.provider()), provider.sentence(),
+    table.Add({ShownProvider(style, provider.provider()), provider.sentence(),
                provider.last_error().empty() ? "-" : provider.last_error()});
   }
   table.Print(style);

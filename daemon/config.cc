@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <optional>
@@ -15,6 +13,7 @@
 #include "base/units.h"
 #include "daemon/config_keys.h"
 #include "daemon/named_node.h"
+#include "daemon/rate_config.h"
 #include "path/address_book.h"
 #include "wire/text.h"
 
@@ -164,6 +163,7 @@ ConfigKeys OwnKeys() {
       {"socket", Text(&Config::socket)},
       {"data_socket", Text(&Config::data_socket)},
       {"socket_group", Text(&Config::socket_group)},
+      {"metrics_socket", Text(&Config::metrics_socket)},
       {"listen", ApplyListen},
       {"advertise", ApplyAdvertise},
       {"peers", ApplyPeers},
@@ -226,6 +226,7 @@ const ConfigKeys& Keys() {
   static const ConfigKeys keys = [] {
     ConfigKeys all = OwnKeys();
     all.merge(LookupKeys());
+    all.merge(RateKeys());
     return all;
   }();
   return keys;
@@ -255,8 +256,10 @@ Status ApplyTable(const toml::table& table, const std::string& prefix, const std
       if (name == "mirrors") {
         BLOBD_RETURN_IF_ERROR(ApplyMirrors(*inner, file, &config->mirrors));
         // Headers are secrets: only that something changed may be seen.
-        config->written[name] =
-            fmt::format("settings {:08x}", std::hash<std::string>{}(AsWritten(*inner)) >> 32);
+        // Each file that says something of them counts.
+        std::string& written = config->written[name];
+        written = fmt::format("settings {:08x}",
+                              std::hash<std::string>{}(written + AsWritten(*inner)) >> 32);
         continue;
       }
       const auto next = Keys().lower_bound(name + ".");
@@ -326,14 +329,6 @@ Status ApplyToml(std::string_view text, const std::string& file, Config* config)
   }
   *config = std::move(changed);
   return OkStatus();
-}
-
-Status ApplyFile(const std::string& file, Config* config) {
-  std::ifstream stream(file);
-  if (!stream) return ErrnoStatus(errno, "open " + file);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return ApplyToml(text.str(), file, config);
 }
 
 }  // namespace blobd::daemon

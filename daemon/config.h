@@ -18,15 +18,32 @@
 #include "daemon/mirror_config.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
+#include "schedule/rate_plan.h"
 #include "transfer/upload_server.h"
 
 namespace blobd::daemon {
 
+// An entry of the schedule of bandwidths (rate_config.h). An outer nullopt: it says nothing of that
+// direction; an inner one: no limit.
+struct RateEntry {
+  schedule::RateWindow window;
+  std::string hours;  // as they are written
+  std::optional<std::optional<uint64_t>> download;
+  std::optional<std::optional<uint64_t>> upload;
+};
+
+struct RateConfig {
+  std::optional<uint64_t> download;  // bytes per second; nullopt: no limit
+  std::optional<uint64_t> upload;
+  std::vector<RateEntry> schedule;
+};
+
 struct Config {
   std::string state_dir;
   std::string socket;
-  std::string data_socket;   // empty: beside `socket`
-  std::string socket_group;  // empty: the group of the process
+  std::string data_socket;     // empty: beside `socket`
+  std::string socket_group;    // empty: the group of the process
+  std::string metrics_socket;  // empty: none
   SocketAddress listen;
   // Where others may reach us, for tickets; empty: what the interfaces have.
   std::vector<SocketAddress> advertise;
@@ -36,10 +53,13 @@ struct Config {
   engine::KeeperOptions keeper;
   Duration stall_timeout = seconds(10);
   transfer::ServeOptions serve;
+  RateConfig rates;
   MirrorConfig mirrors;
   // The keys that files gave, with their values as they are written there, on one line.
   std::map<std::string, std::string> written;
   LookupConfig lookup;
+  // What is wrong with files that can be used all the same, for the log.
+  std::vector<std::string> warnings;
 };
 
 // "anyone", "listed" or "nobody"; nullopt for anything else.
@@ -58,7 +78,5 @@ std::string DefaultConfigFile();
 
 // Applies `toml`, which was read from `file`, to `config`. On error nothing is changed.
 Status ApplyToml(std::string_view toml, const std::string& file, Config* config);
-// Reads and applies a file. kNotFound if there is none.
-Status ApplyFile(const std::string& file, Config* config);
 
 }  // namespace blobd::daemon

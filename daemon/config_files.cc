@@ -1,14 +1,71 @@
 #include "daemon/config_files.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 #include <vector>
+
+#include "base/units.h"
 
 namespace blobd::daemon {
 namespace {
 
 constexpr size_t kMaxFiles = 1000;
+constexpr size_t kMaxFileBytes = 16 * kMiB;  // a list of 10,000 nodes takes 700 kB
+
+// A descriptor that is closed at the end.
+class File {
+ public:
+  // Never waits, as a pipe without a writer would have it.
+  explicit File(const std::string& path)
+      : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
+  ~File() {
+    if (fd_ >= 0) close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+// All of it, or an error: half a configuration is another one.
+StatusOr<std::string> ReadAll(const std::string& path, mode_t* mode) {
+  const File file(path);
+  if (file.fd() < 0) return ErrnoStatus(errno, "open " + path);
+  struct stat facts {};
+  if (fstat(file.fd(), &facts) != 0) return ErrnoStatus(errno, "look at " + path);
+  if (!S_ISREG(facts.st_mode)) return InvalidArgument("{}: it is no regular file", path);
+  *mode = facts.st_mode;
+  std::string text;
+  while (true) {
+    const size_t before = text.size();
+    if (before > kMaxFileBytes)
+      return InvalidArgument("{}: it is longer than {} MiB", path, kMaxFileBytes / kMiB);
+    text.resize(before + 64 * kKiB);
+    const ssize_t got = read(file.fd(), text.data() + before, text.size() - before);
+    if (got < 0) return ErrnoStatus(errno, "read " + path);
+    text.resize(before + static_cast<size_t>(got));
+    if (got == 0) return text;
+  }
+}
+
+// What files may hold of secrets.
+auto HeadersOf(const Config& config) {
+  std::map<http::Origin, std::vector<std::pair<std::string, std::string>>> headers;
+  for (const auto& [origin, said] : config.mirrors.origins) {
+    if (!said.headers.empty()) headers[origin] = said.headers;
+  }
+  return headers;
+}
 
 StatusOr<std::vector<std::string>> FilesOf(const std::filesystem::path& directory) {
   std::vector<std::string> files;
@@ -29,6 +86,20 @@ StatusOr<std::vector<std::string>> FilesOf(const std::filesystem::path& director
 }
 
 }  // namespace
+
+Status ApplyFile(const std::string& file, Config* config) {
+  mode_t mode = 0;
+  BLOBD_ASSIGN_OR_RETURN(const std::string text, ReadAll(file, &mode));
+  const auto before = HeadersOf(*config);
+  BLOBD_RETURN_IF_ERROR(ApplyToml(text, file, config));
+  if ((mode & S_IROTH) != 0 && HeadersOf(*config) != before) {
+    config->warnings.push_back(fmt::format(
+        "{} has headers for mirrors in it, and every user can read it: they are secrets of blobd's "
+        "user alone (chown root:blobd, chmod 0640)",
+        file));
+  }
+  return OkStatus();
+}
 
 Status ReadConfigFiles(const std::string& named, Config* config) {
   if (!named.empty()) return ApplyFile(named, config);

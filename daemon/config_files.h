@@ -13,6 +13,10 @@
 
 namespace blobd::daemon {
 
+// Reads and applies one file: a regular one of at most 16 MiB. kNotFound if there is none; on error
+// nothing is changed.
+Status ApplyFile(const std::string& file, Config* config);
+
 // `named`: empty for the default files. On error `config` is partly changed: throw it away.
 Status ReadConfigFiles(const std::string& named, Config* config);
 

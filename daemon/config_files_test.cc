@@ -1,6 +1,7 @@
 #include "daemon/config_files.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -60,6 +61,43 @@ TEST_F(ConfigFiles, AFileThatIsNamedIsTheOnlyOne) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->workers, 0u);
   EXPECT_EQ(Read((directory_ / "missing.toml").string()).status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(ConfigFiles, WhatCannotBeReadIsNotEmpty) {
+  fs::create_directories(directory_ / "conf.d/10-a.toml");
+  auto config = Read();
+  EXPECT_EQ(config.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(Message(config.status()).find("conf.d/10-a.toml: it is no regular file"),
+            std::string::npos)
+      << config.status();
+  fs::remove(directory_ / "conf.d/10-a.toml");
+  ASSERT_EQ(mkfifo((directory_ / "conf.d/10-a.toml").c_str(), 0600), 0);
+  EXPECT_EQ(Read().status().code(), StatusCode::kInvalidArgument);
+  fs::remove(directory_ / "conf.d/10-a.toml");
+  Write("conf.d/10-a.toml", "#" + std::string(17 << 20, ' '));
+  EXPECT_EQ(Read().status().code(), StatusCode::kInvalidArgument);
+  Write("conf.d/10-a.toml", "");
+  EXPECT_TRUE(Read().ok());
+}
+
+TEST_F(ConfigFiles, HeadersThatEverybodyCanReadAreSaid) {
+  const char* text =
+      "[mirrors.origins.\"https://a.example\"]\nheaders = { Authorization = \"x\" }\n";
+  Write("conf.d/10-a.toml", text);
+  fs::permissions(directory_ / "conf.d/10-a.toml", fs::perms(0640));
+  EXPECT_TRUE(Read()->warnings.empty());
+  fs::permissions(directory_ / "conf.d/10-a.toml", fs::perms(0644));
+  ASSERT_EQ(Read()->warnings.size(), 1u);
+  EXPECT_NE(Read()->warnings[0].find("10-a.toml has headers"), std::string::npos);
+  EXPECT_EQ(Read()->warnings[0].find("Authorization"), std::string::npos);
+}
+
+TEST_F(ConfigFiles, EveryFileOfMirrorsCounts) {
+  Write("conf.d/10-a.toml", "[mirrors]\npolite = true\n");
+  Write("conf.d/20-b.toml", "[mirrors]\nramp = false\n");
+  const std::string before = Read()->written.at("mirrors");
+  Write("conf.d/10-a.toml", "[mirrors]\npolite = false\n");
+  EXPECT_NE(Read()->written.at("mirrors"), before);
 }
 
 TEST_F(ConfigFiles, AnErrorNamesItsFile) {

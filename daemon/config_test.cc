@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/config_files.h"
+
 namespace blobd::daemon {
 namespace {
 

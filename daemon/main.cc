@@ -91,6 +91,7 @@ int Run(const Arguments& arguments) {
     return kExitUsage;
   }
   if (arguments.check_config) {
+    for (const std::string& warning : config->warnings) fmt::print(stderr, "blobd: {}\n", warning);
     fmt::print("The configuration is valid.\n");
     return 0;
   }

@@ -1,6 +1,8 @@
 #include "daemon/mirror_config.h"
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 namespace blobd::daemon {
 namespace {
@@ -21,6 +23,8 @@ class Reader {
         BLOBD_RETURN_IF_ERROR(At(node, "mirrors.templates", ReadTemplates(node)));
       } else if (name == "ca_file") {
         BLOBD_RETURN_IF_ERROR(At(node, "mirrors.ca_file", ReadText(node, &config_->ca_file)));
+      } else if (name == "prefer") {
+        BLOBD_RETURN_IF_ERROR(At(node, "mirrors.prefer", ReadPreference(node)));
       } else if (name == "origins") {
         BLOBD_RETURN_IF_ERROR(ReadOrigins(node));
       } else {
@@ -47,6 +51,21 @@ class Reader {
   static Status ReadBool(const toml::node& node, std::optional<bool>* place) {
     *place = node.value_exact<bool>();
     return *place ? OkStatus() : InvalidArgument("expected true or false");
+  }
+
+  Status ReadPreference(const toml::node& node) const {
+    using schedule::Preference;
+    static constexpr std::pair<std::string_view, Preference> kNames[] = {
+        {"throughput", Preference::kThroughput},
+        {"nodes", Preference::kNodes},
+        {"mirrors", Preference::kMirrors}};
+    const auto name = node.value_exact<std::string>();
+    for (const auto& [text, preference] : kNames) {
+      if (name != text) continue;
+      config_->prefer = preference;
+      return OkStatus();
+    }
+    return InvalidArgument("expected \"throughput\", \"nodes\" or \"mirrors\"");
   }
 
   Status ReadTemplates(const toml::node& node) const {
@@ -151,7 +170,9 @@ void Lay(const MirrorOrigin& said, http::OriginConfig* config) {
   if (said.allow_local) config->local_allowed = *said.allow_local;
   if (said.polite) config->ramp.polite = *said.polite;
   if (said.ramp) config->ramp.ramp = *said.ramp;
-  if (said.connections) config->ramp.cap = *said.connections;
+  if (!said.connections) return;
+  config->ramp.cap = *said.connections;
+  config->own_cap = true;
 }
 
 }  // namespace

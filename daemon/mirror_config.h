@@ -6,6 +6,7 @@
 //   allow_local = false         addresses of this machine, its link, and of clouds' metadata
 //   polite = false
 //   ramp = true
+//   prefer = "throughput"       or "nodes", "mirrors": which are used first where both could be
 //   proxy = "http://proxy:3128"
 //   ca_file = "/etc/ssl/own.pem"
 //   [mirrors.origins."https://mirror.example"]
@@ -26,6 +27,7 @@
 
 #include "base/status.h"
 #include "http/origin_config.h"
+#include "schedule/scheduler.h"
 
 namespace blobd::daemon {
 
@@ -44,6 +46,7 @@ struct MirrorConfig {
   MirrorOrigin all;                    // without headers
   std::map<http::Origin, MirrorOrigin> origins;
   std::string ca_file;  // empty: the system's certificates
+  schedule::Preference prefer = schedule::Preference::kThroughput;
 };
 
 // Applies the table `[mirrors]` that was read from `file`. kInvalidArgument with file and line, and

@@ -13,6 +13,7 @@ TEST(MirrorConfigTest, AppliesWhatTheFileSays) {
 [mirrors]
 templates = ["https://mirror.example/{hash}", "http://other:8080/b?h={hash}"]
 polite = true
+prefer = "nodes"
 proxy = "http://proxy:3128"
 [mirrors.origins."http://127.0.0.1:8080"]
 allow_local = true
@@ -24,15 +25,18 @@ headers = { Authorization = "Bearer secret", X-Team = "a" }
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(config.mirrors.templates, (std::vector<std::string>{"https://mirror.example/{hash}",
                                                                 "http://other:8080/b?h={hash}"}));
+  EXPECT_EQ(config.mirrors.prefer, schedule::Preference::kNodes);
   const http::OriginConfigs origins = ToOrigins(config.mirrors, 5);
   EXPECT_TRUE(origins.defaults.ramp.polite);
   EXPECT_FALSE(origins.defaults.local_allowed);
   EXPECT_EQ(origins.defaults.proxy, "http://proxy:3128");
   EXPECT_EQ(origins.defaults.ramp.cap, 5u);
+  EXPECT_FALSE(origins.defaults.own_cap);
   const http::OriginConfig& named = origins.For({false, "127.0.0.1", 8080});
   EXPECT_TRUE(named.local_allowed);
   EXPECT_FALSE(named.ramp.polite);
   EXPECT_EQ(named.ramp.cap, 2u);
+  EXPECT_TRUE(named.own_cap);
   EXPECT_EQ(named.proxy, "http://proxy:3128");
   ASSERT_EQ(named.headers.size(), 2u);
   EXPECT_EQ(named.headers[0].second, "Bearer secret");
@@ -51,6 +55,7 @@ TEST(MirrorConfigTest, ErrorsNameFileLineAndKeyAndNeverASecret) {
        "a.toml:2: mirrors.templates: https://m/file has no {hash} in it"},
       {"[mirrors]\ntemplates = [\"ftp://m/{hash}\"]\n", "a.toml:2: mirrors.templates: ftp://m/"},
       {"[mirrors]\npolite = 1\n", "a.toml:2: mirrors.polite: expected true or false"},
+      {"[mirrors]\nprefer = \"me\"\n", "a.toml:2: mirrors.prefer: expected \"throughput\""},
       {"[mirrors]\nproxy = \"x\"\n", "a.toml:2: mirrors.proxy: a proxy is http://"},
       {"[mirrors.origins.\"https://m/path\"]\n",
        "a.toml:1: mirrors.origins.\"https://m/path\": expected scheme, host and port only"},

@@ -19,6 +19,7 @@
 
 #include "base/units.h"
 #include "base/utf8.h"
+#include "daemon/measure.h"
 #include "daemon/node_key.h"
 #include "daemon/own_addresses.h"
 #include "daemon/reload.h"
@@ -55,6 +56,19 @@ std::string PathOf(int fd) {
   return std::string(address.sun_path, strnlen(address.sun_path, length));
 }
 
+// The names of the sockets that were passed in, in the order of their descriptors.
+std::vector<std::string> InheritedSockets() {
+  char** names = nullptr;
+  const int count = sd_listen_fds_with_names(1, &names);
+  std::vector<std::string> all;
+  for (int i = 0; i < count; ++i) {
+    all.emplace_back(names != nullptr ? names[i] : "");
+    if (names != nullptr) std::free(names[i]);
+  }
+  std::free(names);
+  return all;
+}
+
 size_t WorkerCount(uint32_t configured) {
   if (configured != 0) return configured;
   return std::max(2u, std::thread::hardware_concurrency());
@@ -82,11 +96,14 @@ Node::Node(const Config& config, ReadConfig read_config, LogSink& log, StateDir 
 Status Node::OpenParts() {
   BLOBD_ASSIGN_OR_RETURN(control_, loop::Loop::Create());
   BLOBD_ASSIGN_OR_RETURN(network_loop_, loop::Loop::Create());
+  for (const std::string& warning : config_.warnings) log_.Write(LogLevel::kWarning, warning);
   supervision_ = std::make_unique<Supervision>(*control_, *network_loop_);
   BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
   file_system_ = std::make_unique<store::RealFileSystem>();
   workers_ = std::make_unique<loop::WorkerPool>(WorkerCount(config_.workers));
-  registry_ = std::make_unique<RegistryKeeper>(state_dir_.File("registry.db"), *control_, log_);
+  reader_ = workers_->MakeStrand();
+  registry_ = std::make_unique<RegistryKeeper>(state_dir_.File("registry.db"), *control_,
+                                               workers_->MakeStrand(), log_);
   supervision_->Step("Opening the registry");
   BLOBD_RETURN_IF_ERROR(registry_->Open());
   supervision_->Step("Opening the store");
@@ -97,9 +114,12 @@ Status Node::OpenParts() {
   ballast_ = std::make_unique<BallastGuard>(state_dir_.File("ballast"), *store_,
                                             workers_->MakeStrand(), log_);
   TickStore();
+  download_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
+  upload_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   BLOBD_RETURN_IF_ERROR(OpenEndpoint());
-  return OpenSockets();
+  BLOBD_RETURN_IF_ERROR(OpenSockets());
+  return OpenMetrics();
 }
 
 // What the store does by the clock.
@@ -129,7 +149,8 @@ Status Node::OpenEndpoint() {
   identity_.state_directory = state_dir_.path();
   identity_.serve = config_.serve.mode;
   network_ = std::make_unique<transfer::QuicNetwork>(
-      transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
+      transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock(),
+                                  download_throttle_.get(), std::make_shared<transfer::Claims>()},
       endpoint, transfer::QuicNetworkOptions{config_.stall_timeout});
 
   BLOBD_RETURN_IF_ERROR(OpenMirrors());
@@ -146,19 +167,26 @@ Status Node::OpenEndpoint() {
   engine::EngineOptions engine_options = config_.engine;
   for (const std::string& each : config_.mirrors.templates)
     engine_options.standing.push_back({MirrorUrl{each}, {}, "config"});
+  engine_options.schedule.preference = config_.mirrors.prefer;
   engine_options.schedule.self = identity.node_id();
   engine_options.schedule.seed = SystemClock().Now().nanos();
   engine_ = std::make_unique<engine::Engine>(
       engine::Engine::Deps{*control_, *control_, SystemClock(), registry_->registry(), *store_,
                            *network_, [this] { return workers_->MakeStrand(); }, log_,
-                           mirrors_.get(), whereabouts_->lookup()},
+                           mirrors_.get(), whereabouts_->lookup(),
+                           [this](auto download, auto upload) { SetRates(download, upload); }},
       engine_options);
+  rate_clock_ =
+      std::make_unique<RateClock>(*control_, SystemClock(), [this] { PutLimitsInForce(); });
+  rate_clock_->Set(config_.rates);
+  PutLimitsInForce();
   whereabouts_->Watch(*engine_);
   OpenKeeper();
   registry_->OnRecovered(
       [this](UniqueFunction<void(Status)> done) { engine_->Start(std::move(done)); });
   upload_server_ = std::make_unique<transfer::UploadServer>(
-      transfer::UploadServer::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock()},
+      transfer::UploadServer::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock(),
+                                   upload_throttle_.get()},
       std::move(endpoint), config_.serve, engine_.get());
   uploads_ = std::make_unique<engine::UploadTable>(
       *control_, [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
@@ -177,10 +205,10 @@ Status Node::OpenMirrors() {
   options.lanes = config_.engine.schedule.limits.connections_per_mirror;
   options.client.origins =
       ToOrigins(config_.mirrors, config_.engine.schedule.limits.connections_per_mirror);
-  BLOBD_ASSIGN_OR_RETURN(
-      mirrors_,
-      transfer::HttpNetwork::Create(
-          {*network_loop_, *control_, *workers_, *store_, SystemClock(), store_.get()}, options));
+  BLOBD_ASSIGN_OR_RETURN(mirrors_, transfer::HttpNetwork::Create(
+                                       {*network_loop_, *control_, *workers_, *store_,
+                                        SystemClock(), store_.get(), download_throttle_.get()},
+                                       options));
   return OkStatus();
 }
 
@@ -217,10 +245,10 @@ std::vector<SocketAddress> Node::OwnAddresses(bool include_loopback) const {
 }
 
 Status Node::OpenSockets() {
-  const int inherited = sd_listen_fds(1);
-  if (inherited != 0) return TakeInheritedSockets(inherited);
+  const std::vector<std::string> inherited = InheritedSockets();
+  if (!inherited.empty()) return TakeInheritedSockets(inherited);
   const std::string data_socket = DataSocketPath(config_);
-  for (const std::string& path : {config_.socket, data_socket}) {
+  for (const std::string& path : {config_.socket, data_socket, config_.metrics_socket}) {
     // The directory of a default place may be missing for a user's own daemon.
     const size_t slash = path.rfind('/');
     if (slash != std::string::npos && slash > 0) mkdir(path.substr(0, slash).c_str(), 0755);
@@ -232,13 +260,21 @@ Status Node::OpenSockets() {
   };
   BLOBD_ASSIGN_OR_RETURN(listening_.grpc, bind(config_.socket, SOCK_STREAM));
   BLOBD_ASSIGN_OR_RETURN(listening_.data, bind(data_socket, SOCK_SEQPACKET));
+  if (config_.metrics_socket.empty()) return OkStatus();
+  BLOBD_ASSIGN_OR_RETURN(listening_metrics_, bind(config_.metrics_socket, SOCK_STREAM));
   return OkStatus();
 }
 
-// They are told apart by their types, whatever their order and names. Without one for data, callers
-// send and read streams.
-Status Node::TakeInheritedSockets(int count) {
-  for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; ++fd) {
+// They are told apart by their types, whatever their order and names, but for the one that is
+// called "metrics". Without one for data, callers send and read streams.
+Status Node::TakeInheritedSockets(const std::vector<std::string>& names) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    const int fd = SD_LISTEN_FDS_START + static_cast<int>(i);
+    if (names[i] == "metrics" && listening_metrics_ < 0 &&
+        sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) > 0) {
+      listening_metrics_ = fd;
+      continue;
+    }
     const bool is_data = sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, nullptr, 0) > 0;
     if (!is_data && sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) <= 0)
       return InvalidArgument("descriptor {} that was passed in is no listening Unix socket", fd);
@@ -252,6 +288,24 @@ Status Node::TakeInheritedSockets(int count) {
     log_.Write(LogLevel::kNotice,
                "no data socket (ListenSequentialPacket=) was passed in: callers use streams");
   }
+  return OkStatus();
+}
+
+Status Node::OpenMetrics() {
+  if (listening_metrics_ < 0) return OkStatus();
+  // Asked for on the network loop, and known on the control loop.
+  const auto collect = [this](UniqueFunction<void(std::string)> done) {
+    control_->Post([this, done = std::move(done)]() mutable {
+      Measured measured;
+      measured.version = kVersion;
+      measured.started = identity_.started;
+      Measure({*control_, *engine_, *uploads_, *store_}, std::move(measured),
+              [done = std::move(done)](const Measured& all) mutable { done(FormatMetrics(all)); });
+    });
+  };
+  BLOBD_ASSIGN_OR_RETURN(
+      metrics_,
+      MetricsServer::Create(*network_loop_, std::exchange(listening_metrics_, -1), collect));
   return OkStatus();
 }
 
@@ -285,17 +339,24 @@ void Node::OnSignal() {
 void Node::Reload() {
   if (stopping_) return;
   supervision_->Reloading();
-  workers_->MakeStrand()->Post(
-      [this] { control_->Post([this, read = read_config_()] { OnConfigRead(read); }); });
+  // What was read before this was asked for may be old.
+  if (std::exchange(reading_, true)) {
+    read_again_ = true;
+    return;
+  }
+  reader_->Post([this] { control_->Post([this, read = read_config_()] { OnConfigRead(read); }); });
 }
 
 void Node::OnConfigRead(const StatusOr<Config>& read) {
+  reading_ = false;
   if (stopping_) return;
+  if (std::exchange(read_again_, false)) return Reload();
   if (!read.ok()) {
     log_.Write(LogLevel::kError,
                "the configuration is not taken, and nothing changes: " + Message(read.status()));
     return supervision_->Reloaded();
   }
+  for (const std::string& warning : read->warnings) log_.Write(LogLevel::kWarning, warning);
   const std::vector<KeyChange> changes = ChangesOf(config_, *read);
   config_ = WithLiveKeys(std::move(config_), *read);
   PutInForce();
@@ -314,16 +375,34 @@ void Node::PutInForce() {
   if (ready_) whereabouts_->Publish();
   serve_mode_ = config_.serve.mode;
   upload_server_->SetPolicy(config_.serve.mode, config_.serve.listed);
-  engine_->Reconfigure({config_.engine.schedule.limits, config_.engine.intents_per_uid},
-                       config_.engine.drain_grace);
+  rate_clock_->Set(config_.rates);
+  PutLimitsInForce();
   keeper_->Reconfigure(config_.keeper);
+}
+
+void Node::PutLimitsInForce() {
+  engine::LiveLimits limits{config_.engine.schedule.limits, config_.engine.intents_per_uid};
+  rate_clock_->Fill(limits);
+  engine_->Reconfigure(limits, config_.engine.drain_grace);
+}
+
+void Node::SetRates(std::optional<uint64_t> download, std::optional<uint64_t> upload) {
+  network_loop_->Post([this, download, upload] {
+    download_throttle_->SetRate(download);
+    upload_throttle_->SetRate(upload);
+  });
 }
 
 // ---- Running ----
 
 // One line for "systemctl status".
 std::string Node::Describe() const {
-  if (!ready_) return fmt::format("Loading intents: {} so far", engine_->loaded_intents());
+  if (!ready_ && engine_->restored_intents() == 0)
+    return fmt::format("Loading intents: {} so far", engine_->loaded_intents());
+  if (!ready_) {
+    return fmt::format("Taking over intents: {} of {}", engine_->restored_intents(),
+                       engine_->loaded_intents());
+  }
   const engine::StatusView view = engine_->Summary();
   std::string text =
       view.degraded.empty() ? "Serving" : "The registry is damaged: only serving blobs";
@@ -362,7 +441,7 @@ void Node::Serve() {
   auto server =
       rpc::Server::Start({*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
                           [this](bool include_loopback) { return OwnAddresses(include_loopback); },
-                          *registry_, [this] { return serve_mode_.load(); }},
+                          *registry_, [this] { return serve_mode_.load(); }, mirrors_.get()},
                          identity_, std::exchange(listening_, {}), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
@@ -383,7 +462,10 @@ void Node::BeginShutdown() {
   stopping_ = true;
   log_.Write(LogLevel::kNotice, engine::LogEvent::kStopping,
              "shutting down: running transfers end or are cut, intents stay");
-  supervision_->Stopping(config_.engine.drain_grace);
+  registry_->Close();
+  supervision_->Stopping(config_.engine.drain_grace, [this] {
+    return registry_->is_recovering() ? "Waiting until the registry is recovered" : "";
+  });
   draining_ = 2;
   keeper_->Stop();
   engine_->Drain([this] { OnPartDrained(); });
@@ -412,19 +494,21 @@ Node::~Node() {
     network_thread_.join();
   }
   supervision_.reset();
+  metrics_.reset();
   ballast_.reset();
   workers_.reset();  // runs what was posted to it; what that answers is not heard any more
   server_.reset();
   uploads_.reset();
   upload_server_.reset();  // before the engine, which hears of rotten blobs
   keeper_.reset();
+  rate_clock_.reset();
   engine_.reset();
   whereabouts_.reset();
   network_.reset();
   mirrors_.reset();
   store_.reset();
   registry_.reset();
-  for (const int fd : {listening_.grpc, listening_.data}) {
+  for (const int fd : {listening_.grpc, listening_.data, listening_metrics_}) {
     if (fd >= 0) close(fd);
   }
   for (const std::string& path : own_sockets_) unlink(path.c_str());

@@ -16,6 +16,8 @@
 #include "daemon/ballast_guard.h"
 #include "daemon/config.h"
 #include "daemon/log_sink.h"
+#include "daemon/metrics_server.h"
+#include "daemon/rate_clock.h"
 #include "daemon/registry_keeper.h"
 #include "daemon/state_dir.h"
 #include "daemon/supervision.h"
@@ -29,6 +31,7 @@
 #include "store/disk_store.h"
 #include "transfer/http_network.h"
 #include "transfer/quic_network.h"
+#include "transfer/throttle.h"
 #include "transfer/upload_server.h"
 
 namespace blobd::daemon {
@@ -57,12 +60,15 @@ class Node {
   Status MayCollect() const;
   std::vector<SocketAddress> OwnAddresses(bool include_loopback) const;
   Status OpenSockets();
-  Status TakeInheritedSockets(int count);
+  Status TakeInheritedSockets(const std::vector<std::string>& names);
+  Status OpenMetrics();
   Status WatchSignals();
   void OnSignal();
   void Reload();
   void OnConfigRead(const StatusOr<Config>& read);
   void PutInForce();
+  void PutLimitsInForce();
+  void SetRates(std::optional<uint64_t> download, std::optional<uint64_t> upload);
   std::string Describe() const;
   void OnStarted(const Status& status);
   void Serve();
@@ -80,10 +86,13 @@ class Node {
   Status result_;
   bool stopping_ = false;
   bool ready_ = false;
+  bool reading_ = false;         // the configuration
+  bool read_again_ = false;      // asked for meanwhile
   int draining_ = 0;             // parts that have not drained yet
   SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
   rpc::Server::Sockets listening_;
+  int listening_metrics_ = -1;
   std::vector<std::string> own_sockets_;  // paths to be removed at the end
   rpc::DaemonIdentity identity_;
 
@@ -93,9 +102,13 @@ class Node {
   std::unique_ptr<loop::Loop> network_loop_;
   std::unique_ptr<Supervision> supervision_;
   std::unique_ptr<loop::WorkerPool> workers_;
+  std::shared_ptr<Executor> reader_;  // of the configuration
   std::unique_ptr<RegistryKeeper> registry_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<BallastGuard> ballast_;
+  std::unique_ptr<transfer::Throttle> download_throttle_;  // these two are
+  std::unique_ptr<transfer::Throttle> upload_throttle_;    // the network loop's
+  std::unique_ptr<RateClock> rate_clock_;
   std::unique_ptr<transfer::QuicNetwork> network_;
   std::unique_ptr<transfer::HttpNetwork> mirrors_;
   std::unique_ptr<Whereabouts> whereabouts_;
@@ -104,6 +117,7 @@ class Node {
   std::unique_ptr<transfer::UploadServer> upload_server_;
   std::unique_ptr<engine::UploadTable> uploads_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<MetricsServer> metrics_;
   std::thread network_thread_;
   std::thread shutdown_thread_;
 };

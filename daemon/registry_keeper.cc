@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "registry/recover.h"
-#include "registry/sqlite_registry.h"
 
 namespace blobd::daemon {
 namespace {
@@ -28,8 +27,13 @@ rpc::Maintenance::Recovery ToRecovery(const registry::RecoveryReport& report) {
 
 }  // namespace
 
-RegistryKeeper::RegistryKeeper(std::string path, loop::Loop& control, LogSink& log)
-    : path_(std::move(path)), control_(control), log_(log), front_(control) {}
+RegistryKeeper::RegistryKeeper(std::string path, loop::Loop& control,
+                               std::shared_ptr<Executor> strand, LogSink& log)
+    : path_(std::move(path)),
+      control_(control),
+      strand_(std::move(strand)),
+      log_(log),
+      front_(control) {}
 
 RegistryKeeper::~RegistryKeeper() {
   if (recovery_.joinable()) recovery_.join();
@@ -37,19 +41,20 @@ RegistryKeeper::~RegistryKeeper() {
 
 Status RegistryKeeper::Open() {
   RemoveOldCopies();
-  const Status status = OpenNow();
-  if (status.code() != StatusCode::kDataLoss) return status;
-  Damaged(status);
+  StatusOr<Opened> opened = registry::SqliteRegistry::Open(path_, control_, {});
+  if (opened.ok()) {
+    Use(*std::move(opened));
+    return OkStatus();
+  }
+  if (opened.status().code() != StatusCode::kDataLoss) return opened.status();
+  Damaged(opened.status());
   return OkStatus();
 }
 
-Status RegistryKeeper::OpenNow() {
-  BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<registry::SqliteRegistry> opened,
-                         registry::SqliteRegistry::Open(path_, control_, {}));
+void RegistryKeeper::Use(Opened opened) {
   finding_ = opened->findings().may_be_incomplete() ? opened->findings().text : std::string();
   if (!opened->findings().text.empty()) log_.Write(LogLevel::kError, opened->findings().text);
   front_.Put(std::move(opened));
-  return OkStatus();
 }
 
 void RegistryKeeper::Damaged(const Status& why) {
@@ -86,46 +91,61 @@ void RegistryKeeper::BackupRegistry(UniqueFunction<void(StatusOr<std::string>)> 
 }
 
 void RegistryKeeper::RecoverRegistry(UniqueFunction<void(StatusOr<Recovery>)> done) {
-  if (!finding_.empty()) return Acknowledge(std::move(done));
-  if (front_.is_there()) return done(FailedPrecondition("the registry is not damaged"));
+  if (front_.is_there()) {
+    if (!finding_.empty()) return Acknowledge(std::move(done));
+    return done(FailedPrecondition("the registry is not damaged"));
+  }
   if (recovering_) return done(FailedPrecondition("it is being recovered already"));
   recovering_ = true;
   if (recovery_.joinable()) recovery_.join();  // an earlier one that failed: it has ended
   log_.Write(LogLevel::kNotice, "recovering the registry");
-  recovery_ = std::thread([this, done = std::move(done)]() mutable { Recover(std::move(done)); });
+  recovery_ = std::thread([this, done = std::move(done)]() mutable {
+    control_.Post([this, recovery = RecoverAndOpen(), done = std::move(done)]() mutable {
+      OnDone(std::move(recovery), std::move(done));
+    });
+  });
 }
 
 // What opening found was no damage that stops anything, and now the operator has seen it.
 void RegistryKeeper::Acknowledge(UniqueFunction<void(StatusOr<Recovery>)> done) {
-  const Status status = sqlite::ForgetFindings(path_);
-  if (!status.ok()) return done(status);
-  Recovery recovery;
-  recovery.notes.push_back(std::exchange(finding_, {}));
-  done(std::move(recovery));
+  strand_->Post([this, done = std::move(done)]() mutable {
+    control_.Post([this, status = sqlite::ForgetFindings(path_), done = std::move(done)]() mutable {
+      if (!status.ok()) return done(status);
+      Recovery recovery;
+      // Asked for twice, it is acknowledged once.
+      if (!finding_.empty()) recovery.notes.push_back(std::exchange(finding_, {}));
+      done(std::move(recovery));
+    });
+  });
 }
 
-// On a thread of its own.
-void RegistryKeeper::Recover(UniqueFunction<void(StatusOr<Recovery>)> done) {
-  auto report = registry::RecoverRegistry(path_, SystemClock().WallNow());
-  auto recovery = report.ok() ? StatusOr<Recovery>(ToRecovery(*report)) : report.status();
-  control_.Post([this, recovery = std::move(recovery), done = std::move(done)]() mutable {
-    OnDone(std::move(recovery), std::move(done));
-  });
+// On a thread of its own: to read all of a registry takes its time, also when it is well.
+StatusOr<rpc::Maintenance::Recovery> RegistryKeeper::RecoverAndOpen() {
+  BLOBD_ASSIGN_OR_RETURN(const registry::RecoveryReport report,
+                         registry::RecoverRegistry(path_, SystemClock().WallNow()));
+  BLOBD_ASSIGN_OR_RETURN(recovered_, registry::SqliteRegistry::Open(path_, control_, {}));
+  return ToRecovery(report);
 }
 
 void RegistryKeeper::OnDone(StatusOr<Recovery> recovery,
                             UniqueFunction<void(StatusOr<Recovery>)> done) {
   recovering_ = false;
-  const Status opened = recovery.ok() ? OpenNow() : recovery.status();
-  if (!opened.ok()) {
-    log_.Write(LogLevel::kError, "the registry was not recovered: " + Message(opened));
-    return done(opened);
+  if (!recovery.ok()) {
+    log_.Write(LogLevel::kError, "the registry was not recovered: " + Message(recovery.status()));
+    return done(recovery.status());
   }
-  restart_([this, recovery = std::move(recovery), done = std::move(done)](Status status) mutable {
-    if (!status.ok()) {
-      Damaged(status);
-      return done(status);
-    }
+  if (closing_) {
+    log_.Write(LogLevel::kNotice, engine::LogEvent::kRegistryRecovered,
+               "the registry is recovered, for the next start; the damaged file is kept as " +
+                   recovery->damaged_file);
+    return done(std::move(recovery));
+  }
+  Use(std::move(recovered_));
+  restart_([this, recovery = std::move(recovery),
+            done = std::move(done)](const Status& status) mutable {
+    // One that was interrupted by the end of the process says nothing of the registry.
+    if (!status.ok() && !closing_) Damaged(status);
+    if (!status.ok()) return done(status);
     log_.Write(LogLevel::kNotice, engine::LogEvent::kRegistryRecovered,
                "the registry is recovered; the damaged file is kept as " + recovery->damaged_file);
     done(std::move(recovery));

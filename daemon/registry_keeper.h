@@ -1,9 +1,10 @@
 // RegistryKeeper: opens registry.db, makes copies of it while everything goes on, and has it
 // recovered when it is damaged. While it is, the daemon serves what it holds and takes no intents.
 //
-// Thread:    the control loop; opening and recovering the database block on the disk, the latter on
-//            a thread of its own.
-// Ownership: owns the registry; loop and log outlive it.
+// Thread:    the control loop. Open blocks on the disk; a recovery, and opening what it made,
+// happen
+//            on a thread of its own, and findings are forgotten on `strand`.
+// Ownership: owns the registry; loop and log outlive it. Destroyed when `strand` runs nothing more.
 #pragma once
 
 #include <memory>
@@ -13,13 +14,15 @@
 #include "daemon/log_sink.h"
 #include "loop/loop.h"
 #include "registry/replaceable_registry.h"
+#include "registry/sqlite_registry.h"
 #include "rpc/maintenance.h"
 
 namespace blobd::daemon {
 
 class RegistryKeeper final : public rpc::Maintenance {
  public:
-  RegistryKeeper(std::string path, loop::Loop& control, LogSink& log);
+  RegistryKeeper(std::string path, loop::Loop& control, std::shared_ptr<Executor> strand,
+                 LogSink& log);
   ~RegistryKeeper() override;
 
   // Opens the registry, or finds it damaged, which is logged and no error.
@@ -34,6 +37,10 @@ class RegistryKeeper final : public rpc::Maintenance {
   }
   // The engine could not load it: from now on it is damaged.
   void Damaged(const Status& why);
+  // The daemon is about to end: what is recovered from now on is used by the next one.
+  void Close() { closing_ = true; }
+  // A recovery cannot be cut short: the daemon ends after it.
+  bool is_recovering() const { return recovering_; }
 
   // rpc::Maintenance
   void BackupRegistry(UniqueFunction<void(StatusOr<std::string>)> done) override;
@@ -41,14 +48,16 @@ class RegistryKeeper final : public rpc::Maintenance {
   std::vector<std::string> Warnings() const override;
 
  private:
-  Status OpenNow();
+  using Opened = std::unique_ptr<registry::SqliteRegistry>;
+  void Use(Opened opened);
   void RemoveOldCopies() const;
   void Acknowledge(UniqueFunction<void(StatusOr<Recovery>)> done);
-  void Recover(UniqueFunction<void(StatusOr<Recovery>)> done);
+  StatusOr<Recovery> RecoverAndOpen();
   void OnDone(StatusOr<Recovery> recovery, UniqueFunction<void(StatusOr<Recovery>)> done);
 
   const std::string path_;
   loop::Loop& control_;
+  const std::shared_ptr<Executor> strand_;
   LogSink& log_;
   registry::ReplaceableRegistry front_;
   UniqueFunction<void(UniqueFunction<void(Status)> done)> restart_;
@@ -56,6 +65,8 @@ class RegistryKeeper final : public rpc::Maintenance {
   // Why intents that were acknowledged may be missing, until the operator has acknowledged it.
   std::string finding_;
   bool recovering_ = false;
+  bool closing_ = false;
+  Opened recovered_;  // the recovery's thread's while that runs
   std::thread recovery_;
 };
 

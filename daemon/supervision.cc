@@ -76,8 +76,9 @@ void Supervision::Reloading() {
                   SystemClock().Now().nanos() / 1000));
 }
 
-void Supervision::Stopping(Duration grace) {
+void Supervision::Stopping(Duration grace, std::function<std::string()> waits_for) {
   phase_ = Phase::kStopping;
+  waits_for_ = std::move(waits_for);
   Say(
       fmt::format("STOPPING=1\nSTATUS=Draining: transfers end or are cut within {} s\n"
                   "EXTEND_TIMEOUT_USEC={}",
@@ -103,6 +104,8 @@ void Supervision::Tick() {
       SayStatus(describe_());
       break;
     case Phase::kStopping:
+      if (const std::string what = waits_for_(); !what.empty())
+        Say(fmt::format("STATUS={}\nEXTEND_TIMEOUT_USEC={}", what, Micros(kEndTime)));
       break;
   }
   Arm();

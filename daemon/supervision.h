@@ -35,8 +35,9 @@ class Supervision {
   // Between them the configuration is read again. Before Ready that is nobody's business.
   void Reloading();
   void Reloaded();
-  // The end may take `grace`, and a little more for what comes behind it.
-  void Stopping(Duration grace);
+  // The end may take `grace`, and a little more for what comes behind it; and longer as long as
+  // `waits_for`, asked every few seconds, names something.
+  void Stopping(Duration grace, std::function<std::string()> waits_for);
 
  private:
   enum class Phase { kStarting, kReady, kStopping };
@@ -53,6 +54,7 @@ class Supervision {
   Duration watchdog_{};  // zero: it is not asked for
   Phase phase_ = Phase::kStarting;
   std::function<std::string()> describe_;
+  std::function<std::string()> waits_for_;
   std::string said_;  // the status as it was said last
   TimerId timer_ = 0;
   bool asking_ = false;  // the network loop has not answered yet

@@ -93,7 +93,7 @@ TEST_F(SupervisionTest, TellsALifeInOrder) {
   EXPECT_THAT(*Next(), HasSubstr("RELOADING=1\nMONOTONIC_USEC="));
   supervision.Reloaded();
   EXPECT_EQ(Next(), "READY=1\nSTATUS=one thing");
-  supervision.Stopping(seconds(10));
+  supervision.Stopping(seconds(10), [] { return std::string(); });
   EXPECT_THAT(*Next(), HasSubstr("STOPPING=1\nSTATUS=Draining"));
   EXPECT_EQ(Next(0), std::nullopt);
 }
@@ -140,6 +140,20 @@ TEST_F(SupervisionTest, TheWatchdogIsFedOnlyWhileBothLoopsTurn) {
   }
 }
 
+TEST_F(SupervisionTest, AnEndThatWaitsAsksForMoreTime) {
+  Watchdog("400000");
+  Supervision supervision(*control_, *network_);
+  supervision.Begin([] { return std::string("well"); });
+  supervision.Ready();
+  std::atomic<bool> waits = true;
+  supervision.Stopping(seconds(1), [&] { return std::string(waits ? "one more thing" : ""); });
+  RunLoops();
+  EXPECT_EQ(NextWith("STATUS=one more"), "STATUS=one more thing\nEXTEND_TIMEOUT_USEC=45000000");
+  EXPECT_EQ(NextWith("STATUS=one more"), "STATUS=one more thing\nEXTEND_TIMEOUT_USEC=45000000");
+  waits = false;
+  EndLoops();
+}
+
 TEST_F(SupervisionTest, NobodyListensToSilence) {
   unsetenv("NOTIFY_SOCKET");
   Watchdog("400000");
@@ -147,7 +161,7 @@ TEST_F(SupervisionTest, NobodyListensToSilence) {
   supervision.Step("Opening");
   supervision.Begin([] { return std::string("one thing"); });
   supervision.Ready();
-  supervision.Stopping(seconds(1));
+  supervision.Stopping(seconds(1), [] { return std::string("something"); });
   EXPECT_EQ(Next(0), std::nullopt);
 }
 

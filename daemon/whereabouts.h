@@ -9,6 +9,8 @@
 
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "daemon/log_sink.h"
@@ -42,18 +44,19 @@ class Whereabouts {
   // From now on `engine` hears of it; to be called once, while the network loop does not turn. A
   // watch that cannot be had is logged, and the network then taken to stay as it is.
   void Watch(engine::Engine& engine);
-  // We can be reached: others may be told where. On the control loop.
+  // We can be reached, or are told anew where: others may know. REQUIRES: Watch was called. On the
+  // control loop.
   void Publish();
 
  private:
-  void OnChange(const loop::NetworkState& before, const loop::NetworkChange& change);
+  void OnChange(const loop::NetworkChange& change);
 
   const Deps deps_;
   std::unique_ptr<engine::LookupServices> lookup_;
   engine::Engine* engine_ = nullptr;
   bool published_ = false;
+  std::set<std::string> told_off_;  // services of which it was said that they cannot be had
   std::unique_ptr<loop::NetworkWatch> watch_;
-  loop::NetworkState state_;  // as last told; the network loop's
 };
 
 }  // namespace blobd::daemon

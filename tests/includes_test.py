@@ -28,7 +28,8 @@ SAME_FLOOR = {("store", "loop"), ("registry", "loop")}
 
 # Generated code counts as a room of its own, used where the API is spoken.
 PROTO_USERS = {"rpc", "daemon", "client"}
-CLIENT_MAY_USE = {"client", "base", "proto"}
+# Outboards are made without the daemon, by the pure room that knows them.
+CLIENT_MAY_USE = {"client", "base", "bao", "proto"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 LINKED = re.compile(r"\bblobd::(\w+)")

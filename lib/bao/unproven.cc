@@ -24,14 +24,21 @@ void AddRange(Range groups, Findings& findings) {
 
 }  // namespace
 
-RangeSet BoundaryChunks(std::span<const uint64_t> cuts) {
-  RangeSet chunks;
-  for (const uint64_t group : cuts) chunks.Insert({group * kGroupChunks, group * kGroupChunks + 1});
-  return chunks;
+Unproven::Unproven(const Hash& root, uint64_t size)
+    : proven_(root, size),
+      pages_(static_cast<size_t>((proven_.blocks() + kBlocksPerPage - 1) / kBlocksPerPage)) {}
+
+const Unproven::Block& Unproven::BlockAt(uint64_t number) const {
+  static const Block kNothing{};
+  const auto& page = pages_[static_cast<size_t>(number / kBlocksPerPage)];
+  return page == nullptr ? kNothing : (*page)[static_cast<size_t>(number % kBlocksPerPage)];
 }
 
-Unproven::Unproven(const Hash& root, uint64_t size)
-    : proven_(root, size), blocks_(static_cast<size_t>(proven_.blocks())) {}
+Unproven::Block& Unproven::MakeBlock(uint64_t number) {
+  auto& page = pages_[static_cast<size_t>(number / kBlocksPerPage)];
+  if (page == nullptr) page = std::make_unique<Page>();
+  return (*page)[static_cast<size_t>(number % kBlocksPerPage)];
+}
 
 void Unproven::OnSource(SourceId source) {
   BLOBD_CHECK(source != kProvenSource);
@@ -59,20 +66,22 @@ void Unproven::OnVerified(uint64_t first_group, std::span<const ChainingValue> v
 bool Unproven::Takes(SourceId source, uint64_t group) const {
   if (blamed_.contains(source) || accused_.contains(source)) return false;
   const uint64_t number = group / proven_.block_groups();
-  const Block& block = blocks_[static_cast<size_t>(number)];
+  const Block& block = BlockAt(number);
   if (block.state == State::kVerified || block.state == State::kWhole) return false;
   if (source == kProvenSource) return true;
-  if (block.wanted_from != 0 && source != block.wanted_from) return false;
+  if (IsWantedElsewhere(source, number)) return false;
   if (block.state == State::kMissing) return true;
   const auto at = static_cast<size_t>(group - proven_.GroupsOf(number).begin);
-  return !block.part->here[at] || block.part->sources[at] != kProvenSource;
+  // What is there stays. A run is written before its groups are told, and one of them may complete
+  // the block, or end the source: of what would have been written over then nothing would be right.
+  return !block.part->here[at];
 }
 
 void Unproven::Take(SourceId source, uint64_t group, const ChainingValue& value,
                     Findings& findings) {
   if (!Takes(source, group)) return;
   const uint64_t number = group / proven_.block_groups();
-  Block& block = blocks_[static_cast<size_t>(number)];
+  Block& block = MakeBlock(number);
   if (block.state == State::kMissing) {
     const size_t groups = static_cast<size_t>(proven_.GroupsOf(number).size());
     block.state = State::kPart;
@@ -83,7 +92,7 @@ void Unproven::Take(SourceId source, uint64_t group, const ChainingValue& value,
   }
   Part& part = *block.part;
   const auto at = static_cast<size_t>(group - proven_.GroupsOf(number).begin);
-  if (part.here[at]) {
+  if (part.here[at]) {  // and is proven now
     const SourceId before = part.sources[at];
     // Only the value of the blob's end depends on where it ends.
     const bool is_sure = size_proven_ || group + 1 < proven_.groups();
@@ -93,8 +102,8 @@ void Unproven::Take(SourceId source, uint64_t group, const ChainingValue& value,
   } else {
     part.here[at] = true;
     ++part.count;
+    held_.Insert({group, group + 1});
   }
-  // What was written last is what lies on the disk.
   part.values[at] = value;
   part.sources[at] = source;
   if (part.count < part.values.size()) return;
@@ -103,10 +112,10 @@ void Unproven::Take(SourceId source, uint64_t group, const ChainingValue& value,
 }
 
 void Unproven::Finish(uint64_t number, Findings& findings) {
-  Block& block = blocks_[static_cast<size_t>(number)];
+  Block& block = MakeBlock(number);
   Pairs known{{}, proven_.GroupsOf(number)};
   block.value = FoldPairs(block.part->values, known.block.begin, 0, proven_.groups(),
-                          blocks_.size() == 1, known.pairs);
+                          proven_.blocks() == 1, known.pairs);
   if (!known.pairs.empty()) findings.push_back(std::move(known));
   std::set<SourceId> sources(block.part->sources.begin(), block.part->sources.end());
   sources.erase(kProvenSource);
@@ -117,12 +126,13 @@ void Unproven::Finish(uint64_t number, Findings& findings) {
 }
 
 void Unproven::Drop(uint64_t number) {
-  Block& block = blocks_[static_cast<size_t>(number)];
+  Block& block = MakeBlock(number);
   BLOBD_CHECK(block.state != State::kVerified);
   if (block.state == State::kWhole) --whole_blocks_;
   block.state = State::kMissing;
   block.sources.clear();
   block.part.reset();
+  held_.Remove(proven_.GroupsOf(number));
 }
 
 Range Unproven::BlocksOf(const Subtree& subtree) const {
@@ -132,13 +142,13 @@ Range Unproven::BlocksOf(const Subtree& subtree) const {
 }
 
 bool Unproven::IsWhole(const Subtree& subtree, uint64_t hint) const {
-  if (whole_blocks_ == blocks_.size()) return true;
+  if (whole_blocks_ == proven_.blocks()) return true;
   if (subtree == proven_.root()) return false;
   // What is missing mostly follows what came last, so that is found soon.
   const Range range = BlocksOf(subtree);
   for (uint64_t i = 0; i < range.size(); ++i) {
     const uint64_t number = range.begin + (hint - range.begin + i) % range.size();
-    const State state = blocks_[static_cast<size_t>(number)].state;
+    const State state = BlockAt(number).state;
     if (state != State::kWhole && state != State::kVerified) return false;
   }
   return true;
@@ -148,7 +158,7 @@ ChainingValue Unproven::ValueOf(const Subtree& subtree) const {
   const Range range = BlocksOf(subtree);
   std::vector<ChainingValue> values;
   for (uint64_t i = range.begin; i < range.end; ++i) {
-    values.push_back(blocks_[static_cast<size_t>(i)].value);
+    values.push_back(BlockAt(i).value);
   }
   return FoldValues(values, subtree == proven_.root());
 }
@@ -165,7 +175,7 @@ void Unproven::TellPairsAbove(const Subtree& subtree, Findings& findings) const 
   if (range.size() == 1) return;
   std::vector<ChainingValue> values;
   for (uint64_t i = range.begin; i < range.end; ++i) {
-    values.push_back(blocks_[static_cast<size_t>(i)].value);
+    values.push_back(BlockAt(i).value);
   }
   Pairs known;
   const int level = std::countr_zero(proven_.block_groups());
@@ -180,17 +190,17 @@ void Unproven::OnFits(const Subtree& subtree, Findings& findings) {
   unclear_.erase(range.begin);
   if (comparing_ == subtree) StopComparing();
   for (uint64_t i = range.begin; i < range.end; ++i) {
-    Block& block = blocks_[static_cast<size_t>(i)];
+    Block& block = MakeBlock(i);
     if (block.state == State::kVerified) continue;
     block.state = State::kVerified;
-    block.wanted_from = 0;
     block.sources.clear();
     ++verified_blocks_;
+    verified_.Insert(proven_.GroupsOf(i));
     AddRange<Verified>(proven_.GroupsOf(i), findings);
   }
   std::erase_if(sent_, [&](const Sent& sent) {
     if (sent.block < range.begin || sent.block >= range.end) return false;
-    if (sent.value != blocks_[static_cast<size_t>(sent.block)].value) {
+    if (sent.value != BlockAt(sent.block).value) {
       EmitBlame(sent.source, true, findings);
     }
     return true;
@@ -223,7 +233,7 @@ std::set<SourceId> Unproven::SourcesOf(const Subtree& subtree) const {
   std::set<SourceId> sources;
   const Range range = BlocksOf(subtree);
   for (uint64_t i = range.begin; i < range.end; ++i) {
-    const Block& block = blocks_[static_cast<size_t>(i)];
+    const Block& block = BlockAt(i);
     if (block.state == State::kWhole) sources.insert(block.sources.begin(), block.sources.end());
   }
   return sources;
@@ -233,8 +243,8 @@ std::vector<uint64_t> Unproven::CutsOf(const Subtree& subtree) const {
   std::vector<uint64_t> cuts;
   const Range range = BlocksOf(subtree);
   for (uint64_t i = range.begin + 1; i < range.end && cuts.size() < kMaxRemembered; ++i) {
-    const Block& before = blocks_[static_cast<size_t>(i - 1)];
-    const Block& here = blocks_[static_cast<size_t>(i)];
+    const Block& before = BlockAt(i - 1);
+    const Block& here = BlockAt(i);
     const bool is_verified = before.state == State::kVerified && here.state == State::kVerified;
     if (!is_verified && (before.sources != here.sources || here.sources.size() > 1)) {
       cuts.push_back(proven_.GroupsOf(i).begin);
@@ -261,10 +271,9 @@ void Unproven::EmitBlame(SourceId source, bool is_proven, Findings& findings) {
 void Unproven::DiscardAll(const Subtree& subtree, Findings& findings) {
   const Range range = BlocksOf(subtree);
   for (uint64_t i = range.begin; i < range.end; ++i) {
-    Block& block = blocks_[static_cast<size_t>(i)];
+    Block& block = MakeBlock(i);
     if (block.state == State::kVerified) continue;
     Remember(i);
-    block.wanted_from = 0;
     Drop(i);
     AddRange<Discard>(proven_.GroupsOf(i), findings);
   }
@@ -292,10 +301,8 @@ bool Unproven::AfterPair(const Subtree& subtree, ByteView pair, bool is_new, Pro
   if (comparing_ == subtree) StopComparing();
   for (const Subtree& part : {subtree.Left(), subtree.Right()}) {
     const Range range = BlocksOf(part);
-    const auto* begin = blocks_.data() + range.begin;
-    const auto* end = blocks_.data() + range.end;
-    const auto is_verified = [](const Block& block) { return block.state == State::kVerified; };
-    if (!std::all_of(begin, end, is_verified)) Check(part, range.begin, findings);
+    const Range groups = ProvenValues::GroupsOf(part);
+    if (!verified_.ContainsAll(groups)) Check(part, range.begin, findings);
   }
   return true;
 }
@@ -312,7 +319,7 @@ SourceId Unproven::NextToCompare(const Subtree& subtree) const {
   }
   const Range range = BlocksOf(subtree);
   for (uint64_t i = range.begin; i < range.end; ++i) {
-    const Block& block = blocks_[static_cast<size_t>(i)];
+    const Block& block = BlockAt(i);
     if (block.state != State::kWhole || block.sources.size() != 1) continue;
     if (const auto found = sent.find(block.sources[0]); found != sent.end()) ++found->second;
   }
@@ -337,7 +344,7 @@ void Unproven::CompareNext(const Subtree& subtree, Findings& findings) {
   comparing_with_ = source;
   RangeSet groups;
   for (uint64_t i = range.begin; i < range.end; ++i) {
-    Block& block = blocks_[static_cast<size_t>(i)];
+    Block& block = MakeBlock(i);
     if (block.state == State::kVerified) continue;
     const bool is_its_own = block.state == State::kWhole &&
                             (block.sources.empty() || block.sources == std::vector{source});
@@ -346,81 +353,65 @@ void Unproven::CompareNext(const Subtree& subtree, Findings& findings) {
       Drop(i);
       groups.Insert(proven_.GroupsOf(i));
     }
-    block.wanted_from = source;
   }
   if (groups.empty()) return OnMismatch(subtree, findings);  // all of it is this source's already
   findings.push_back(FetchAgain{source, std::move(groups)});
 }
 
 void Unproven::StopComparing() {
-  if (!comparing_) return;
-  const Range range = BlocksOf(*comparing_);
-  for (uint64_t i = range.begin; i < range.end; ++i) {
-    blocks_[static_cast<size_t>(i)].wanted_from = 0;
-  }
   comparing_.reset();
   comparing_with_ = 0;
 }
 
 void Unproven::Remember(uint64_t number) {
-  const Block& block = blocks_[static_cast<size_t>(number)];
+  const Block& block = BlockAt(number);
   if (block.state != State::kWhole || block.sources.size() != 1) return;
   if (sent_.size() < kMaxRemembered) sent_.push_back({number, block.sources[0], block.value});
 }
 
-RangeSet Unproven::Held() const {
-  RangeSet held;
-  for (uint64_t i = 0; i < blocks_.size(); ++i) {
-    const Block& block = blocks_[static_cast<size_t>(i)];
-    const Range groups = proven_.GroupsOf(i);
-    if (block.state == State::kWhole || block.state == State::kVerified) held.Insert(groups);
-    if (block.state != State::kPart) continue;
-    for (size_t at = 0; at < block.part->here.size(); ++at) {
-      if (block.part->here[at]) held.Insert({groups.begin + at, groups.begin + at + 1});
-    }
-  }
-  return held;
+// While a subtree is compared, what is missing of it is one source's to bring.
+bool Unproven::IsWantedElsewhere(SourceId source, uint64_t number) const {
+  if (!comparing_ || source == comparing_with_) return false;
+  const Range compared = BlocksOf(*comparing_);
+  return number >= compared.begin && number < compared.end;
 }
 
-RangeSet Unproven::WantedFrom(SourceId source) const {
-  RangeSet wanted;
-  if (blamed_.contains(source) || accused_.contains(source)) return wanted;
-  for (uint64_t i = 0; i < blocks_.size(); ++i) {
-    const Block& block = blocks_[static_cast<size_t>(i)];
-    if (block.state == State::kWhole || block.state == State::kVerified) continue;
-    if (block.wanted_from != 0 && block.wanted_from != source) continue;
-    const Range groups = proven_.GroupsOf(i);
-    wanted.Insert(groups);
-    if (block.state == State::kMissing) continue;
-    for (size_t at = 0; at < block.part->here.size(); ++at) {
-      if (block.part->here[at]) wanted.Remove({groups.begin + at, groups.begin + at + 1});
-    }
-  }
+RangeSet Unproven::WantedFrom(SourceId source, Range share) const {
+  if (blamed_.contains(source) || accused_.contains(source)) return {};
+  share.end = std::min(share.end, proven_.groups());
+  RangeSet wanted = share.empty() ? RangeSet() : held_.Missing(share);
+  if (!comparing_) return wanted;
+  const Range compared = ProvenValues::GroupsOf(*comparing_);
+  wanted.Remove(compared);
+  if (source == comparing_with_) wanted.InsertAll(held_.Missing(compared));
   return wanted;
 }
 
-RangeSet Unproven::VerifiedGroups() const {
-  RangeSet verified;
-  for (uint64_t i = 0; i < blocks_.size(); ++i) {
-    if (blocks_[static_cast<size_t>(i)].state == State::kVerified) {
-      verified.Insert(proven_.GroupsOf(i));
-    }
-  }
-  return verified;
+const ChainingValue& Unproven::BlockValue(uint64_t group) const {
+  const Block& block = BlockAt(group / proven_.block_groups());
+  BLOBD_CHECK(block.state == State::kVerified);
+  return block.value;
 }
 
 void Unproven::CheckInvariants() const {
   uint64_t whole = 0;
   uint64_t verified = 0;
-  for (uint64_t i = 0; i < blocks_.size(); ++i) {
-    const Block& block = blocks_[static_cast<size_t>(i)];
+  RangeSet held;
+  for (uint64_t i = 0; i < proven_.blocks(); ++i) {
+    const Block& block = BlockAt(i);
     if (block.state == State::kVerified) ++verified;
     if (block.state == State::kVerified || block.state == State::kWhole) ++whole;
     BLOBD_CHECK((block.state == State::kPart) == (block.part != nullptr));
     BLOBD_CHECK(!block.part ||
                 (block.part->count > 0 && block.part->count < block.part->values.size()));
-    BLOBD_CHECK(block.wanted_from == 0 || (comparing_ && block.wanted_from == comparing_with_));
+    const Range groups = proven_.GroupsOf(i);
+    if (block.state == State::kWhole || block.state == State::kVerified) held.Insert(groups);
+    BLOBD_CHECK(verified_.Intersects(groups) == (block.state == State::kVerified));
+    for (size_t at = 0; block.part != nullptr && at < block.part->here.size(); ++at) {
+      if (block.part->here[at]) held.Insert({groups.begin + at, groups.begin + at + 1});
+    }
   }
+  BLOBD_CHECK(held == held_);
   BLOBD_CHECK(whole == whole_blocks_ && verified == verified_blocks_);
   BLOBD_CHECK(sent_.size() <= kMaxRemembered);
   for (const auto& [begin, subtree] : unclear_) {

@@ -16,12 +16,14 @@
 // One Unproven is for one claimed size. Sources that claim another one are for another Unproven.
 //
 // Thread: one owner (a worker's strand). Pure: values in, findings out.
-// Memory: 80 bytes per block that has come; 36 bytes per group for blocks of which part has come,
-//         which are those where a transfer is, or ended. What is remembered for blame is bounded by
-//         kMaxRemembered; beyond it, somebody goes unblamed, and nobody is blamed wrongly.
+// Memory: 8 KiB for the largest claim; 64 bytes per block, for 64 of them when something of one has
+//         come; 36 bytes per group for blocks of which part has come, which are those where a
+//         transfer is, or ended. What is remembered for blame is bounded by kMaxRemembered; beyond
+//         it, somebody goes unblamed, and nobody is blamed wrongly.
 // Units:  chunk groups and blocks.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -62,7 +64,7 @@ struct Blame {
   bool proven = false;
 };
 // Several sources sent these groups, and together they do not fit. `cuts` are the groups at which
-// one source's ends and another's begins: pairs around them tell who it was (see BoundaryChunks).
+// one source's ends and another's begins: pairs around them tell who it was.
 // Answer with OnPair, or with Compare.
 struct Unclear {
   Range groups;
@@ -81,10 +83,6 @@ struct Exhausted {};
 using Finding = std::variant<Pairs, Verified, Discard, Blame, Unclear, FetchAgain, Exhausted>;
 using Findings = std::vector<Finding>;
 
-// The chunks to ask a node for, so that its proof shows the values on both sides of each cut.
-// REQUIRES: cuts are groups of the blob
-RangeSet BoundaryChunks(std::span<const uint64_t> cuts);
-
 class Unproven {
  public:
   static constexpr size_t kMaxRemembered = 4096;
@@ -102,9 +100,8 @@ class Unproven {
   // Whether OnGroups would take this group of it: asked before its bytes are written, so that what
   // lies on the disk is what is known here.
   bool Takes(SourceId source, uint64_t group) const;
-  // Groups came from `source`. The value of a blob's only group is its hash. What is verified or
-  // whole already, or wanted from another source, is not taken. What comes twice counts as it came
-  // last.
+  // Groups came from `source`. The value of a blob's only group is its hash. What is there already,
+  // or wanted from another source, is not taken.
   void OnGroups(SourceId source, uint64_t first_group, std::span<const ChainingValue> values,
                 Findings& findings);
   // Groups came with their proof, or were verified before.
@@ -117,12 +114,15 @@ class Unproven {
   // Nobody can tell more pairs: what is unclear is found out by comparing.
   void Compare(Findings& findings);
 
-  bool complete() const { return verified_blocks_ == blocks_.size(); }
+  bool complete() const { return verified_blocks_ == proven_.blocks(); }
   // Groups that are there, verified or not.
-  RangeSet Held() const;
-  // Groups that are not there, and would be taken from this source.
-  RangeSet WantedFrom(SourceId source) const;
-  RangeSet VerifiedGroups() const;
+  const RangeSet& Held() const { return held_; }
+  // Groups that are not there, and would be taken from this source. Outside of its share only those
+  // that are wanted from nobody else (FetchAgain).
+  RangeSet WantedFrom(SourceId source, Range share = {0, RangeSet::kOpenEnd}) const;
+  const RangeSet& VerifiedGroups() const { return verified_; }
+  // Of the verified block that begins with `group`.
+  const ChainingValue& BlockValue(uint64_t group) const;
 
   // Aborts if counts and states do not agree. Tests and debug builds.
   void CheckInvariants() const;
@@ -138,7 +138,6 @@ class Unproven {
   };
   struct Block {
     State state = State::kMissing;
-    SourceId wanted_from = 0;       // taken from this source only; 0: from any
     ChainingValue value{};          // kWhole, kVerified
     std::vector<SourceId> sources;  // kWhole: who sent it, without kProvenSource
     std::unique_ptr<Part> part;     // kPart
@@ -150,6 +149,12 @@ class Unproven {
     ChainingValue value{};
   };
 
+  static constexpr uint64_t kBlocksPerPage = 64;
+  using Page = std::array<Block, kBlocksPerPage>;
+
+  const Block& BlockAt(uint64_t number) const;
+  Block& MakeBlock(uint64_t number);
+  bool IsWantedElsewhere(SourceId source, uint64_t number) const;
   void Take(SourceId source, uint64_t group, const ChainingValue& value, Findings& findings);
   void Finish(uint64_t block, Findings& findings);
   void TellPairsAbove(const Subtree& subtree, Findings& findings) const;
@@ -175,7 +180,10 @@ class Unproven {
 
   ProvenValues proven_;
   bool size_proven_ = false;
-  std::vector<Block> blocks_;
+  // Made when something of them has come: the number of blocks is what somebody claims.
+  std::vector<std::unique_ptr<Page>> pages_;
+  RangeSet held_;              // groups that are there
+  RangeSet verified_;          // of these
   uint64_t whole_blocks_ = 0;  // kWhole and kVerified
   uint64_t verified_blocks_ = 0;
   std::set<SourceId> sources_;           // that may be asked

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
@@ -29,6 +30,7 @@ class UnprovenTest : public testing::Test {
   void Make(const Hash& hash, uint64_t size) {
     unproven_ = std::make_unique<Unproven>(hash, size);
     groups_ = GroupCount(size);
+    disk_.clear();
   }
   void SetUp() override { Make(Blob().hash, Blob().size); }
 
@@ -41,18 +43,25 @@ class UnprovenTest : public testing::Test {
     return lies_.at(source).Contains(group) ? WrongValue(right, source) : right;
   }
   void Send(SourceId source, uint64_t begin, uint64_t end) {
-    for (uint64_t group = begin; group < end; ++group) {
-      const ChainingValue value = Says(source, group);
-      unproven_->OnGroups(source, group, {&value, 1}, findings_);
-      sent_[source] += 1;
+    sent_[source] += end - begin;
+    while (begin < end) {
+      // A run is written before any of its groups is told.
+      std::vector<ChainingValue> values;
+      const uint64_t first = begin;
+      for (; begin < end && unproven_->Takes(source, begin); ++begin) {
+        values.push_back(disk_[begin] = Says(source, begin));
+      }
+      unproven_->OnGroups(source, first, values, findings_);
+      if (values.empty()) ++begin;
     }
     Note();
   }
   void SendVerified(uint64_t begin, uint64_t end) {
+    for (uint64_t group = begin; group < end; ++group) disk_[group] = Blob().values.at(group);
     unproven_->OnVerified(begin, std::span(Blob().values).subspan(begin, end - begin), findings_);
     Note();
   }
-  // All pairs, as from a sidecar, or those of the paths to `chunks`.
+  // All pairs, as from a sidecar, or those of the paths to some groups.
   void TellPairs(const std::function<bool(const Subtree&)>& which) {
     std::vector<Subtree> stack = {Subtree::Root(ChunkCount(Blob().size))};
     while (!stack.empty()) {
@@ -69,9 +78,11 @@ class UnprovenTest : public testing::Test {
     TellPairs([](const Subtree&) { return true; });
   }
   void TellPairsAround(const std::vector<uint64_t>& cuts) {
-    const RangeSet chunks = BoundaryChunks(cuts);
     TellPairs([&](const Subtree& subtree) {
-      return chunks.Intersects({subtree.begin, subtree.end});
+      return std::any_of(cuts.begin(), cuts.end(), [&](uint64_t group) {
+        const uint64_t chunk = group * kGroupChunks;
+        return subtree.begin <= chunk && chunk < subtree.end;
+      });
     });
   }
   // Writes the findings down, and answers requests to fetch again.
@@ -86,6 +97,7 @@ class UnprovenTest : public testing::Test {
                        },
                        [&](const Verified& f) {
                          verified_.Insert(f.groups);
+                         ExpectOnDisk(f.groups);
                          ExpectPairsAbove(f.groups);
                        },
                        [&](const Discard& f) { discarded_.Insert(f.groups); },
@@ -101,6 +113,10 @@ class UnprovenTest : public testing::Test {
       }
       unproven_->CheckInvariants();
     }
+  }
+  void ExpectOnDisk(Range groups) {
+    for (uint64_t group = groups.begin; group < groups.end; ++group)
+      EXPECT_EQ(disk_.at(group), Blob().values.at(group)) << "group " << group;
   }
   // What is claimed must be provable: all pairs on its paths were told, as they are.
   void ExpectPairsAbove(Range groups) {
@@ -138,6 +154,7 @@ class UnprovenTest : public testing::Test {
   std::map<uint64_t, std::array<uint8_t, kPairSize>> pairs_;
   std::map<SourceId, RangeSet> lies_;
   std::map<SourceId, uint64_t> sent_;
+  std::map<uint64_t, ChainingValue> disk_;  // of the bytes of each group
   RangeSet verified_;
   RangeSet discarded_;
   std::set<SourceId> blame_;

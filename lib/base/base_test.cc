@@ -84,5 +84,19 @@ TEST(UniqueFunction, OwnsWhatItNeeds) {
   EXPECT_FALSE(UniqueFunction<void()>());
 }
 
+TEST(Units, RatesAreReadAsPeopleWriteThem) {
+  EXPECT_EQ(ParseRate("800000"), 800'000u);
+  EXPECT_EQ(ParseRate("10M"), 10'000'000u);
+  EXPECT_EQ(ParseRate("10MB/s"), 10'000'000u);
+  EXPECT_EQ(ParseRate("10 mib/s"), 10 * kMiB);
+  EXPECT_EQ(ParseRate("64KiB"), 64 * kKiB);
+  EXPECT_EQ(ParseRate("1.5G"), 1'500'000'000u);
+  EXPECT_EQ(ParseRate("1B"), 1u);
+  for (const std::string_view bad : {"", "0", "off", "-1", "M", "1.2.3", "10 Mbit", "10M/m", "1..5",
+                                     ".5", "99999999999999999999", "9T T", "2000T"}) {
+    EXPECT_EQ(ParseRate(bad), std::nullopt) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace blobd

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 
@@ -17,6 +19,10 @@ inline constexpr uint64_t kTiB = 1024 * kGiB;
 std::string FormatSize(uint64_t bytes);
 // "12.3 MB/s": decimal units, as networks are rated.
 std::string FormatRate(double bytes_per_second);
+// What people write for bytes per second: "10M", "10MB/s", "1.5 MiB/s", "800000": a number, a
+// decimal or (with an i) binary prefix, "B" and "/s" as they like, in any case. nullopt: it is no
+// such text, or not at least 1.
+std::optional<uint64_t> ParseRate(std::string_view text);
 // "850 ms", "42 s", "3 min 20 s", "2 h 5 min", "3 d 4 h".
 std::string FormatDuration(Duration duration);
 

@@ -4,7 +4,12 @@ namespace blobd::engine {
 
 bool ContentTable::Learn(const Kind& kind, RequestId request, const transfer::GetContent& content) {
   Content& known = contents_[kind];
-  if (known.layout != nullptr && known.request == request) return false;
+  if (known.layout != nullptr && known.request == request) {
+    // What a mirror claimed is proven: nothing lies elsewhere than before.
+    const bool is_proof = known.layout->is_claim && !content.layout->is_claim;
+    if (is_proof && known.layout->length == content.layout->length) known.layout = content.layout;
+    return false;
+  }
   known = {request, content.layout, RangeSet({0, content.layout->length})};
   known.held.RemoveAll(content.missing);
   return true;

@@ -29,17 +29,19 @@ bool IsPassing(const Status& status) {
 Engine::Engine(Deps deps, EngineOptions options)
     : deps_(std::move(deps)),
       options_(std::move(options)),
+      remote_watch_(deps_.timers),
       paths_({deps_.timers, deps_.clock, deps_.network, addresses_, deps_.lookup, *this}),
       looks_({deps_.store, deps_.control, [this] { return deps_.make_strand(); }},
              [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {
                OnInventory(look, std::move(inventory));
              }),
       intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock),
+      timer_(deps_.timers, [this] { Deliver(schedule::Tick{}); }),
       configured_limits_{options_.schedule.limits, options_.intents_per_uid},
       limits_(configured_limits_) {}
 
 Engine::~Engine() {
-  for (const TimerId timer : {timer_, sampling_, drain_timer_, long_wait_timer_}) {
+  for (const TimerId timer : {sampling_, drain_timer_, long_wait_timer_, network_timer_}) {
     if (timer != 0) deps_.timers.CancelTimer(timer);
   }
 }
@@ -80,7 +82,7 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
 
 Status Engine::Ready() const {
   if (draining_) return Unavailable("the daemon is shutting down; try again soon");
-  if (scheduler_ != nullptr) return OkStatus();
+  if (scheduler_ != nullptr && !restoring_) return OkStatus();
   return degraded_.ok() ? Unavailable("the daemon is starting; try again soon") : degraded_;
 }
 
@@ -130,7 +132,7 @@ void Engine::Deliver(schedule::Event event) {
     for (const schedule::Effect& effect : effects_) Execute(effect);
   }
   delivering_ = false;
-  ArmTimer();
+  timer_.Arm(scheduler_->NextDeadline());
   CommitChanges();
 }
 
@@ -219,10 +221,11 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
                                std::holds_alternative<MirrorUrl>(effect.provider)};
   StartGet(effect);
   CountGet(effect.provider, true);
-  deps_.log.Write(
-      LogLevel::kDebug,
-      {.hash = LoggedHash(effect.kind), .transfer = effect.transfer, .provider = effect.provider},
-      "transfer started");
+  deps_.log.Write(LogLevel::kDebug,
+                  {.hash = LoggedHash(effect.kind),
+                   .transfer = effect.transfer,
+                   .provider = LoggedProvider(effect.provider, LoggedHash(effect.kind))},
+                  "transfer started");
   unflushed_ = true;
   ArmSampling();
 }
@@ -232,24 +235,13 @@ void Engine::ExecuteBan(const schedule::BanProvider& effect) {
   changes_.push_back(registry::PutBan{{effect.provider, until, effect.times, effect.reason}});
   if (const auto* node = std::get_if<NodeId>(&effect.provider)) {
     remotes_.Banned(*node, until, effect.reason);
+    remote_watch_.Note(*node);
   }
   deps_.log.Write(
-      LogLevel::kWarning, {.provider = effect.provider, .event = LogEvent::kProviderBanned},
+      LogLevel::kWarning,
+      {.provider = LoggedProvider(effect.provider, {}), .event = LogEvent::kProviderBanned},
       fmt::format("provider banned for {} s: {}",
                   std::chrono::duration_cast<seconds>(effect.length).count(), effect.reason));
-}
-
-void Engine::ArmTimer() {
-  const std::optional<Instant> at = scheduler_->NextDeadline();
-  if (at == timer_at_) return;
-  if (timer_ != 0) deps_.timers.CancelTimer(std::exchange(timer_, 0));
-  timer_at_ = at;
-  if (!at) return;
-  timer_ = deps_.timers.AddTimer(*at, [this] {
-    timer_ = 0;
-    timer_at_.reset();
-    Deliver(schedule::Tick{});
-  });
 }
 
 void Engine::CommitChanges() {
@@ -284,8 +276,9 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
   if (const auto it = kinds_.find(transfer->second.kind); it != kinds_.end())
     it->second.received_bytes += progress.received_bytes - received_before;
   CountProgress(transfer->second, progress, more);
-  if (moved == 0 && !progress.on_line) return;
-  schedule::TransferProgress event{id, moved, progress.total_bytes, progress.position};
+  if (!progress.proof_wanted.empty()) AskForProof(transfer->second, progress.proof_wanted);
+  if (more == 0 && moved == 0 && !progress.on_line) return;
+  schedule::TransferProgress event{id, more, progress.total_bytes, progress.position, moved};
   // What it says of itself, where the line is known, says nothing of the whole.
   if (progress.on_line) event.total_bytes.reset();
   Deliver(event);
@@ -309,7 +302,8 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                                                                  : TransferState::kFailed;
   if (const auto view = transfers_.View(id)) {
     const std::optional<Hash> logged = LoggedHash(view->kind);
-    const LogFields fields{.hash = logged, .transfer = id, .provider = view->provider};
+    const LogFields fields{
+        .hash = logged, .transfer = id, .provider = LoggedProvider(view->provider, logged)};
     const auto text = [&](const std::string& why) {
       return ReasonForJournal(view->kind.hash, logged, why);
     };
@@ -325,11 +319,15 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   if (const auto ended = transfers_.View(id)) {
     if (running_.count(id) != 0) CountGet(ended->provider, false);
     changes_.push_back(registry::PutTransfer{ToRow(*ended, end.outcome)});
+    ++counters_.transfers_ended[name];
+    if (state == TransferState::kDone)
+      counters_.transfer_time.Add(ended->finished - ended->started);
   }
   running_.erase(id);
   schedule::TransferEnded event{id, end.outcome, reason, end.wait};
   event.holds = end.holds;
   event.lacks = end.lacks;
+  event.content_void = end.line_is_void;
   Deliver(std::move(event));
   CheckDrained(false);
 }

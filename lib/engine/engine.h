@@ -23,13 +23,16 @@
 #include "base/timers.h"
 #include "engine/caller.h"
 #include "engine/content_table.h"
+#include "engine/deadline_timer.h"
 #include "engine/event_log.h"
 #include "engine/id_source.h"
 #include "engine/limits.h"
 #include "engine/long_waits.h"
 #include "engine/look_queue.h"
+#include "engine/metrics_view.h"
 #include "engine/mirror_faults.h"
 #include "engine/node_paths.h"
+#include "engine/remote_watch.h"
 #include "engine/transfer_table.h"
 #include "engine/values.h"
 #include "engine/wants.h"
@@ -82,6 +85,8 @@ class Engine final : private transfer::NodeNetworkSink,
     EventLog& log;
     transfer::MirrorNetwork* mirrors = nullptr;  // null: what mirrors have is not got
     NodeLookup* lookup = nullptr;                // null: addresses are not looked up
+    // Puts bytes per second of downloads and uploads in force; nullopt: no limit.
+    UniqueFunction<void(std::optional<uint64_t>, std::optional<uint64_t>)> set_rates = {};
   };
 
   Engine(Deps deps, EngineOptions options);
@@ -93,8 +98,10 @@ class Engine final : private transfer::NodeNetworkSink,
   void Start(UniqueFunction<void(Status)> done);
   // OK if intents can be taken, and it is known what is wanted.
   Status Ready() const;
-  // How far a Start under way has come: intents that were read.
+  // How far a Start under way has come: intents that were read, and how many of them were taken
+  // over since.
   uint64_t loaded_intents() const { return loaded_intents_; }
+  uint64_t restored_intents() const { return restored_intents_; }
   // No new transfers; running ones end or are cut after the grace time; what is verified is
   // flushed. Intents stay. It may be asked for again.
   void Drain(UniqueFunction<void()> done);
@@ -123,6 +130,7 @@ class Engine final : private transfer::NodeNetworkSink,
   std::vector<TransferView> ListTransfers(TransferId after, size_t limit, bool running_only,
                                           const std::optional<Hash>& hash) const;
   StatusView Summary() const;
+  MetricsView Metrics() const;
 
   // What an unfinished request waits for (engine_why.cc). nullopt: the intent has none.
   std::optional<WhyView> WhyOfIntent(IntentId id) const;
@@ -132,7 +140,8 @@ class Engine final : private transfer::NodeNetworkSink,
   // Where this node can be reached, loopback too: nobody else is dialled there.
   void SetOwnAddresses(std::vector<SocketAddress> own);
   // An interface, an address or the way out came or went. `major`: we may be somewhere else now;
-  // `back`: something came, so what failed before is tried at once.
+  // `back`: something came, so what failed before is tried at once; so often as that happens, every
+  // ten seconds at most.
   void OnNetworkChanged(bool major, bool back);
   // How the lookup services do; none if nothing is looked up.
   void ViewLookup(UniqueFunction<void(std::vector<LookupServiceView>)> done);
@@ -154,6 +163,9 @@ class Engine final : private transfer::NodeNetworkSink,
                                       const std::vector<NodeId>& known_elsewhere) const;
   // nullopt: nothing is known of it here.
   std::optional<RemoteView> FindRemote(const NodeId& node) const;
+  // From now on `watcher` hears which of these may have changed (remote_watch.h).
+  void WatchRemotes(std::shared_ptr<RemoteWatcher> watcher);
+  void UnwatchRemotes(const std::shared_ptr<RemoteWatcher>& watcher);
   // Answered with how many were new, when they are durable. kInvalidArgument: our own id, or an
   // address that cannot be dialled.
   void AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
@@ -206,6 +218,7 @@ class Engine final : private transfer::NodeNetworkSink,
     RequestId request;
     uint64_t stored_blobs = 0;  // as it reported them
     bool is_mirror = false;
+    RangeSet proving = {};  // of a node's: groups that it was asked for, for the proof
   };
   struct PendingQueue;
   struct SortedIds {
@@ -223,6 +236,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void OnPathRtt(const NodeId& node, Duration rtt) override;
   void OnPathDark(const NodeId& node) override;
   void OnMoved(const NodeId& node, const SocketAddress& to) override;
+  void OnReplaced(const NodeId& node, const SocketAddress& at, Duration rtt) override;
   void OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) override;
   void OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) override;
   void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
@@ -230,6 +244,7 @@ class Engine final : private transfer::NodeNetworkSink,
                   const transfer::GetEnd& end) override;
   void OnGetContent(TransferId id, const transfer::GetContent& content) override;
   void OnBoundary(TransferId id, uint64_t boundary) override;
+  void OnMirrorBlamed(const std::string& url, const Hash& hash, const std::string& reason) override;
 
   // Mirrors (engine_mirrors.cc).
   void StartGet(const schedule::StartTransfer& effect);
@@ -237,6 +252,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void LowerLimit(TransferId id, uint64_t boundary);
   transfer::GetEnd JudgeMirror(TransferId id, transfer::GetEnd end);
   void ForgetUnproven(const Hash& hash);
+  void NetworkIsBack();
 
   void CountGet(const ProviderId& provider, bool begins);
   RemoteView ViewOf(const NodeId& node, const TransferTable::Use& use) const;
@@ -244,14 +260,16 @@ class Engine final : private transfer::NodeNetworkSink,
   // NodePathsSink (engine_paths.cc)
   void OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) override;
   void OnUnreached(const NodeId& node, bool local_fault, std::string reason) override;
-  void OnPathChanged(const NodeId& node, const SocketAddress& to) override;
+  void OnPathChanged(const NodeId& node, const SocketAddress& to, bool anew) override;
   void OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
                      const std::optional<SocketAddress>& evicted) override;
   void OnFound(const NodeId& node, std::string_view service, size_t count, bool late) override;
+  void OnStepped(const NodeId& node) override;
 
   // Parts (engine_parts.cc).
   transfer::GetOrder OrderOf(const schedule::StartTransfer& effect) const;
   void ExecuteLowerLimit(const schedule::LowerLimit& effect);
+  void AskForProof(const Running& mirror, const RangeSet& groups);
   void CountProgress(Running& running, const transfer::GetProgress& progress, uint64_t more);
 
   // Events in, effects out (engine.cc).
@@ -262,9 +280,9 @@ class Engine final : private transfer::NodeNetworkSink,
   void ExecuteBan(const schedule::BanProvider& effect);
   void OnInventory(const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory);
   void LookAgain(const schedule::LookInStore& look);
-  void ArmTimer();
   void CommitChanges();
   std::optional<Hash> LoggedHash(const Kind& kind) const;
+  static ProviderId LoggedProvider(const ProviderId& provider, const std::optional<Hash>& logged);
   void ApplyProgress(TransferId id, const transfer::GetProgress& progress);
 
   // Queue (engine_queue.cc).
@@ -283,7 +301,9 @@ class Engine final : private transfer::NodeNetworkSink,
   void LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCursor& from);
   void LoadHistory(const std::shared_ptr<Loading>& loading);
   using ProvidersOf = std::unordered_map<Hash, std::vector<ProviderId>>;
-  void Restore(Loading& loading);
+  void BeginRestore(const std::shared_ptr<Loading>& loading);
+  void RestoreMore(const std::shared_ptr<Loading>& loading);
+  bool RestorePage(Loading& loading);
   void RestoreRemotes(const registry::Snapshot& rows);
   void RestoreIntent(registry::IntentRow row, const ProvidersOf& providers);
 
@@ -294,6 +314,9 @@ class Engine final : private transfer::NodeNetworkSink,
                     UniqueFunction<void(StatusOr<PauseAnswer>)> done);
   void RestoreSettings(const std::vector<registry::SettingRow>& settings);
   void ApplyLimits(const LiveLimits& limits);
+  void ApplyRates();
+  void ApplyConnections(uint32_t before);
+  const std::string& RuleOf(const LimitField& field) const;
 
   // Why (engine_why.cc).
   WhyView Describe(const schedule::Why& why, const schedule::RequestView& request) const;
@@ -329,9 +352,13 @@ class Engine final : private transfer::NodeNetworkSink,
   Deps deps_;
   EngineOptions options_;
   std::unique_ptr<schedule::Scheduler> scheduler_;  // null before Start has loaded
+  EngineCounters counters_;
   uint64_t loaded_intents_ = 0;
+  uint64_t restored_intents_ = 0;
+  bool restoring_ = false;  // not all of them are
   path::AddressBook addresses_;
   path::RemoteTable remotes_;
+  RemoteWatch remote_watch_;
   NodePaths paths_;
   std::map<NodeId, size_t> gets_of_;  // running ones; none is 0
   TransferTable transfers_;
@@ -344,8 +371,7 @@ class Engine final : private transfer::NodeNetworkSink,
   bool delivering_ = false;
   std::vector<schedule::Effect> effects_;
   std::vector<registry::Change> changes_;  // of this delivery, not committed yet
-  TimerId timer_ = 0;
-  std::optional<Instant> timer_at_;
+  DeadlineTimer timer_;                    // of the scheduler
 
   std::map<IntentId, LiveIntent> live_;
   std::unordered_map<Kind, LiveKind> kinds_;
@@ -368,7 +394,7 @@ class Engine final : private transfer::NodeNetworkSink,
 
   LiveLimits configured_limits_;
   LiveLimits limits_;                            // in force
-  std::map<std::string, uint32_t> kept_limits_;  // set to stay
+  std::map<std::string, uint64_t> kept_limits_;  // set to stay
   bool everything_paused_ = false;
   LongWaits long_waits_;
   TimerId long_wait_timer_ = 0;
@@ -379,6 +405,8 @@ class Engine final : private transfer::NodeNetworkSink,
   bool draining_ = false;
   std::vector<UniqueFunction<void()>> drained_;  // who waits for it
   TimerId drain_timer_ = 0;
+  TimerId network_timer_ = 0;  // while what comes back has just been told
+  bool network_back_ = false;  // more came since
   void CheckDrained(bool out_of_time);
 };
 

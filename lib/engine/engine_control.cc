@@ -67,7 +67,7 @@ void Engine::SetPausedNow(const SortedIds& ids, bool paused,
 }
 
 void Engine::SetEverythingPaused(bool paused, UniqueFunction<void(Status)> done) {
-  if (scheduler_ == nullptr) return done(Ready());
+  if (scheduler_ == nullptr || restoring_) return done(Ready());
   std::vector<registry::Change> changes;
   if (paused) {
     changes.push_back(registry::PutSetting{{std::string(kPausedSetting), 1}});
@@ -94,24 +94,31 @@ std::vector<LimitView> Engine::ListLimits() const {
   for (const LimitField& field : LimitFields()) {
     LimitView view;
     view.name = field.name;
-    view.value = field.Of(limits_);
-    view.configured = field.Of(configured_limits_);
+    view.value = field.of(limits_);
+    view.configured = field.of(configured_limits_);
     if (const auto kept = kept_limits_.find(std::string(field.name)); kept != kept_limits_.end()) {
       view.is_kept = true;
       view.kept = kept->second;
     }
-    views.push_back(view);
+    view.source = "set";
+    if (view.is_kept && view.kept == view.value) {
+      view.source = "set to stay";
+    } else if (view.value == view.configured) {
+      const std::string& rule = RuleOf(field);
+      view.source = rule.empty() ? "configuration" : "schedule " + rule;
+    }
+    if (field.is_rate) view.until = configured_limits_.rules_until;
+    views.push_back(std::move(view));
   }
   return views;
 }
 
 void Engine::SetLimits(std::vector<LimitChange> changes, std::vector<const LimitField*> reset,
                        bool keep, UniqueFunction<void(Status)> done) {
-  if (scheduler_ == nullptr) return done(Ready());
+  if (scheduler_ == nullptr || restoring_) return done(Ready());
   for (const LimitChange& change : changes) {
-    if (const Status status = CheckLimit(*change.field, change.value); !status.ok()) {
-      return done(status);
-    }
+    if (IsValid(*change.field, change.value)) continue;
+    return done(CheckLimit(*change.field, change.value));
   }
   std::vector<registry::Change> kept;
   for (const LimitField* field : reset) {
@@ -120,17 +127,18 @@ void Engine::SetLimits(std::vector<LimitChange> changes, std::vector<const Limit
   }
   if (keep) {
     for (const LimitChange& change : changes) {
-      kept.push_back(registry::PutSetting{{SettingOf(*change.field), change.value}});
+      kept.push_back(
+          registry::PutSetting{{SettingOf(*change.field), static_cast<int64_t>(change.value)}});
     }
   }
   auto apply = [this, changes = std::move(changes), reset = std::move(reset), keep] {
     LiveLimits limits = limits_;
     for (const LimitField* field : reset) {
-      field->place(limits) = field->Of(configured_limits_);
+      field->set(limits, field->of(configured_limits_));
       kept_limits_.erase(std::string(field->name));
     }
     for (const LimitChange& change : changes) {
-      change.field->place(limits) = change.value;
+      change.field->set(limits, change.value);
       if (keep) kept_limits_[std::string(change.field->name)] = change.value;
     }
     ApplyLimits(limits);
@@ -153,22 +161,44 @@ void Engine::Reconfigure(const LiveLimits& configured, Duration drain_grace) {
   LiveLimits limits = limits_;
   for (const LimitField& field : LimitFields()) {
     const bool kept = kept_limits_.count(std::string(field.name)) != 0;
-    if (kept || field.Of(before) == field.Of(configured)) continue;
-    field.place(limits) = field.Of(configured);
+    if (kept || field.of(before) == field.of(configured)) continue;
+    field.set(limits, field.of(configured));
   }
-  // Before the start, and with a damaged registry, there is nothing yet that they bound.
-  if (scheduler_ != nullptr) ApplyLimits(limits);
+  if (scheduler_ != nullptr) return ApplyLimits(limits);
+  // Before the start, and with a damaged registry, there is nothing yet that the others bound.
+  const LiveLimits in_force = std::exchange(limits_, limits);
+  ApplyRates();
+  ApplyConnections(in_force.schedule.connections_per_mirror);
 }
 
 void Engine::ApplyLimits(const LiveLimits& limits) {
   const LiveLimits before = std::exchange(limits_, limits);
   for (const LimitField& field : LimitFields()) {
-    if (field.Of(before) == field.Of(limits)) continue;
-    deps_.log.Write(
-        LogLevel::kNotice, {},
-        fmt::format("limit {}: {}, was {}", field.name, field.Of(limits), field.Of(before)));
+    if (field.of(before) == field.of(limits)) continue;
+    deps_.log.Write(LogLevel::kNotice, {},
+                    fmt::format("limit {}: {}, was {}", field.name, field.Text(field.of(limits)),
+                                field.Text(field.of(before))));
   }
-  Deliver(schedule::SetLimits{limits.schedule});
+  ApplyRates();
+  ApplyConnections(before.schedule.connections_per_mirror);
+  // It looks at all providers: not for a rate that changed by the clock.
+  if (limits.schedule != before.schedule) Deliver(schedule::SetLimits{limits.schedule});
+}
+
+void Engine::ApplyRates() {
+  if (deps_.set_rates) deps_.set_rates(limits_.download_rate, limits_.upload_rate);
+}
+
+// One origin's transfer has several connections, which are not the scheduler's to count.
+void Engine::ApplyConnections(uint32_t before) {
+  const uint32_t connections = limits_.schedule.connections_per_mirror;
+  if (deps_.mirrors != nullptr && connections != before) deps_.mirrors->SetConnections(connections);
+}
+
+const std::string& Engine::RuleOf(const LimitField& field) const {
+  static const std::string kNoRule;
+  if (field.name == "download_rate") return configured_limits_.download_rule;
+  return field.name == "upload_rate" ? configured_limits_.upload_rule : kNoRule;
 }
 
 // ---- What outlived a restart ----
@@ -186,14 +216,14 @@ void Engine::RestoreSettings(const std::vector<registry::SettingRow>& settings) 
     }
     const LimitField* field =
         name.starts_with(kLimitPrefix) ? FindLimit(name.substr(kLimitPrefix.size())) : nullptr;
-    if (field == nullptr || !CheckLimit(*field, setting.value).ok()) {
+    if (field == nullptr || !IsValid(*field, static_cast<uint64_t>(setting.value))) {
       deps_.log.Write(
           LogLevel::kWarning, {},
           fmt::format("the registry's setting {} = {} is not used", setting.name, setting.value));
       continue;
     }
-    field->place(limits) = static_cast<uint32_t>(setting.value);
-    kept_limits_[std::string(field->name)] = field->Of(limits);
+    field->set(limits, static_cast<uint64_t>(setting.value));
+    kept_limits_[std::string(field->name)] = field->of(limits);
   }
   ApplyLimits(limits);
 }

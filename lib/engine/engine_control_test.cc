@@ -15,7 +15,8 @@ Kind KindOf(uint8_t n) { return {{{n}}, BlobFormat::kRaw}; }
 
 class ControlTest : public EngineTest {
  protected:
-  StatusOr<PauseAnswer> Pause(const Caller& caller, std::vector<IntentId> ids, bool paused = true) {
+  StatusOr<PauseAnswer> Pause(const Caller& caller, const std::vector<IntentId>& ids,
+                              bool paused = true) {
     StatusOr<PauseAnswer> answer = Unavailable("no answer");
     engine_->SetPaused(caller, ids, paused,
                        [&](StatusOr<PauseAnswer> a) { answer = std::move(a); });
@@ -217,8 +218,7 @@ TEST_F(LimitsTest, AReadConfigurationChangesWhatItChangedAndIsNotKept) {
   ASSERT_TRUE(SetLimits({{FindLimit("connections"), 3}}, {}, true).ok());
   ASSERT_TRUE(SetLimits({{FindLimit("requests"), 2}}, {}, false).ok());
   LiveLimits configured;
-  for (const LimitField& field : LimitFields())
-    field.place(configured) = Limit(field.name).configured;
+  for (const LimitField& field : LimitFields()) field.set(configured, Limit(field.name).configured);
   configured.schedule.connections = 11;
   configured.schedule.dials_per_hash = 7;
   engine_->Reconfigure(configured, seconds(1));
@@ -229,6 +229,54 @@ TEST_F(LimitsTest, AReadConfigurationChangesWhatItChangedAndIsNotKept) {
   EXPECT_EQ(Limit("requests").value, 2u);  // the configuration says of it what it said before
   ASSERT_TRUE(SetLimits({}, {FindLimit("connections")}, false).ok());
   EXPECT_EQ(Limit("connections").value, 11u);
+}
+
+TEST_F(LimitsTest, RatesAreSetRemovedAndKept) {
+  EXPECT_EQ(rates_.first, std::nullopt);
+  ASSERT_TRUE(SetLimits({{FindLimit("download_rate"), 5'000'000'000}}, {}, true).ok());
+  ASSERT_TRUE(SetLimits({{FindLimit("upload_rate"), 2048}}, {}, false).ok());
+  EXPECT_EQ(rates_.first, 5'000'000'000u);
+  EXPECT_EQ(rates_.second, 2048u);
+  EXPECT_EQ(Limit("download_rate").source, "set to stay");
+  EXPECT_EQ(Limit("upload_rate").source, "set");
+  rates_ = {};
+  Restart();
+  EXPECT_EQ(rates_.first, 5'000'000'000u);
+  EXPECT_EQ(rates_.second, std::nullopt);
+  // That there is no limit can be kept, too.
+  LiveLimits configured;
+  configured.download_rate = 7000;
+  configured.upload_rate = 8000;
+  engine_->Reconfigure(configured, seconds(1));
+  ASSERT_TRUE(SetLimits({{FindLimit("upload_rate"), LimitField::kNone}}, {}, true).ok());
+  Restart();
+  engine_->Reconfigure(configured, seconds(1));
+  EXPECT_EQ(rates_.second, std::nullopt);
+  EXPECT_TRUE(Limit("upload_rate").is_kept);
+  ASSERT_TRUE(SetLimits({}, {FindLimit("upload_rate")}, false).ok());
+  EXPECT_EQ(rates_.second, 8000u);
+  EXPECT_THAT(Message(CheckLimit(*FindLimit("upload_rate"), 0)), HasSubstr("or pause"));
+  EXPECT_FALSE(SetLimits({{FindLimit("upload_rate"), 1023}}, {}, false).ok());
+}
+
+TEST_F(LimitsTest, TheSchedulesRateHoldsUntilAnotherIsSet) {
+  LiveLimits configured;
+  configured.download_rate = 7000;
+  configured.download_rule = "08:00-18:00";
+  configured.rules_until = WallTime{123};
+  engine_->Reconfigure(configured, seconds(1));
+  EXPECT_EQ(rates_.first, 7000u);
+  EXPECT_EQ(Limit("download_rate").source, "schedule 08:00-18:00");
+  EXPECT_EQ(Limit("download_rate").until.unix_ms, 123);
+  EXPECT_EQ(Limit("requests").until.unix_ms, 0);
+  EXPECT_EQ(Limit("requests").source, "configuration");
+  ASSERT_TRUE(SetLimits({{FindLimit("download_rate"), 9000}}, {}, false).ok());
+  engine_->Reconfigure(configured, seconds(1));
+  EXPECT_EQ(rates_.first, 9000u) << "the schedule says what it said before";
+  configured.download_rate = std::nullopt;
+  configured.download_rule = "";
+  engine_->Reconfigure(configured, seconds(1));
+  EXPECT_EQ(rates_.first, std::nullopt) << "it is evening";
 }
 
 TEST_F(LimitsTest, BadValuesAndFailedWritesChangeNothing) {

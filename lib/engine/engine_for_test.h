@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/fake_mirrors_for_test.h"
 #include "engine/fakes_for_test.h"
 
 namespace blobd::engine {
@@ -42,7 +45,10 @@ class EngineTest : public testing::Test {
     engine_ = std::make_unique<Engine>(
         Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
                      [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_,
-                     &mirrors_, lookup_},
+                     &mirrors_, lookup_,
+                     [this](auto download, auto upload) {
+                       rates_ = {download, upload};
+                     }},
         options);
     Status started = Unavailable("no answer");
     engine_->Start([&](const Status& status) { started = status; });
@@ -66,7 +72,7 @@ class EngineTest : public testing::Test {
     loop_.Settle();
     return answer;
   }
-  StatusOr<CancelAnswer> Cancel(const Caller& caller, std::vector<IntentId> ids) {
+  StatusOr<CancelAnswer> Cancel(const Caller& caller, const std::vector<IntentId>& ids) {
     StatusOr<CancelAnswer> answer = Unavailable("no answer");
     engine_->Cancel(caller, ids, [&](StatusOr<CancelAnswer> a) { answer = std::move(a); });
     loop_.Settle();
@@ -95,6 +101,8 @@ class EngineTest : public testing::Test {
 
   std::vector<NamedProvider> standing_;  // of the next life
   NodeLookup* lookup_ = nullptr;         // the same
+  // Put in force.
+  std::pair<std::optional<uint64_t>, std::optional<uint64_t>> rates_;
   FakeLoop loop_;
   FakeRegistry registry_{loop_};
   FakeStore store_;

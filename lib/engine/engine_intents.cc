@@ -49,7 +49,7 @@ IntentView ViewOfEnded(registry::IntentRow row) {
 // before all are known.
 void Engine::SortIds(const Caller& caller, const std::vector<IntentId>& ids,
                      UniqueFunction<void(StatusOr<SortedIds>)> done) {
-  if (scheduler_ == nullptr) return done(Ready());
+  if (scheduler_ == nullptr || restoring_) return done(Ready());
   struct Pending {
     SortedIds sorted;
     Status failure;
@@ -180,6 +180,8 @@ void Engine::CommitFinish(IntentId id) {
          .event = good ? LogEvent::kIntentDone : LogEvent::kIntentEnded},
         good ? "intent done"
              : "intent ended: " + ReasonForJournal(view.row.kind.hash, logged, view.row.reason));
+    ++counters_.intents_ended[std::string(ResultName(view.row.result))];
+    if (good) counters_.intent_time.Add(view.row.finished - view.row.created);
     RemoveLive(id);
     TellWatchers(id, view, true);
     for (auto& on_end : waiting) on_end(OkStatus());

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/engine.h"
+#include "engine/journal_text.h"
 #include "http/url.h"
 
 namespace blobd::engine {
@@ -51,6 +52,18 @@ transfer::GetEnd Engine::JudgeMirror(TransferId id, transfer::GetEnd end) {
   return end;
 }
 
+// Its transfer had ended: nothing is stopped, but it is not used for that hash any more.
+void Engine::OnMirrorBlamed(const std::string& url, const Hash& hash, const std::string& reason) {
+  const bool is_bad = faults_.Add(url, hash, reason, deps_.timers.Now());
+  std::optional<Hash> logged;
+  for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
+    if (!logged) logged = LoggedHash({hash, format});
+  }
+  deps_.log.Write(LogLevel::kWarning, {.hash = logged, .provider = MirrorUrl{url}},
+                  "wrong bytes: " + ReasonForJournal(hash, logged, reason));
+  if (is_bad) Deliver(schedule::BanWanted{MirrorUrl{url}, std::nullopt, reason});
+}
+
 // What lies in the store of it without proof is of no use to anybody.
 void Engine::ForgetUnproven(const Hash& hash) {
   if (deps_.mirrors == nullptr) return;
@@ -58,6 +71,16 @@ void Engine::ForgetUnproven(const Hash& hash) {
     if (kinds_.count({hash, format}) != 0) return;
   }
   deps_.mirrors->Forget(hash);
+}
+
+// The URL of a mirror may name the hash of its content: where the journal may not have that
+// (`logged`), it gets the origin.
+ProviderId Engine::LoggedProvider(const ProviderId& provider, const std::optional<Hash>& logged) {
+  const auto* mirror = std::get_if<MirrorUrl>(&provider);
+  if (mirror == nullptr || logged) return provider;
+  const StatusOr<http::Url> url = http::Url::Parse(mirror->url);
+  // Any other is a template, without a hash.
+  return url.ok() ? ProviderId(MirrorUrl{url->origin().ToString()}) : provider;
 }
 
 }  // namespace blobd::engine

@@ -56,6 +56,18 @@ TEST_F(EngineMirrorsTest, WhatNobodyWantsIsForgotten) {
   End(transfer, Outcome::kStopped);
 }
 
+// Its hash is in the URL, perhaps in another form than ours.
+TEST_F(EngineMirrorsTest, TheJournalHasNoUrlOfPrivateContent) {
+  for (const bool is_private : {true, false}) {
+    log_.providers.clear();
+    store_.blobs[kHash].is_private = is_private;
+    const IntentId intent = QueueFrom("https://m/a");
+    ASSERT_TRUE(Cancel(kAnn, {intent}).ok());
+    End(OnlyMirrorGet(), Outcome::kStopped);
+    EXPECT_EQ(log_.providers.count("https://m/a"), is_private ? 0u : 1u);
+  }
+}
+
 TEST_F(EngineMirrorsTest, WrongContentEndsTheIntentAndBansNobody) {
   const IntentId intent = QueueFrom("https://m/a");
   End(OnlyMirrorGet(), Outcome::kWrongContent, "content does not match");
@@ -83,6 +95,105 @@ TEST_F(EngineMirrorsTest, ProvenBlameIsOfUrlAndHash) {
   QueueFrom("https://m/a", {{{3}}, BlobFormat::kRaw});
   End(OnlyMirrorGet(), Outcome::kDropProvider, "it lied");
   EXPECT_EQ(engine_->ListBans({}, 10).size(), 1u);
+}
+
+// A mirror and a connected node have the same blob.
+class EngineStripesTest : public EngineMirrorsTest {
+ protected:
+  static constexpr uint64_t kSize = 64 << 20;
+
+  EngineStripesTest() {
+    QueueItem item = Item();
+    item.providers.push_back({MirrorUrl{"https://m/a"}, {}, "api"});
+    intent_ = Queue(kAnn, {item})->at(0).intent;
+    mirror_ = OnlyMirrorGet();
+    const auto layout =
+        std::make_shared<const transfer::GetLayout>(transfer::LayoutOfBlob(kSize, true));
+    mirrors_.sink->OnGetContent(mirror_, {layout, RangeSet({0, kSize}), std::nullopt});
+    loop_.Settle();
+    Connect();
+    EXPECT_EQ(mirrors_.limits.size(), 1u);
+    mirrors_.sink->OnBoundary(mirror_, kSize / 2);
+    loop_.Settle();
+    node_ = OnlyGet();
+  }
+  transfer::GetProgress OnLine() const {
+    transfer::GetProgress progress;
+    progress.state = transfer::GetState::kReceiving;
+    progress.on_line = true;
+    progress.claimed_bytes = kSize;
+    return progress;
+  }
+
+  IntentId intent_;
+  TransferId mirror_;
+  TransferId node_;
+};
+
+TEST_F(EngineStripesTest, TheNodeGetsWhatTheMirrorGivesUp) {
+  const auto& order = network_->gets.at(node_).order;
+  ASSERT_TRUE(order.share);
+  EXPECT_TRUE(order.share->layout->is_claim);
+  EXPECT_EQ(order.share->range, (Range{kSize / 2, kSize}));
+}
+
+TEST_F(EngineStripesTest, TheNodeIsAskedOnceForProof) {
+  transfer::GetProgress progress = OnLine();
+  progress.proof_wanted = RangeSet(Range{0, 1});
+  mirrors_.sink->OnGetProgress(mirror_, progress);
+  mirrors_.sink->OnGetProgress(mirror_, progress);
+  progress.proof_wanted.Insert({100, 101});
+  mirrors_.sink->OnGetProgress(mirror_, progress);
+  loop_.Settle();
+  ASSERT_EQ(network_->proofs.size(), 2u);
+  EXPECT_EQ(network_->proofs[0], std::pair(node_, RangeSet(Range{0, 1})));
+  EXPECT_EQ(network_->proofs[1], std::pair(node_, RangeSet(Range{100, 101})));
+}
+
+TEST_F(EngineStripesTest, AClaimIsShownAsOneUntilItIsProven) {
+  transfer::GetProgress progress = OnLine();
+  progress.arrived = RangeSet(Range{0, 1000});
+  mirrors_.sink->OnGetProgress(mirror_, progress);
+  loop_.Settle();
+  EXPECT_EQ(Get(intent_)->verified_bytes, 1000u);
+  EXPECT_EQ(Get(intent_)->claimed_bytes, kSize);
+  EXPECT_EQ(Get(intent_)->total_bytes, 0u);
+  progress.total_bytes = kSize / 2;
+  mirrors_.sink->OnGetProgress(mirror_, progress);
+  loop_.Settle();
+  EXPECT_EQ(Get(intent_)->total_bytes, kSize);
+  EXPECT_EQ(Get(intent_)->claimed_bytes, 0u);
+}
+
+TEST_F(EngineStripesTest, AFalseClaimBeginsTheRequestAnew) {
+  network_->gets.erase(node_);
+  transfer::GetEnd end{Outcome::kStopped, "it has another size", {}};
+  end.line_is_void = true;
+  network_->sink->OnGetEnded(node_, {}, end);
+  loop_.Settle();
+  EXPECT_EQ(mirrors_.stops, std::vector<TransferId>{mirror_});
+  End(mirror_, Outcome::kStopped);
+  EXPECT_EQ(network_->gets.size() + mirrors_.gets.size(), 1u);
+  for (const auto& [id, get] : network_->gets) EXPECT_FALSE(get.order.share);
+  for (const auto& [id, order] : mirrors_.orders) EXPECT_FALSE(order.share);
+}
+
+TEST_F(EngineStripesTest, WhoIsBlamedAfterItsEndIsNotUsedAgain) {
+  mirrors_.sink->OnMirrorBlamed("https://m/a", kHash, "it sent wrong bytes");
+  End(mirror_, Outcome::kDone);
+  ASSERT_EQ(network_->limits.size(), 1u);
+  network_->sink->OnBoundary(node_, kSize / 4 * 3);
+  loop_.Settle();
+  EXPECT_TRUE(mirrors_.gets.empty()) << "it would get the rest";
+  EXPECT_EQ(network_->gets.size(), 1u);
+  EXPECT_FALSE(log_.worries.empty());
+}
+
+TEST_F(EngineMirrorsTest, ConnectionsChangeWhileItRuns) {
+  LiveLimits configured;
+  configured.schedule.connections_per_mirror = 3;
+  engine_->Reconfigure(configured, seconds(1));
+  EXPECT_EQ(mirrors_.connections, std::vector<uint32_t>{3});
 }
 
 }  // namespace

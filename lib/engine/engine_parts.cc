@@ -51,12 +51,16 @@ void Engine::CountProgress(Running& running, const transfer::GetProgress& progre
   const auto it = kinds_.find(running.kind);
   if (it == kinds_.end()) return;
   LiveKind& kind = it->second;
-  kind.unproven_bytes = progress.unproven_bytes;
+  if (running.is_mirror) kind.unproven_bytes = progress.unproven_bytes;
   if (progress.on_line) {
     kind.verified_bytes +=
         contents_.Arrived(running.kind, running.request, progress.arrived).value_or(0);
     kind.complete_blobs = std::min(kind.total_blobs, kind.complete_blobs + stored);
-    kind.claimed_bytes = 0;
+    // What a mirror claimed by which the line was laid out has been proven.
+    const auto layout = contents_.LayoutOf(running.kind, running.request);
+    if (layout != nullptr && layout->is_claim && running.is_mirror && progress.total_bytes)
+      kind.total_bytes = layout->length;
+    kind.claimed_bytes = kind.total_bytes == 0 ? progress.claimed_bytes : 0;
     return;
   }
   kind.verified_bytes += more;
@@ -65,6 +69,25 @@ void Engine::CountProgress(Running& running, const transfer::GetProgress& progre
   if (kind.total_blobs == 0 && progress.total_blobs != 0) journal_.Note(it->first);
   kind.total_blobs = progress.total_blobs;
   kind.complete_blobs = progress.complete_blobs;
+}
+
+// Mirrors send no proof of what they bring: a node that is at work on the same blob is asked for
+// it. Said again and again until it has come, so that another is asked when a node's transfer ends.
+void Engine::AskForProof(const Running& mirror, const RangeSet& groups) {
+  RangeSet unasked = groups;
+  TransferId chosen;
+  Running* prover = nullptr;
+  for (auto& [id, running] : running_) {
+    const bool is_its = running.kind == mirror.kind && running.request == mirror.request;
+    if (running.is_mirror || !is_its) continue;
+    unasked.RemoveAll(running.proving);
+    if (prover != nullptr) continue;
+    prover = &running;
+    chosen = id;
+  }
+  if (prover == nullptr || unasked.empty()) return;
+  prover->proving.InsertAll(unasked);
+  deps_.network.Prove(chosen, unasked);
 }
 
 }  // namespace blobd::engine

@@ -2,12 +2,17 @@
 // engine.h.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <utility>
 
 #include "engine/engine.h"
 
 namespace blobd::engine {
+namespace {
+
+// How often what came back ends every wait.
+constexpr Duration kBackAgain = seconds(10);
+
+}  // namespace
 
 void Engine::ExecuteDial(const NodeId& node) {
   remotes_.Dialling(node);
@@ -28,15 +33,18 @@ void Engine::OnUnreached(const NodeId& node, bool local_fault, std::string reaso
   Deliver(schedule::DialFailed{node, local_fault, std::move(reason)});
 }
 
-void Engine::OnPathChanged(const NodeId& node, const SocketAddress& to) {
+void Engine::OnPathChanged(const NodeId& node, const SocketAddress& to, bool anew) {
   remotes_.Connected(node, to, deps_.clock.WallNow());
-  deps_.log.Write(LogLevel::kInfo, {.provider = node}, "the connection moved to " + to.ToString());
+  deps_.log.Write(
+      LogLevel::kInfo, {.provider = node},
+      fmt::format("the connection {} {}", anew ? "was made anew at" : "moved to", to.ToString()));
 }
 
 // Paths are measured while something comes over them.
 void Engine::CountGet(const ProviderId& provider, bool begins) {
   const auto* node = std::get_if<NodeId>(&provider);
   if (node == nullptr) return;
+  remote_watch_.Note(*node);
   if (begins) {
     if (++gets_of_[*node] == 1) paths_.SetBusy(*node, true);
     return;
@@ -49,9 +57,7 @@ void Engine::CountGet(const ProviderId& provider, bool begins) {
 
 void Engine::OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
                            const std::optional<SocketAddress>& evicted) {
-  changes_.push_back(
-      registry::PutRemoteAddress{{node, known.address, known.source, known.last_worked,
-                                  std::chrono::duration_cast<microseconds>(known.rtt).count()}});
+  changes_.push_back(registry::PutRemoteAddress{RowOf(node, known)});
   if (evicted) changes_.push_back(registry::DropRemoteAddress{node, *evicted});
 }
 
@@ -62,13 +68,27 @@ void Engine::OnFound(const NodeId& node, std::string_view service, size_t count,
   CommitChanges();
 }
 
+void Engine::OnStepped(const NodeId& node) { remote_watch_.Note(node); }
+
 void Engine::SetOwnAddresses(std::vector<SocketAddress> own) {
   addresses_.SetOwnAddresses(std::move(own));
 }
 
 void Engine::OnNetworkChanged(bool major, bool back) {
   paths_.NetworkChanged(major);
-  if (scheduler_ != nullptr && back) Deliver(schedule::NetworkBack{});
+  if (!back) return;
+  network_back_ = true;
+  if (network_timer_ == 0) NetworkIsBack();
+}
+
+// Every wait for a retry ends. A network that comes and goes must not end them all the time.
+void Engine::NetworkIsBack() {
+  network_back_ = false;
+  network_timer_ = deps_.timers.AddTimer(deps_.timers.Now() + kBackAgain, [this] {
+    network_timer_ = 0;
+    if (network_back_) NetworkIsBack();
+  });
+  if (scheduler_ != nullptr) Deliver(schedule::NetworkBack{});
 }
 
 void Engine::ViewLookup(UniqueFunction<void(std::vector<LookupServiceView>)> done) {
@@ -98,6 +118,10 @@ void Engine::OnPathDark(const NodeId& node) {
 }
 
 void Engine::OnMoved(const NodeId& node, const SocketAddress& to) { paths_.Moved(node, to); }
+
+void Engine::OnReplaced(const NodeId& node, const SocketAddress& at, Duration rtt) {
+  paths_.Replaced(node, at, rtt);
+}
 
 void Engine::OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) {
   paths_.MoveFailed(node, to, not_yet);

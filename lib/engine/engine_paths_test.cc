@@ -94,6 +94,21 @@ TEST_F(PathsTest, EveryServicesErrorIsInTheReason) {
   EXPECT_GT(Known(kStale).last_failed, WallTime{});
 }
 
+TEST_F(PathsTest, WhatAnAddressDidIsRememberedInTheNextLife) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  Find("dns", {kFound});
+  network_->sink->OnAttemptFailed(kNode, kStale, "refused");
+  network_->sink->OnConnected(kNode, kFound, milliseconds(2));
+  loop_.Settle();
+  const WallTime failed = Known(kStale).last_failed;
+  EXPECT_GT(failed, WallTime{});
+  Restart();
+  EXPECT_EQ(Known(kStale).failure, "refused");
+  EXPECT_EQ(Known(kStale).last_failed, failed);
+  EXPECT_FALSE(Known(kStale).proven());
+  EXPECT_EQ(network_->dials.at(0).second, (Addresses{kFound, kStale}));
+}
+
 TEST_F(PathsTest, ANodeThatNobodyKnowsIsUnreachableWhenTheLookupHasEnded) {
   const IntentId id = Queue(kAnn, {Item(kKind, false)})->front().intent;
   EndLookup("static: the node is not configured");
@@ -167,6 +182,28 @@ TEST_F(PathsTest, ANetworkThatIsBackEndsTheWaitForARetry) {
   EXPECT_EQ(network_->dials.size(), dials + 1);
 }
 
+TEST_F(PathsTest, ANetworkThatComesAndGoesDoesNotEndThemAllTheTime) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  EndLookup("dns: nobody there");
+  const auto fail = [&] {
+    network_->sink->OnDialFailed(kNode, false, "nobody answered");
+    loop_.Settle();
+  };
+  const size_t dials = network_->dials.size();
+  fail();
+  engine_->OnNetworkChanged(true, true);
+  loop_.Settle();
+  ASSERT_EQ(network_->dials.size(), dials + 1);
+  // Within ten seconds it is told once more, at their end.
+  fail();
+  for (int i = 0; i < 100; ++i) engine_->OnNetworkChanged(true, true);
+  loop_.Settle();
+  EXPECT_EQ(network_->dials.size(), dials + 1);
+  loop_.Advance(seconds(30));
+  EXPECT_LE(network_->dials.size(), dials + 5);
+  EXPECT_GE(network_->dials.size(), dials + 2);
+}
+
 TEST_F(PathsTest, AConnectionMovesToTheBetterPathAndSaysSo) {
   ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
   Find("dns", {kFound});
@@ -218,10 +255,40 @@ TEST_F(PathsTest, WhereAConnectionCouldNotGoIsLeftAlone) {
   loop_.Settle();
   ASSERT_EQ(network_->moves.size(), 1u);
   network_->sink->OnMoveFailed(kNode, kFound, false);
+  loop_.Settle();
+  EXPECT_EQ(network_->reconnects.size(), 1u) << "perhaps it only does not follow";
+  network_->sink->OnMoveFailed(kNode, kFound, false);
   network_->sink->OnProbeAnswered(kNode, kFound, milliseconds(5));
   loop_.Advance(seconds(10));
   EXPECT_EQ(network_->moves.size(), 1u) << "anybody can answer a probe";
+  EXPECT_EQ(network_->reconnects.size(), 1u);
   EXPECT_NE(Known(kFound).failure.find("could not be moved"), std::string::npos);
+}
+
+TEST_F(PathsTest, APeerThatDoesNotFollowIsDialledAnewAndTheTransferGoesOn) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  Find("dns", {kFound});
+  network_->sink->OnConnected(kNode, kStale, milliseconds(8));
+  loop_.Settle();
+  network_->sink->OnProbeAnswered(kNode, kFound, milliseconds(12));
+  network_->sink->OnPathDark(kNode);
+  loop_.Settle();
+  ASSERT_EQ(network_->moves.size(), 1u);
+  EXPECT_TRUE(network_->reconnects.empty());
+  loop_.Advance(milliseconds(300));
+  ASSERT_EQ(network_->reconnects.size(), 1u);
+  EXPECT_EQ(network_->reconnects.at(kNode), kFound);
+  network_->sink->OnReplaced(kNode, kFound, milliseconds(12));
+  loop_.Settle();
+  EXPECT_EQ(Remote().info.address, kFound);
+  EXPECT_EQ(Remote().info.link, path::Link::kConnected);
+  EXPECT_EQ(network_->gets.size(), 1u);
+  EXPECT_EQ(network_->dials.size(), 1u);
+  EXPECT_TRUE(network_->disconnects.empty());
+  // It is the connection now: what happens to it counts.
+  network_->sink->OnDisconnected(kNode, false, "lost");
+  loop_.Settle();
+  EXPECT_NE(Remote().info.link, path::Link::kConnected);
 }
 
 TEST_F(PathsTest, TenThousandKnownNodesCostNoTimers) {

@@ -163,7 +163,7 @@ void Engine::AdmitNow(PendingQueue& pending, uint64_t first_id) {
     scheduler_->Step(now, event, effects_);
     for (const schedule::Effect& effect : effects_) Execute(effect);
   }
-  ArmTimer();
+  timer_.Arm(scheduler_->NextDeadline());
 }
 
 void Engine::OnQueueCommitted(PendingQueue& pending, const Status& status) {

@@ -1,6 +1,5 @@
 // Remotes: what is known of nodes, and addresses that callers add. See engine.h.
 #include <algorithm>
-#include <chrono>
 #include <set>
 #include <utility>
 
@@ -27,6 +26,14 @@ std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, 
     views.push_back(ViewOf(*it, use == uses.end() ? TransferTable::Use() : use->second));
   }
   return views;
+}
+
+void Engine::WatchRemotes(std::shared_ptr<RemoteWatcher> watcher) {
+  remote_watch_.Add(std::move(watcher));
+}
+
+void Engine::UnwatchRemotes(const std::shared_ptr<RemoteWatcher>& watcher) {
+  remote_watch_.Remove(watcher);
 }
 
 std::optional<RemoteView> Engine::FindRemote(const NodeId& node) const {
@@ -82,10 +89,7 @@ void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& 
   // All of them again, also what an earlier call taught us whose commit failed.
   for (const path::KnownAddress& known : addresses_.Of(node)) {
     const bool named = std::count(addresses.begin(), addresses.end(), known.address) != 0;
-    const auto rtt = std::chrono::duration_cast<microseconds>(known.rtt).count();
-    if (!named) continue;
-    changes_.push_back(
-        registry::PutRemoteAddress{{node, known.address, known.source, known.last_worked, rtt}});
+    if (named) changes_.push_back(registry::PutRemoteAddress{RowOf(node, known)});
   }
   deps_.registry.Commit(std::exchange(changes_, {}),
                         [added, done = std::move(done)](const Status& status) mutable {
@@ -125,7 +129,10 @@ void Engine::Unban(const ProviderId& provider, UniqueFunction<void(Status)> done
   deps_.registry.Commit({registry::DropBan{provider}}, [this, provider, done = std::move(done)](
                                                            const Status& status) mutable {
     if (!status.ok()) return done(Annotate(status, "the registry could not be written"));
-    if (const auto* node = std::get_if<NodeId>(&provider)) remotes_.Banned(*node, {}, "");
+    if (const auto* node = std::get_if<NodeId>(&provider)) {
+      remotes_.Banned(*node, {}, "");
+      remote_watch_.Note(*node);
+    }
     deps_.log.Write(LogLevel::kNotice, {.provider = provider, .event = LogEvent::kBanLifted},
                     "the ban is lifted");
     Deliver(schedule::Unban{provider});

@@ -1,6 +1,6 @@
 // Restoring: everything the registry knows is loaded before anything is done with it, since damage
-// may show on the last page; then it is taken over page by page, so that a million intents are
-// never in memory twice. See engine.h.
+// may show on the last page; then it is taken over piece by piece, so that a million intents are
+// never in memory twice, and others have their turn on the control loop meanwhile. See engine.h.
 #include <algorithm>
 #include <unordered_map>
 #include <utility>
@@ -12,6 +12,7 @@ namespace blobd::engine {
 namespace {
 
 constexpr size_t kPageRows = 10'000;
+constexpr size_t kIntentsPerTurn = 1'000;
 
 }  // namespace
 
@@ -19,6 +20,8 @@ constexpr size_t kPageRows = 10'000;
 struct Engine::Loading {
   schedule::Options options;
   std::deque<registry::Snapshot> pages;
+  size_t taken = 0;  // intents of the first page that were taken over
+  ProvidersOf providers;
   UniqueFunction<void(Status)> done;
 };
 
@@ -26,7 +29,9 @@ void Engine::StartLoading(TransferId first_transfer, UniqueFunction<void(Status)
   auto loading = std::make_shared<Loading>();
   loading->options = options_.schedule;
   loading->options.first_transfer_id = first_transfer.value;
-  loading->options.node_ability.parts = true;  // the network can cut a transfer that runs
+  // The networks can cut a transfer that runs.
+  loading->options.node_ability.parts = true;
+  loading->options.mirror_ability.parts = true;
   for (const NamedProvider& named : options_.standing) {
     loading->options.standing.push_back(named.provider);
   }
@@ -57,8 +62,7 @@ void Engine::LoadHistory(const std::shared_ptr<Loading>& loading) {
                                  std::reverse(rows->begin(), rows->end());
                                  for (registry::TransferRow& row : *rows)
                                    transfers_.Restore(ToView(std::move(row)));
-                                 Restore(*loading);
-                                 loading->done(OkStatus());
+                                 BeginRestore(loading);
                                });
 }
 
@@ -66,8 +70,8 @@ void Engine::RestoreRemotes(const registry::Snapshot& rows) {
   const Instant now = deps_.timers.Now();
   const WallTime wall_now = deps_.clock.WallNow();
   for (const registry::RemoteAddressRow& row : rows.addresses) {
-    addresses_.Restore(row.node,
-                       {row.address, row.source, row.last_worked, microseconds(row.rtt_us), 0});
+    addresses_.Restore(row.node, {row.address, row.source, row.last_worked,
+                                  microseconds(row.rtt_us), 0, row.last_failed, row.last_failure});
   }
   for (const registry::RemoteRow& row : rows.remotes) {
     remotes_.Restore(row.node, row.last_worked, row.last_failed, row.last_failure);
@@ -95,23 +99,51 @@ void Engine::OnDisk(const store::DiskState& state) {
   if (well && scheduler_ != nullptr) Deliver(schedule::DiskRoom{});
 }
 
-void Engine::Restore(Loading& loading) {
-  scheduler_ = std::make_unique<schedule::Scheduler>(loading.options);
-  limits_ = configured_limits_;
+void Engine::BeginRestore(const std::shared_ptr<Loading>& loading) {
+  // What was configured since this engine was made, too.
+  loading->options.limits = configured_limits_.schedule;
+  scheduler_ = std::make_unique<schedule::Scheduler>(loading->options);
+  const LiveLimits before = std::exchange(limits_, configured_limits_);
   kept_limits_.clear();
+  ApplyRates();
+  ApplyConnections(before.schedule.connections_per_mirror);
   everything_paused_ = false;
-  ProvidersOf providers;
-  for (; !loading.pages.empty(); loading.pages.pop_front()) {
-    registry::Snapshot& page = loading.pages.front();
-    RestoreRemotes(page);
-    RestoreSettings(page.settings);
-    for (registry::ProviderRow& row : page.providers)
-      providers[row.hash].push_back(std::move(row.provider));
-    for (registry::IntentRow& row : page.unfinished) RestoreIntent(std::move(row), providers);
+  restoring_ = true;
+  restored_intents_ = 0;
+  RestoreMore(loading);
+}
+
+void Engine::RestoreMore(const std::shared_ptr<Loading>& loading) {
+  if (draining_) {
+    restoring_ = false;
+    return loading->done(Unavailable("stopped while starting"));
   }
+  if (!loading->pages.empty()) {
+    if (RestorePage(*loading)) loading->pages.pop_front();
+    return deps_.control.Post([this, loading] { RestoreMore(loading); });
+  }
+  restoring_ = false;
   Learn(options_.standing);
   CommitChanges();
   ArmLongWaits();
+  loading->done(OkStatus());
+}
+
+// A turn's worth of the first page; true if that was the rest of it.
+bool Engine::RestorePage(Loading& loading) {
+  registry::Snapshot& page = loading.pages.front();
+  if (loading.taken == 0) {
+    RestoreRemotes(page);
+    RestoreSettings(page.settings);
+    for (registry::ProviderRow& row : page.providers)
+      loading.providers[row.hash].push_back(std::move(row.provider));
+  }
+  const size_t end = std::min(loading.taken + kIntentsPerTurn, page.unfinished.size());
+  for (; loading.taken < end; ++loading.taken, ++restored_intents_)
+    RestoreIntent(std::move(page.unfinished[loading.taken]), loading.providers);
+  if (loading.taken < page.unfinished.size()) return false;
+  loading.taken = 0;
+  return true;
 }
 
 void Engine::RestoreIntent(registry::IntentRow row, const ProvidersOf& providers) {

@@ -73,6 +73,39 @@ TEST_F(RestoreTest, LastResultsOfRemotesAreKnownInTheNextLife) {
   EXPECT_NE(remotes[0].info.last_failure.unix_ms, 0);
 }
 
+TEST_F(RestoreTest, ManyIntentsAreTakenOverTurnByTurn) {
+  constexpr size_t kMany = 2'500;
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  registry::IntentRow row = registry_.intents.begin()->second;
+  for (size_t i = 1; i < kMany; ++i) {
+    row.id = IntentId{row.id.value + 1};
+    registry_.intents[row.id] = row;
+  }
+  Restart();
+  EXPECT_EQ(engine_->restored_intents(), kMany);
+  EXPECT_TRUE(engine_->Ready().ok());
+  EXPECT_TRUE(Get(row.id).ok());
+}
+
+TEST_F(RestoreTest, WhatWasConfiguredMeanwhileBoundsIt) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  QueueItem other = Item(Kind{Hash{{9}}, BlobFormat::kRaw});
+  other.providers[0].provider = NodeId{{77}};
+  ASSERT_TRUE(Queue(kAnn, {other}).ok());
+  engine_.reset();
+  network_ = std::make_unique<FakeNetwork>();
+  engine_ = std::make_unique<Engine>(
+      Engine::Deps{loop_, loop_, loop_, registry_, store_, *network_,
+                   [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_},
+      EngineOptions());
+  LiveLimits configured;
+  configured.schedule.connections = 1;
+  engine_->Reconfigure(configured, seconds(1));
+  engine_->Start([](const Status& status) { EXPECT_TRUE(status.ok()); });
+  loop_.Settle();
+  EXPECT_EQ(network_->dials.size(), 1u);
+}
+
 TEST_F(RestoreTest, ADamagedRegistryIsSaidAndCanBeReplaced) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   registry_.load_status = DataLoss("page 7 is damaged");

@@ -64,6 +64,7 @@ void Engine::TellWatchers(IntentId id, const IntentView& view, bool last) {
 // changed.
 void Engine::SampleAndTell() {
   const bool running = transfers_.SampleRates(deps_.timers.Now());
+  for (const auto& [node, gets] : gets_of_) remote_watch_.Note(node);  // its rate, at least
   std::vector<IntentId> watched;
   for (const auto& [id, watchers] : watchers_) watched.push_back(id);
   for (const IntentId id : watched) {
@@ -119,6 +120,15 @@ StatusView Engine::Summary() const {
   view.unfinished_requests = scheduler_ == nullptr ? 0 : scheduler_->unfinished_requests();
   view.download_rate = transfers_.total_rate();
   view.verified_bytes = verified_bytes_;
+  return view;
+}
+
+MetricsView Engine::Metrics() const {
+  MetricsView view;
+  view.status = Summary();
+  view.unfinished_intents = live_.size();
+  if (scheduler_ != nullptr) view.scheduling = scheduler_->stats();
+  view.counters = counters_;
   return view;
 }
 

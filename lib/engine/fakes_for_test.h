@@ -524,6 +524,7 @@ class FakeNetwork final : public transfer::NodeNetwork {
   void Move(const NodeId& node, const SocketAddress& to, bool immediate) override {
     moves.push_back({node, to, immediate});
   }
+  void Reconnect(const NodeId& n, const SocketAddress& to) override { reconnects[n] = to; }
   void Probe(const NodeId& /*node*/, std::vector<SocketAddress> addresses) override {
     probes.insert(addresses.begin(), addresses.end());
   }
@@ -531,10 +532,11 @@ class FakeNetwork final : public transfer::NodeNetwork {
     gets[id] = {node, order.kind, order};
   }
   void LowerLimit(TransferId id, uint64_t boundary) override { limits.push_back({id, boundary}); }
+  void Prove(TransferId id, const RangeSet& groups) override { proofs.push_back({id, groups}); }
   void StopGet(TransferId id) override { stops.push_back(id); }
 
   void EndGet(TransferId id, schedule::Outcome outcome, std::string reason,
-              transfer::GetProgress progress = {}) {
+              const transfer::GetProgress& progress = {}) {
     gets.erase(id);
     sink->OnGetEnded(id, progress, {outcome, std::move(reason), {}});
   }
@@ -543,37 +545,14 @@ class FakeNetwork final : public transfer::NodeNetwork {
   std::vector<std::pair<NodeId, std::vector<SocketAddress>>> dials;
   std::vector<std::pair<NodeId, std::vector<SocketAddress>>> extensions;
   std::vector<std::tuple<NodeId, SocketAddress, bool>> moves;
-  std::set<SocketAddress> probes;  // all there were
+  std::map<NodeId, SocketAddress> reconnects;  // the latest of each
+  std::set<SocketAddress> probes;              // all there were
   std::map<NodeId, bool> is_open;  // whether more addresses may come for the latest dial
   std::vector<NodeId> disconnects;
   std::map<TransferId, Get> gets;  // running
   std::vector<TransferId> stops;
   std::vector<std::pair<TransferId, uint64_t>> limits;
-};
-
-// The same for mirrors.
-class FakeMirrors final : public transfer::MirrorNetwork {
- public:
-  void SetSink(transfer::MirrorNetworkSink* new_sink) override { sink = new_sink; }
-  void StartGet(TransferId id, const std::string& url, const transfer::GetOrder& order) override {
-    gets[id] = url;
-    kinds[id] = order.kind;
-  }
-  void LowerLimit(TransferId, uint64_t) override {}
-  void StopGet(TransferId id) override { stops.push_back(id); }
-  void Forget(const Hash& hash) override { forgotten.push_back(hash); }
-
-  void EndGet(TransferId id, schedule::Outcome outcome, std::string reason,
-              transfer::GetProgress progress = {}) {
-    gets.erase(id);
-    sink->OnGetEnded(id, progress, {outcome, std::move(reason), {}});
-  }
-
-  transfer::MirrorNetworkSink* sink = nullptr;
-  std::map<TransferId, std::string> gets;  // running
-  std::map<TransferId, Kind> kinds;
-  std::vector<TransferId> stops;
-  std::vector<Hash> forgotten;
+  std::vector<std::pair<TransferId, RangeSet>> proofs;
 };
 
 class RecordingLog final : public EventLog {
@@ -581,11 +560,13 @@ class RecordingLog final : public EventLog {
   void Write(LogLevel level, const LogFields& fields, std::string_view text) override {
     lines.emplace_back(text);
     if (fields.hash) hashes.insert(*fields.hash);
+    if (fields.provider) providers.insert(ToString(*fields.provider));
     if (level == LogLevel::kWarning || level == LogLevel::kError) worries.emplace_back(text);
   }
   std::vector<std::string> lines;
   std::vector<std::string> worries;
   std::set<Hash> hashes;
+  std::set<std::string> providers;
 };
 
 class SilentLog final : public EventLog {

@@ -1,23 +1,62 @@
 #include "engine/limits.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
+#include "base/units.h"
+
 namespace blobd::engine {
+namespace {
+
+// Less than 1 KiB/s is what a stall is made of.
+constexpr uint64_t kSlowest = 1024;
+constexpr uint64_t kFastest = 1'000'000'000'000;
+
+// A number of schedule::Limits.
+template <uint32_t schedule::Limits::*kMember>
+constexpr LimitField Scheduled(std::string_view name) {
+  return {name,
+          1,
+          1'000'000,
+          false,
+          [](const LiveLimits& limits) -> uint64_t { return limits.schedule.*kMember; },
+          [](LiveLimits& limits, uint64_t value) {
+            limits.schedule.*kMember = static_cast<uint32_t>(value);
+          }};
+}
+
+template <std::optional<uint64_t> LiveLimits::*kMember>
+constexpr LimitField Rate(std::string_view name) {
+  return {name,
+          kSlowest,
+          kFastest,
+          true,
+          [](const LiveLimits& limits) { return (limits.*kMember).value_or(LimitField::kNone); },
+          [](LiveLimits& limits, uint64_t value) {
+            limits.*kMember =
+                value == LimitField::kNone ? std::nullopt : std::optional<uint64_t>(value);
+          }};
+}
+
+}  // namespace
 
 std::span<const LimitField> LimitFields() {
-  constexpr uint32_t kMost = 1'000'000;
-  static constexpr std::array<LimitField, 6> kFields = {{
-      {"requests", kMost, [](LiveLimits& l) -> uint32_t& { return l.schedule.requests; }},
-      {"requests_per_node", kMost,
-       [](LiveLimits& l) -> uint32_t& { return l.schedule.requests_per_node; }},
-      {"connections", kMost, [](LiveLimits& l) -> uint32_t& { return l.schedule.connections; }},
-      {"dials_per_hash", kMost,
-       [](LiveLimits& l) -> uint32_t& { return l.schedule.dials_per_hash; }},
-      {"connections_per_mirror", kMost,
-       [](LiveLimits& l) -> uint32_t& { return l.schedule.connections_per_mirror; }},
-      {"intents_per_uid", 100'000'000,
-       [](LiveLimits& l) -> uint32_t& { return l.intents_per_uid; }},
+  using schedule::Limits;
+  static constexpr std::array<LimitField, 8> kFields = {{
+      Scheduled<&Limits::requests>("requests"),
+      Scheduled<&Limits::requests_per_node>("requests_per_node"),
+      Scheduled<&Limits::connections>("connections"),
+      Scheduled<&Limits::dials_per_hash>("dials_per_hash"),
+      Scheduled<&Limits::connections_per_mirror>("connections_per_mirror"),
+      {"intents_per_uid", 1, 100'000'000, false,
+       [](const LiveLimits& limits) -> uint64_t { return limits.intents_per_uid; },
+       [](LiveLimits& limits, uint64_t value) {
+         limits.intents_per_uid = static_cast<uint32_t>(value);
+       }},
+      Rate<&LiveLimits::download_rate>("download_rate"),
+      Rate<&LiveLimits::upload_rate>("upload_rate"),
   }};
   return kFields;
 }
@@ -29,9 +68,22 @@ const LimitField* FindLimit(std::string_view name) {
   return it == fields.end() ? nullptr : &*it;
 }
 
-Status CheckLimit(const LimitField& field, int64_t value) {
-  if (value >= 1 && value <= int64_t{field.largest}) return OkStatus();
-  return InvalidArgument("{}: {} is not between 1 and {}", field.name, value, field.largest);
+std::string LimitField::Text(uint64_t value) const {
+  if (!is_rate) return std::to_string(value);
+  return value == kNone ? "none" : FormatRate(static_cast<double>(value));
+}
+
+Status CheckLimit(const LimitField& field, uint64_t value) {
+  if (value >= field.smallest && value <= field.largest) return OkStatus();
+  if (field.is_rate && value == 0) {
+    return InvalidArgument("{}: a limit of 0 is refused: remove it (off), or pause", field.name);
+  }
+  return InvalidArgument("{}: {} is not between {} and {}", field.name, value, field.smallest,
+                         field.largest);
+}
+
+bool IsValid(const LimitField& field, uint64_t value) {
+  return (field.is_rate && value == LimitField::kNone) || CheckLimit(field, value).ok();
 }
 
 }  // namespace blobd::engine

@@ -5,12 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "base/time.h"
 #include "schedule/event.h"
 
 namespace blobd::engine {
@@ -18,35 +20,53 @@ namespace blobd::engine {
 struct LiveLimits {
   schedule::Limits schedule;
   uint32_t intents_per_uid = 100'000;  // unfinished ones; administrators have no such limit
+  // Bytes per second of all downloads and of all uploads; nullopt: no limit.
+  std::optional<uint64_t> download_rate = {};
+  std::optional<uint64_t> upload_rate = {};
+  // Of a configuration with a schedule, what of it holds now, as it is written there, and until
+  // when at most. Empty: nothing of it does.
+  std::string download_rule = {};
+  std::string upload_rule = {};
+  WallTime rules_until = {};
 };
 
-// One of them.
+// One of them. Values are numbers; kNone stands for no limit, and only rates can have that.
 struct LimitField {
-  std::string_view name;
-  uint32_t largest;  // the smallest is 1
-  uint32_t& (*place)(LiveLimits&);
+  static constexpr uint64_t kNone = 0;
 
-  uint32_t Of(LiveLimits limits) const { return place(limits); }
+  std::string_view name;
+  uint64_t smallest;
+  uint64_t largest;
+  bool is_rate;  // in bytes per second
+  uint64_t (*of)(const LiveLimits&);
+  void (*set)(LiveLimits&, uint64_t);
+
+  // "50", "10 MB/s", "none".
+  std::string Text(uint64_t value) const;
 };
 // All of them, in the order in which people see them.
 std::span<const LimitField> LimitFields();
 // nullptr: there is no such limit.
 const LimitField* FindLimit(std::string_view name);
-// kInvalidArgument names the limit and the valid range.
-Status CheckLimit(const LimitField& field, int64_t value);
+// Whether it is a limit; kNone is none. kInvalidArgument names the limit and the valid range.
+Status CheckLimit(const LimitField& field, uint64_t value);
+// Whether the field may have the value, kNone included.
+bool IsValid(const LimitField& field, uint64_t value);
 
 // A new value for one of them.
 struct LimitChange {
   const LimitField* field = nullptr;
-  uint32_t value = 1;
+  uint64_t value = 1;
 };
 
 struct LimitView {
   std::string_view name;
-  uint32_t value = 0;       // in force
-  uint32_t configured = 0;  // by the configuration, or by default
+  uint64_t value = 0;       // in force
+  uint64_t configured = 0;  // by the configuration, or by default
   bool is_kept = false;     // set to stay: it goes before the configuration at the next start
-  uint32_t kept = 0;        // to which value
+  uint64_t kept = 0;        // to which value
+  std::string source;       // what made it so, for people
+  WallTime until;           // it may be otherwise then, by the schedule; 0: by nothing
 };
 
 }  // namespace blobd::engine

@@ -130,8 +130,8 @@ void LookupServices::Publish(const lookup::NodeRecord& own) {
   network_loop_.Post([core = core_, own] { core->services()->Publish(own); });
 }
 
-void LookupServices::OnNetworkChanged() {
-  network_loop_.Post([core = core_] { core->services()->OnNetworkChanged(); });
+void LookupServices::OnNetworkChanged(bool way_out) {
+  network_loop_.Post([core = core_, way_out] { core->services()->OnNetworkChanged(way_out); });
 }
 
 void LookupServices::View(UniqueFunction<void(std::vector<LookupServiceView>)> done) {

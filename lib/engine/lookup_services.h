@@ -43,8 +43,8 @@ class LookupServices final : public NodeLookup {
 
   // Where we are, as far as we know.
   void Publish(const lookup::NodeRecord& own);
-  // Interfaces or the way out came or went.
-  void OnNetworkChanged();
+  // Interfaces came or went, or the way out is another one.
+  void OnNetworkChanged(bool way_out);
 
  private:
   class Core;  // lives on the network loop

@@ -8,6 +8,8 @@
 namespace blobd::engine {
 namespace {
 
+constexpr NodeId kAllNodes = {};  // of events that concern them all; no key has this id
+
 path::RemoteOptions OptionsFor(const NodeLookup* lookup) {
   path::RemoteOptions options;
   options.lookup = lookup != nullptr;
@@ -16,12 +18,11 @@ path::RemoteOptions OptionsFor(const NodeLookup* lookup) {
 
 }  // namespace
 
-NodePaths::NodePaths(Deps deps) : deps_(deps), remotes_(OptionsFor(deps.lookup), deps.book) {
+NodePaths::NodePaths(Deps deps)
+    : deps_(deps), remotes_(OptionsFor(deps.lookup), deps.book), timer_(deps.timers, [this] {
+        Deliver({kAllNodes, path::Tick{}});
+      }) {
   if (deps_.lookup != nullptr) deps_.lookup->SetSink(this);
-}
-
-NodePaths::~NodePaths() {
-  if (timer_ != 0) deps_.timers.CancelTimer(timer_);
 }
 
 void NodePaths::Want(const NodeId& node) { Deliver({node, path::Want{}}); }
@@ -49,7 +50,7 @@ void NodePaths::Connected(const NodeId& node, const SocketAddress& address, Dura
   up.connection = link->second.connection = path::ConnectionId{++connections_};
   up.address = link->second.address = address;
   up.rtt = link->second.rtt = rtt;
-  Deliver({node, std::move(up)});
+  Deliver({node, up});
 }
 
 void NodePaths::AttemptFailed(const NodeId& node, const SocketAddress& address,
@@ -92,7 +93,22 @@ void NodePaths::Moved(const NodeId& node, const SocketAddress& to) {
   if (link == links_.end() || !link->second.connection) return;
   link->second.address = to;
   Deliver({node, path::ConnectionMoved{link->second.connection, to}});
-  deps_.sink.OnPathChanged(node, to);
+  deps_.sink.OnPathChanged(node, to, false);
+}
+
+void NodePaths::Replaced(const NodeId& node, const SocketAddress& at, Duration rtt) {
+  const auto link = links_.find(node);
+  if (link == links_.end() || !link->second.connection) return;
+  path::ConnectionUp up;
+  up.connection = path::ConnectionId{++connections_};
+  up.replaces = std::exchange(link->second.connection, up.connection);
+  up.address = link->second.address = at;
+  up.rtt = link->second.rtt = rtt;
+  up.can_migrate = false;  // or it would have followed
+  const path::ConnectionId old = up.replaces;
+  Deliver({node, up});
+  Deliver({node, path::ConnectionDown{old}});
+  deps_.sink.OnPathChanged(node, at, true);
 }
 
 void NodePaths::MoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) {
@@ -107,9 +123,7 @@ void NodePaths::ProbeAnswered(const NodeId& node, const SocketAddress& address, 
 
 void NodePaths::SetBusy(const NodeId& node, bool busy) { Deliver({node, path::Busy{busy}}); }
 
-void NodePaths::NetworkChanged(bool major) {
-  Deliver({NodeId{}, path::NetworkChanged{major}});  // of all nodes
-}
+void NodePaths::NetworkChanged(bool major) { Deliver({kAllNodes, path::NetworkChanged{major}}); }
 
 void NodePaths::OnLookupFound(path::LookupId lookup, const NodeId& node, const std::string& service,
                               const std::vector<SocketAddress>& addresses) {
@@ -150,10 +164,14 @@ void NodePaths::Deliver(path::Event event) {
     } else {
       remotes_.Step(Now(), next, effects);
     }
-    for (const path::Effect& effect : effects) Execute(effect);
+    if (next.node != kAllNodes) deps_.sink.OnStepped(next.node);
+    for (const path::Effect& effect : effects) {
+      if (effect.node != next.node) deps_.sink.OnStepped(effect.node);
+      Execute(effect);
+    }
   }
   delivering_ = false;
-  Arm();
+  timer_.Arm(remotes_.NextDeadline());
 }
 
 void NodePaths::Execute(const path::Effect& effect) {
@@ -179,27 +197,12 @@ void NodePaths::Execute(const path::Effect& effect) {
           [&](const path::KeepAddress& e) { deps_.sink.OnKeepAddress(node, e.known, e.evicted); },
           [&](const path::Probe& e) { deps_.network.Probe(node, e.addresses); },
           [&](const path::Move& e) { deps_.network.Move(node, e.to, e.immediate); },
-          // A peer that does not follow is not known before a move has failed, and is left where it
-          // is then; see Remote.
-          [&](const path::Reconnect&) {},
+          [&](const path::Reconnect& e) { deps_.network.Reconnect(node, e.to); },
           [&](const path::ClosePath&) {},
           [&](const path::PunchHoles&) {},
           [&](const path::Retired&) {},
       },
       effect.what);
-}
-
-void NodePaths::Arm() {
-  const std::optional<Instant> at = remotes_.NextDeadline();
-  if (at == timer_at_) return;
-  if (timer_ != 0) deps_.timers.CancelTimer(std::exchange(timer_, 0));
-  timer_at_ = at;
-  if (!at) return;
-  timer_ = deps_.timers.AddTimer(*at, [this] {
-    timer_ = 0;
-    timer_at_.reset();
-    Deliver({NodeId{}, path::Tick{}});
-  });
 }
 
 }  // namespace blobd::engine

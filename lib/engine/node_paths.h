@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/timers.h"
+#include "engine/deadline_timer.h"
 #include "engine/node_lookup.h"
 #include "path/remotes.h"
 #include "transfer/node_network.h"
@@ -26,11 +27,13 @@ class NodePathsSink {
   // What was wanted is there, or came to nothing.
   virtual void OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) = 0;
   virtual void OnUnreached(const NodeId& node, bool local_fault, std::string reason) = 0;
-  // The connection is on another path from now on.
-  virtual void OnPathChanged(const NodeId& node, const SocketAddress& to) = 0;
+  // The connection is on another path from now on; `anew`: it is another one, which took its place.
+  virtual void OnPathChanged(const NodeId& node, const SocketAddress& to, bool anew) = 0;
   // To be kept for later lives.
   virtual void OnKeepAddress(const NodeId& node, const path::KnownAddress& known,
                              const std::optional<SocketAddress>& evicted) = 0;
+  // Something has happened with the node: what is shown of it may be different now.
+  virtual void OnStepped(const NodeId& node) = 0;
   // `count` addresses were found that nobody knew; `late`: no dial is running that tries them.
   virtual void OnFound(const NodeId& node, std::string_view service, size_t count, bool late) = 0;
 };
@@ -46,7 +49,6 @@ class NodePaths final : public NodeLookupSink {
     NodePathsSink& sink;
   };
   explicit NodePaths(Deps deps);
-  ~NodePaths() override;
   NodePaths(const NodePaths&) = delete;
   NodePaths& operator=(const NodePaths&) = delete;
 
@@ -68,6 +70,7 @@ class NodePaths final : public NodeLookupSink {
   void PathRtt(const NodeId& node, Duration rtt);
   void PathDark(const NodeId& node);
   void Moved(const NodeId& node, const SocketAddress& to);
+  void Replaced(const NodeId& node, const SocketAddress& at, Duration rtt);
   void MoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet);
   void ProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt);
   // Transfers wait for bytes from the node, or none does any more.
@@ -93,7 +96,6 @@ class NodePaths final : public NodeLookupSink {
   path::Moment Now() const { return {deps_.timers.Now(), deps_.clock.WallNow()}; }
   void Deliver(path::Event event);
   void Execute(const path::Effect& effect);
-  void Arm();
 
   const Deps deps_;
   path::Remotes remotes_;
@@ -101,8 +103,7 @@ class NodePaths final : public NodeLookupSink {
   uint64_t connections_ = 0;      // so many there were
   std::deque<path::Event> events_;
   bool delivering_ = false;
-  TimerId timer_ = 0;
-  std::optional<Instant> timer_at_;
+  DeadlineTimer timer_;
 };
 
 }  // namespace blobd::engine

@@ -1,6 +1,18 @@
 #include "engine/values.h"
 
+#include <chrono>
+
 namespace blobd::engine {
+
+registry::RemoteAddressRow RowOf(const NodeId& node, const path::KnownAddress& known) {
+  return {node,
+          known.address,
+          known.source,
+          known.last_worked,
+          std::chrono::duration_cast<microseconds>(known.rtt).count(),
+          known.failure,
+          known.last_failed};
+}
 
 std::string_view OutcomeName(schedule::Outcome outcome) {
   switch (outcome) {
@@ -24,6 +36,24 @@ std::string_view OutcomeName(schedule::Outcome outcome) {
       return "busy";
     case schedule::Outcome::kLocalFault:
       return "local fault";
+  }
+  return "unknown";
+}
+
+std::string_view ResultName(registry::ResultCode result) {
+  switch (result) {
+    case registry::ResultCode::kNone:
+      return "none";
+    case registry::ResultCode::kDone:
+      return "done";
+    case registry::ResultCode::kCancelled:
+      return "cancelled";
+    case registry::ResultCode::kNoProviders:
+      return "no providers";
+    case registry::ResultCode::kFailed:
+      return "failed";
+    case registry::ResultCode::kDeadlineExceeded:
+      return "deadline exceeded";
   }
   return "unknown";
 }

@@ -125,6 +125,9 @@ struct RemoteView {
   double download_rate = 0;           // of these, bytes per second
 };
 
+// As it is kept for later lives.
+registry::RemoteAddressRow RowOf(const NodeId& node, const path::KnownAddress& known);
+
 struct StatusView {
   bool draining = false;
   bool paused = false;   // everything
@@ -169,5 +172,7 @@ struct WhyView {
 
 // "drop provider", "not here", ...: the words of design/scheduling.md.
 std::string_view OutcomeName(schedule::Outcome outcome);
+// "done", "cancelled", "no providers", ...
+std::string_view ResultName(registry::ResultCode result);
 
 }  // namespace blobd::engine

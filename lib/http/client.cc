@@ -1,13 +1,15 @@
 #include "http/client.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/receive_budget.h"
 #include "http/fetch.h"
 #include "http/multi.h"
 #include "http/rate.h"
@@ -29,19 +31,52 @@ Status CheckConfigs(const OriginConfigs& configs) {
   return OkStatus();
 }
 
+// As good as it goes: a socket with another buffer works too. 0: what the kernel finds right, which
+// it does not look for where a size was set once.
+void SetReceiveBuffer(int fd, uint64_t bytes) {
+  if (bytes == 0) {
+    const int kernels = 0;
+    setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &kernels, sizeof kernels);
+    return;
+  }
+  const int size = static_cast<int>(std::min<uint64_t>(bytes, 1 << 30));
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
 struct OriginState {
   OriginState(const RampOptions& options, uint64_t seed) : ramp(options, seed) {}
-  bool empty() const { return waiting.empty() && running.empty(); }
+  bool has_waiting() const { return !waiting.empty() || !patient.empty(); }
+  bool empty() const { return !has_waiting() && running.empty(); }
+  void Wait(const Fetch& fetch) {
+    const auto& remaining = fetch.options().remaining;
+    if (remaining) {
+      patient.emplace(UINT64_MAX - *remaining, fetch.id());
+    } else {
+      waiting.insert(fetch.id());
+    }
+  }
+  void EndWait(const Fetch& fetch) {
+    const auto& remaining = fetch.options().remaining;
+    if (remaining) {
+      patient.erase({UINT64_MAX - *remaining, fetch.id()});
+    } else {
+      waiting.erase(fetch.id());
+    }
+  }
 
   Ramp ramp;
   Rate rate;
-  std::deque<FetchId> waiting;  // in the order they were started
-  std::set<FetchId> running;    // the youngest has the greatest id
+  std::set<FetchId> waiting;  // the oldest has the least id
+  // Further connections for work that has one, what has the most left first: if that is not worth
+  // it, none is.
+  std::set<std::pair<uint64_t, FetchId>> patient;
+  std::set<FetchId> running;  // the youngest has the greatest id
 };
 
 class RealClient final : public Client, public FetchOwner {
  public:
-  RealClient(loop::Loop& loop, ClientOptions options) : loop_(loop), options_(std::move(options)) {}
+  RealClient(loop::Loop& loop, ClientOptions options)
+      : loop_(loop), options_(std::move(options)), budget_(options_.receive_budget) {}
   ~RealClient() override;
   Status Open();
 
@@ -49,6 +84,7 @@ class RealClient final : public Client, public FetchOwner {
                 FetchReceiver* receiver) override;
   void Consumed(FetchId id, uint64_t bytes) override;
   std::optional<uint64_t> LowerEnd(FetchId id, uint64_t end) override;
+  void Hurry(FetchId id) override;
   void Stop(FetchId id) override;
   Status SetOrigins(OriginConfigs origins) override;
   void SetReceiveWindow(uint64_t bytes) override;
@@ -63,6 +99,8 @@ class RealClient final : public Client, public FetchOwner {
   void OnDelivered(Fetch& fetch) override;
   void OnReceived(Fetch& fetch, uint64_t bytes) override;
   void WantsWork(Fetch& fetch) override;
+  void OnSocketOpened(int fd) override;
+  void OnSocketClosed(int fd) override { sockets_.erase(fd); }
 
   Fetch* Find(FetchId id);
   OriginState& StateOf(const Origin& origin);
@@ -72,13 +110,15 @@ class RealClient final : public Client, public FetchOwner {
   void Pump();
   void Retire(FetchId id);
   void OpenWhatMay(OriginState& state);
-  std::optional<FetchId> NextToOpen(OriginState& state);
+  Fetch* NextToOpen(OriginState& state);
   void EndSurplus(OriginState& state);
   void Arm(Instant at);
   void Tick();
 
   loop::Loop& loop_;
   ClientOptions options_;
+  std::set<int> sockets_;  // of connections, idle ones too; before multi_, which closes them
+  ReceiveBudget budget_;
   std::unique_ptr<Multi> multi_;
   uint64_t next_id_ = 1;
   uint64_t origins_made_ = 0;
@@ -135,24 +175,29 @@ void RealClient::ForgetOrigins() {
 FetchId RealClient::Start(const Url& url, const Ask& ask, const FetchOptions& options,
                           FetchReceiver* receiver) {
   const FetchId id{next_id_++};
-  if (fetches_.size() >= options_.max_fetches) {
-    loop_.AtTurnEnd([alive = alive_, receiver] {
-      if (!*alive) return;
-      FetchEnd end;
-      end.kind = FetchEnd::Kind::kLocalFault;
-      end.reason = "too many fetches at once";
-      receiver->OnEnd(end);
-    });
-    return id;
-  }
-  fetches_.emplace(id, std::make_unique<Fetch>(*this, id, url, ask, options, receiver));
-  StateOf(url.origin()).waiting.push_back(id);
+  const bool is_refused = fetches_.size() >= options_.max_fetches;
+  Fetch& fetch =
+      *fetches_.emplace(id, std::make_unique<Fetch>(*this, id, url, ask, options, receiver))
+           .first->second;
+  // It is there until its receiver has heard that, and can be stopped until then.
+  is_refused ? fetch.Refuse("too many fetches at once") : StateOf(url.origin()).Wait(fetch);
   Schedule();
   return id;
 }
 
 void RealClient::Consumed(FetchId id, uint64_t bytes) {
   if (Fetch* fetch = Find(id)) fetch->Consumed(bytes);
+}
+
+void RealClient::Hurry(FetchId id) {
+  Fetch* fetch = Find(id);
+  if (fetch == nullptr || fetch->over() || !fetch->options().remaining) return;
+  OriginState& state = StateOf(fetch->origin());
+  const bool is_waiting = state.running.count(id) == 0;
+  if (is_waiting) state.EndWait(*fetch);
+  fetch->Hurry();
+  if (is_waiting) state.Wait(*fetch);
+  Schedule();
 }
 
 std::optional<uint64_t> RealClient::LowerEnd(FetchId id, uint64_t end) {
@@ -176,7 +221,8 @@ Status RealClient::SetOrigins(OriginConfigs origins) {
 
 void RealClient::SetReceiveWindow(uint64_t bytes) {
   options_.receive_window = bytes;
-  for (const auto& [id, fetch] : fetches_) fetch->SetReceiveWindow(bytes);
+  for (const int fd : sockets_) SetReceiveBuffer(fd, bytes);
+  for (const auto& [id, fetch] : fetches_) fetch->OnWindowChanged();
 }
 
 OriginView RealClient::ViewOf(const Origin& origin) {
@@ -188,7 +234,7 @@ OriginView RealClient::ViewOf(const Origin& origin) {
   }
   OriginState& state = found->second;
   view.running = static_cast<uint32_t>(state.running.size());
-  view.waiting = static_cast<uint32_t>(state.waiting.size());
+  view.waiting = static_cast<uint32_t>(state.waiting.size() + state.patient.size());
   view.cap = state.ramp.cap(loop_.Now());
   view.bytes_per_second = state.rate.PerSecond(loop_.Now());
   view.first_byte = state.ramp.first_byte();
@@ -202,6 +248,11 @@ void RealClient::OnDelivered(Fetch& fetch) {
 
 void RealClient::OnReceived(Fetch& fetch, uint64_t bytes) {
   StateOf(fetch.origin()).rate.Add(Now(), bytes);
+}
+
+void RealClient::OnSocketOpened(int fd) {
+  sockets_.insert(fd);
+  if (options_.receive_window != 0) SetReceiveBuffer(fd, options_.receive_window);
 }
 
 void RealClient::WantsWork(Fetch& fetch) {
@@ -229,15 +280,16 @@ void RealClient::Pump() {
   for (auto& [origin, state] : origins_) {
     EndSurplus(state);
     OpenWhatMay(state);
-    if (state.waiting.empty()) continue;
-    if (const auto at = state.ramp.NextOpening(Now())) next = std::min(next, *at);
+    if (!state.has_waiting()) continue;
+    // One that may open and does not is not worth it yet: that is looked at with every tick.
+    const auto at = state.ramp.NextOpening(Now());
+    if (at && *at > Now()) next = std::min(next, *at);
   }
   if (fetches_.empty()) {
     next_tick_ = Instant::Max();
   } else {
     if (next_tick_ == Instant::Max()) next_tick_ = Now() + kTick;
-    // One that may open and does not is not worth it yet: that is looked at with every tick.
-    next = next <= Now() ? next_tick_ : std::min(next, next_tick_);
+    next = std::min(next, next_tick_);
   }
   Arm(next);
 }
@@ -246,37 +298,41 @@ void RealClient::Pump() {
 void RealClient::Retire(FetchId id) {
   auto node = fetches_.extract(id);
   Fetch& fetch = *node.mapped();
+  budget_.Release(fetch.window());
   OriginState& state = StateOf(fetch.origin());
   if (state.running.erase(id) > 0) {
     state.ramp.OnClosed(Now(), fetch.delivered(), fetch.ended_by_us());
   } else {
-    std::erase(state.waiting, id);
+    state.EndWait(fetch);
   }
   fetch.TellEnd();
 }
 
 void RealClient::OpenWhatMay(OriginState& state) {
-  while (!state.waiting.empty() && state.ramp.MayOpen(Now())) {
-    const auto id = NextToOpen(state);
-    if (!id) return;
-    std::erase(state.waiting, *id);
-    state.running.insert(*id);
+  while (state.has_waiting() && state.ramp.MayOpen(Now())) {
+    Fetch* const fetch = NextToOpen(state);
+    if (fetch == nullptr) return;
+    state.EndWait(*fetch);
+    state.running.insert(fetch->id());
     state.ramp.OnOpened(Now());
-    Fetch& fetch = *Find(*id);
-    fetch.Open(options_.origins.For(fetch.origin()));
+    fetch->Open(options_.origins.For(fetch->origin()), budget_.Lease(fetch->options().window));
   }
 }
 
-// The first in order for which a connection is worth it.
-std::optional<FetchId> RealClient::NextToOpen(OriginState& state) {
+// The first in order, and then those for which a further connection is worth it. What was ended
+// meanwhile goes in the next turn.
+Fetch* RealClient::NextToOpen(OriginState& state) {
   for (const FetchId id : state.waiting) {
-    if (Find(id)->over()) continue;  // it was ended meanwhile, and goes in the next turn
-    const auto& remaining = Find(id)->options().remaining;
-    if (!remaining || state.ramp.IsWorthIt(Now(), *remaining, state.rate.PerSecond(Now()))) {
-      return id;
-    }
+    if (Fetch* fetch = Find(id); !fetch->over()) return fetch;
   }
-  return std::nullopt;
+  for (const auto& [order, id] : state.patient) {
+    Fetch* fetch = Find(id);
+    if (fetch->over()) continue;
+    const uint64_t remaining = *fetch->options().remaining;
+    const bool is_worth = state.ramp.IsWorthIt(Now(), remaining, state.rate.PerSecond(Now()));
+    return is_worth ? fetch : nullptr;
+  }
+  return nullptr;
 }
 
 void RealClient::EndSurplus(OriginState& state) {
@@ -303,7 +359,13 @@ void RealClient::Arm(Instant at) {
 void RealClient::Tick() {
   if (Now() >= next_tick_) {
     next_tick_ = Now() + kTick;
-    for (const auto& [id, fetch] : fetches_) fetch->CheckSilence();
+    for (const auto& [id, fetch] : fetches_) {
+      fetch->CheckSilence();
+      // Others may have gone.
+      const uint64_t wanted = fetch->options().window;
+      if (fetch->running() && fetch->window() < wanted)
+        fetch->Widen(budget_.Grow(fetch->window(), wanted));
+    }
   }
   Schedule();
 }

@@ -5,10 +5,10 @@
 // open its connection (ramp.h, per origin), checks what the server answers (answer.h) and gives on
 // the bytes. It knows nothing of hashes: nothing it delivers is verified, and sizes are claims.
 //
-// Fetches to one origin wait for their turn in the order they were started. Each runs on a
-// connection of its own, also over HTTP/2: libcurl 7.88 stops a whole HTTP/2 connection when the
-// receiver of one of its streams is full, and so one slow receiver would hold others. Idle
-// connections are kept and used again.
+// Fetches to one origin wait for their turn in the order they were started, further connections for
+// work that has one behind all others. Each runs on a connection of its own, also over HTTP/2:
+// libcurl 7.88 stops a whole HTTP/2 connection when the receiver of one of its streams is full, and
+// so one slow receiver would hold others. Idle connections are kept and used again.
 //
 // Thread:    everything on the network loop's thread, callbacks too. A callback may call back into
 //            the client, but not destroy it. No callback comes from within a call. libcurl resolves
@@ -56,7 +56,7 @@ struct FetchOptions {
   // A further connection for work that has one already: so many bytes of it are left, and the fetch
   // waits until a connection more is worth it (Ramp::IsWorthIt). nullopt: it is not asked.
   std::optional<uint64_t> remaining = {};
-  uint64_t window = uint64_t{4} << 20;
+  uint64_t window = uint64_t{4} << 20;  // less while many run: it is leased
 };
 
 struct ClientOptions {
@@ -66,11 +66,12 @@ struct ClientOptions {
   Duration connect_timeout = seconds(10);  // name, TCP and TLS together
   Duration stall = seconds(10);            // no byte while we were ready to read
   Duration head_timeout = seconds(60);     // a response's head must be complete by then
-  // Of a socket's receive buffer; 0: the kernel's choice. Under a rate limit a fraction of a
-  // second.
+  // What a fetch may have on its way, in its socket's receive buffer and not consumed, each; 0: as
+  // its options and the kernel say. Under a rate limit a fraction of a second.
   uint64_t receive_window = 0;
-  size_t max_fetches = 1024;  // running and waiting ones together
-  uint64_t seed = 1;          // of the pauses
+  uint64_t receive_budget = uint64_t{128} << 20;  // the windows of all that run, together
+  size_t max_fetches = 1024;                      // running and waiting ones together
+  uint64_t seed = 1;                              // of the pauses
 };
 
 // What is going on at one origin.
@@ -98,12 +99,16 @@ class Client {
   // The fetch is to end at `end`. Returns where it will end: at `end`, or, if it is past that
   // already, where it is now; nullopt if it is unknown or over. Never raises an end.
   virtual std::optional<uint64_t> LowerEnd(FetchId id, uint64_t end) = 0;
+  // One that waits until a further connection is worth it waits for its place alone from now on.
+  // Harmless where it waits no more.
+  virtual void Hurry(FetchId id) = 0;
   // Ends it. The receiver is not called again. Unknown ids are harmless.
   virtual void Stop(FetchId id) = 0;
 
   // Live changes. A lowered cap ends the youngest surplus fetches as kSurplus; headers and proxies
   // hold for requests from now on. Returns kInvalidArgument, and nothing changed.
   virtual Status SetOrigins(OriginConfigs origins) = 0;
+  // Of all connections, idle ones too.
   virtual void SetReceiveWindow(uint64_t bytes) = 0;
 
   virtual OriginView ViewOf(const Origin& origin) = 0;

@@ -92,6 +92,29 @@ TEST_F(ClientTest, AFullReceiverStopsItsSender) {
   EXPECT_EQ(checker.received, 64 * kMiB);
 }
 
+TEST_F(ClientTest, AllReceiversTogetherHaveABudget) {
+  TestServer server(ServeMany);
+  options_.origins.defaults.ramp.ramp = false;
+  options_.receive_budget = 2 * kMiB;
+  std::vector<Checker*> full;
+  for (int i = 0; i < 4; ++i) {
+    full.push_back(&Start(server.Url("/f")));
+    full.back()->consume = false;
+  }
+  const auto received = [&] {
+    uint64_t sum = 0;
+    for (const Checker* each : full) sum += each->received;
+    return sum;
+  };
+  // The half, a quarter, and twice the least.
+  ASSERT_TRUE(RunUntil([&] { return received() >= 2 * kMiB; }));
+  RunFor(milliseconds(700));
+  EXPECT_LE(received(), 2 * kMiB + 4 * 128 * kKiB) << "windows, and one buffer each";
+  for (size_t i = 0; i < 3; ++i) client().Stop(full[i]->id);
+  const uint64_t before = full[3]->received;
+  ASSERT_TRUE(RunUntil([&] { return full[3]->received > before; })) << "it gets what others left";
+}
+
 TEST_F(ClientTest, AFullReceiverHoldsNobodyElse) {
   TestServer server(ServeMany);
   options_.origins.defaults.ramp.ramp = false;
@@ -175,6 +198,18 @@ TEST_F(ClientTest, TooManyFetchesAreRefusedAtOnce) {
   options_.max_fetches = 3;
   for (int i = 0; i < 3; ++i) Start(server.Url("/f"));
   EXPECT_EQ(EndOf(Start(server.Url("/f"))).kind, Kind::kLocalFault);
+}
+
+TEST_F(ClientTest, OneThatIsRefusedCanBeStopped) {
+  TestServer server(ServeMany);
+  options_.max_fetches = 1;
+  Start(server.Url("/f"));
+  auto goes = std::make_unique<Checker>(client());
+  const FetchId id = client().Start(*Url::Parse(server.Url("/f")), {}, {}, goes.get());
+  client().Stop(id);
+  goes = nullptr;
+  RunFor(milliseconds(10));
+  EXPECT_EQ(client().fetches(), 1u);
 }
 
 TEST_F(ClientTest, ReceiversMayStartAndStopFromWithin) {

@@ -29,11 +29,6 @@ FetchEnd End(Kind kind, std::string reason) {
   return end;
 }
 
-FetchOptions WithLeastWindow(FetchOptions options) {
-  options.window = std::max(options.window, kLeastWindow);
-  return options;
-}
-
 }  // namespace
 
 Fetch::Fetch(FetchOwner& owner, FetchId id, const Url& url, Ask ask, const FetchOptions& options,
@@ -42,7 +37,7 @@ Fetch::Fetch(FetchOwner& owner, FetchId id, const Url& url, Ask ask, const Fetch
       id_(id),
       origin_(url.origin()),
       ask_(std::move(ask)),
-      options_(WithLeastWindow(options)),
+      options_(options),
       receiver_(receiver),
       way_(url, false),
       position_(ask_.begin),
@@ -56,9 +51,10 @@ Fetch::~Fetch() {
   if (added_) owner_.multi().Remove(easy_.get());
 }
 
-void Fetch::Open(const OriginConfig& config) {
+void Fetch::Open(const OriginConfig& config, uint64_t window) {
   BLOBD_CHECK(state_ == State::kWaiting);
   config_ = config;
+  window_ = window;
   way_ = Redirects(way_.here(), config.local_allowed);
   opened_ = last_byte_ = owner_.Now();
   state_ = State::kAsking;
@@ -82,7 +78,21 @@ void Fetch::Open(const OriginConfig& config) {
 void Fetch::Consumed(uint64_t bytes) {
   BLOBD_CHECK(bytes <= unconsumed_);
   unconsumed_ -= bytes;
-  if (paused_ && unconsumed_ <= options_.window / 2) owner_.WantsWork(*this);
+  if (paused_ && unconsumed_ <= Window() / 2) owner_.WantsWork(*this);
+}
+
+uint64_t Fetch::Window() const {
+  const uint64_t limit = owner_.options().receive_window;
+  return std::max(kLeastWindow, limit == 0 ? window_ : std::min(window_, limit));
+}
+
+void Fetch::Widen(uint64_t more) {
+  window_ += more;
+  OnWindowChanged();
+}
+
+void Fetch::OnWindowChanged() {
+  if (paused_ && unconsumed_ <= Window() / 2) owner_.WantsWork(*this);
 }
 
 std::optional<uint64_t> Fetch::LowerEnd(uint64_t end) {
@@ -100,6 +110,11 @@ std::optional<uint64_t> Fetch::LowerEnd(uint64_t end) {
 void Fetch::EndAsSurplus() {
   ended_by_us_ = true;
   Finish(End(Kind::kSurplus, "fewer connections to this server are allowed now"));
+}
+
+void Fetch::Refuse(std::string reason) {
+  ended_by_us_ = true;
+  Finish(End(Kind::kLocalFault, std::move(reason)));
 }
 
 void Fetch::Detach() {
@@ -131,7 +146,7 @@ void Fetch::Work() {
     if (std::exchange(added_, false)) owner_.multi().Remove(easy_.get());
     return;
   }
-  if (!paused_ || unconsumed_ > options_.window / 2) return;
+  if (!paused_ || unconsumed_ > Window() / 2) return;
   paused_ = false;
   last_byte_ = owner_.Now();  // the silence until now was our own doing
   // Gives on what libcurl holds, and may pause again from within.
@@ -175,7 +190,7 @@ void Fetch::TakeHead() {
 size_t Fetch::TakeBody(ByteView bytes) {
   if (over() || !answer_) return 0;
   if (!std::holds_alternative<Content>(*answer_)) return Discard(bytes.size());
-  if (unconsumed_ >= options_.window) {
+  if (unconsumed_ >= Window()) {
     paused_ = true;
     return CURL_WRITEFUNC_PAUSE;
   }

@@ -41,6 +41,9 @@ class FetchOwner {
   virtual void OnReceived(Fetch& fetch, uint64_t bytes) = 0;
   // It wants Work at the end of this turn.
   virtual void WantsWork(Fetch& fetch) = 0;
+  // A connection's socket, which outlives the fetch, was made; and is to be closed.
+  virtual void OnSocketOpened(int fd) = 0;
+  virtual void OnSocketClosed(int fd) = 0;
 };
 
 class Fetch {
@@ -54,6 +57,7 @@ class Fetch {
   FetchId id() const { return id_; }
   const Origin& origin() const { return origin_; }
   const FetchOptions& options() const { return options_; }
+  void Hurry() { options_.remaining.reset(); }
   bool running() const { return state_ == State::kAsking || state_ == State::kReading; }
   bool over() const { return state_ == State::kOver; }
   bool delivered() const { return delivered_; }
@@ -61,14 +65,20 @@ class Fetch {
   bool ended_by_us() const { return ended_by_us_; }
   Instant opened() const { return opened_; }
 
-  // Sends the request. `config` is that of its origin and holds for this request only.
-  void Open(const OriginConfig& config);
+  // Sends the request. `config` is that of its origin and holds for this request only; `window` is
+  // what of its own it was given.
+  void Open(const OriginConfig& config, uint64_t window);
+  uint64_t window() const { return window_; }  // 0 before Open
+  void Widen(uint64_t more);
   void Consumed(uint64_t bytes);
   std::optional<uint64_t> LowerEnd(uint64_t end);
   void EndAsSurplus();
+  // It is not to be opened, by no fault of the server's.
+  void Refuse(std::string reason);
   // Nobody listens any more.
   void Detach();
-  void SetReceiveWindow(uint64_t bytes);
+  // The client's receive window is another one now.
+  void OnWindowChanged();
 
   // libcurl has ended what it was doing.
   void OnDone(CURLcode code);
@@ -92,9 +102,11 @@ class Fetch {
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   static curl_socket_t OnSocket(void* self, curlsocktype purpose, curl_sockaddr* address);
+  static int OnCloseSocket(void* owner, curl_socket_t fd);
   static int OnRequest(void* self, char* remote_ip, char* local_ip, int remote_port,
                        int local_port);
 
+  uint64_t Window() const;
   bool SetUp();
   void SendRequest();
   bool TakeHeader(std::string_view line);
@@ -117,7 +129,7 @@ class Fetch {
   const FetchId id_;
   const Origin origin_;
   Ask ask_;
-  const FetchOptions options_;
+  FetchOptions options_;
   FetchReceiver* receiver_;  // null after Detach
   State state_ = State::kWaiting;
   Redirects way_;
@@ -138,6 +150,7 @@ class Fetch {
   std::optional<uint64_t> limit_;  // reading ends here
   uint64_t received_ = 0;
   uint64_t unconsumed_ = 0;
+  uint64_t window_ = 0;
   bool paused_ = false;
   bool delivered_ = false;
   bool ended_by_us_ = false;

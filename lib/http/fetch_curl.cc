@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,12 +17,6 @@ namespace {
 
 // What libcurl reads at once. Each connection has one buffer of it.
 constexpr long kBufferSize = 128 * 1024;
-
-void SetReceiveBuffer(int fd, uint64_t bytes) {
-  const int size = static_cast<int>(std::min<uint64_t>(bytes, 1 << 30));
-  // As good as it goes: a socket with the kernel's buffer works too.
-  if (size > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-}
 
 std::optional<SocketAddress> AddressOf(std::string_view ip, int port) {
   const std::string host =
@@ -71,6 +66,9 @@ bool Fetch::SetUp() {
   set(CURLOPT_WRITEDATA, this);
   set(CURLOPT_OPENSOCKETFUNCTION, &Fetch::OnSocket);
   set(CURLOPT_OPENSOCKETDATA, this);
+  // Called for the connection, perhaps long after this fetch.
+  set(CURLOPT_CLOSESOCKETFUNCTION, &Fetch::OnCloseSocket);
+  set(CURLOPT_CLOSESOCKETDATA, &owner_);
   set(CURLOPT_PREREQFUNCTION, &Fetch::OnRequest);
   set(CURLOPT_PREREQDATA, this);
   return ok;
@@ -108,14 +106,6 @@ void Fetch::SendRequest() {
   added_ = true;
 }
 
-void Fetch::SetReceiveWindow(uint64_t bytes) {
-  curl_socket_t fd = CURL_SOCKET_BAD;
-  if (easy_ == nullptr || curl_easy_getinfo(easy_.get(), CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK) {
-    return;
-  }
-  if (fd != CURL_SOCKET_BAD) SetReceiveBuffer(fd, bytes);
-}
-
 bool Fetch::MayConnect(const SocketAddress& address) {
   // With a proxy the address is the proxy's, which the operator has chosen.
   if (!config_.proxy.empty() || way_.may_be_local()) return true;
@@ -144,9 +134,14 @@ curl_socket_t Fetch::OnSocket(void* self, curlsocktype, curl_sockaddr* address) 
     fetch->local_error_ = errno;
     return CURL_SOCKET_BAD;
   }
-  SetReceiveBuffer(fd, fetch->owner_.options().receive_window);
+  fetch->owner_.OnSocketOpened(fd);
   fetch->new_connection_ = true;
   return fd;
+}
+
+int Fetch::OnCloseSocket(void* owner, curl_socket_t fd) {
+  static_cast<FetchOwner*>(owner)->OnSocketClosed(fd);
+  return close(fd);
 }
 
 // A connection may be one that another fetch opened under other rules.

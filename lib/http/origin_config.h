@@ -22,6 +22,7 @@ struct OriginConfig {
   std::string proxy;           // http, https or socks5h URL; empty: no proxy
   bool local_allowed = false;  // may be a loopback, link-local or metadata address
   RampOptions ramp;
+  bool own_cap = false;  // ramp.cap is this origin's own: a change for all others leaves it alone
 };
 
 // For every origin that is not named, `defaults`.

@@ -1,10 +1,22 @@
 #include "lookup/services.h"
 
+#include <sys/stat.h>
+
 #include <utility>
 
 #include "base/check.h"
 
 namespace blobd::lookup {
+namespace {
+
+// Which file it is, and since when; nullopt if there is none.
+std::optional<std::pair<uint64_t, int64_t>> ResolvConf() {
+  struct stat facts {};
+  if (stat("/etc/resolv.conf", &facts) != 0) return std::nullopt;
+  return std::pair(facts.st_ino, facts.st_mtim.tv_sec * 1'000'000'000LL + facts.st_mtim.tv_nsec);
+}
+
+}  // namespace
 
 Services::Services(loop::Loop& loop, const Clock& clock, const NodeId& self, ByteView seed,
                    const ServicesOptions& options, AddressSource* source, LookupSink* sink)
@@ -28,6 +40,7 @@ Services::Services(loop::Loop& loop, const Clock& clock, const NodeId& self, Byt
 Services::~Services() = default;
 
 void Services::AddDns() {
+  resolv_conf_ = ResolvConf();
   StatusOr<std::unique_ptr<DnsResolver>> resolver =
       DnsResolver::Create(loop_, {options_.dns->servers});
   if (!resolver.ok()) {
@@ -75,9 +88,12 @@ void Services::Publish(const NodeRecord& own) {
   pkarr_publisher_->Publish(said);
 }
 
-void Services::OnNetworkChanged() {
+void Services::OnNetworkChanged(bool way_out) {
   if (local_ != nullptr) local_->OnNetworkChanged();
   if (dns_ == nullptr) return;
+  const auto resolv_conf = ResolvConf();
+  if (!way_out && std::exchange(resolv_conf_, resolv_conf) == resolv_conf) return;
+  resolv_conf_ = resolv_conf;
   // The servers may be others now. Without new ones the old ones stay.
   StatusOr<std::unique_ptr<DnsResolver>> resolver =
       DnsResolver::Create(loop_, {options_.dns->servers});

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -62,8 +63,9 @@ class Services {
   StaticLookup* known() { return known_; }
   // Where we are, as far as we know; said where the options say so.
   void Publish(const NodeRecord& own);
-  // Interfaces or the way out came or went (loop/network_watch.h).
-  void OnNetworkChanged();
+  // Interfaces came or went, or the way out is another one (loop/network_watch.h). Questions to DNS
+  // servers are begun anew only with a new way out, or where /etc/resolv.conf names others.
+  void OnNetworkChanged(bool way_out);
 
   struct Off {
     std::string_view service;
@@ -87,6 +89,7 @@ class Services {
   std::unique_ptr<Lookup> lookup_;  // owns the services below
   StaticLookup* known_ = nullptr;
   DnsLookup* dns_ = nullptr;
+  std::optional<std::pair<uint64_t, int64_t>> resolv_conf_;  // which one the resolver read
   LocalDiscovery* local_ = nullptr;
 };
 

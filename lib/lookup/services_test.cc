@@ -82,7 +82,7 @@ TEST_F(ServicesTest, EachCanBeSwitchedOff) {
   auto none = Make(kOurSeed, options);
   EXPECT_FALSE(none->lookup().has_services());
   none->Publish(Own());
-  none->OnNetworkChanged();
+  none->OnNetworkChanged(true);
   options = All();
   options.pkarr->resolve = false;
   options.pkarr->publish = false;
@@ -121,9 +121,13 @@ TEST_F(ServicesTest, AddressesArePublishedOnlyWhereConfigured) {
 }
 
 TEST_F(ServicesTest, ANetworkChangeAsksAnew) {
+  dns_.silent = true;
   auto us = Make(kOurSeed, All());
   us->lookup().Start(1, them_);
-  us->OnNetworkChanged();
+  us->OnNetworkChanged(false);  // some interface: what was asked goes on
+  RunFor(milliseconds(100));
+  EXPECT_EQ(ended_.count(1), 0);
+  us->OnNetworkChanged(true);
   ASSERT_TRUE(RunUntil([&] { return ended_.count(1) != 0; }));
   EXPECT_NE(ended_[1].find("dns: the network has changed"), std::string::npos) << ended_[1];
 }

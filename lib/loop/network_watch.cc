@@ -129,13 +129,25 @@ std::optional<NetworkChange> Compare(const NetworkState& before, const NetworkSt
     return std::any_of(state.addresses.begin(), state.addresses.end(),
                        [&](const InterfaceAddress& each) { return each.ip == ip; });
   };
-  bool came = false;
-  for (const InterfaceAddress& each : after.addresses) came = came || !has(before, each.ip);
-  for (const InterfaceAddress& each : before.addresses) {
-    if (!has(after, each.ip)) change.gone.push_back(each.ip);
+  const auto counts = [](const SocketAddress& ip) {
+    return !ip.is_loopback() && !ip.is_link_local();
+  };
+  const auto is_new_way = [](const WayOut& was, const WayOut& is) {
+    return is.interface != 0 && is != was;
+  };
+  bool went = false;
+  for (const InterfaceAddress& each : after.addresses) {
+    change.back = change.back || (counts(each.ip) && !has(before, each.ip));
   }
-  change.major =
-      came || !change.gone.empty() || before.ipv4 != after.ipv4 || before.ipv6 != after.ipv6;
+  for (const InterfaceAddress& each : before.addresses) {
+    if (has(after, each.ip)) continue;
+    change.gone.push_back(each.ip);
+    went = went || counts(each.ip);
+  }
+  change.way_out = before.ipv4 != after.ipv4 || before.ipv6 != after.ipv6;
+  change.major = change.back || went || change.way_out;
+  change.back =
+      change.back || is_new_way(before.ipv4, after.ipv4) || is_new_way(before.ipv6, after.ipv6);
   return change;
 }
 

@@ -47,8 +47,11 @@ struct NetworkState {
 };
 
 struct NetworkChange {
-  // We may be somewhere else now: the way out is another one, or one of our addresses came or went.
+  // We may be somewhere else now: the way out is another one, or one of our addresses came or went
+  // that others can know. Link-local ones do with every container of the machine.
   bool major = false;
+  bool back = false;     // more can be reached: such an address, or a way out, that was not there
+  bool way_out = false;  // the way out is another one
   std::vector<SocketAddress> gone;  // addresses from which nothing can be sent any more
   NetworkState state;
 };

@@ -26,10 +26,10 @@ TEST(NetworkState, TellsMajorChangesFromMinor) {
   EXPECT_EQ(Compare(one, one), std::nullopt);
   const auto came = Compare(one, With({On("a", 1), On("b", 2)}));
   ASSERT_TRUE(came);
-  EXPECT_TRUE(came->major);
+  EXPECT_TRUE(came->major && came->back && !came->way_out);
   EXPECT_TRUE(came->gone.empty());
   const auto went = Compare(With({On("a", 1), On("b", 2)}), one);
-  EXPECT_TRUE(went->major);
+  EXPECT_TRUE(went->major && !went->back);
   EXPECT_EQ(went->gone, std::vector{On("b", 2).ip});
   // An address that went to another interface is still ours.
   const auto renamed = Compare(one, With({On("c", 1)}));
@@ -37,7 +37,24 @@ TEST(NetworkState, TellsMajorChangesFromMinor) {
   EXPECT_FALSE(renamed->major);
   NetworkState routed = one;
   routed.ipv4.interface = 7;
-  EXPECT_TRUE(Compare(one, routed)->major);
+  EXPECT_TRUE(Compare(one, routed)->major && Compare(one, routed)->back);
+  EXPECT_TRUE(Compare(one, routed)->way_out);
+  EXPECT_TRUE(Compare(routed, one)->major && Compare(routed, one)->way_out);
+  EXPECT_FALSE(Compare(routed, one)->back);
+}
+
+TEST(NetworkState, ALinkLocalAddressTakesUsNowhere) {
+  const NetworkState one = With({On("a", 1)});
+  NetworkState other = one;
+  for (const char* ip : {"[fe80::1]:0", "169.254.3.4:0", "127.0.0.2:0"})
+    other.addresses.push_back({"veth7", *SocketAddress::Parse(ip)});
+  const auto came = Compare(one, other);
+  ASSERT_TRUE(came);
+  EXPECT_FALSE(came->major || came->back || came->way_out);
+  const auto went = Compare(other, one);
+  ASSERT_TRUE(went);
+  EXPECT_FALSE(went->major || went->back || went->way_out);
+  EXPECT_EQ(went->gone.size(), 3);
 }
 
 // A network of its own, in a thread of its own, so that the machine's stays as it is.

@@ -104,6 +104,8 @@ void AddressBook::Restore(const NodeId& node, const KnownAddress& known) {
   KnownAddress& added = nodes_[node].back();
   added.last_worked = known.last_worked;
   added.rtt = known.rtt;
+  added.last_failed = known.last_failed;
+  added.failure = ShortText(known.failure, kMaxReason);
 }
 
 KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& address, WallTime now,
@@ -122,14 +124,15 @@ KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& addres
   return *it;
 }
 
-void AddressBook::Failed(const NodeId& node, const SocketAddress& address, WallTime now,
-                         std::string_view reason) {
+std::optional<KnownAddress> AddressBook::Failed(const NodeId& node, const SocketAddress& address,
+                                                WallTime now, std::string_view reason) {
   const auto known = nodes_.find(node);
-  if (known == nodes_.end()) return;
+  if (known == nodes_.end()) return std::nullopt;
   const auto it = Find(known->second, address);
-  if (it == known->second.end()) return;
+  if (it == known->second.end()) return std::nullopt;
   it->last_failed = now;
   it->failure = ShortText(reason, kMaxReason);
+  return *it;
 }
 
 std::vector<KnownAddress> AddressBook::BestFirst(const NodeId& node) const {

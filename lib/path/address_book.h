@@ -71,9 +71,10 @@ class AddressBook {
   // A connection was made over this address. Returns what is known of it now.
   KnownAddress Worked(const NodeId& node, const SocketAddress& address, WallTime now, Duration rtt);
 
-  // There was no answer at this address, or it was refused. Nothing if it is not known.
-  void Failed(const NodeId& node, const SocketAddress& address, WallTime now,
-              std::string_view reason);
+  // There was no answer at this address, or it was refused. Returns what is known of it now;
+  // nothing if it is not known.
+  std::optional<KnownAddress> Failed(const NodeId& node, const SocketAddress& address, WallTime now,
+                                     std::string_view reason);
 
   // Best first: those that did not fail since they worked, then by latest success, lowest
   // round-trip time, IPv6, and the order learnt. Relays come last, our own addresses not at all.

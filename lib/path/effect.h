@@ -56,12 +56,12 @@ struct Move {
   bool immediate = false;
 };
 // The same for a peer that does not follow: dial it anew at the address, let the transfers resume
-// there, then close the old connection. Answered by ConnectionUp of the one that replaces it, or
-// by MoveFailed of the old.
+// there, then close the old connection. A Move that is under way goes on beside it, and the first
+// of both counts. Answered by ConnectionUp of the one that replaces it, or by MoveFailed of the
+// old when neither came to anything; or by what ends a Move.
 struct Reconnect {
   ConnectionId connection;
   SocketAddress to;
-  bool immediate = false;
 };
 // No connection to the node uses this path any more; what was kept open for it may go.
 struct ClosePath {
@@ -70,7 +70,8 @@ struct ClosePath {
 // We may be elsewhere: hole punching has a new chance.
 struct PunchHoles {};
 
-// To be kept for later lives: an address that is new or has worked, and what made room for it.
+// To be kept for later lives: an address that is new, has worked or has failed, and what made room
+// for it.
 struct KeepAddress {
   KnownAddress known;
   std::optional<SocketAddress> evicted;

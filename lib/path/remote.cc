@@ -48,7 +48,10 @@ std::optional<Instant> Remote::NextDeadline() const {
     const bool backup = IsBackup(TransportOf(address));
     consider(path.heard + (backup ? options_.backup_idle : options_.primary_idle));
   }
-  for (const auto& [id, connection] : connections_) consider(connection.move_again);
+  for (const auto& [id, connection] : connections_) {
+    consider(connection.move_again);
+    consider(connection.follow_by);
+  }
   for (const auto& [address, until] : unfit_until_) consider(until);
   return next;
 }
@@ -76,6 +79,7 @@ void Remote::CheckInvariants() const {
   for (const auto& [id, connection] : connections_) {
     BLOBD_CHECK(paths_.count(connection.address) == 1);
     BLOBD_CHECK(!connection.moving_to || connection.ours);
+    BLOBD_CHECK(connection.moving_to || (!connection.reconnecting && !connection.follow_by));
   }
   if (!dial_) return;
   BLOBD_CHECK(std::includes(dial_->given.begin(), dial_->given.end(), dial_->untried.begin(),

@@ -47,6 +47,9 @@ struct RemoteOptions {
   Duration upgrade_check = seconds(60);
   Duration good_enough = milliseconds(10);  // a direct path at or below needs no better one
   Duration unfit = seconds(60);  // an address that cannot be moved to is left alone for so long
+  // A peer that was asked to follow from a dark path, and has not after so long, or four round
+  // trips if that is more, is dialled beside it.
+  Duration follow_within = milliseconds(250);
   // After a network change a path has so long to answer, or four round trips if that is more.
   Duration prove_again = milliseconds(300);
 };
@@ -98,9 +101,12 @@ class Remote {
   struct Connection {
     bool ours = false;  // we opened it, so we move it
     bool can_migrate = true;
+    bool doubted = false;  // can_migrate is false only because it did not follow once
     SocketAddress address;
     std::optional<Duration> rtt;
     std::optional<SocketAddress> moving_to;
+    bool reconnecting = false;          // there, by a new connection
+    std::optional<Instant> follow_by;   // else it is dialled there
     std::optional<Instant> move_again;  // not before
   };
   struct Path {
@@ -136,6 +142,7 @@ class Remote {
   // remote_dial.cc
   void Learn(const std::vector<SocketAddress>& addresses, const std::string& source);
   void MayLookUp(Instant now);
+  void NoteFailure(const Moment& at, const SocketAddress& address, const std::string& reason);
   bool KnowsProven() const;
   std::vector<SocketAddress> DialOrder() const;
   void FailDial(bool local_fault, std::string reason);
@@ -148,6 +155,8 @@ class Remote {
   void CloseStale(Instant now);
   void Reselect(Instant now);
   void MoveConnections(Instant now);
+  void StayPut(Connection& connection);
+  void GoTo(Instant now, ConnectionId id, Connection& connection);
   void PlanProbes(Instant now);
   bool GoodEnough() const;
 

@@ -61,8 +61,14 @@ void Remote::On(const Moment& at, const LookupEnded& ended) {
 }
 
 void Remote::On(const Moment& at, const AttemptFailed& failed) {
-  book_.Failed(node_, failed.address, at.wall, failed.reason);
+  NoteFailure(at, failed.address, failed.reason);
   if (dial_ && dial_->id == failed.dial) dial_->untried.erase(failed.address);
+}
+
+void Remote::NoteFailure(const Moment& at, const SocketAddress& address,
+                         const std::string& reason) {
+  const auto known = book_.Failed(node_, address, at.wall, reason);
+  if (known) Emit(KeepAddress{*known, std::nullopt});
 }
 
 void Remote::On(const Moment& at, const DialEnded& ended) {

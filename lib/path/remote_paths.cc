@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kMissedAndClosed = 3;  // probes in a row
 constexpr int kRttsToProveAgain = 4;
+constexpr int kRttsToFollow = 4;
 
 }  // namespace
 
@@ -62,7 +63,7 @@ void Remote::On(const Moment& at, const ConnectionMoved& moved) {
     if (connection.rtt) old.last = old.before = connection.rtt;
     connection.rtt.reset();
   }
-  connection.moving_to.reset();
+  StayPut(connection);
   connection.move_again.reset();
   Use(at, moved.connection, moved.address);
 }
@@ -70,11 +71,20 @@ void Remote::On(const Moment& at, const ConnectionMoved& moved) {
 void Remote::On(const Moment& at, const MoveFailed& failed) {
   const auto it = connections_.find(failed.connection);
   if (it == connections_.end() || it->second.moving_to != failed.address) return;
-  it->second.moving_to.reset();
-  it->second.move_again = at.now + options_.move_again;
+  Connection& connection = it->second;
+  // Either the peer does not follow, which no handshake tells, or it is not there: a dial shows.
+  const bool dial_it = !failed.not_yet && !connection.reconnecting && connection.can_migrate;
+  StayPut(connection);
+  if (dial_it) {
+    connection.doubted = true;
+    connection.can_migrate = false;
+    return;
+  }
+  connection.move_again = at.now + options_.move_again;
   if (failed.not_yet) return;
+  if (std::exchange(connection.doubted, false)) connection.can_migrate = true;
   unfit_until_[failed.address] = at.now + options_.unfit;
-  book_.Failed(node_, failed.address, at.wall, "the connection could not be moved there");
+  NoteFailure(at, failed.address, "the connection could not be moved there");
   if (!InUse(failed.address) && paths_.erase(failed.address) != 0) Emit(ClosePath{failed.address});
 }
 
@@ -137,7 +147,7 @@ void Remote::GoDark(Instant now, const SocketAddress& address) {
   for (auto& [id, connection] : connections_) {
     // One that was being moved carefully has no time for that any more.
     if (connection.address != address) continue;
-    connection.moving_to.reset();
+    if (!connection.reconnecting) StayPut(connection);
     connection.move_again.reset();
   }
   probes_.AskAll(now);
@@ -203,19 +213,40 @@ void Remote::Reselect(Instant now) {
 void Remote::MoveConnections(Instant now) {
   for (auto& [id, connection] : connections_) {
     if (connection.move_again && now >= *connection.move_again) connection.move_again.reset();
+    if (connection.follow_by && now >= *connection.follow_by) {
+      connection.follow_by.reset();
+      connection.reconnecting = true;
+      Emit(Reconnect{id, *connection.moving_to});
+    }
     if (!connection.ours || connection.address == *selection_.address) continue;
     if (connection.moving_to == selection_.address || connection.move_again) continue;
-    // Another connection may be well where this one failed to go. It tries again later, or while it
-    // has nothing to lose.
-    const bool immediate = paths_[connection.address].dark;
-    if (!immediate && unfit_until_.count(*selection_.address) != 0) continue;
-    connection.moving_to = selection_.address;
-    if (connection.can_migrate) {
-      Emit(Move{id, *selection_.address, immediate});
-    } else {
-      Emit(Reconnect{id, *selection_.address, immediate});
-    }
+    GoTo(now, id, connection);
   }
+}
+
+// Another connection may be well where this one failed to go. It tries again later, or while it
+// has nothing to lose.
+void Remote::GoTo(Instant now, ConnectionId id, Connection& connection) {
+  const SocketAddress to = *selection_.address;
+  const bool immediate = paths_[connection.address].dark;
+  if (!immediate && unfit_until_.count(to) != 0) return;
+  StayPut(connection);
+  connection.moving_to = to;
+  if (!connection.can_migrate) {
+    connection.reconnecting = true;
+    return Emit(Reconnect{id, to});
+  }
+  if (immediate) {
+    const Duration rtt = RttOf(to, paths_[to]).value_or(Duration::zero());
+    connection.follow_by = now + std::max(options_.follow_within, rtt * kRttsToFollow);
+  }
+  Emit(Move{id, to, immediate});
+}
+
+void Remote::StayPut(Connection& connection) {
+  connection.moving_to.reset();
+  connection.reconnecting = false;
+  connection.follow_by.reset();
 }
 
 bool Remote::GoodEnough() const {

@@ -151,6 +151,8 @@ TEST_F(RemotePaths, AnAddressThatCannotBeMovedToIsLeftAlone) {
   Answer(kB, milliseconds(5));
   Take<Move>();
   Tell(MoveFailed{connection, kB});
+  EXPECT_EQ(Take<Reconnect>().size(), 1);
+  Tell(MoveFailed{connection, kB});
   EXPECT_EQ(selected(), kA);
   EXPECT_FALSE(IsOpen(kB));
   Answer(kB, milliseconds(5));  // somebody answers there, but it is not the node
@@ -158,6 +160,54 @@ TEST_F(RemotePaths, AnAddressThatCannotBeMovedToIsLeftAlone) {
   Pass(seconds(61));
   Answer(kB, milliseconds(5));
   EXPECT_EQ(selected(), kB);
+  EXPECT_EQ(Take<Move>().size(), 1);  // it was the address's fault
+}
+
+TEST_F(RemotePaths, APeerThatDidNotFollowIsDialledAtTheSamePlace) {
+  const ConnectionId old = Transferring(milliseconds(40));
+  Answer(kB, milliseconds(5));
+  ASSERT_EQ(Take<Move>().size(), 1);
+  Tell(MoveFailed{old, kB});
+  EXPECT_EQ(selected(), kB);
+  const auto again = Take<Reconnect>();
+  ASSERT_EQ(again.size(), 1);
+  EXPECT_EQ(again[0].connection, old);
+  EXPECT_EQ(again[0].to, kB);
+  const ConnectionId next{++connections_};
+  Tell(ConnectionUp{next, {}, old, kB, milliseconds(5), false});
+  Tell(ConnectionDown{old});
+  EXPECT_TRUE(Take<Move>().empty());
+  EXPECT_TRUE(Take<Reconnect>().empty());
+  // From now on it is known.
+  Answer(kA, milliseconds(40));
+  Tell(ConnectionRtt{next, milliseconds(90)});
+  EXPECT_EQ(Take<Reconnect>().at(0).to, kA);
+}
+
+TEST_F(RemotePaths, FromADarkPathItIsSoonDialledBesideTheMove) {
+  const ConnectionId connection = Transferring(milliseconds(20));
+  Answer(kB, milliseconds(100));
+  Tell(WentDark{connection});
+  ASSERT_TRUE(Take<Move>().at(0).immediate);
+  Pass(milliseconds(399));
+  EXPECT_TRUE(Take<Reconnect>().empty());
+  Pass(milliseconds(1));
+  EXPECT_EQ(Take<Reconnect>().at(0).to, kB);
+  // The peer was only slow.
+  Tell(ConnectionMoved{connection, kB});
+  Pass(seconds(5));
+  EXPECT_TRUE(Take<Reconnect>().empty());
+  EXPECT_EQ(selected(), kB);
+}
+
+TEST_F(RemotePaths, NothingIsDialledBesideAMoveThatWasAnsweredInTime) {
+  const ConnectionId connection = Transferring(milliseconds(20));
+  Answer(kB, milliseconds(100));
+  Tell(WentDark{connection});
+  Pass(milliseconds(200));
+  Tell(ConnectionMoved{connection, kB});
+  Pass(seconds(5));
+  EXPECT_TRUE(Take<Reconnect>().empty());
 }
 
 TEST_F(RemotePaths, ASparePathThatFallsSilentIsClosed) {

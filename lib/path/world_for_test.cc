@@ -20,7 +20,8 @@ World::World(uint64_t seed) : rng_(seed), remotes_({}, book_) {
   for (uint64_t n = 0; n < nodes; ++n) {
     Peer peer;
     peer.node.bytes[0] = static_cast<uint8_t>(n + 1);
-    peer.follows = rng_.Chance(0.8);
+    peer.follows = rng_.Chance(0.7);
+    peer.is_known = peer.follows || rng_.Chance(0.3);
     const uint64_t places = 1 + rng_.Below(5);
     for (uint64_t i = 0; i < places; ++i) {
       Place place;
@@ -118,7 +119,7 @@ void World::Change() {
     case 7: {
       if (!Works(peer, place.address)) return;
       const ConnectionId id{next_connection_++};
-      links_[id] = {peer.node, false, peer.follows, place.address, now_.now, {}};
+      links_[id] = {peer.node, false, peer.follows, place.address, now_.now, {}, false, {}};
       peer.proven[place.address] = now_.now;
       return Deliver({peer.node, ConnectionUp{id, {}, {}, place.address, place.rtt}});
     }
@@ -146,11 +147,12 @@ void World::TurnRaces() {
     }
     if (winner) {
       const ConnectionId connection{next_connection_++};
-      links_[connection] = {race.node, true, peer.follows, *winner, now_.now, {}};
+      const bool told = peer.follows || !peer.is_known;
+      links_[connection] = {race.node, true, told, *winner, now_.now, {}, false, {}};
       peer.proven[*winner] = now_.now;
       events.push_back(
           {race.node,
-           ConnectionUp{connection, id, {}, *winner, PlaceOf(peer, *winner)->rtt, peer.follows}});
+           ConnectionUp{connection, id, {}, *winner, PlaceOf(peer, *winner)->rtt, told}});
       it = races_.erase(it);
       continue;
     }
@@ -234,11 +236,25 @@ void World::Deliver(const Event& event) {
     if (link == links_.end()) return;
     link->second.address = moved->address;
     link->second.silence.Moved(now_.now);
+    link->second.dialled_at.reset();
     PeerOf(event.node).proven[moved->address] = now_.now;
   }
   if (const auto* failed = std::get_if<MoveFailed>(&event.what);
       failed != nullptr && !failed->not_yet) {
-    PeerOf(event.node).refused[failed->address] = now_.now;
+    // A move that fails is followed by a dial; only when that fails, too, the address is refused.
+    const auto link = links_.find(failed->connection);
+    if (link != links_.end() && link->second.dialled_at == failed->address) {
+      link->second.dialled_at.reset();
+      PeerOf(event.node).refused[failed->address] = now_.now;
+    }
+  }
+  if (const auto* up = std::get_if<ConnectionUp>(&event.what); up != nullptr && up->replaces) {
+    // The old one may be gone, or was moved after all.
+    const auto old = links_.find(up->replaces);
+    if (old == links_.end() || old->second.dialled_at != up->address) return;
+    old->second.dialled_at.reset();
+    replaced_.insert(up->replaces);
+    At(now_.now, {event.node, ConnectionDown{up->replaces}});
   }
   if (const auto* up = std::get_if<ConnectionUp>(&event.what)) {
     PeerOf(event.node).refused.erase(up->address);
@@ -250,10 +266,16 @@ void World::Deliver(const Event& event) {
     PeerOf(event.node).proven[answered->address] = now_.now;
   }
   if (const auto* up = std::get_if<ConnectionUp>(&event.what); up != nullptr && up->replaces) {
-    links_[up->connection] = {event.node, true, false, up->address, now_.now, {}};
+    links_[up->connection] = {event.node, true, false, up->address, now_.now, {}, false, {}};
     PeerOf(event.node).proven[up->address] = now_.now;
   }
-  if (const auto* down = std::get_if<ConnectionDown>(&event.what)) links_.erase(down->connection);
+  if (const auto* down = std::get_if<ConnectionDown>(&event.what)) {
+    links_.erase(down->connection);
+    const bool another = std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
+      return entry.second.node == event.node;
+    });
+    if (!another) PeerOf(event.node).refused.clear();  // the next one begins anew
+  }
   if (const auto* ended = std::get_if<LookupEnded>(&event.what)) {
     Peer& peer = PeerOf(event.node);
     if (peer.lookup == ended->lookup) peer.lookup.reset();

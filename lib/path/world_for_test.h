@@ -32,7 +32,7 @@ class World {
   // All paths and nodes as they would settle: nothing about it may be wrong after a quiet time.
   void CheckSettled();
   // The path that each node's connections use falls silent where another direct one works; four
-  // seconds later they must be there, and be the same.
+  // seconds later they must be there, and be the same, or have been replaced.
   void CheckDarkness();
   void CheckAtRest();
   const std::string& log() const { return log_; }
@@ -52,6 +52,8 @@ class World {
     SocketAddress address;
     Instant heard;
     SilenceDetector silence;
+    bool was_asked = false;                   // to move somewhere
+    std::optional<SocketAddress> dialled_at;  // to be replaced by a connection there
   };
   struct Race {
     NodeId node;
@@ -62,7 +64,8 @@ class World {
   struct Peer {
     NodeId node;
     std::vector<Place> places;
-    bool follows = true;  // migrations
+    bool follows = true;   // migrations
+    bool is_known = true;  // whether it follows is told with each connection
     bool busy = false;
     std::optional<DialId> dial;
     std::optional<LookupId> lookup;
@@ -109,6 +112,7 @@ class World {
   std::map<DialId, Race> races_;
   std::map<ConnectionId, Link> links_;
   std::set<LookupId> lookups_;
+  std::set<ConnectionId> replaced_;
   uint64_t next_connection_ = 1;
   uint64_t next_order_ = 1;
   std::map<std::pair<Instant, uint64_t>, Event> queue_;

@@ -22,6 +22,8 @@ ngtcp2_cid RandomCid(size_t size) {
 constexpr size_t kFirstDestinationSize = 16;
 constexpr uint64_t kActiveCids = 7;
 constexpr uint64_t kMaxReasonSize = 200;
+// Of a connection that we dial: what its window may become under a limit of the bandwidth.
+constexpr uint64_t kFirstWindow = 64 << 10;
 // Probe timeouts in a row without an answer, after which large datagrams are taken to be lost.
 constexpr size_t kLostPtos = 3;
 
@@ -77,6 +79,9 @@ Status Connection::InitClient(const TlsContext& tls, const NodeId& node, Instant
   ngtcp2_settings settings;
   ngtcp2_transport_params params;
   FillSettings(settings, params, now);
+  // The library tells of new credit when there is half of the first window, so a large one could
+  // not be made smaller later (Withhold). The rest comes with the first request.
+  params.initial_max_data = std::min(options_.connection_window, kFirstWindow);
   const ngtcp2_callbacks callbacks = MakeCallbacks(Role::kClient);
   const ngtcp2_cid destination = RandomCid(kFirstDestinationSize);
   const ngtcp2_cid source = RandomCid(kOwnCidSize);
@@ -87,6 +92,7 @@ Status Connection::InitClient(const TlsContext& tls, const NodeId& node, Instant
                              &settings, &params, nullptr, this) != 0) {
     return Unavailable("no memory for a connection");
   }
+  ngtcp2_conn_extend_max_offset(conn_, options_.connection_window - params.initial_max_data);
   tls_->Attach(conn_);
   if (options_.keep_alive > Duration::zero()) {
     ngtcp2_conn_set_keep_alive_timeout(conn_, static_cast<uint64_t>(options_.keep_alive.count()));

@@ -147,6 +147,9 @@ class Connection {
   // Gives credit for delivered bytes, at most for what was delivered and not yet consumed; also
   // for streams that have ended.
   void Consumed(StreamId stream, uint64_t bytes);
+  // The same for the stream alone: the window of all streams together becomes smaller by what is
+  // returned.
+  uint64_t Withhold(StreamId stream, uint64_t bytes);
   // Lets the peer send `bytes` more on all streams together.
   void GrowWindow(uint64_t bytes);
   // True once if datagrams larger than usual turned out to be lost on this path. The connection
@@ -186,6 +189,7 @@ class Connection {
   void FailFromPeer();
   void WriteFarewell(const ngtcp2_connection_close_error& error, Instant now);
 
+  uint64_t TakeUnconsumed(StreamId id, uint64_t bytes);
   void MarkSendable(StreamId id, Stream& stream);
   void RetryBlocked();
   ngtcp2_ssize WriteDatagram(MutableBytes out, ngtcp2_path_storage* path, uint64_t now);

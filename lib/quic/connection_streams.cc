@@ -43,21 +43,29 @@ void Connection::MarkSendable(StreamId id, Stream& stream) {
 
 void Connection::Consumed(StreamId id, uint64_t bytes) {
   if (state_ == State::kEnded) return;
+  ngtcp2_conn_extend_max_offset(conn_, TakeUnconsumed(id, bytes));
+}
+
+uint64_t Connection::Withhold(StreamId id, uint64_t bytes) {
+  return state_ == State::kEnded ? 0 : TakeUnconsumed(id, bytes);
+}
+
+// Gives the stream, if it is there still, credit for as much of `bytes` as it was given; says how
+// much that is.
+uint64_t Connection::TakeUnconsumed(StreamId id, uint64_t bytes) {
   if (const auto found = streams_.find(id); found != streams_.end()) {
     bytes = std::min(bytes, found->second.unconsumed);
     found->second.unconsumed -= bytes;
-    if (bytes == 0) return;
     // Fails only for a stream whose receiving side is over, which needs no credit.
-    ngtcp2_conn_extend_max_stream_offset(conn_, id, bytes);
-  } else if (const auto closed = unconsumed_of_closed_.find(id);
-             closed != unconsumed_of_closed_.end()) {
-    bytes = std::min(bytes, closed->second);
-    closed->second -= bytes;
-    if (closed->second == 0) unconsumed_of_closed_.erase(closed);
-  } else {
-    return;
+    if (bytes > 0) ngtcp2_conn_extend_max_stream_offset(conn_, id, bytes);
+    return bytes;
   }
-  ngtcp2_conn_extend_max_offset(conn_, bytes);
+  const auto closed = unconsumed_of_closed_.find(id);
+  if (closed == unconsumed_of_closed_.end()) return 0;
+  bytes = std::min(bytes, closed->second);
+  closed->second -= bytes;
+  if (closed->second == 0) unconsumed_of_closed_.erase(closed);
+  return bytes;
 }
 
 void Connection::GrowWindow(uint64_t bytes) {

@@ -33,6 +33,7 @@ constexpr double kBurstPerAddress = 16;
 constexpr double kRatePerAddress = 4;
 constexpr size_t kMaxKeys = 1024;
 constexpr size_t kMaxBuckets = 1024;
+constexpr size_t kMaxNames = 32;
 
 template <size_t N>
 void Append(Bytes& out, const std::array<uint8_t, N>& bytes) {
@@ -95,37 +96,19 @@ std::optional<DiscoMessage> DecodeDisco(ByteView plaintext) {
   return ping;
 }
 
-Disco::Disco(const Identity& identity) : node_id_(identity.node_id()), all_(kBurstAll, kRateAll) {
+DiscoName::DiscoName(const std::array<uint8_t, 32>& seed) {
   std::array<uint8_t, crypto_sign_ed25519_SECRETKEYBYTES> secret{};
-  std::array<uint8_t, crypto_sign_ed25519_PUBLICKEYBYTES> unused{};
-  crypto_sign_ed25519_seed_keypair(unused.data(), secret.data(), identity.seed().data());
+  crypto_sign_ed25519_seed_keypair(id_.bytes.data(), secret.data(), seed.data());
   BLOBD_CHECK(crypto_sign_ed25519_sk_to_curve25519(secret_.data(), secret.data()) == 0);
   sodium_memzero(secret.data(), secret.size());
 }
 
-Disco::~Disco() {
+DiscoName::~DiscoName() {
   sodium_memzero(secret_.data(), secret_.size());
   for (auto& [node, key] : keys_) sodium_memzero(key.data(), key.size());
 }
 
-std::optional<Bytes> Disco::Ping(const NodeId& node) {
-  DiscoPing ping;
-  randombytes_buf(ping.transaction.data(), ping.transaction.size());
-  ping.sender = node_id_;
-  return Seal(node, ping);
-}
-
-std::optional<Bytes> Disco::Answer(ByteView datagram, const SocketAddress& from, Instant now) {
-  if (datagram.size() < kOverhead || datagram.size() > kMaxDatagram) return std::nullopt;
-  if (!TakeBudget(from, now)) return std::nullopt;
-  const auto opened = Open(datagram);
-  if (!opened) return std::nullopt;
-  const auto* ping = std::get_if<DiscoPing>(&opened->second);
-  if (ping == nullptr) return std::nullopt;
-  return Seal(opened->first, DiscoPong{ping->transaction, from});
-}
-
-std::optional<Bytes> Disco::Seal(const NodeId& node, const DiscoMessage& message) {
+std::optional<Bytes> DiscoName::Seal(const NodeId& node, const DiscoMessage& message) {
   const Key* key = SharedKey(node);
   if (key == nullptr) return std::nullopt;
   const Bytes plaintext = EncodeDisco(message);
@@ -134,7 +117,7 @@ std::optional<Bytes> Disco::Seal(const NodeId& node, const DiscoMessage& message
   Bytes out;
   out.reserve(kOverhead + plaintext.size());
   Append(out, kMagic);
-  Append(out, node_id_.bytes);
+  Append(out, id_.bytes);
   const size_t box = out.size();
   out.resize(box + kTagSize + plaintext.size());
   crypto_box_curve25519xchacha20poly1305_easy_afternm(&out[box], plaintext.data(), plaintext.size(),
@@ -143,7 +126,7 @@ std::optional<Bytes> Disco::Seal(const NodeId& node, const DiscoMessage& message
   return out;
 }
 
-std::optional<std::pair<NodeId, DiscoMessage>> Disco::Open(ByteView datagram) {
+std::optional<std::pair<NodeId, DiscoMessage>> DiscoName::Open(ByteView datagram) {
   if (!IsDisco(datagram) || datagram.size() < kOverhead || datagram.size() > kMaxDatagram) {
     return std::nullopt;
   }
@@ -163,7 +146,7 @@ std::optional<std::pair<NodeId, DiscoMessage>> Disco::Open(ByteView datagram) {
   return std::pair(*sender, *message);
 }
 
-const Disco::Key* Disco::SharedKey(const NodeId& node) {
+const DiscoName::Key* DiscoName::SharedKey(const NodeId& node) {
   if (const auto found = key_of_.find(node); found != key_of_.end()) {
     keys_.splice(keys_.begin(), keys_, found->second);
     return &keys_.front().second;
@@ -185,6 +168,55 @@ const Disco::Key* Disco::SharedKey(const NodeId& node) {
     keys_.pop_back();
   }
   return &keys_.front().second;
+}
+
+Disco::Disco(const Identity& identity)
+    : secret_(identity.Secret("disco names")), own_(identity.seed()), all_(kBurstAll, kRateAll) {}
+
+Disco::~Disco() { sodium_memzero(secret_.data(), secret_.size()); }
+
+std::optional<Bytes> Disco::Ping(const NodeId& node, const std::optional<SocketAddress>& source) {
+  DiscoName& name = source ? NameFor(node, source->ip16()) : own_;
+  DiscoPing ping;
+  randombytes_buf(ping.transaction.data(), ping.transaction.size());
+  ping.sender = name.id();
+  return name.Seal(node, ping);
+}
+
+std::optional<Bytes> Disco::Answer(ByteView datagram, const SocketAddress& from, Instant now,
+                                   const std::optional<SocketAddress>& to) {
+  if (datagram.size() < kOverhead || datagram.size() > kMaxDatagram) return std::nullopt;
+  if (!TakeBudget(from, now)) return std::nullopt;
+  DiscoName* name = &own_;
+  auto opened = own_.Open(datagram);
+  if (const auto other = to ? names_.find(to->ip16()) : names_.end();
+      !opened && other != names_.end()) {
+    name = other->second.get();
+    opened = name->Open(datagram);
+  }
+  if (!opened) return std::nullopt;
+  const auto* ping = std::get_if<DiscoPing>(&opened->second);
+  if (ping == nullptr) return std::nullopt;
+  return name->Seal(opened->first, DiscoPong{ping->transaction, from});
+}
+
+DiscoName& Disco::NameFor(const NodeId& node, const Ip& source) {
+  auto home = homes_.find(node);
+  if (home == homes_.end()) {
+    if (homes_.size() >= kMaxKeys) homes_.erase(homes_.begin());  // it finds a new one
+    home = homes_.emplace(node, source).first;
+  }
+  if (home->second == source) return own_;
+  const auto found = names_.find(source);
+  if (found != names_.end()) return *found->second;
+  // Addresses come and go.
+  if (names_.size() >= kMaxNames) names_.erase(names_.begin());
+  std::array<uint8_t, 32> seed{};
+  BLOBD_CHECK(crypto_generichash(seed.data(), seed.size(), source.data(), source.size(),
+                                 secret_.data(), secret_.size()) == 0);
+  auto name = std::make_unique<DiscoName>(seed);
+  sodium_memzero(seed.data(), seed.size());
+  return *names_.emplace(source, std::move(name)).first->second;
 }
 
 bool Disco::TakeBudget(const SocketAddress& from, Instant now) {

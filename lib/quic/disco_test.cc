@@ -44,7 +44,7 @@ TEST(DiscoTest, OpensWhatARealNodeSent) {
   ASSERT_EQ(vectors.All("datagram_hex").size(), 2U);
   const Identity me = Identity::FromSeed(Unhex(vectors.All("my_ed25519_seed_hex")[0]));
   EXPECT_EQ(me.node_id().ToHex(), vectors.All("my_id_hex")[0]);
-  Disco disco(me);
+  DiscoName disco(me.seed());
   for (size_t i = 0; i < 2; ++i) {
     const auto opened = disco.Open(Unhex(vectors.All("datagram_hex")[i]));
     ASSERT_TRUE(opened.has_value());
@@ -79,16 +79,47 @@ TEST(DiscoTest, PingAndPongBetweenTwo) {
   EXPECT_TRUE(IsDisco(*ping));
   const auto pong = bob.Answer(*ping, kFrom, Instant());
   ASSERT_TRUE(pong.has_value());
-  const auto opened = alice.Open(*pong);
+  const auto opened = DiscoName(a.seed()).Open(*pong);
   ASSERT_TRUE(opened.has_value());
   EXPECT_EQ(opened->first, b.node_id());
   EXPECT_EQ(std::get<DiscoPong>(opened->second).seen, kFrom);
 }
 
+// To the node we are somebody else at each address of ours but the first.
+TEST(DiscoTest, EachOfOurAddressesHasAnIdOfItsOwn) {
+  const Identity a = Identity::Generate();
+  const Identity b = Identity::Generate();
+  const Identity c = Identity::Generate();
+  Disco alice(a);
+  DiscoName bob(b.seed());
+  const SocketAddress first = SocketAddress::V4({192, 0, 2, 8}, 0);
+  const SocketAddress second = SocketAddress::V4({192, 0, 2, 9}, 0);
+  const auto sender = [&](const SocketAddress& source) {
+    const auto ping = bob.Open(*alice.Ping(b.node_id(), source));
+    EXPECT_EQ(std::get<DiscoPing>(ping->second).sender, ping->first);
+    return ping->first;
+  };
+  EXPECT_EQ(sender(first), a.node_id());
+  const NodeId other = sender(second);
+  EXPECT_NE(other, a.node_id());
+  EXPECT_EQ(sender(second), other);
+  EXPECT_EQ(sender(first), a.node_id());
+  EXPECT_EQ(bob.Open(*alice.Ping(b.node_id()))->first, a.node_id());
+  EXPECT_EQ(DiscoName(c.seed()).Open(*alice.Ping(c.node_id(), second))->first, a.node_id());
+  // Pings to either id are answered, where they came to.
+  const auto to_other = *bob.Seal(other, DiscoPing{{7}, b.node_id()});
+  EXPECT_FALSE(alice.Answer(to_other, kFrom, Instant(), first));
+  const auto pong = alice.Answer(to_other, kFrom, Instant(), second);
+  ASSERT_TRUE(pong.has_value());
+  EXPECT_EQ(bob.Open(*pong)->first, other);
+  EXPECT_TRUE(
+      alice.Answer(*bob.Seal(a.node_id(), DiscoPing{{8}, b.node_id()}), kFrom, Instant(), second));
+}
+
 TEST(DiscoTest, DamagedDatagramsAreNothing) {
   const Identity b = Identity::Generate();
   Disco alice(Identity::Generate());
-  Disco bob(b);
+  DiscoName bob(b.seed());
   const Bytes ping = *alice.Ping(b.node_id());
   for (size_t i = 0; i < ping.size(); ++i) {
     Bytes damaged = ping;

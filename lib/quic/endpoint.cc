@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -130,11 +131,27 @@ void EndpointImpl::Consumed(ConnectionId id, StreamId stream, uint64_t bytes) {
   Connection& connection = *peer->link->connection;
   connection.Consumed(stream, bytes);
   if (!peer->visit) {
-    const uint64_t more = budget_.Grow(peer->window, options_.connection_window);
+    const uint64_t more = budget_.Grow(peer->window, WantedWindow());
     peer->window += more;
     if (more > 0) connection.GrowWindow(more);
   }
   MarkDirty(*peer->link);
+}
+
+uint64_t EndpointImpl::WantedWindow() const {
+  return std::min(options_.connection_window, window_limit_.value_or(UINT64_MAX));
+}
+
+uint64_t EndpointImpl::Withhold(ConnectionId id, StreamId stream, uint64_t bytes) {
+  Peer* peer = Find(id);
+  if (peer == nullptr || peer->link == nullptr || peer->visit) return 0;
+  const uint64_t wanted = WantedWindow();
+  if (peer->window <= wanted) return 0;
+  bytes = peer->link->connection->Withhold(stream, std::min(bytes, peer->window - wanted));
+  peer->window -= bytes;
+  budget_.Release(bytes);
+  MarkDirty(*peer->link);
+  return bytes;
 }
 
 void EndpointImpl::StopStream(ConnectionId id, StreamId stream, uint64_t code) {

@@ -13,7 +13,8 @@
 //            they are not called again. Bytes to be sent belong to the endpoint.
 // Credit:    bytes handed to a reader stay counted against the flow-control windows until
 //            Consumed() gives them back; a reader that does not consume stops its own sender and
-//            nobody else.
+//            nobody else. Windows that were given cannot be taken back; Withhold() lets one become
+//            smaller as it is used.
 #pragma once
 
 #include <cstdint>
@@ -169,7 +170,9 @@ class Endpoint {
   virtual std::optional<PathState> PathOf(ConnectionId id) const = 0;
   // Asks whoever is at `address` for a version of QUIC that nobody speaks, so that it says which it
   // does. No connection is disturbed. At most 256 questions are open; an older one is forgotten.
-  virtual void Probe(const SocketAddress& address) = 0;
+  // `node`: who should be there; a node up to 0.95 hears of us first (disco.h), and may leave the
+  // first question without an answer.
+  virtual void Probe(const NodeId& node, const SocketAddress& address) = 0;
   virtual void SetProbeObserver(ProbeObserver* observer) = 0;
 
   // From now on connections of peers are taken; before, and with null, nobody is answered. What an
@@ -186,6 +189,14 @@ class Endpoint {
   // Gives credit for bytes that OnData delivered. Credit for a stream that has ended goes to the
   // connection.
   virtual void Consumed(ConnectionId id, StreamId stream, uint64_t bytes) = 0;
+  // From now on the windows of connections that we dial, each for all its streams together, are at
+  // most `bytes`; nullopt: as the options say. Those that are there become smaller by Withhold.
+  virtual void LimitWindows(std::optional<uint64_t> /*bytes*/) {}
+  // Gives credit for at most `bytes` to the stream alone, as long as its connection's window is
+  // larger than it should be; returns for how many. The rest needs Consumed.
+  virtual uint64_t Withhold(ConnectionId /*id*/, StreamId /*stream*/, uint64_t /*bytes*/) {
+    return 0;
+  }
   // STOP_SENDING and RESET_STREAM with `code`; the reader is not called again. What was delivered
   // but not consumed is given back to the connection's window.
   virtual void StopStream(ConnectionId id, StreamId stream, uint64_t code) = 0;

@@ -227,6 +227,7 @@ TEST_F(AcceptTest, RefusalTellsTheCode) {
 }
 
 TEST_F(AcceptTest, WithoutAnAcceptorNobodyIsAnswered) {
+  GiveUpDialsSoon();
   Open();
   server_->endpoint->SetAcceptor(nullptr);
   const ConnectionId id = Dial({server_->address()});

@@ -92,7 +92,7 @@ void EndpointImpl::StartAttempt(Peer& peer, const SocketAddress& address) {
 
 // The attempts of one dial share a window, since one of them will use it.
 ConnectionOptions EndpointImpl::DialOptionsFor(Peer& peer, const SocketAddress& remote) {
-  if (peer.window == 0) peer.window = budget_.Lease(options_.connection_window);
+  if (peer.window == 0) peer.window = budget_.Lease(WantedWindow());
   ConnectionOptions options;
   options.stream_window = options_.stream_window;
   options.connection_window = peer.window;

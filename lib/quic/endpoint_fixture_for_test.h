@@ -207,9 +207,10 @@ class EndpointFixture : public testing::Test {
  protected:
   EndpointFixture() : loop_(std::move(*loop::Loop::Create())) {
     options_.listen = server_options_.listen = SocketAddress::V4({127, 0, 0, 1}, 0);
-    options_.dial_timeout = milliseconds(500);
     options_.race_delay = milliseconds(5);
   }
+  // Where a dial is to fail. A handshake under sanitizers on a busy machine may take longer.
+  void GiveUpDialsSoon() { options_.dial_timeout = milliseconds(500); }
   // Opens what is not open yet: a server that answers "get" with `answer_`, "reset" with a reset
   // and "silence" with nothing, and the endpoint that dials it.
   void Open() {
@@ -266,7 +267,8 @@ class EndpointFixture : public testing::Test {
   ConnectionId Connect() { return ConnectTo(server_->address()); }
   ConnectionId ConnectTo(const SocketAddress& address) {
     const ConnectionId id = Dial({address});
-    EXPECT_TRUE(RunUntil([&] { return observer_.connected.contains(id); }));
+    EXPECT_TRUE(RunUntil([&] { return observer_.connected.contains(id); }))
+        << observer_.closed[id].reason;
     return id;
   }
   // A reader that gives all credit back at once.

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/receive_budget.h"
 #include "loop/loop.h"
 #include "path/dial_race.h"
 #include "quic/connection.h"
@@ -23,7 +24,6 @@
 #include "quic/endpoint.h"
 #include "quic/farewells.h"
 #include "quic/path_mtu.h"
-#include "quic/receive_budget.h"
 #include "quic/udp_socket.h"
 
 namespace blobd::quic {
@@ -43,13 +43,15 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   void KeepOpen(ConnectionId id, bool open) override;
   void Move(ConnectionId id, const SocketAddress& to, bool immediate) override;
   std::optional<PathState> PathOf(ConnectionId id) const override;
-  void Probe(const SocketAddress& address) override;
+  void Probe(const NodeId& node, const SocketAddress& address) override;
   void SetProbeObserver(ProbeObserver* observer) override { probe_observer_ = observer; }
   void CloseConnection(ConnectionId id, uint64_t code, std::string_view reason) override;
   void SetAcceptor(Acceptor* acceptor) override;
   Status Send(ConnectionId id, StreamId stream, Bytes bytes, bool fin) override;
   StatusOr<StreamId> OpenRequest(ConnectionId id, Bytes request, StreamReader* reader) override;
   void Consumed(ConnectionId id, StreamId stream, uint64_t bytes) override;
+  void LimitWindows(std::optional<uint64_t> bytes) override { window_limit_ = bytes; }
+  uint64_t Withhold(ConnectionId id, StreamId stream, uint64_t bytes) override;
   void StopStream(ConnectionId id, StreamId stream, uint64_t code) override;
   const Silence* SilenceOf(ConnectionId id) const override;
   EndpointStats stats() const override;
@@ -102,6 +104,8 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
 
   // endpoint.cc
   Peer* Find(ConnectionId id);
+  // What the window of a connection that we dial should be.
+  uint64_t WantedWindow() const;
   void Mark(Peer& peer);
   void Schedule();
   void Flush();
@@ -139,6 +143,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   void OnDatagram(const SocketAddress& from, ByteView datagram);
   Link* FindLink(const Cid& cid);
   bool Send(const SocketAddress& to, ByteView bytes, size_t segment) override;
+  void SendPing(const NodeId& node, const SocketAddress& to);
   void SendAside(const SocketAddress& to, ByteView datagram,
                  const std::optional<SocketAddress>& from = std::nullopt);
   void SendBlocked();
@@ -158,6 +163,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   Doorman doorman_;
   PathMtu path_mtu_{ProbeRoute};
   ReceiveBudget budget_;
+  std::optional<uint64_t> window_limit_;
   Acceptor* acceptor_ = nullptr;
   ProbeObserver* probe_observer_ = nullptr;
   struct Probed {

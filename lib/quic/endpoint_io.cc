@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "quic/link.h"
+#include "quic/route.h"
 
 namespace blobd::quic {
 namespace {
@@ -23,7 +24,7 @@ void EndpointImpl::OnSocket(uint32_t events) {
 
 void EndpointImpl::OnDatagram(const SocketAddress& from, ByteView datagram) {
   if (IsDisco(datagram)) {
-    if (const auto pong = disco_.Answer(datagram, from, loop_.Now()))
+    if (const auto pong = disco_.Answer(datagram, from, loop_.Now(), socket_->asked_at()))
       SendAside(from, *pong, socket_->asked_at());
     return;
   }
@@ -105,9 +106,7 @@ bool EndpointImpl::Send(const SocketAddress& to, ByteView bytes, size_t segment)
     // A node up to 0.95 hears QUIC only from addresses that have pinged it.
     link.pinged = true;
     const Peer* peer = Find(link.owner());
-    if (peer != nullptr) {
-      if (const auto ping = disco_.Ping(peer->node)) SendAside(to, *ping);
-    }
+    if (peer != nullptr) SendPing(peer->node, to);
   }
   switch (socket_->Send(to, bytes, segment, link.source())) {
     case SendOutcome::kSent:
@@ -127,6 +126,15 @@ bool EndpointImpl::Send(const SocketAddress& to, ByteView bytes, size_t segment)
   }
   blocked_.push_back({to, Bytes(bytes.begin(), bytes.end()), segment, link.source()});
   return false;
+}
+
+// A node that has dialled us too expects to hear one id from us, or its own connection is lost.
+void EndpointImpl::SendPing(const NodeId& node, const SocketAddress& to) {
+  const bool visits = std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
+    return entry.second->visit && entry.second->node == node;
+  });
+  const auto source = visits ? std::nullopt : SourceTowards(to);
+  if (const auto ping = disco_.Ping(node, source)) SendAside(to, *ping);
 }
 
 // For what may get lost: pings, pongs and farewells.

@@ -51,7 +51,8 @@ std::optional<PathState> EndpointImpl::PathOf(ConnectionId id) const {
 
 // A long header with ids of our choosing, and nothing behind it that means anything:
 // first byte, version, size and bytes of both ids (RFC 8999, section 5.1).
-void EndpointImpl::Probe(const SocketAddress& address) {
+void EndpointImpl::Probe(const NodeId& node, const SocketAddress& address) {
+  SendPing(node, address);
   Cid id;
   id.size = kOwnCidSize;
   randombytes_buf(id.bytes.data(), id.size);

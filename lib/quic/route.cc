@@ -26,11 +26,9 @@ class Socket {
   const int fd_;
 };
 
-// The MTU of the route that a datagram to `to` would take.
-std::optional<size_t> MtuTo(const SocketAddress& to) {
+// A socket that would send to `to`; nothing is sent.
+bool Aim(const Socket& socket, const SocketAddress& to) {
   const bool v4 = to.is_v4();
-  const Socket socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM, IPPROTO_UDP);
-  if (socket.fd() < 0) return std::nullopt;
   sockaddr_storage address{};
   socklen_t size = 0;
   if (v4) {
@@ -43,9 +41,16 @@ std::optional<size_t> MtuTo(const SocketAddress& to) {
   } else {
     size = to.ToSockaddr6(&address);
   }
-  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
-    return std::nullopt;
-  }
+  return connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), size) == 0;
+}
+
+int FamilyOf(const SocketAddress& address) { return address.is_v4() ? AF_INET : AF_INET6; }
+
+// The MTU of the route that a datagram to `to` would take.
+std::optional<size_t> MtuTo(const SocketAddress& to) {
+  const bool v4 = to.is_v4();
+  const Socket socket(FamilyOf(to), SOCK_DGRAM, IPPROTO_UDP);
+  if (socket.fd() < 0 || !Aim(socket, to)) return std::nullopt;
   int mtu = 0;
   socklen_t mtu_size = sizeof mtu;
   const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
@@ -112,6 +117,20 @@ std::optional<Route> ProbeRoute(const SocketAddress& to) {
   const auto mtu = MtuTo(to);
   if (!mtu) return std::nullopt;
   return Route{*mtu, OnLink(to)};
+}
+
+std::optional<SocketAddress> SourceTowards(const SocketAddress& to) {
+  const Socket socket(FamilyOf(to), SOCK_DGRAM, IPPROTO_UDP);
+  if (socket.fd() < 0 || !Aim(socket, to)) return std::nullopt;
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return std::nullopt;
+  }
+  const auto source = SocketAddress::FromSockaddr(reinterpret_cast<const sockaddr*>(&address));
+  if (!source) return std::nullopt;
+  return source->is_v4() ? SocketAddress::V4(source->ip4(), 0)
+                         : SocketAddress::V6(source->ip16(), 0);
 }
 
 }  // namespace blobd::quic

@@ -17,4 +17,7 @@ struct Route {
 // does not tell.
 std::optional<Route> ProbeRoute(const SocketAddress& to);
 
+// Our address from which a datagram to `to` would leave, without a port. As above.
+std::optional<SocketAddress> SourceTowards(const SocketAddress& to);
+
 }  // namespace blobd::quic

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/test_directory_for_test.h"
 #include "sqlite/row.h"
 
 namespace blobd::registry {
@@ -12,19 +13,13 @@ namespace {
 class RegistryDbTest : public testing::Test {
  protected:
   RegistryDbTest() {
-    std::string pattern = testing::TempDir() + "blobd_registry_db_XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    auto db = RegistryDb::Open(directory_ + "/registry.db", {});
+    auto db = RegistryDb::Open(directory_.File("registry.db"), {});
     EXPECT_TRUE(db.ok()) << db.status();
     db_.emplace(std::move(*db));
   }
-  ~RegistryDbTest() override {
-    db_.reset();
-    std::filesystem::remove_all(directory_);
-  }
   Status Apply(std::vector<Change> changes) { return db_->Apply(changes); }
 
-  std::string directory_;
+  TestDirectory directory_;
   std::optional<RegistryDb> db_;
 };
 

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/test_directory_for_test.h"
 #include "registry/sqlite_registry.h"
 
 namespace blobd::registry {
@@ -78,22 +79,14 @@ inline TagRow Tag(const std::string& name, uint8_t hash = 1, uint32_t owner = 0)
 // A registry in a directory of its own, called and awaited.
 class RegistryTest : public testing::Test {
  protected:
-  RegistryTest() {
-    std::string pattern = testing::TempDir() + "blobd_registry_XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    Reopen();
-  }
-  ~RegistryTest() override {
-    registry_.reset();
-    std::filesystem::remove_all(directory_);
-  }
+  RegistryTest() { Reopen(); }
   void Reopen(SqliteRegistry::Options options = {}) {
     registry_.reset();
     auto registry = SqliteRegistry::Open(path(), inbox_, options);
     ASSERT_TRUE(registry.ok()) << registry.status();
     registry_ = std::move(*registry);
   }
-  std::string path() const { return directory_ + "/registry.db"; }
+  std::string path() const { return directory_.File("registry.db"); }
 
   // Calls and waits for the answer.
   template <typename Outcome, typename Start>
@@ -140,7 +133,7 @@ class RegistryTest : public testing::Test {
     return Await<Status>([&](auto done) { registry_->Backup(to, std::move(done)); });
   }
 
-  std::string directory_;
+  TestDirectory directory_;
   Inbox inbox_;
   std::unique_ptr<SqliteRegistry> registry_;
 };

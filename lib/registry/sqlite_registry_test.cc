@@ -93,7 +93,7 @@ TEST_F(SqliteRegistryTest, IdsAreNeverHandedOutAgain) {
   EXPECT_EQ(Reserve(IdSpace::kIntent, 100)->first, 1u);
   EXPECT_EQ(Reserve(IdSpace::kIntent, 100)->first, 101u);
   // What kill -9 leaves: the files as they are, while the first process still has them open.
-  const std::string copy = directory_ + "/copy";
+  const std::string copy = directory_.File("copy");
   std::filesystem::create_directory(copy);
   for (const char* suffix : {"", "-wal"}) {
     std::filesystem::copy_file(path() + suffix, copy + "/registry.db" + suffix);
@@ -196,7 +196,7 @@ TEST_F(SqliteRegistryTest, LongReadsSeeWhatWasCommittedBefore) {
 
 TEST_F(SqliteRegistryTest, RefusesWhatIsNotItsOwn) {
   registry_.reset();
-  const std::string other = directory_ + "/other.db";
+  const std::string other = directory_.File("other.db");
   std::ofstream(other).close();
   EXPECT_EQ(SqliteRegistry::Open(other, inbox_, {}).status().code(), StatusCode::kDataLoss);
   std::ofstream(other) << std::string(8192, 'x');

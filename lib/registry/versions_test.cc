@@ -20,7 +20,7 @@ using ViewsTest = DamageTest;
 TEST_F(BackupTest, ABackupIsWholeAndComesBack) {
   ASSERT_TRUE(Reserve(IdSpace::kIntent, 10).ok());
   ASSERT_TRUE(Commit({PutIntent{Intent(1)}, PutTag{Tag("t")}}).ok());
-  const std::string backup = directory_ + "/backup.db";
+  const std::string backup = directory_.File("backup.db");
   ASSERT_TRUE(Backup(backup).ok());
   EXPECT_EQ(Backup(backup).code(), StatusCode::kAlreadyExists);
   EXPECT_EQ(Backup("backup.db").code(), StatusCode::kInvalidArgument);
@@ -47,7 +47,7 @@ TEST_F(BackupTest, ABackupIsWholeAndComesBack) {
 TEST_F(BackupTest, WhatIsNoGoodBackupReplacesNothing) {
   Fill(200);
   const std::string good = ReadFile(path());
-  const std::string backup = directory_ + "/backup.db";
+  const std::string backup = directory_.File("backup.db");
   Reopen();
   ASSERT_TRUE(Backup(backup).ok());
   registry_.reset();

@@ -8,6 +8,8 @@
 #include "rpc/convert.h"
 #include "rpc/keep_added.h"
 #include "rpc/read_reactor.h"
+#include "rpc/report_reactor.h"
+#include "rpc/url_import_call.h"
 
 namespace blobd::rpc {
 namespace {
@@ -51,6 +53,26 @@ grpc::ServerReadReactor<v1::AddRequest>* BlobsService::Add(grpc::CallbackServerC
                                                            v1::AddResponse* response) {
   auto* reactor = new AddReactor(context_, response);
   reactor->Begin(context_.Admit(*call, Method::kBlobsAdd, reactor, kAddWeight));
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::ImportUrlResponse>* BlobsService::ImportUrl(
+    grpc::CallbackServerContext* call, const v1::ImportUrlRequest* request) {
+  auto* reactor = new ReportReactor<v1::ImportUrlResponse>(context_);
+  auto caller = context_.Admit(*call, Method::kBlobsImportUrl, reactor, kAddWeight);
+  auto order = ToUrlImportOrder(*request);
+  blobd::Status status = caller.status();
+  if (status.ok()) status = order.status();
+  if (status.ok() && context_.importer == nullptr)
+    status = MakeStatus(StatusCode::kUnimplemented, "this daemon gets nothing from web servers");
+  if (!status.ok()) {
+    reactor->Begin(status, [](const auto&) {});
+    return reactor;
+  }
+  reactor->Begin(status, [this, caller = *caller, order = *std::move(order)](
+                             std::shared_ptr<Report<v1::ImportUrlResponse>> report) {
+    std::make_shared<UrlImportCall>(context_, caller, std::move(report))->Start(order);
+  });
   return reactor;
 }
 

@@ -37,6 +37,8 @@ class BlobsService final : public v1::Blobs::CallbackService {
   grpc::ServerUnaryReactor* Import(grpc::CallbackServerContext* call,
                                    const v1::ImportRequest* request,
                                    v1::ImportResponse* response) override;
+  grpc::ServerWriteReactor<v1::ImportUrlResponse>* ImportUrl(
+      grpc::CallbackServerContext* call, const v1::ImportUrlRequest* request) override;
 
   // What is kept and what goes (blobs_keeping.cc).
   grpc::ServerUnaryReactor* WhyKept(grpc::CallbackServerContext* call,

@@ -21,6 +21,7 @@
 #include "rpc/peer.h"
 #include "rpc/reactor.h"
 #include "store/blob_store.h"
+#include "transfer/url_importer.h"
 
 namespace blobd::rpc {
 
@@ -35,6 +36,7 @@ struct ServiceContext {
   const PeerTable& peers;
   TokenTable& tokens;                              // for the data socket
   const std::unique_ptr<DataSocket>& data_socket;  // null: there is none
+  transfer::UrlImporter* importer;                 // null: nothing is got from web servers
 
   // The caller of a call that has just begun, if it may make it (authority.h). kPermissionDenied,
   // also if the connection is not known.

@@ -108,9 +108,18 @@ StatusOr<LimitChanges> ToLimitChanges(const v1::SetLimitsRequest& request) {
     if (!seen.insert(limit).second) {
       return InvalidArgument("changes[{}].name: {} is changed twice", i, limit->name);
     }
-    const uint64_t value = std::min<uint64_t>(change.value(), INT64_MAX);
-    BLOBD_RETURN_IF_ERROR(engine::CheckLimit(*limit, static_cast<int64_t>(value)));
-    result.changes.push_back({limit, static_cast<uint32_t>(value)});
+    if (change.unlimited()) {
+      if (!limit->is_rate || change.value() != 0) {
+        return InvalidArgument(
+            "changes[{}].unlimited: only a rate can be without limit, and has "
+            "no value then; {} is {}",
+            i, limit->name, limit->is_rate ? "a rate" : "none");
+      }
+      result.changes.push_back({limit, engine::LimitField::kNone});
+      continue;
+    }
+    BLOBD_RETURN_IF_ERROR(engine::CheckLimit(*limit, change.value()));
+    result.changes.push_back({limit, change.value()});
   }
   for (int i = 0; i < request.reset_size(); ++i) {
     if (request.reset(i) == "all") {
@@ -165,7 +174,12 @@ void Fill(const engine::LimitView& view, v1::Limit* out) {
   out->set_value(view.value);
   out->set_configured(view.configured);
   if (view.is_kept) out->set_persisted(view.kept);
-  out->set_largest(engine::FindLimit(view.name)->largest);
+  const engine::LimitField& field = *engine::FindLimit(view.name);
+  out->set_smallest(field.smallest);
+  out->set_largest(field.largest);
+  out->set_is_rate(field.is_rate);
+  out->set_source(view.source);
+  out->set_until_unix_ms(view.until.unix_ms);
 }
 
 }  // namespace blobd::rpc

@@ -39,6 +39,24 @@ TEST(LimitChanges, AreCheckedByNameAndRange) {
   EXPECT_EQ(ToLimitChanges(request)->reset.size(), engine::LimitFields().size());
 }
 
+TEST(LimitChanges, RatesAreLargeAndCanBeRemoved) {
+  v1::SetLimitsRequest request;
+  auto* change = request.add_changes();
+  change->set_name("download_rate");
+  change->set_value(10'000'000'000);
+  EXPECT_EQ(ToLimitChanges(request)->changes[0].value, 10'000'000'000u);
+  change->set_value(0);
+  EXPECT_THAT(Message(ToLimitChanges(request).status()), HasSubstr("a limit of 0 is refused"));
+  change->set_value(1'000'000'000'001);
+  EXPECT_THAT(Message(ToLimitChanges(request).status()), HasSubstr("between 1024 and"));
+  change->set_unlimited(true);
+  EXPECT_THAT(Message(ToLimitChanges(request).status()), HasSubstr("only a rate"));
+  change->set_value(0);
+  EXPECT_EQ(ToLimitChanges(request)->changes[0].value, engine::LimitField::kNone);
+  change->set_name("requests");
+  EXPECT_THAT(Message(ToLimitChanges(request).status()), HasSubstr("changes[0].unlimited"));
+}
+
 TEST(ProviderIds, AreNodesOrUrls) {
   const std::string hex(64, '1');
   EXPECT_TRUE(std::holds_alternative<NodeId>(*ToProviderId(hex, "provider")));

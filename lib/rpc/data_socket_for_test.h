@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/test_directory_for_test.h"
 #include "blobd/v1/data_socket.pb.h"
 #include "engine/fakes_for_test.h"
 #include "rpc/data_socket.h"
@@ -130,14 +131,6 @@ class HeldStore final : public engine::FakeStore {
 
 class DataSocketTest : public testing::Test {
  protected:
-  DataSocketTest() : directory_(testing::TempDir() + "data_socket_test"), path_(directory_ + "/d") {
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-  }
-  ~DataSocketTest() override {
-    socket_.reset();
-    std::filesystem::remove_all(directory_);
-  }
   void Start(const DataOptions& options) {
     auto started =
         DataSocket::Start({store_, tokens_, nullptr},
@@ -198,7 +191,7 @@ class DataSocketTest : public testing::Test {
     return request.SerializeAsString();
   }
   store::Descriptor FileWith(const std::string& content) const {
-    const std::string path = directory_ + "/file";
+    const std::string path = directory_.File("file");
     store::Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     EXPECT_EQ(write(file.fd(), content.data(), content.size()),
               static_cast<ssize_t>(content.size()));
@@ -222,8 +215,8 @@ class DataSocketTest : public testing::Test {
     while (OpenDescriptors() > descriptors) std::this_thread::yield();
   }
 
-  const std::string directory_;
-  const std::string path_;
+  TestDirectory directory_;
+  const std::string path_ = directory_.File("d");
   HeldStore store_;
   TokenTable tokens_{TokenOptions{{100'000, 100'000, 0}, seconds(30)}};
   std::unique_ptr<DataSocket> socket_;

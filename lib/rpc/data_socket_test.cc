@@ -92,8 +92,8 @@ TEST_F(DataSocketTest, HostileRequestsAreAnsweredWithAnErrorAndLeaveNothingOpen)
   const size_t before = OpenDescriptors();
   {
     const store::Descriptor file = FileWith("x");
-    const store::Descriptor directory(open(directory_.c_str(), O_RDONLY | O_CLOEXEC));
-    const store::Descriptor write_only(open((directory_ + "/file").c_str(), O_WRONLY | O_CLOEXEC));
+    const store::Descriptor directory(open(directory_.path().c_str(), O_RDONLY | O_CLOEXEC));
+    const store::Descriptor write_only(open(directory_.File("file").c_str(), O_WRONLY | O_CLOEXEC));
     const store::Descriptor proc(open("/proc/self/status", O_RDONLY | O_CLOEXEC));
     const store::Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     struct Case {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/test_directory_for_test.h"
 #include "store/descriptor.h"
 
 namespace blobd::rpc {
@@ -23,7 +24,8 @@ store::Descriptor Open(const std::string& path, int flags) {
 }
 
 TEST(ImportSource, IsARegularFileOpenedForReading) {
-  const std::string path = testing::TempDir() + "import_source_test";
+  const TestDirectory directory;
+  const std::string path = directory.File("source");
   const store::Descriptor made = Open(path, O_RDWR | O_CREAT);
   EXPECT_TRUE(CheckImportSource(made.fd()).ok()) << CheckImportSource(made.fd());
   EXPECT_TRUE(CheckImportSource(Open(path, O_RDONLY).fd()).ok());
@@ -33,7 +35,8 @@ TEST(ImportSource, IsARegularFileOpenedForReading) {
 }
 
 TEST(ImportSource, OtherThingsAreRefused) {
-  const std::string path = testing::TempDir() + "import_source_test";
+  const TestDirectory directory;
+  const std::string path = directory.File("source");
   Open(path, O_RDWR | O_CREAT);
   int ends[2] = {-1, -1};
   ASSERT_EQ(pipe(ends), 0);

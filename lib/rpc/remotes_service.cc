@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rpc/convert.h"
+#include "rpc/remotes_watch_reactor.h"
 
 namespace blobd::rpc {
 namespace {
@@ -77,6 +78,21 @@ grpc::ServerUnaryReactor* RemotesService::Get(grpc::CallbackServerContext* call,
       reactor->End(OkStatus());
     });
   });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::WatchRemotesResponse>* RemotesService::Watch(
+    grpc::CallbackServerContext* call, const v1::WatchRemotesRequest* request) {
+  std::optional<NodeId> only;
+  Status status;
+  if (!request->node_id().empty()) {
+    const auto node = ToNodeId(request->node_id(), "node_id");
+    status = node.status();
+    if (node.ok()) only = *node;
+  }
+  auto* reactor = new RemotesWatchReactor(context_, only);
+  const auto caller = context_.Admit(*call, Method::kRemotesWatch, reactor, kListWeight);
+  reactor->Begin(caller.ok() ? status : caller.status());
   return reactor;
 }
 

@@ -16,6 +16,8 @@ class RemotesService final : public v1::Remotes::CallbackService {
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call,
                                 const v1::GetRemoteRequest* request,
                                 v1::GetRemoteResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchRemotesResponse>* Watch(
+      grpc::CallbackServerContext* call, const v1::WatchRemotesRequest* request) override;
   grpc::ServerUnaryReactor* Ban(grpc::CallbackServerContext* call, const v1::BanRequest* request,
                                 v1::BanResponse* response) override;
   grpc::ServerUnaryReactor* Unban(grpc::CallbackServerContext* call,

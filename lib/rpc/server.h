@@ -22,6 +22,7 @@
 #include "rpc/maintenance.h"
 #include "rpc/peer.h"
 #include "store/blob_store.h"
+#include "transfer/url_importer.h"
 
 namespace blobd::rpc {
 
@@ -39,6 +40,8 @@ class Server {
     Maintenance& maintenance;
     // Whom this daemon serves now. Called on any thread; empty: it stays as the identity says.
     std::function<transfer::ServeMode()> serve_mode = {};
+    // Null: nothing is got from web servers.
+    transfer::UrlImporter* importer = nullptr;
   };
 
   // Bound sockets (Listener::Bind, or inherited); the server owns them from now on.

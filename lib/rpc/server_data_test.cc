@@ -35,7 +35,7 @@ class ServerDataTest : public ServerTest {
     return answer;
   }
   v1::DataAnswer Import(const std::string& content, bool is_private = false) {
-    const std::string path = directory_ + "/file";
+    const std::string path = directory_.File("file");
     const store::Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     EXPECT_EQ(pwrite(file.fd(), content.data(), content.size(), 0),
               static_cast<ssize_t>(content.size()));

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/test_directory_for_test.h"
 #include "blobd/v1/admin.grpc.pb.h"
 #include "blobd/v1/blobs.grpc.pb.h"
 #include "blobd/v1/data_socket.pb.h"
@@ -61,15 +62,10 @@ class FakeMaintenance final : public Maintenance {
 
 class ServerTest : public testing::Test {
  protected:
-  ServerTest()
-      : directory_(testing::TempDir() + "server_test"),
-        socket_(directory_ + "/s"),
-        data_socket_(directory_ + "/d") {
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
+  ServerTest() : socket_(directory_.File("s")), data_socket_(directory_.File("d")) {
     control_ = *loop::Loop::Create();
-    registry_ = *registry::SqliteRegistry::Open(directory_ + "/registry.db", *control_, {});
-    store_ = *store::DiskStore::Open(directory_, *workers_, files_, {});
+    registry_ = *registry::SqliteRegistry::Open(directory_.File("registry.db"), *control_, {});
+    store_ = *store::DiskStore::Open(directory_.path(), *workers_, files_, {});
     engine::EngineOptions options;
     options.schedule.self = kOurselves;
     engine_ = std::make_unique<engine::Engine>(
@@ -120,11 +116,10 @@ class ServerTest : public testing::Test {
     engine_.reset();
     store_.reset();
     registry_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
-  std::shared_ptr<grpc::Channel> Channel() {
-    grpc::ChannelArguments arguments;
+  std::shared_ptr<grpc::Channel> Channel() { return Channel(grpc::ChannelArguments()); }
+  std::shared_ptr<grpc::Channel> Channel(grpc::ChannelArguments arguments) {
     arguments.SetInt("grpc.use_local_subchannel_pool", 1);  // a connection of its own
     return grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(),
                                      arguments);
@@ -133,7 +128,7 @@ class ServerTest : public testing::Test {
   // kernel, so nothing else of this process changes.
   std::shared_ptr<grpc::Channel> ChannelOfAMember() {
     if (geteuid() != 0) return nullptr;
-    chmod(directory_.c_str(), 0755);
+    chmod(directory_.path().c_str(), 0755);
     chmod(socket_.c_str(), 0666);
     int fd = -1;
     std::thread member([&] {
@@ -207,13 +202,13 @@ class ServerTest : public testing::Test {
     return stream->Finish();
   }
 
-  const std::string directory_;
+  TestDirectory directory_;
   const std::string socket_;
   const std::string data_socket_;
   store::RealFileSystem files_;
   engine::FakeNetwork network_;
   engine::SilentLog log_;
-  FakeMaintenance maintenance_{directory_ + "/copy"};
+  FakeMaintenance maintenance_{directory_.File("copy")};
   std::unique_ptr<loop::WorkerPool> workers_ = std::make_unique<loop::WorkerPool>(2);
   std::unique_ptr<loop::Loop> control_;
   std::unique_ptr<registry::SqliteRegistry> registry_;

@@ -100,7 +100,8 @@ class KeepingServerTest : public ServerTest {
     }
   }
   void Damage(const std::string& hash, std::streamoff at) const {
-    const std::string path = directory_ + "/blobs/" + hash.substr(0, 2) + "/" + hash + ".data";
+    const std::string path =
+        directory_.path() + "/blobs/" + hash.substr(0, 2) + "/" + hash + ".data";
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(at);
     file.put('x');

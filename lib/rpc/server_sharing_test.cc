@@ -3,7 +3,10 @@
 
 #include <array>
 #include <map>
+#include <set>
+#include <thread>
 
+#include "rpc/remotes_watch.h"
 #include "rpc/server_for_test.h"
 
 namespace blobd::rpc {
@@ -188,6 +191,155 @@ TEST_F(ServerTest, RemotesAreListedAndPaged) {
   v1::ListRemotesResponse page;
   EXPECT_EQ(Call(*remotes, &v1::Remotes::Stub::List, list, &page).error_code(),
             grpc::INVALID_ARGUMENT);
+}
+
+// Learns of so many nodes by themselves, in memory only. On the control loop.
+void LearnNodes(engine::Engine& engine, const Hash& hash, uint32_t count) {
+  std::vector<engine::NamedProvider> named;
+  for (uint32_t i = 0; i < count; ++i) {
+    NodeId node;
+    node.bytes[0] = 1;
+    node.bytes[1] = static_cast<uint8_t>(i >> 8);
+    node.bytes[2] = static_cast<uint8_t>(i);
+    engine::NamedProvider provider;
+    provider.provider = node;
+    provider.addresses = {*SocketAddress::Parse("192.0.2.9:9")};
+    named.push_back(provider);
+  }
+  EXPECT_TRUE(engine.NodesHave(hash, named).ok());
+}
+
+class RemotesWatchTest : public ServerTest {
+ protected:
+  using Stream = grpc::ClientReader<v1::WatchRemotesResponse>;
+  RemotesWatchTest() {
+    // Nobody is dialled meanwhile.
+    std::promise<Status> paused;
+    control_->Post(
+        [&] { engine_->SetEverythingPaused(true, [&](Status s) { paused.set_value(s); }); });
+    EXPECT_TRUE(paused.get_future().get().ok());
+    v1::QueueRequest queue;
+    v1::QueueResponse queued;
+    hash_.bytes[0] = 3;
+    queue.add_items()->mutable_kind()->set_hash(hash_.ToHex());
+    EXPECT_TRUE(
+        Call(*v1::Downloads::NewStub(Channel()), &v1::Downloads::Stub::Queue, queue, &queued).ok());
+  }
+  void Learn(uint32_t count) {
+    std::promise<void> done;
+    control_->Post([&] {
+      LearnNodes(*engine_, hash_, count);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  // Reads until everything there is has been told; returns how many nodes came.
+  static int ReadAll(Stream& stream) {
+    v1::WatchRemotesResponse message;
+    int nodes = 0;
+    do {
+      EXPECT_TRUE(stream.Read(&message));
+      EXPECT_LE(message.remotes_size(), 250);
+      nodes += message.remotes_size();
+    } while (!message.current() && !testing::Test::HasFailure());
+    return nodes;
+  }
+  Hash hash_;
+};
+
+TEST_F(RemotesWatchTest, FirstWhatThereIsThenWhatChanges) {
+  const auto stub = v1::Remotes::NewStub(Channel());
+  Learn(700);
+  grpc::ClientContext context;
+  const auto stream = stub->Watch(&context, v1::WatchRemotesRequest());
+  EXPECT_EQ(ReadAll(*stream), 700);
+  // A node that gets something from us is shown while it does, and gone after that.
+  v1::WatchRemotesResponse message;
+  const auto serve = [&](bool on) {
+    control_->Post([this, on] {
+      served_.nodes.clear();
+      if (!on) return;
+      transfer::UploadInfo info;
+      info.node = kServed;
+      info.streams = 1;
+      served_.nodes.push_back(info);
+    });
+  };
+  serve(true);
+  ASSERT_TRUE(stream->Read(&message));
+  ASSERT_EQ(message.remotes_size(), 1);
+  EXPECT_EQ(message.remotes(0).node_id(), kServed.ToHex());
+  EXPECT_EQ(message.remotes(0).upload().streams(), 1u);
+  serve(false);
+  do {
+    ASSERT_TRUE(stream->Read(&message));
+  } while (message.gone_node_ids().empty());
+  EXPECT_EQ(message.gone_node_ids(0), kServed.ToHex());
+  EXPECT_TRUE(message.current());
+  Learn(702);
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_GE(message.remotes_size(), 2);
+  context.TryCancel();
+  while (stream->Read(&message)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::CANCELLED);
+}
+
+TEST_F(RemotesWatchTest, OneNodeAlsoBeforeAnythingIsKnownOfIt) {
+  const auto stub = v1::Remotes::NewStub(Channel());
+  NodeId node;
+  node.bytes[0] = 1;
+  node.bytes[2] = 4;
+  grpc::ClientContext context;
+  v1::WatchRemotesRequest request;
+  request.set_node_id(node.ToHex());
+  const auto stream = stub->Watch(&context, request);
+  EXPECT_EQ(ReadAll(*stream), 0);
+  Learn(10);
+  v1::WatchRemotesResponse message;
+  ASSERT_TRUE(stream->Read(&message));
+  ASSERT_EQ(message.remotes_size(), 1);
+  EXPECT_EQ(message.remotes(0).node_id(), node.ToHex());
+  context.TryCancel();
+}
+
+TEST_F(RemotesWatchTest, AReaderThatDoesNotReadIsEndedAndOneThatDoesIsNot) {
+  const auto stub = v1::Remotes::NewStub(Channel());
+  // Its library takes 64 KiB ahead of it, and no more the longer it waits.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 64 << 10);
+  const auto slow_stub = v1::Remotes::NewStub(Channel(arguments));
+  grpc::ClientContext slow_context;
+  grpc::ClientContext context;
+  const auto slow = slow_stub->Watch(&slow_context, v1::WatchRemotesRequest());
+  const auto stream = stub->Watch(&context, v1::WatchRemotesRequest());
+  EXPECT_EQ(ReadAll(*slow), 0);
+  EXPECT_EQ(ReadAll(*stream), 0);
+  Learn(12'000);
+  std::set<std::string> seen;
+  v1::WatchRemotesResponse message;
+  while (seen.size() < 12'000 && stream->Read(&message)) {
+    for (const v1::Remote& remote : message.remotes()) seen.insert(remote.node_id());
+  }
+  EXPECT_EQ(seen.size(), 12'000u);
+  std::this_thread::sleep_for(2 * RemotesWatch::kPatience * engine::RemoteWatch::kInterval);
+  int late = 0;
+  while (slow->Read(&message)) late += message.remotes_size();
+  EXPECT_LT(late, 12'000);
+  const grpc::Status status = slow->Finish();
+  EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED) << status.error_message();
+  context.TryCancel();
+}
+
+TEST_F(RemotesWatchTest, AWrongNodeIdIsRefused) {
+  grpc::ClientContext context;
+  v1::WatchRemotesRequest request;
+  request.set_node_id("nobody");
+  const auto stream = v1::Remotes::NewStub(Channel())->Watch(&context, request);
+  v1::WatchRemotesResponse message;
+  EXPECT_FALSE(stream->Read(&message));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::INVALID_ARGUMENT);
 }
 
 TEST_F(ServerTest, OnlyRootAddsAddresses) {

@@ -210,7 +210,7 @@ TEST_F(ServerTest, ABackupComesWholeAndIsNotLeftBehind) {
     EXPECT_TRUE(status.ok()) << status.error_message();
     EXPECT_EQ(content, expected);
     EXPECT_EQ(total, size);
-    EXPECT_FALSE(std::filesystem::exists(directory_ + "/copy"));
+    EXPECT_FALSE(std::filesystem::exists(directory_.File("copy")));
   }
 }
 

@@ -170,6 +170,22 @@ TEST(Connections, AMebibyteVerifiedClearsTheCount) {
   EXPECT_EQ(h.Started().kind, Raw(1));
 }
 
+// A mirror that sends what nobody can judge, and breaks off each time, comes to the end of its
+// tries.
+TEST(Connections, AMebibyteUnprovenDoesNotClearTheCount) {
+  Harness h;
+  h.WantNew(Raw(1), {Node(1)});
+  h.Connect(1);
+  const StartTransfer first = h.Started();
+  h.WantNew(Raw(2), {Node(1)});
+  const StartTransfer second = h.Started();
+  h.End(first.transfer, Outcome::kRetryLater, "stalled");
+  h.Do(TransferProgress{second.transfer, 0, std::nullopt, 0, 8 << 20});
+  EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
+  h.Do(TransferProgress{second.transfer, 8 << 20, std::nullopt, 0, 0});
+  EXPECT_EQ(h.Started().kind, Raw(1));
+}
+
 TEST(Connections, ClosedInOrderWhileIdleIsNoFailure) {
   Harness h;
   const IntentId other = h.WantNew(Raw(2), {Node(1), Node(2)});

@@ -98,7 +98,8 @@ struct Unban {
 };
 
 // The size of a request's content is proven, by the store or by its first transfer, and what of it
-// is missing. `cuts`: the first bytes of a hash sequence's children, in order; null for one blob.
+// is missing. A mirror can only claim it: see TransferEnded::content_void. `cuts`: the first bytes
+// of a hash sequence's children, in order; null for one blob.
 struct ContentKnown {
   RequestId request;
   uint64_t length = 0;
@@ -128,6 +129,9 @@ struct TransferProgress {
   uint64_t verified_bytes = 0;
   std::optional<uint64_t> total_bytes;
   uint64_t position = 0;  // all of its part before this is verified; 0: not told
+  // What came since the last report, where that is something else: bytes of a mirror that nobody
+  // can judge yet are no stall, but no success either; they count when they are verified.
+  std::optional<uint64_t> moved_bytes = {};
 };
 // We ourselves keep the transfer from reading (a rate limit, the disk): it cannot stall meanwhile.
 struct TransferHeld {
@@ -145,6 +149,8 @@ struct TransferEnded {
   // it does not. It is used for the rest then.
   RangeSet holds = {};
   RangeSet lacks = {};
+  // What was told of the request's content was only claimed, and is wrong.
+  bool content_void = false;
 };
 
 struct Limits {

@@ -5,9 +5,12 @@
 namespace blobd::schedule {
 namespace {
 
-// Step 2: least active transfers, then measured throughput (unmeasured ones first), then RTT, then
-// id.
-bool BetterToUse(const Provider& a, const Provider& b) {
+// Step 2: the preferred kind, least active transfers, then measured throughput (unmeasured ones
+// first), then RTT, then id.
+bool BetterToUse(const Provider& a, const Provider& b, Preference preference) {
+  if (a.is_mirror != b.is_mirror && preference != Preference::kThroughput) {
+    return a.is_mirror == (preference == Preference::kMirrors);
+  }
   if (a.transfers.size() != b.transfers.size()) return a.transfers.size() < b.transfers.size();
   const bool a_measured = a.bytes_per_second > 0;
   const bool b_measured = b.bytes_per_second > 0;
@@ -37,7 +40,8 @@ NextStep DecideNextStep(const Tables& tables, const Request& request) {
     if (!request.CouldUse(provider)) continue;
     if (provider.CanTake(tables.options)) {
       ++step.waits.open;
-      if (to_use == nullptr || BetterToUse(provider, *to_use)) to_use = &provider;
+      if (to_use == nullptr || BetterToUse(provider, *to_use, tables.options.preference))
+        to_use = &provider;
     } else if (provider.CanBeDialled()) {
       ++step.waits.open;
       if (to_dial == nullptr || BetterToDial(provider, *to_dial)) to_dial = &provider;

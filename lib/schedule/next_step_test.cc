@@ -54,6 +54,19 @@ TEST_F(Decision, AConnectedProviderBeatsADial) {
   EXPECT_EQ(Decide().provider, &connected);
 }
 
+TEST_F(Decision, ThePreferredKindComesBeforeTheFasterOne) {
+  Provider& node = Add(Node(1), Link::kUp);
+  Provider& mirror = Add(MirrorUrl{"https://m/f"});
+  node.bytes_per_second = 1000;
+  mirror.bytes_per_second = 2000;
+  EXPECT_EQ(Decide().provider, &mirror);
+  t.options.preference = Preference::kNodes;
+  EXPECT_EQ(Decide().provider, &node);
+  std::swap(node.bytes_per_second, mirror.bytes_per_second);
+  t.options.preference = Preference::kMirrors;
+  EXPECT_EQ(Decide().provider, &mirror);
+}
+
 TEST_F(Decision, AmongConnectedOnes) {
   Provider& a = Add(Node(1), Link::kUp);
   Provider& b = Add(Node(2), Link::kUp);

@@ -28,7 +28,7 @@ bool IsSilent(const Transfer& transfer, Instant now) { return now - transfer.mov
 double SpeedOf(const Transfer& transfer, Instant now) {
   if (IsSilent(transfer, now)) return 1;
   const double took = std::chrono::duration<double>(now - transfer.started).count();
-  return took > 0 ? static_cast<double>(transfer.verified_bytes) / took : 0;
+  return took > 0 ? static_cast<double>(transfer.moved_bytes) / took : 0;
 }
 
 }  // namespace
@@ -61,6 +61,19 @@ void Scheduler::State::OnContentKnown(const ContentKnown& event) {
   probe.position = probe.part->begin;
   content.pending = RangeSet();
   Reconsider(*request);
+}
+
+// Its parts were cut from something that does not exist. The store has what was verified all the
+// same; who was put off because it said otherwise may have been right.
+void Scheduler::State::VoidContent(Request& request) {
+  if (request.stage == Stage::kInStore || request.content == nullptr) return;
+  request.ForgiveEarly();
+  if (request.stage == Stage::kHeld || request.stage == Stage::kPaused) {
+    request.content.reset();
+    return;
+  }
+  Unsettle(request);
+  AskStore(request);
 }
 
 void Scheduler::State::OnProviderHolds(const ProviderHolds& event) {

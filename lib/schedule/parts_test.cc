@@ -216,6 +216,48 @@ TEST_F(Parts, WhoLackedSomethingIsAskedAgainWhenTheSizeIsKnown) {
   EXPECT_EQ(g.Saw<LowerLimit>().size(), 1u);
 }
 
+// A mirror can only claim how long its file is.
+TEST_F(Parts, AfterAFalseClaimTheRequestBeginsAnew) {
+  const StartTransfer second = SplitInTwo();
+  TransferEnded ended{second.transfer, Outcome::kStopped, "it is shorter", std::nullopt};
+  ended.content_void = true;
+  h.Do(ended);
+  ASSERT_FALSE(h.Saw<StopTransfer>().empty());
+  EXPECT_EQ(h.Saw<StopTransfer>()[0].transfer, probe.transfer);
+  EXPECT_EQ(h.StateOf(intent), RequestState::kInStore);
+  EXPECT_EQ(h.Saw<LookInStore>().size(), 1u);
+  h.StoreSays(StoreAnswered::State::kIncomplete);
+  ASSERT_EQ(h.Saw<StartTransfer>().size(), 1u);
+  EXPECT_FALSE(h.Started().part);
+  h.Do(ContentKnown{probe.request, kLength / 4, RangeSet(Range{0, kLength / 4}), nullptr});
+  EXPECT_EQ(Lowered().boundary, kLength / 8);
+}
+
+TEST_F(Parts, WhoSaidOtherwiseIsAskedAgainAfterAFalseClaim) {
+  Harness g(WithParts());
+  const std::vector<ProviderId> mirrors = {MirrorUrl{"https://a/f"}, MirrorUrl{"https://b/f"}};
+  const IntentId wanted = g.WantNew(Raw(1), mirrors, Priority::kNormal, Duration(0));
+  const StartTransfer first = g.Started();
+  g.Do(ContentKnown{first.request, kLength, RangeSet(Range{0, kLength}), nullptr});
+  g.Do(BoundaryAccepted{first.transfer, kLength / 2});
+  g.End(g.Started().transfer, Outcome::kNotHere, "its file is shorter");
+  TransferEnded ended{first.transfer, Outcome::kWrongContent, "does not match", std::nullopt};
+  ended.content_void = true;
+  g.Do(ended);
+  EXPECT_EQ(g.StateOf(wanted), RequestState::kInStore);
+  g.StoreSays(StoreAnswered::State::kIncomplete);
+  EXPECT_NE(g.Started().provider, first.provider);
+}
+
+TEST_F(Parts, AClaimThatAStoppedTransferFoundFalseIsDroppedToo) {
+  const StartTransfer second = SplitInTwo();
+  h.Do(Disconnected{Node(2), false, "reset"});
+  TransferEnded ended{second.transfer, Outcome::kStopped, "it is shorter", std::nullopt};
+  ended.content_void = true;
+  h.Do(ended);
+  EXPECT_EQ(h.StateOf(intent), RequestState::kInStore);
+}
+
 TEST_F(Parts, TheOthersTakeOverFromTheOneThatDies) {
   const StartTransfer second = SplitInTwo();
   const auto asked = Lowered();

@@ -141,10 +141,10 @@ Provider* Scheduler::State::EndsSoonestAfter(const Order& order) const {
       if (transfer.ending) continue;
       const Request& request = t.requests.at(transfer.request);
       double remaining = 1e18;  // not known: after everything that is
-      if (request.total_bytes > request.verified_bytes && transfer.verified_bytes > 0) {
+      if (request.total_bytes > request.verified_bytes && transfer.moved_bytes > 0) {
         const double took = std::chrono::duration<double>(t.now - transfer.started).count();
         remaining = static_cast<double>(request.total_bytes - request.verified_bytes) * took /
-                    static_cast<double>(transfer.verified_bytes);
+                    static_cast<double>(transfer.moved_bytes);
       }
       seconds = std::max(seconds, remaining);
     }

@@ -42,6 +42,9 @@ struct Ability {
   uint32_t streams_per_request = 1;  // transfers of one request on one provider
 };
 
+// Which kind is used first where both could be; otherwise the faster one.
+enum class Preference { kThroughput, kNodes, kMirrors };
+
 struct Options {
   NodeId self;
   Limits limits;
@@ -49,6 +52,7 @@ struct Options {
   RetryPolicy mirror_retry = RetryPolicy::OfMirrors();
   Ability node_ability;
   Ability mirror_ability;
+  Preference preference = Preference::kThroughput;
   uint32_t parts_per_request = 4;  // transfers of one request
   // Asked for every hash, after the named providers, so many at a time.
   std::vector<ProviderId> standing;

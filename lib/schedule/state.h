@@ -153,6 +153,7 @@ class Scheduler::State {
   // parts.cc
   static Content& MakeContent(Request& request);
   void OnContentKnown(const ContentKnown& event);
+  void VoidContent(Request& request);
   void LookAgain(Request& request);
   void OnProviderHolds(const ProviderHolds& event);
   void OnArrived(const Arrived& event);

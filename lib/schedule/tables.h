@@ -28,8 +28,8 @@ struct Transfer {
   bool ending = false;  // stopped, or its connection is gone: holds its slots until the engine
                         // reports its end
   Instant started;
-  Instant moved;  // when it last verified something, or started
-  uint64_t verified_bytes = 0;
+  Instant moved;  // when something last came, or when it started
+  uint64_t moved_bytes = 0;
 
   std::optional<Range> part;  // nullopt: everything that is missing
   uint64_t position = 0;      // what of the part is verified ends here

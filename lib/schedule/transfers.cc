@@ -146,15 +146,16 @@ void Scheduler::State::OnProgress(const TransferProgress& event) {
     return;
   }
   Transfer& transfer = it->second;
-  transfer.verified_bytes += event.verified_bytes;
-  if (event.verified_bytes > 0) transfer.moved = t.now;
+  const uint64_t moved = event.moved_bytes.value_or(event.verified_bytes);
+  transfer.moved_bytes += moved;
+  if (moved > 0) transfer.moved = t.now;
   // What was verified stays in the store, also when the transfer is being stopped.
   if (Request* request = t.FindRequest(transfer.request)) {
     request->verified_bytes += event.verified_bytes;
     if (event.total_bytes) request->total_bytes = *event.total_bytes;
   }
   if (transfer.ending) return;
-  transfer.window_bytes += event.verified_bytes;
+  transfer.window_bytes += moved;
   Provider& provider = *transfer.provider;
   Request& request = t.requests.at(transfer.request);
   if (request.trouble != nullptr && event.verified_bytes > 0) {
@@ -241,9 +242,9 @@ void Scheduler::State::OnEnded(const TransferEnded& event) {
   Provider& provider = *transfer.provider;
   std::erase(provider.transfers, transfer.id);
   const Duration took = t.now - transfer.started;
-  if (transfer.verified_bytes > 0 && took > Duration(0)) {
+  if (transfer.moved_bytes > 0 && took > Duration(0)) {
     provider.bytes_per_second =
-        static_cast<double>(transfer.verified_bytes) / std::chrono::duration<double>(took).count();
+        static_cast<double>(transfer.moved_bytes) / std::chrono::duration<double>(took).count();
   }
   Request* request = t.FindRequest(transfer.request);
   if (transfer.ending) {
@@ -300,6 +301,7 @@ void Scheduler::State::OnEndedRunning(Request& request, Provider& provider,
       PutOff(provider, event.wait);
       break;
   }
+  if (event.content_void && request.content != nullptr) return VoidContent(request);
   SettleAll({&request});
 }
 
@@ -352,6 +354,9 @@ void Scheduler::State::OnEndedEnding(Request* origin, Provider& provider, const 
     case Outcome::kLocalFault:
       break;  // stopped by us, or by a failure that was counted: nothing more
   }
+  // The request may have ended meanwhile.
+  origin = event.content_void ? t.FindRequest(transfer.request) : nullptr;
+  if (origin != nullptr) VoidContent(*origin);
 }
 
 }  // namespace blobd::schedule

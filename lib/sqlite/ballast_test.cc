@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/test_directory_for_test.h"
 #include "sqlite/database_for_test.h"
 
 namespace blobd::sqlite {
@@ -11,7 +12,7 @@ namespace {
 constexpr int64_t kSize = 1 << 20;
 
 TEST(BallastTest, TakesRoomAndGivesItBack) {
-  TemporaryDirectory directory;
+  TestDirectory directory;
   const std::string path = directory.File("ballast");
   Ballast ballast(path, kSize);
   EXPECT_FALSE(ballast.taken());
@@ -28,7 +29,7 @@ TEST(BallastTest, TakesRoomAndGivesItBack) {
 }
 
 TEST(BallastTest, APartOrAnotherSizeIsMadeAnew) {
-  TemporaryDirectory directory;
+  TestDirectory directory;
   const std::string path = directory.File("ballast");
   WriteFile(path, "half");
   Ballast ballast(path, kSize);
@@ -39,7 +40,7 @@ TEST(BallastTest, APartOrAnotherSizeIsMadeAnew) {
 }
 
 TEST(BallastTest, LeavesTheRoomThatIsToBeSpared) {
-  TemporaryDirectory directory;
+  TestDirectory directory;
   Ballast ballast(directory.File("ballast"), kSize);
   EXPECT_EQ(ballast.Take(std::numeric_limits<int64_t>::max() - kSize).code(),
             StatusCode::kResourceExhausted);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/test_directory_for_test.h"
 #include "sqlite/database_for_test.h"
 #include "sqlite/findings.h"
 #include "sqlite/open.h"
@@ -65,7 +66,7 @@ class LogScanTest : public testing::Test {
     return database.ok() ? *database->QueryInteger("SELECT count(*) FROM t") : -1;
   }
 
-  TemporaryDirectory directory_;
+  TestDirectory directory_;
   const std::string path_ = directory_.File("test.db");
   std::string database_;
   std::string log_;

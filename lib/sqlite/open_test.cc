@@ -1,4 +1,5 @@
 #include "sqlite/open.h"
+#include "base/test_directory_for_test.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -29,13 +30,6 @@ Schema SchemaOf(std::span<const std::string_view> migrations) {
 
 class OpenTest : public testing::Test {
  protected:
-  OpenTest() {
-    std::string pattern = testing::TempDir() + "blobd_sqlite_XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    path_ = directory_ + "/test.db";
-  }
-  ~OpenTest() override { std::filesystem::remove_all(directory_); }
-
   StatusOr<Database> Open(std::span<const std::string_view> migrations = kVersionOne) {
     return OpenDatabase(path_, SchemaOf(migrations), {});
   }
@@ -51,8 +45,8 @@ class OpenTest : public testing::Test {
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
 
-  std::string directory_;
-  std::string path_;
+  TestDirectory directory_;
+  const std::string path_ = directory_.File("test.db");
 };
 
 TEST_F(OpenTest, CreatesWithAllDefences) {
@@ -153,12 +147,12 @@ TEST_F(OpenTest, RefusesALogWithoutItsDatabase) {
 
 TEST_F(OpenTest, RefusesASymbolicLinkButNotOneAbove) {
   Fill(1);
-  const std::string link = directory_ + "/link.db";
+  const std::string link = directory_.File("link.db");
   std::filesystem::create_symlink(path_, link);
   EXPECT_EQ(OpenDatabase(link, SchemaOf(kVersionOne), {}).status().code(),
             StatusCode::kFailedPrecondition);
-  const std::string directory_link = directory_ + "/dir";
-  std::filesystem::create_directory_symlink(directory_, directory_link);
+  const std::string directory_link = directory_.File("dir");
+  std::filesystem::create_directory_symlink(directory_.path(), directory_link);
   EXPECT_TRUE(OpenDatabase(directory_link + "/test.db", SchemaOf(kVersionOne), {}).ok());
 }
 

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "base/test_directory_for_test.h"
 #include "sqlite/copy.h"
 #include "sqlite/database_for_test.h"
 #include "sqlite/failing_vfs_for_test.h"
@@ -59,7 +60,7 @@ class RecoveryTest : public testing::Test {
     return *database->QueryInteger("SELECT count(*) FROM t");
   }
 
-  TemporaryDirectory directory_;
+  TestDirectory directory_;
   const std::string path_ = directory_.File("test.db");
 };
 

@@ -18,6 +18,7 @@
 
 #include "bao/outboard.h"
 #include "base/rng.h"
+#include "base/test_directory_for_test.h"
 #include "store/blob_store.h"
 #include "store/file_system.h"
 
@@ -67,20 +68,7 @@ struct TestBlob {
   Hash hash;
 };
 
-class TestDirectory {
- public:
-  TestDirectory() {
-    std::string pattern = testing::TempDir() + "blobd_store_XXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TestDirectory() { std::filesystem::remove_all(path_); }
-  TestDirectory(const TestDirectory&) = delete;
-  TestDirectory& operator=(const TestDirectory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using blobd::TestDirectory;
 
 inline void FlipByte(const std::string& path, uint64_t offset) {
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);

@@ -136,7 +136,7 @@ class FakeEndpoint final : public quic::Endpoint {
   void KeepOpen(quic::ConnectionId, bool) override { std::abort(); }
   void Move(quic::ConnectionId, const SocketAddress&, bool) override { std::abort(); }
   std::optional<quic::PathState> PathOf(quic::ConnectionId) const override { std::abort(); }
-  void Probe(const SocketAddress&) override { std::abort(); }
+  void Probe(const NodeId&, const SocketAddress&) override { std::abort(); }
   void SetProbeObserver(quic::ProbeObserver*) override { std::abort(); }
   void CloseConnection(quic::ConnectionId id, uint64_t code, std::string_view) override {
     EXPECT_EQ(connections_.erase(id), 1u);

@@ -49,6 +49,8 @@ GetEnd EndOfStream(const StreamEnd& end) {
       return {Outcome::kRetryLater, end.reason, {}};
     case StreamEnd::Kind::kStopped:
       return {Outcome::kStopped, end.reason, {}};
+    case StreamEnd::Kind::kMoved:
+      break;  // ends nothing
   }
   BLOBD_CHECK(false);
 }

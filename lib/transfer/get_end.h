@@ -18,7 +18,7 @@ bool IsNotHere(const StreamEnd& end);
 // REQUIRES: IsNotHere(end)
 GetEnd NotHere(const Kind& kind, const GetTarget& target, bool sized, const StreamEnd& end);
 
-// REQUIRES: !IsNotHere(end)
+// REQUIRES: !IsNotHere(end), and it is not kMoved
 GetEnd EndOfStream(const StreamEnd& end);
 
 // What came cannot belong to the target. REQUIRES: error != kNone

@@ -55,7 +55,8 @@ RangeSet GetLane::MissingGroups() const {
         range.end == RangeSet::kOpenEnd ? range.end : range.end / bao::kGroupChunks;
     missing.Insert({std::max(range.begin / bao::kGroupChunks, next_group_), end});
   }
-  return missing;
+  const bool is_last = target_ + 1 == part_.targets.size();
+  return is_last ? missing.Intersection(Range{0, cut_end_}) : missing;
 }
 
 bool GetLane::NextTarget() {

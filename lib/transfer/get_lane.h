@@ -80,6 +80,8 @@ class GetLane final : private bao::DecodeSink {
   bool fruitful() const { return fruitful_; }  // something of it verified
   // Of target(), what is wanted of it and has not come.
   RangeSet MissingGroups() const;
+  // Of the last target only the groups before this are wanted.
+  uint64_t cut_end() const { return cut_end_; }
 
   // Counts since the last call. Only whole groups count as verified; what else comes is a proof.
   uint64_t TakeVerified() { return std::exchange(verified_, 0); }

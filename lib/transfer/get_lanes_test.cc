@@ -138,7 +138,7 @@ TEST_F(GetSessionTest, AWrongSizeIsFoundOut) {
   }
   // Nothing was laid out by what was only claimed.
   uint64_t on_disk = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_))
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_.path()))
     if (entry.is_regular_file()) on_disk += entry.file_size();
   EXPECT_LT(on_disk, 30 * kMiB);
 
@@ -420,6 +420,50 @@ TEST_F(WithoutRootTest, WhatItLacksIsLeftOut) {
   EXPECT_NE(end.reason.find("it lacks child"), std::string::npos) << end.reason;
   EXPECT_EQ(Complete(), hashes_.size() - 4);
   EXPECT_LE(provider_->many_requests.size(), 4u + 4);
+}
+
+// Streams that end because another connection takes over are no failure: what they brought is kept,
+// and the rest is asked for again.
+TEST_F(GetSessionTest, AnotherConnectionTakesOverAndOnlyTheRestIsAskedFor) {
+  const size_t size = 40 * kMiB + 1;
+  const Hash hash = provider_->Add(RandomBytes(size, 1));
+  provider_->tamper_request = [](size_t number, Answer& answer) {
+    if (number > 5) return;
+    answer.bytes.resize(number == 3 ? 0 : answer.bytes.size() / 2);
+    answer.end = StreamEnd{StreamEnd::Kind::kMoved, 0, ""};
+  };
+  const auto [progress, end] = Get({hash, BlobFormat::kRaw});
+  EXPECT_EQ(end.outcome, Outcome::kDone) << end.reason;
+  EXPECT_LE(progress.verified_bytes, size + 1) << "nothing but its proof comes twice";
+  EXPECT_LT(progress.received_bytes, size + size / 50);
+  ExpectComplete(hash);
+  provider_->ExpectAllSettled();
+}
+
+TEST_F(GetSessionTest, AConnectionThatIsReplacedBeforeAnythingCameIsNoRoundInVain) {
+  const Hash hash = provider_->Add(RandomBytes(3 * kMiB, 1));
+  provider_->tamper_request = [](size_t number, Answer& answer) {
+    if (number > 4) return;
+    answer = {{}, StreamEnd{StreamEnd::Kind::kMoved, 0, ""}};
+  };
+  EXPECT_EQ(Get({hash, BlobFormat::kRaw}).second.outcome, Outcome::kDone);
+  ExpectComplete(hash);
+}
+
+TEST_F(GetSessionTest, AHashSequenceGoesOnOverAnotherConnection) {
+  std::vector<Hash> children;
+  for (uint64_t i = 0; i < 300; ++i) children.push_back(provider_->Add(RandomBytes(i * 97, i)));
+  Bytes list;
+  for (const Hash& child : children)
+    list.insert(list.end(), child.bytes.begin(), child.bytes.end());
+  const Hash root = provider_->Add(std::move(list));
+  provider_->tamper_request = [](size_t number, Answer& answer) {
+    if (number == 0 || number > 6) return;
+    answer.bytes.resize(answer.bytes.size() / 3);
+    answer.end = StreamEnd{StreamEnd::Kind::kMoved, 0, ""};
+  };
+  EXPECT_EQ(Get({root, BlobFormat::kHashSeq}).second.outcome, Outcome::kDone);
+  for (const Hash& child : children) ExpectComplete(child);
 }
 
 }  // namespace

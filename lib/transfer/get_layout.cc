@@ -79,6 +79,17 @@ bool AllSizesKnown(const Inventory& inventory) {
                      [](const Inventory::Child& child) { return child.blob.size_proven; });
 }
 
+GetLayout LayoutOfBlob(uint64_t size, bool is_claim) {
+  BLOBD_CHECK(size > 0);
+  GetLayout layout;
+  layout.length = size;
+  layout.begins = {0};
+  layout.exact = {true};
+  layout.is_claim = is_claim;
+  if (!is_claim) layout.content_bytes = size;
+  return layout;
+}
+
 std::optional<GetLayout> LayoutOf(const Inventory& inventory, const ProvenSizes& sizes) {
   BLOBD_CHECK(inventory.root.size_proven);
   GetLayout layout;

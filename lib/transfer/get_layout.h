@@ -28,6 +28,9 @@ struct GetLayout {
   std::vector<uint64_t> begins;           // of each blob, ascending; the first is 0
   std::vector<bool> exact;                // its length is its proven size
   std::optional<uint64_t> content_bytes;  // the sum of all sizes, if all are proven
+  // The one blob's size is what mirrors say: exact as if it were proven, and void once it is proven
+  // to be another (GetEnd::line_is_void).
+  bool is_claim = false;
 
   size_t blobs() const { return begins.size(); }
   Range RangeOf(size_t place) const;
@@ -54,6 +57,8 @@ struct GetContent {
 // shorter. REQUIRES: the root's size is proven; of a sequence, all children are in the inventory
 using ProvenSizes = std::vector<std::optional<uint64_t>>;
 std::optional<GetLayout> LayoutOf(const Inventory& inventory, const ProvenSizes& sizes);
+// That of one blob. REQUIRES: size > 0
+GetLayout LayoutOfBlob(uint64_t size, bool is_claim);
 bool AllSizesKnown(const Inventory& inventory);
 // What the inventory holds of one blob, on the line.
 RangeSet HeldOnLine(const GetLayout& layout, size_t place, const store::BlobInfo& blob);

@@ -23,6 +23,7 @@ struct StreamEnd {
     kRefused,   // the provider allows no further stream
     kStalled,   // no byte for too long while we were ready to read
     kStopped,   // we closed the connection
+    kMoved,     // another connection takes over: what is missing can be asked for again
   };
   Kind kind = Kind::kFinished;
   uint64_t code = 0;

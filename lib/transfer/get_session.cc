@@ -39,7 +39,10 @@ GetSession::GetSession(Deps deps, TransferId id, const GetOrder& order, const Ge
 
 GetSession::~GetSession() = default;
 
-void GetSession::Start() { Look(); }
+void GetSession::Start() {
+  JoinClaims();
+  Look();
+}
 
 // ---- Looking: what is missing ----
 
@@ -47,6 +50,11 @@ void GetSession::Look() {
   phase_ = Phase::kLooking;
   looked_.reset();
   early_.clear();
+  if (std::exchange(moved_, false)) {
+    held_before_.reset();  // that nothing came is not the provider's doing
+    unanswered_.clear();
+  }
+  if (claims_) news_ = claims_->News();
   ++storing_;
   TakeInventory(
       deps_.store, deps_.strand, kind_,
@@ -65,6 +73,8 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
                    Message(inventory.status()),
                    {}});
   }
+  if (inventory->root.size_proven && EndIfLineIsVoid(inventory->root.size)) return;
+  if (!inventory->root.size_proven) ProveClaim();
   TakeStock(*inventory);
   const bool on_line = share_ && !inventory->needs_root();
   const uint64_t missing_on_line = on_line ? held_.Missing(share_->range).Count() : 0;
@@ -96,7 +106,8 @@ void GetSession::OnInventory(StatusOr<Inventory> inventory) {
     if (auto sizes = work_->NextSizes()) OpenLane(*std::move(sizes));
   }
   OpenLanes();
-  if (lanes_.empty()) return GoOn();
+  OpenProof();
+  if (idle()) return GoOn();
   ReportProgress(true);
 }
 
@@ -123,17 +134,18 @@ void GetSession::FinishHeld() {
 // ---- Lanes ----
 
 size_t GetSession::LanesAllowed() const {
-  if (given_up_ || !unanswered_.empty()) return 0;
+  if (given_up_ || moved_ || !unanswered_.empty()) return 0;
   // Whether it answers such questions at all is found out with one.
   if (by_hash_ && !answered_) return 1;
   return lane_limit_;
 }
 
 void GetSession::OpenLanes() {
-  while (lanes_.size() < LanesAllowed()) {
-    auto part = work_->Next();
+  while (lanes_.size() + checks_.size() < LanesAllowed()) {
+    auto part = NextPart();
     if (!part) return;
-    OpenLane(*std::move(part));
+    const bool is_stale = claims_ && claims_->News() != news_;
+    is_stale ? CheckPart(*std::move(part)) : OpenLane(*std::move(part));
   }
 }
 
@@ -147,8 +159,9 @@ void GetSession::OpenLane(GetPart part) {
   deps_.port->Open(stream, std::move(request), patient);
 }
 
-// What it has not decoded is not wanted.
-void GetSession::CloseLane(const GetLane& lane) {
+// What it has not decoded is not wanted. `answered`: nothing of it is missing.
+void GetSession::CloseLane(const GetLane& lane, bool answered) {
+  if (!answered) Release(lane, lane.number_of_target(), 0);
   const auto it = lanes_.find(lane.stream());
   const uint64_t stream = it->first;
   const uint64_t bytes = it->second.Discard();
@@ -160,10 +173,11 @@ void GetSession::CloseLane(const GetLane& lane) {
 // A lane has ended: another takes what is next, or all has come that will.
 void GetSession::GoOn() {
   if (phase_ != Phase::kReceiving) return;
-  if (lanes_.empty() && !unanswered_.empty()) AskByHash();
+  if (idle() && !unanswered_.empty() && !moved_) AskByHash();
   OpenLanes();
-  if (!lanes_.empty() || observation_) return;
-  if (not_here_) return Settle(*not_here_);
+  if (!idle() || observation_) return;
+  if (not_here_ && (given_up_ || !moved_)) return Settle(*not_here_);
+  if (LanesAllowed() > 0 && work_->left_out()) return WaitForOthers();
   phase_ = Phase::kSettling;
   progress_.state = GetState::kVerifying;
   ReportProgress(true);
@@ -235,8 +249,10 @@ void GetSession::DriveAll() {
 
 void GetSession::SettleAccounts(GetLane& lane) {
   progress_.verified_bytes += lane.TakeVerified();
-  if (const RangeSet groups = lane.TakeGroups(); !groups.empty() && lane.write_status().ok())
+  if (const RangeSet groups = lane.TakeGroups(); !groups.empty() && lane.write_status().ok()) {
     NoteGroups(lane.target(), groups);
+    GotGroups(lane.target().hash, groups);
+  }
   if (const uint64_t bytes = lane.TakeConsumed(); bytes > 0)
     deps_.port->Consumed(lane.stream(), bytes);
 }
@@ -245,12 +261,13 @@ void GetSession::SettleAccounts(GetLane& lane) {
 bool GetSession::CheckProof(GetLane& lane) {
   if (!lane.TakeProof()) return true;
   const GetTarget& target = lane.target();
-  if (lane.part().only_sizes) return true;
+  if (lane.part().only_sizes || lane.part().is_proof) return true;
   work_->Proven(target);
   if (IsOnLine(target)) {
     if (kind_.format == BlobFormat::kRaw && !share_) {
       looked_->root.size = lane.claimed_size();
       looked_->root.size_proven = true;
+      if (EndIfLineIsVoid(lane.claimed_size())) return false;
       TellContent();
     }
     return true;
@@ -265,6 +282,7 @@ bool GetSession::Admit(GetLane& lane) {
   const GetTarget& target = lane.target();
   const uint64_t size = lane.claimed_size();
   if (target.size && *target.size != size) {
+    if (DropLine(lane)) return false;
     Settle(WrongSize(kind_, target, size));
     return false;
   }
@@ -272,7 +290,7 @@ bool GetSession::Admit(GetLane& lane) {
     lane.WriteTo(nullptr);
     return true;
   }
-  work_->Sized(target, size);
+  if (!lane.part().is_proof) work_->Sized(target, size);
   if (target.untouched && size <= kGroupSize) {
     lane.Collect();
     return true;
@@ -300,7 +318,8 @@ bool GetSession::OnAnswered(GetLane& lane) {
     sizes_.resize(std::max(sizes_.size(), target.place + 1));
     sizes_[target.place] = lane.claimed_size();
   }
-  const bool all_has_come = !only_sizes && work_->Answered(target);
+  const bool is_work = !only_sizes && !lane.part().is_proof;
+  const bool all_has_come = is_work && work_->Answered(target);
   fruitless_ = 0;
   if (lane.collecting()) {
     ++storing_;
@@ -311,14 +330,17 @@ bool GetSession::OnAnswered(GetLane& lane) {
   } else if (lane.writer() != nullptr && all_has_come) {
     FinishBlob(lane.writer(), [this, target](const Status& status) {
       if (status.ok()) NoteBlob(target);
+      ReleaseTarget(target);
     });
+  } else {
+    ReleaseAnswered(lane);
   }
   if (lane.NextTarget()) return true;
   // A complete answer: what may come behind it is not wanted, and FIN need not be waited for.
   const uint64_t behind = lane.is_cut() ? 0 : lane.undecoded();
   if (behind > 0 && note_.empty())
     note_ = fmt::format("it sent {} bytes or more behind a complete answer", behind);
-  CloseLane(lane);
+  CloseLane(lane, true);
   if (only_sizes) TellContent();
   GoOn();
   return false;
@@ -352,7 +374,7 @@ void GetSession::OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::Blob
     }
     // Complete already: somebody else was faster. What still comes of it in the middle of a run is
     // checked and let go.
-    work_->Drop(lane.target());
+    if (!lane.part().is_proof) work_->Drop(lane.target());
     NoteBlob(lane.target());
     lane.WriteTo(nullptr);
     if (lane.Tail().targets.empty()) CloseLane(lane);
@@ -373,7 +395,11 @@ void GetSession::FinishBlob(const std::shared_ptr<store::BlobWriter>& writer,
 }
 
 void GetSession::OnBlobStored(const GetTarget& target, const Status& status) {
-  if (status.ok()) NoteBlob(target);
+  if (status.ok()) {
+    NoteBlob(target);
+    GotGroups(target.hash, RangeSet::All());
+  }
+  ReleaseTarget(target);
   OnStored(status);
 }
 

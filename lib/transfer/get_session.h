@@ -5,6 +5,7 @@
 //
 //   kLooking --work--> kReceiving --all answered--> kSettling --more is missing--> kLooking
 //      |                   |                           `------nothing is missing--> kEnded (done)
+//      |                   `-- others get the rest --> kWaiting --freed--> kSettling
 //      `-------------------+--- error, end, stop --> kSettling -------------> kEnded (outcome)
 //
 // The first decision how it ends stands; all streams are stopped with it. In kSettling it waits
@@ -14,6 +15,13 @@
 // "Not here" is said of one part: the others go on, what can be had is taken, and then the transfer
 // ends with it. If nothing ever came of a hash sequence whose root we hold, the provider may lack
 // only that root, and the children are asked for once by their own hashes.
+//
+// What transfers of other requests are getting of the same blobs is not asked for (claims.h). When
+// nothing else is left it waits for that, without any stream, and looks again when something comes
+// free: it is held then, or ours to get. What holds it up for long is hurried, and so it is itself.
+//
+// Where another connection takes the place of its own, all streams end, and it looks again: what is
+// verified by then is not asked for a second time.
 //
 // It may be given a share of its request's line (get_layout.h), or find the line out itself, and
 // then tells it. From then on its limit can be lowered: what lies behind is not asked for, lanes
@@ -40,6 +48,7 @@
 #include "base/task.h"
 #include "base/time.h"
 #include "store/blob_store.h"
+#include "transfer/claims.h"
 #include "transfer/get_lane.h"
 #include "transfer/get_port.h"
 #include "transfer/get_work.h"
@@ -66,6 +75,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
     std::shared_ptr<GetPort> port;
     std::shared_ptr<GetObserver> observer;
     const Clock& clock;
+    std::shared_ptr<Claims> claims = {};  // null: nobody else gets anything
   };
 
   // REQUIRES: options.lanes > 0
@@ -79,11 +89,15 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   void OnStreamEnd(uint64_t stream, StreamEnd end) override;
   void Stop() override;
   void LowerLimit(uint64_t boundary);
+  // Gets these groups of the one blob as well, when its line is known (get_session_prove.cc).
+  void Prove(const RangeSet& groups);
   // About once a second: tells that nothing came since, where others could help.
   void Beat();
+  // There is no connection any more. Streams are told themselves; this is for when there are none.
+  void OnConnectionEnd(const StreamEnd& end);
 
  private:
-  enum class Phase { kLooking, kReceiving, kSettling, kEnded };
+  enum class Phase { kLooking, kReceiving, kWaiting, kSettling, kEnded };
 
   // Looking.
   void Look();
@@ -94,7 +108,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   size_t LanesAllowed() const;
   void OpenLanes();
   void OpenLane(GetPart part);
-  void CloseLane(const GetLane& lane);
+  void CloseLane(const GetLane& lane, bool answered = false);
   void GoOn();
   void Drive(GetLane& lane);
   void DriveAll();
@@ -102,6 +116,26 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   bool CheckProof(GetLane& lane);
   bool Admit(GetLane& lane);
   bool OnAnswered(GetLane& lane);
+
+  // What others are getting (get_session_claims.cc).
+  void JoinClaims();
+  std::optional<GetPart> NextPart();
+  void CheckPart(GetPart part);
+  void OnChecked(uint64_t check, const std::vector<store::LookedUp>& found);
+  void OpenChecked(GetPart part);
+  bool TrimToMissing(GetTarget& target, const store::BlobInfo& blob);
+  void GotGroups(const Hash& hash, const RangeSet& groups);
+  void ReleaseTarget(const GetTarget& target);
+  void ReleaseAnswered(const GetLane& lane);
+  void Release(const GetLane& lane, size_t number, uint64_t begin);
+  bool idle() const { return lanes_.empty() && checks_.empty(); }
+  void WaitForOthers();
+  void OnFreed();
+  void BeatWaiting();
+  void LookAgain();
+  void OnHurried(const Hash& hash);
+  bool GiveAway(GetLane& lane);
+  Duration ExpectedOf(const Hash& hash, uint64_t left);
 
   // Writing.
   void OpenWriter(const Hash& hash);
@@ -123,6 +157,12 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   void CutLanes();
   bool IsOnLine(const GetTarget& target) const;
 
+  // Proof for others, and sizes that mirrors claim (get_session_prove.cc).
+  void OpenProof();
+  bool DropLine(const GetLane& lane);
+  bool EndIfLineIsVoid(uint64_t size);
+  void ProveClaim();
+
   // What the provider holds (get_session_holds.cc).
   bool ProbeInstead(const GetLane& lane);
   void NoteLacks(const GetLane& lane);
@@ -134,6 +174,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   // Ending.
   void OnLaneEnded(GetLane& lane);
   void OnRefused(GetLane& lane);
+  void OnMoved(const GetLane& lane);
   void OnNotHere(GetLane& lane);
   void TakeAsNotHere(GetEnd end, GetPart tail, bool fruitful);
   void AskByHash();
@@ -169,6 +210,8 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   ProvenSizes sizes_;
   std::map<size_t, RangeSet> early_;
   bool sizes_asked_ = false;
+  RangeSet to_prove_;          // groups that are to be asked for besides
+  bool line_dropped_ = false;  // the provider contradicts the line that a mirror claimed
 
   // What the provider said that it holds, and what it does not have, on the line.
   RangeSet holds_;
@@ -183,6 +226,27 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   std::optional<Observation> observation_;
   std::optional<GetTarget> to_observe_;  // when the line is known
   std::set<size_t> observed_;            // places
+
+  // Of which transfers of other requests are to know.
+  std::unique_ptr<Claims::User> claims_;  // null: nobody else gets anything, or it has ended
+  uint64_t news_ = 0;                     // at the last look
+  // Parts that are claimed and looked up in the store, since others got something meanwhile.
+  struct Check {
+    GetPart part;
+    std::vector<std::optional<store::BlobInfo>> found;
+    size_t owed = 0;
+  };
+  std::map<uint64_t, Check> checks_;
+  uint64_t last_check_ = 0;
+  Instant waiting_since_;  // in kWaiting
+  bool freed_ = false;     // and the look is still to come
+  // When it was hurried last, and how many groups were left then.
+  struct Hurry {
+    Hash hash;
+    uint64_t left = 0;
+    Instant at;
+  };
+  std::optional<Hurry> hurry_;
 
   std::optional<GetWork> work_;        // since the last look
   std::map<uint64_t, GetLane> lanes_;  // by stream; only in kReceiving
@@ -202,6 +266,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   std::optional<GetEnd> not_here_;  // the first such end, for when everything else has been had
   size_t fruitless_ = 0;            // such ends in a row that brought nothing
   bool given_up_ = false;           // nothing more is asked for
+  bool moved_ = false;              // streams ended so; it will look again
 
   GetProgress progress_;
   Instant last_report_;

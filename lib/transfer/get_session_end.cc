@@ -26,6 +26,7 @@ void GetSession::Stop() {
 void GetSession::OnLaneEnded(GetLane& lane) {
   const StreamEnd& end = *lane.end();
   if (end.kind == StreamEnd::Kind::kRefused) return OnRefused(lane);
+  if (end.kind == StreamEnd::Kind::kMoved) return OnMoved(lane);
   if (IsNotHere(end)) return OnNotHere(lane);
   Settle(EndOfStream(end));
 }
@@ -35,11 +36,19 @@ void GetSession::OnRefused(GetLane& lane) {
   const bool alone = lanes_.size() == 1;
   if (alone && lane.patient()) return Settle(EndOfStream(*lane.end()));
   const bool only_sizes = lane.part().only_sizes;
-  if (!only_sizes) work_->PutBack(lane.part());
+  if (!only_sizes && !lane.part().is_proof) work_->PutBack(lane.part());
   CloseLane(lane);
   if (only_sizes) TellContent();
   lane_limit_ = alone ? 1 : lanes_.size();
   lanes_answering_ = std::min(lanes_answering_, lane_limit_);
+  GoOn();
+}
+
+// What it was to bring is found missing by the next look, when the other lanes have ended, too.
+void GetSession::OnMoved(const GetLane& lane) {
+  moved_ = true;
+  if (lane.part().only_sizes) sizes_asked_ = false;
+  CloseLane(lane);
   GoOn();
 }
 
@@ -48,6 +57,10 @@ void GetSession::OnNotHere(GetLane& lane) {
     // Of a child it lacks. That is found out by who asks for the child itself.
     CloseLane(lane);
     TellContent();
+    return GoOn();
+  }
+  if (lane.part().is_proof) {
+    CloseLane(lane);
     return GoOn();
   }
   if (ProbeInstead(lane)) return GoOn();
@@ -97,6 +110,7 @@ void GetSession::Settle(GetEnd end) {
   }
   if (observation_) deps_.port->Stop(std::exchange(observation_, std::nullopt)->stream);
   while (!lanes_.empty()) CloseLane(lanes_.begin()->second);
+  checks_.clear();  // what they claimed is released with the rest
   phase_ = Phase::kSettling;
   SettleOrEnd();
 }
@@ -107,6 +121,7 @@ void GetSession::SettleOrEnd() {
   if (storing_ > 0) return;
   if (!end_) return Look();  // all that was asked for is stored; is there more?
   phase_ = Phase::kEnded;
+  claims_.reset();
   progress_.state = GetState::kVerifying;
   UpdateTotals();
   end_->note = note_;
@@ -123,6 +138,7 @@ void GetSession::ReportProgress(bool force) {
 }
 
 void GetSession::Beat() {
+  if (phase_ == Phase::kWaiting) return BeatWaiting();
   if (share_ && phase_ == Phase::kReceiving && deps_.clock.Now() - last_report_ > kSilence)
     ReportProgress(true);
 }

@@ -19,6 +19,7 @@
 #include "bao/outboard.h"
 #include "bao/tree.h"
 #include "base/rng.h"
+#include "base/test_directory_for_test.h"
 #include "loop/worker_pool.h"
 #include "store/disk_store.h"
 #include "transfer/get_session.h"
@@ -107,6 +108,13 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
       other.waits = false;
       Begin(number);
     }
+    Schedule();
+  }
+
+  // On the strand: nothing arrives in between.
+  void Pause() { paused_ = true; }
+  void Resume() {
+    paused_ = false;
     Schedule();
   }
 
@@ -235,7 +243,7 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
   }
 
   void Schedule() {
-    if (std::exchange(scheduled_, true)) return;
+    if (paused_ || std::exchange(scheduled_, true)) return;
     strand_->Post([self = shared_from_this()] { self->DeliverOne(); });
   }
 
@@ -272,6 +280,7 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
   std::map<Hash, std::unique_ptr<Blob>> blobs_;
   std::map<uint64_t, Stream> streams_;
   bool scheduled_ = false;
+  bool paused_ = false;
 };
 
 // Holds calls of PutSmall and OpenWriter back until it is told to make them.
@@ -385,6 +394,7 @@ class Observer final : public GetObserver {
     EXPECT_GE(progress.position, last_.position);
     arrived.InsertAll(progress.arrived);
     last_ = progress;
+    state = progress.state;
   }
   void OnContent(TransferId /*id*/, const GetContent& told) override {
     EXPECT_FALSE(content) << "it is told once";
@@ -403,6 +413,7 @@ class Observer final : public GetObserver {
   std::pair<GetProgress, GetEnd> Wait() { return ended_.get_future().get(); }
   // To be read on the session's strand, or when it has ended.
   bool ended = false;
+  std::optional<GetState> state;  // the last that was told
   std::optional<GetContent> content;
   std::vector<uint64_t> boundaries;
   RangeSet arrived;
@@ -415,12 +426,8 @@ class Observer final : public GetObserver {
 
 class GetSessionTest : public testing::Test {
  protected:
-  GetSessionTest()
-      : directory_(testing::TempDir() + "get_session_test_" +
-                   testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-    auto opened = store::DiskStore::Open(directory_, *pool_, files_, {});
+  GetSessionTest() {
+    auto opened = store::DiskStore::Open(directory_.path(), *pool_, files_, {});
     EXPECT_TRUE(opened.ok()) << Message(opened.status());
     store_ = *std::move(opened);
     NewProvider();
@@ -428,7 +435,6 @@ class GetSessionTest : public testing::Test {
   ~GetSessionTest() override {
     pool_.reset();
     store_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   void NewProvider() { provider_ = std::make_shared<Provider>(strand_); }
@@ -492,7 +498,7 @@ class GetSessionTest : public testing::Test {
     return provider_->Add(wire::EncodeHashSeq(hashes));
   }
 
-  const std::string directory_;
+  TestDirectory directory_;
   store::RealFileSystem files_;
   std::unique_ptr<loop::WorkerPool> pool_ = std::make_unique<loop::WorkerPool>(2);
   std::shared_ptr<Executor> strand_ = pool_->MakeStrand();

@@ -77,6 +77,7 @@ void GetSession::TellContent() {
                     {content.missing.ranges().front().begin, content.missing.ranges().back().end}};
   work_->Narrow(*share_);
   deps_.observer->OnContent(id_, content);
+  OpenProof();
   if (to_observe_) AskWhatItHolds(*std::exchange(to_observe_, std::nullopt));
 }
 
@@ -122,6 +123,7 @@ void GetSession::LowerLimit(uint64_t boundary) {
   held_before_.reset();
   if (work_) work_->Narrow(*share_);
   deps_.observer->OnBoundary(id_, accepted);
+  if (phase_ == Phase::kWaiting) return LookAgain();
   if (phase_ != Phase::kReceiving) return;
   CutLanes();
   DriveAll();
@@ -132,6 +134,7 @@ void GetSession::LowerLimit(uint64_t boundary) {
 void GetSession::CutLanes() {
   for (auto it = lanes_.begin(); it != lanes_.end();) {
     GetLane& lane = (it++)->second;
+    if (lane.part().is_proof) continue;
     const auto& targets = lane.part().targets;
     size_t kept = lane.number_of_target();
     Range groups;
@@ -148,7 +151,9 @@ void GetSession::CutLanes() {
     }
     const size_t last = targets[kept - 1].place;
     const bool whole = share_->layout->RangeOf(last).end <= share_->range.end;
-    lane.Cut(kept, whole ? RangeSet::kOpenEnd : groups.end);
+    const uint64_t end = whole ? RangeSet::kOpenEnd : groups.end;
+    Release(lane, kept - 1, end);
+    lane.Cut(kept, end);
   }
 }
 

@@ -29,10 +29,17 @@ GetStream::GetStream(GetStreamShared& shared, uint64_t number,
 GetStream::~GetStream() { Release(); }
 
 // Stops the stream if it has not ended, and gives back the credit of what nobody will consume: the
-// connection's window outlives the stream.
+// connection's window outlives the stream. What waits for the bandwidth comes later still, if the
+// stream is complete: else short streams would not be limited.
 void GetStream::Release() {
-  if (const auto stream = std::exchange(stream_, std::nullopt))
-    shared_.endpoint.StopStream(*connection_, *stream, kStopCode);
+  const auto stream = std::exchange(stream_, std::nullopt);
+  if (!stream) return;
+  if (finished_ && throttled_ > 0) {
+    if (unconsumed_ > throttled_)
+      shared_.endpoint.Consumed(*connection_, *stream, unconsumed_ - throttled_);
+    return;
+  }
+  shared_.endpoint.StopStream(*connection_, *stream, kStopCode);
 }
 
 void GetStream::TryAgain() {
@@ -57,6 +64,22 @@ void GetStream::TryOpen(bool last_try) {
 
 void GetStream::Consumed(uint64_t bytes) {
   if (!stream_) return;
+  if (shared_.throttle == nullptr || !shared_.throttle->limits()) return GiveBack(bytes);
+  // What came by a window that is too large now cannot be slowed any more, and needs no credit.
+  const uint64_t withheld = shared_.endpoint.Withhold(*connection_, *stream_, bytes);
+  unconsumed_ -= std::min(unconsumed_, withheld);
+  if (unconsumed_ == 0) last_byte_ = shared_.now();
+  if (bytes == withheld) return;
+  throttled_ += bytes - withheld;
+  shared_.wait_for_rate(number_, *connection_, *stream_, bytes - withheld);
+}
+
+void GetStream::Granted(uint64_t bytes) {
+  throttled_ -= std::min(throttled_, bytes);
+  if (stream_) GiveBack(bytes);
+}
+
+void GetStream::GiveBack(uint64_t bytes) {
   unconsumed_ -= std::min(unconsumed_, bytes);
   if (unconsumed_ == 0)
     last_byte_ = shared_.now();  // from now on it is the provider who is waited for
@@ -75,7 +98,9 @@ void GetStream::Flush() {
 }
 
 void GetStream::CheckStall(Instant now, Duration limit) {
-  if (state_ == State::kEnded) return;
+  if (state_ == State::kEnded || held_) return;
+  if (connection_ && shared_.is_throttled && shared_.is_throttled(*connection_))
+    return ForgiveSilence(now);
   const Duration allowed = limit + std::min(Darkness(now), limit);
   if (unconsumed_ > 0 || now - last_byte_ < allowed) return;
   if (waiting()) return TryOpen(true);
@@ -100,6 +125,17 @@ void GetStream::ConnectionClosed(quic::ConnectionId connection) {
   End({StreamEnd::Kind::kStopped, 0, "its connection was closed"});
 }
 
+void GetStream::ConnectionReplaced(quic::ConnectionId connection) {
+  if (connection_ != connection || state_ == State::kEnded) return;
+  Release();
+  held_.reset();
+  End({StreamEnd::Kind::kMoved, 0, "its connection was replaced"});
+}
+
+void GetStream::NotReplaced() {
+  if (held_) End(*std::exchange(held_, std::nullopt));
+}
+
 void GetStream::OnData(ByteView bytes) {
   last_byte_ = shared_.now();
   unconsumed_ += bytes.size();
@@ -111,7 +147,10 @@ void GetStream::OnData(ByteView bytes) {
   if (gathered_.size() >= kPieceBytes) Flush();
 }
 
-void GetStream::OnFin() { End({}); }
+void GetStream::OnFin() {
+  finished_ = true;
+  End({});
+}
 
 void GetStream::OnReset(uint64_t code) { End({StreamEnd::Kind::kReset, code, ""}); }
 
@@ -122,7 +161,13 @@ void GetStream::OnLost(const quic::CloseReason& why) {
 }
 
 void GetStream::End(StreamEnd end) {
-  if (std::exchange(state_, State::kEnded) == State::kEnded) return;
+  if (state_ == State::kEnded) return;
+  if (end.kind == StreamEnd::Kind::kLost && shared_.being_replaced && shared_.being_replaced()) {
+    held_ = std::move(end);
+    state_ = State::kOpen;  // it is not to be tried again
+    return;
+  }
+  state_ = State::kEnded;
   Flush();
   shared_.strand->Post(
       [receiver = shared_.receiver, number = number_, end = std::move(end)]() mutable {

@@ -24,6 +24,13 @@ void GetStreams::Consumed(uint64_t number, uint64_t bytes) {
 
 void GetStreams::Stop(uint64_t number) { streams_.erase(number); }
 
+bool GetStreams::Granted(uint64_t number, uint64_t bytes) {
+  const auto it = streams_.find(number);
+  if (it == streams_.end()) return false;
+  it->second.Granted(bytes);
+  return true;
+}
+
 void GetStreams::Flush() {
   for (auto& [number, stream] : streams_) stream.Flush();
 }
@@ -53,9 +60,18 @@ void GetStreams::ConnectionClosed(quic::ConnectionId connection) {
   for (auto& [number, stream] : streams_) stream.ConnectionClosed(connection);
 }
 
+void GetStreams::ConnectionReplaced(quic::ConnectionId connection) {
+  for (auto& [number, stream] : streams_) stream.ConnectionReplaced(connection);
+}
+
+void GetStreams::NotReplaced() {
+  for (auto& [number, stream] : streams_) stream.NotReplaced();
+}
+
 void GetStreams::StopAll() {
   if (std::exchange(stopped_, true)) return;
   streams_.clear();
+  if (shared_.release_rate) shared_.release_rate();
   shared_.strand->Post([receiver = shared_.receiver] { receiver->Stop(); });
 }
 

@@ -23,6 +23,8 @@ class GetStreams {
             bool patient);
   void Consumed(uint64_t number, uint64_t bytes);
   void Stop(uint64_t number);
+  // As GetStream's; false: there is no such stream.
+  bool Granted(uint64_t number, uint64_t bytes);
 
   void Flush();
   // Some stream waits until the provider allows it.
@@ -30,6 +32,8 @@ class GetStreams {
   void TryAgain();
   void CheckStalls(Instant now, Duration limit);
   void ConnectionClosed(quic::ConnectionId connection);
+  void ConnectionReplaced(quic::ConnectionId connection);
+  void NotReplaced();
   // Ends the transfer: all streams are stopped on the wire now, no further one is opened, and the
   // session is told.
   void StopAll();

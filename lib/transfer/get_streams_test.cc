@@ -31,6 +31,12 @@ class FakeEndpoint final : public quic::Endpoint {
   void Consumed(ConnectionId, StreamId stream, uint64_t bytes) override {
     consumed[stream] += bytes;
   }
+  uint64_t Withhold(ConnectionId, StreamId stream, uint64_t bytes) override {
+    const uint64_t taken = std::min(bytes, surplus);
+    surplus -= taken;
+    withheld[stream] += taken;
+    return taken;
+  }
   void StopStream(ConnectionId, StreamId stream, uint64_t) override {
     EXPECT_TRUE(stopped.insert(stream).second);
     readers.erase(stream);
@@ -45,7 +51,7 @@ class FakeEndpoint final : public quic::Endpoint {
   void KeepOpen(ConnectionId, bool) override {}
   void Move(ConnectionId, const SocketAddress&, bool) override {}
   std::optional<quic::PathState> PathOf(ConnectionId) const override { return std::nullopt; }
-  void Probe(const SocketAddress&) override {}
+  void Probe(const NodeId&, const SocketAddress&) override {}
   void SetProbeObserver(quic::ProbeObserver*) override {}
   void CloseConnection(ConnectionId, uint64_t, std::string_view) override {}
   void SetAcceptor(quic::Acceptor*) override {}
@@ -60,6 +66,8 @@ class FakeEndpoint final : public quic::Endpoint {
   std::vector<Bytes> requests;
   std::map<StreamId, quic::StreamReader*> readers;
   std::map<StreamId, uint64_t> consumed;
+  std::map<StreamId, uint64_t> withheld;
+  uint64_t surplus = 0;  // of the connection's window
   std::set<StreamId> stopped;
   std::optional<quic::Silence> silence;
 
@@ -94,12 +102,19 @@ class GetStreamsTest : public testing::Test {
     streams_.CheckStalls(now_, seconds(10));
   }
 
+  GetStreamShared Shared() {
+    GetStreamShared shared{endpoint_, std::make_shared<Inline>(), receiver_,
+                           [this] { ++flushes_wanted_; }, [this] { return now_; }};
+    shared.being_replaced = [this] { return being_replaced_; };
+    return shared;
+  }
+
   FakeEndpoint endpoint_;
   std::shared_ptr<Recorder> receiver_ = std::make_shared<Recorder>();
   Instant now_ = Instant::FromNanos(1'000'000'000);
   int flushes_wanted_ = 0;
-  GetStreams streams_{GetStreamShared{endpoint_, std::make_shared<Inline>(), receiver_,
-                                      [this] { ++flushes_wanted_; }, [this] { return now_; }}};
+  bool being_replaced_ = false;
+  GetStreams streams_{Shared()};
 };
 
 TEST_F(GetStreamsTest, BytesAreGatheredAndComeBeforeTheEnd) {
@@ -281,6 +296,164 @@ TEST_F(DarknessTest, AProviderCannotStayForeverByBeingHeardNowAndThen) {
     PassSeconds(1, true);
   }
   EXPECT_LE(waited, 24);
+}
+
+// ---- Under a limit of the bandwidth ----
+
+// What QuicNetwork does for a transfer, over a throttle whose time is that of the test.
+class ThrottledStreamsTest : public testing::Test {
+ protected:
+  static constexpr uint64_t kOwner = 9;
+
+  ThrottledStreamsTest() {
+    throttle_.SetRate(64 * 1024);
+    GetStreamShared shared{endpoint_, std::make_shared<Inline>(), receiver_, [] {},
+                           [this] { return time_.now; }};
+    shared.throttle = &throttle_;
+    shared.wait_for_rate = [this](uint64_t number, ConnectionId connection, StreamId stream,
+                                  uint64_t bytes) {
+      throttled_ += bytes;
+      throttle_.Ask(kOwner, bytes, [=, this](uint64_t n) {
+        throttled_ -= n;
+        if (!streams_->Granted(number, n)) endpoint_.Consumed(connection, stream, n);
+      });
+    };
+    shared.is_throttled = [this](ConnectionId) { return throttled_ > 0; };
+    shared.release_rate = [this] { throttle_.Release(kOwner); };
+    streams_ = std::make_unique<GetStreams>(std::move(shared));
+    streams_->Open(kConnection, 1, Bytes{1}, false);
+    streams_->Open(kConnection, 2, Bytes{2}, false);
+  }
+  void Receive(StreamId stream, uint64_t number, size_t size) {
+    endpoint_.readers.at(stream)->OnData(Bytes(size));
+    streams_->Flush();
+    streams_->Consumed(number, size);
+  }
+
+  struct Time final : Timers {
+    Instant Now() const override { return now; }
+    TimerId AddTimer(Instant at, Task task) override {
+      timers.emplace(std::pair(at, ++last), std::move(task));
+      return last;
+    }
+    bool CancelTimer(TimerId id) override {
+      return std::erase_if(timers, [id](const auto& t) { return t.first.second == id; }) > 0;
+    }
+    void Pass(Duration duration) {
+      const Instant end = now + duration;
+      while (!timers.empty() && timers.begin()->first.first <= end) {
+        auto timer = timers.extract(timers.begin());
+        now = timer.key().first;
+        timer.mapped()();
+      }
+      now = end;
+    }
+    Instant now = Instant::FromNanos(1'000'000'000);
+    std::map<std::pair<Instant, TimerId>, Task> timers;
+    TimerId last = 0;
+  };
+
+  FakeEndpoint endpoint_;
+  std::shared_ptr<Recorder> receiver_ = std::make_shared<Recorder>();
+  Time time_;
+  Throttle throttle_{time_};
+  uint64_t throttled_ = 0;
+  std::unique_ptr<GetStreams> streams_;
+};
+
+TEST_F(ThrottledStreamsTest, CreditComesAtTheRate) {
+  Receive(0, 1, 256 * 1024);
+  EXPECT_EQ(endpoint_.consumed[0], 0u);
+  time_.Pass(seconds(1));
+  EXPECT_NEAR(static_cast<double>(endpoint_.consumed[0]), 64e3, 17e3);
+  time_.Pass(seconds(4));
+  EXPECT_EQ(endpoint_.consumed[0], 256u * 1024);
+}
+
+TEST_F(ThrottledStreamsTest, WhatCameByAWindowTooLargeIsNotPaidFor) {
+  endpoint_.surplus = 200 * 1024;
+  Receive(0, 1, 256 * 1024);
+  EXPECT_EQ(endpoint_.withheld[0], 200u * 1024);
+  time_.Pass(seconds(1));
+  EXPECT_EQ(endpoint_.consumed[0], 56u * 1024);
+}
+
+TEST_F(ThrottledStreamsTest, AMinuteOfWaitingIsNoStall) {
+  throttle_.SetRate(1024);
+  Receive(0, 1, 64 * 1024);
+  for (int i = 0; i < 60; ++i) {
+    time_.Pass(seconds(1));
+    streams_->CheckStalls(time_.now, seconds(10));
+  }
+  EXPECT_TRUE(receiver_->ends.empty()) << "also of the stream that got nothing at all";
+  // When it is the provider's turn again, it is waited for as ever.
+  throttle_.SetRate(std::nullopt);
+  time_.Pass(milliseconds(1));
+  for (int i = 0; i < 12; ++i) {
+    time_.Pass(seconds(1));
+    streams_->CheckStalls(time_.now, seconds(10));
+  }
+  EXPECT_EQ(receiver_->ends.size(), 2u);
+}
+
+TEST_F(ThrottledStreamsTest, AShortStreamIsPaidForAfterItsEnd) {
+  Receive(0, 1, 64 * 1024);
+  endpoint_.readers.at(0)->OnFin();
+  streams_->Stop(1);
+  EXPECT_TRUE(endpoint_.stopped.empty()) << "that would give the connection its credit";
+  time_.Pass(seconds(2));
+  EXPECT_EQ(endpoint_.consumed[0], 64u * 1024);
+}
+
+TEST_F(ThrottledStreamsTest, ATransferThatIsStoppedLeavesNothingInTheLine) {
+  Receive(0, 1, 64 * 1024);
+  Receive(4, 2, 64 * 1024);
+  endpoint_.readers.at(0)->OnFin();
+  streams_->StopAll();
+  EXPECT_EQ(throttle_.waiting(), 0u);
+  EXPECT_EQ(endpoint_.stopped, std::set<StreamId>{4});
+  EXPECT_EQ(endpoint_.consumed[0], 64u * 1024) << "the connection has its window back";
+}
+
+TEST_F(GetStreamsTest, StreamsOfAConnectionThatWasReplacedEndOnceAndForAll) {
+  Open(1);
+  Open(2);
+  endpoint_.allowed = 2;
+  Open(3, true);  // waits
+  Give(0, 100);
+  endpoint_.readers.at(4)->OnFin();
+  streams_.ConnectionReplaced(kConnection);
+  EXPECT_EQ(endpoint_.stopped, std::set<StreamId>{0});
+  EXPECT_EQ(receiver_->received.at(1), 100u) << "what has come counts";
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kMoved);
+  EXPECT_EQ(receiver_->ends.at(2).kind, StreamEnd::Kind::kFinished);
+  EXPECT_EQ(receiver_->ends.at(3).kind, StreamEnd::Kind::kMoved);
+  streams_.TryAgain();
+  Pass(seconds(60));
+}
+
+TEST_F(GetStreamsTest, ALossIsNoneWhileAnotherConnectionIsBeingMade) {
+  Open(1);
+  being_replaced_ = true;
+  endpoint_.readers.at(0)->OnLost({});
+  endpoint_.gone = true;
+  Open(2);  // asked for in between
+  Pass(seconds(60));
+  EXPECT_TRUE(receiver_->ends.empty());
+  being_replaced_ = false;
+  streams_.ConnectionReplaced(kConnection);
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kMoved);
+  EXPECT_EQ(receiver_->ends.at(2).kind, StreamEnd::Kind::kMoved);
+}
+
+TEST_F(GetStreamsTest, ALossIsToldWhenNoOtherConnectionCameOfIt) {
+  Open(1);
+  being_replaced_ = true;
+  endpoint_.readers.at(0)->OnLost({quic::CloseReason::Kind::kLost, 0, "silence"});
+  being_replaced_ = false;
+  streams_.NotReplaced();
+  EXPECT_EQ(receiver_->ends.at(1).kind, StreamEnd::Kind::kLost);
+  EXPECT_NE(receiver_->ends.at(1).reason.find("silence"), std::string::npos);
 }
 
 }  // namespace

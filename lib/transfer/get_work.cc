@@ -92,7 +92,10 @@ GetWork::GetWork(Inventory inventory, const GetOptions& options, std::optional<G
   // The root comes first and alone: only then is known which children are missing.
   if (inventory.root.state != BlobState::kComplete) {
     blobs_.push_back({0, std::move(inventory.root)});
-    if (share_ && kind_.format == BlobFormat::kRaw) Mask(blobs_.front());
+    if (share_ && kind_.format == BlobFormat::kRaw) {
+      size_is_claim_ = share_->layout->is_claim && !blobs_.front().blob.size_proven;
+      Mask(blobs_.front());
+    }
     return;
   }
   children_ = inventory.children_known;
@@ -186,35 +189,80 @@ std::optional<uint64_t> GetWork::total_bytes() const {
   return sizes_;
 }
 
-std::optional<GetPart> GetWork::Next() {
-  while (!put_back_.empty()) {
-    GetPart part = Trim(std::move(put_back_.front()));
-    put_back_.pop_front();
-    if (!part.targets.empty()) return part;
-  }
-  if (auto part = NextSegment()) return part;
-  if (auto part = NextRun()) return part;
-  return NextSegment();  // of blobs that did not fit into the run
+RangeSet GetWork::OthersOf(const Hash& hash, const GetOthers& others) {
+  RangeSet groups;
+  if (others) groups = others(hash);
+  return groups;
+}
+
+std::optional<GetPart> GetWork::Next(const GetOthers& others) {
+  if (auto part = NextPutBack(others)) return part;
+  if (auto part = NextSegment(others)) return part;
+  if (auto part = NextRun(others)) return part;
+  return NextSegment(others);  // of blobs that did not fit into the run
 }
 
 void GetWork::PutBack(GetPart part) { put_back_.push_back(std::move(part)); }
 
-std::optional<GetPart> GetWork::NextSegment() {
-  if (to_cut_.empty()) return std::nullopt;
-  Rest& rest = rests_.at(to_cut_.front());
-  GetTarget target = TargetOf(to_cut_.front());
-  const RangeSet groups = FirstOf(rest.left, rest.segment);
-  target.wanted = ToChunks(groups, rest.end, false);
-  target.untouched = false;
-  target.size = rest.size;
-  target.size_proven = rest.proven;
-  rest.left.RemoveAll(groups);
-  ++rest.parts_given;
-  if (rest.left.empty()) to_cut_.pop_front();
-  return GetPart{{std::move(target)}};
+// What others took up meanwhile stays behind.
+std::optional<GetPart> GetWork::NextPutBack(const GetOthers& others) {
+  for (size_t count = put_back_.size(); count > 0; --count) {
+    GetPart part = Trim(std::move(put_back_.front()));
+    put_back_.pop_front();
+    GetPart taken;
+    std::erase_if(part.targets, [&](const GetTarget& target) {
+      const RangeSet theirs = OthersOf(target.hash, others);
+      if (theirs.empty() || (target.size && GroupsOf(target).Intersection(theirs).empty()))
+        return false;
+      left_out_ = target.hash;
+      taken.targets.push_back(target);
+      return true;
+    });
+    if (!taken.targets.empty()) put_back_.push_back(std::move(taken));
+    if (!part.targets.empty()) return part;
+  }
+  return std::nullopt;
 }
 
-std::optional<GetPart> GetWork::NextRun() {
+std::optional<GetPart> GetWork::NextSegment(const GetOthers& others) {
+  for (auto number = to_cut_.begin(); number != to_cut_.end(); ++number) {
+    Rest& rest = rests_.at(*number);
+    GetTarget target = TargetOf(*number);
+    const RangeSet theirs = OthersOf(target.hash, others);
+    RangeSet groups;
+    if (theirs.empty()) {
+      groups = FirstOf(rest.left, rest.segment);
+    } else {
+      RangeSet free = rest.left;
+      free.RemoveAll(theirs);
+      left_out_ = target.hash;
+      if (free.empty()) continue;
+      groups = FirstOf(free, rest.segment);
+    }
+    target.wanted = ToChunks(groups, rest.end, false);
+    target.untouched = false;
+    target.size = rest.size;
+    target.size_proven = rest.proven;
+    rest.left.RemoveAll(groups);
+    ++rest.parts_given;
+    if (rest.left.empty()) to_cut_.erase(number);
+    return GetPart{{std::move(target)}};
+  }
+  return std::nullopt;
+}
+
+bool GetWork::IsSegment(const GetTarget& target) const {
+  return rests_.contains(target.blob) && !target.wanted.last_chunk();
+}
+
+void GetWork::GiveBack(const GetTarget& target, const RangeSet& groups) {
+  const auto it = rests_.find(target.blob);
+  BLOBD_CHECK(it != rests_.end());
+  if (it->second.left.empty() && !groups.empty()) to_cut_.push_front(target.blob);
+  it->second.left.InsertAll(groups);
+}
+
+std::optional<GetPart> GetWork::NextRun(const GetOthers& others) {
   GetPart part;
   size_t range_bytes = 0;
   for (; next_ < blobs_.size() && part.targets.size() < run_length_; ++next_) {
@@ -223,6 +271,12 @@ std::optional<GetPart> GetWork::NextRun() {
         blob.state == BlobState::kComplete || (blob.size_proven && MissingGroups(blob).empty());
     if (nothing_to_get || KeepForSegments(next_)) continue;
     GetTarget target = TargetOf(next_);
+    const RangeSet theirs = OthersOf(target.hash, others);
+    if (!theirs.empty() &&
+        (!blob.size_proven || !MissingGroups(blob).Intersection(theirs).empty())) {
+      left_out_ = target.hash;
+      continue;
+    }
     if (blob.size_proven) {
       target.wanted = ToChunks(MissingGroups(blob), GroupCount(blob.size), false);
     } else {
@@ -247,8 +301,8 @@ bool GetWork::KeepForSegments(size_t number) {
   RangeSet missing = MissingGroups(blob);
   const uint64_t count = missing.Count();
   if (count <= kHeadGroups) return false;
-  rests_[number] = {
-      std::move(missing), GroupCount(blob.size), SegmentFor(count), blob.size, 0, true};
+  rests_[number] = {std::move(missing), GroupCount(blob.size), SegmentFor(count), blob.size, 0,
+                    !size_is_claim_};
   to_cut_.push_back(number);
   return true;
 }
@@ -267,7 +321,7 @@ GetTarget GetWork::TargetOf(size_t number) const {
   target.blob_index = child.blob_index;
   target.untouched = child.blob.groups.empty();
   if (child.blob.size_proven) target.size = child.blob.size;
-  target.size_proven = child.blob.size_proven;
+  target.size_proven = child.blob.size_proven && !size_is_claim_;
   return target;
 }
 
@@ -341,6 +395,17 @@ void GetWork::Drop(const GetTarget& target) {
   if (it == rests_.end()) return;
   it->second.left = RangeSet();
   std::erase(to_cut_, target.blob);
+}
+
+RangeSet GroupsOf(const GetTarget& target) {
+  RangeSet groups;
+  const uint64_t count = target.size ? GroupCount(*target.size) : RangeSet::kOpenEnd;
+  for (const Range& range : target.wanted.chunks().ranges()) {
+    const bool to_the_end = range.end == RangeSet::kOpenEnd;
+    groups.Insert({range.begin / kGroupChunks,
+                   to_the_end ? count : (range.end + kGroupChunks - 1) / kGroupChunks});
+  }
+  return groups;
 }
 
 std::vector<Hash> BlobsToFinish(const Inventory& inventory) {

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,11 +58,15 @@ struct GetTarget {
 struct GetPart {
   std::vector<GetTarget> targets;
   bool only_sizes = false;  // nothing of it is kept but the proven sizes
+  bool is_proof = false;    // beside the work: for the proof of what others bring
 };
 
 // Requests stay below the smallest limit of any provider (1 MiB): ranges take at most this, hashes
 // of a run 128 KiB.
 inline constexpr size_t kMaxRangeBytes = 512 * 1024;
+
+// What others are getting of a blob, in groups (claims.h).
+using GetOthers = std::function<RangeSet(const Hash&)>;
 
 class GetWork {
  public:
@@ -69,12 +74,21 @@ class GetWork {
   GetWork(Inventory inventory, const GetOptions& options, std::optional<GetShare> share = {});
 
   // The next part for a free stream, in the order of the blobs as far as sizes are known. nullopt:
-  // nothing now; more may come with Sized.
-  std::optional<GetPart> Next();
+  // nothing now; more may come with Sized. What others are getting is left out: of a blob whose
+  // size is not proven, and of a small one, all of it.
+  std::optional<GetPart> Next(const GetOthers& others = nullptr);
+  // The last blob of which something was left out so. The next inventory says what is left of it.
+  const std::optional<Hash>& left_out() const { return left_out_; }
+  // It is one part of a large blob, and what follows of that is cut from the rest.
+  bool IsSegment(const GetTarget& target) const;
+  // These groups of a segment will not come: they are given out again. REQUIRES: IsSegment(target)
+  void GiveBack(const GetTarget& target, const RangeSet& groups);
   // The children whose sizes nobody knows, but for those beyond [4,096]: their last chunks.
   std::optional<GetPart> NextSizes() const;
   // From now on only what is in the share is given out.
   void Narrow(GetShare share);
+  // The part without what is beyond the share.
+  GetPart Trim(GetPart part) const;
   // Others have it, or this provider does not: it is not given out. Of a proven blob.
   void LeaveOut(const GetTarget& target, const RangeSet& groups);
   // It could not be asked for, or not all of it: Next gives it out again.
@@ -113,10 +127,11 @@ class GetWork {
 
   void Count(const store::BlobInfo& blob);
   void Mask(Inventory::Child& child) const;
-  GetPart Trim(GetPart part) const;
   uint64_t SegmentFor(uint64_t groups) const;
-  std::optional<GetPart> NextSegment();
-  std::optional<GetPart> NextRun();
+  RangeSet OthersOf(const Hash& hash, const GetOthers& others);
+  std::optional<GetPart> NextPutBack(const GetOthers& others);
+  std::optional<GetPart> NextSegment(const GetOthers& others);
+  std::optional<GetPart> NextRun(const GetOthers& others);
   bool KeepForSegments(size_t blob);
   GetTarget TargetOf(size_t blob) const;
   bool IsHashSeqRoot(const GetTarget& target) const;
@@ -126,16 +141,21 @@ class GetWork {
   std::optional<GetShare> share_;
   bool children_ = false;  // the blobs are children; the root is held
   bool by_hash_ = false;
+  bool size_is_claim_ = false;           // of the one blob: the line was laid out by a claim
   std::vector<Inventory::Child> blobs_;  // the incomplete ones, in order
   size_t next_ = 0;                      // the first that was not looked at
   size_t run_length_ = 1;
   std::map<size_t, Rest> rests_;
   std::deque<size_t> to_cut_;  // those in rests_ of which something is left
   std::deque<GetPart> put_back_;
+  std::optional<Hash> left_out_;
   uint64_t sizes_ = 0;           // sum of the sizes proven or claimed
   uint64_t sizes_unknown_ = 0;   // blobs whose size nobody said yet
   uint64_t sizes_unproven_ = 0;  // blobs whose size is not proven
 };
+
+// The groups that a target brings, the one of the last chunk alone not counted.
+RangeSet GroupsOf(const GetTarget& target);
 
 // Blobs of which every group is held but which were not finished (the process ended in between).
 std::vector<Hash> BlobsToFinish(const Inventory& inventory);

@@ -1,13 +1,16 @@
 #include "transfer/http_network.h"
 
+#include <algorithm>
 #include <compare>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "transfer/mirror_fetches.h"
 #include "transfer/mirror_session.h"
+#include "transfer/url_import.h"
 
 namespace blobd::transfer {
 namespace {
@@ -22,6 +25,18 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   Core(Deps deps, HttpNetworkOptions options, std::unique_ptr<http::Client> client)
       : deps_(deps), options_(std::move(options)), client_(std::move(client)) {}
 
+  // Before the loop turns.
+  void Start() {
+    if (deps_.throttle == nullptr) return;
+    deps_.throttle->OnChange([weak = weak_from_this()] {
+      const auto core = weak.lock();
+      if (core == nullptr || core->client_ == nullptr) return;
+      const Throttle& throttle = *core->deps_.throttle;
+      // As much again lies in the socket.
+      core->client_->SetReceiveWindow(throttle.rate() ? throttle.window() / 2 : 0);
+    });
+  }
+
   void SetSink(MirrorNetworkSink* sink) { sink_ = sink; }
 
   void StartGet(TransferId id, const std::string& url, const GetOrder& order) {
@@ -30,7 +45,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     auto session = std::make_shared<MirrorSession>(
         MirrorSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, url, order,
         options_.limits);
-    sessions_[id] = {session, strand};
+    sessions_[id] = {session, strand, order.kind.hash, true};
     strand->Post([session] { session->Start(); });
     if (beat_timer_ == 0) ArmBeat();
   }
@@ -42,14 +57,66 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     WithSession(id, [](MirrorSession& session) { session.Stop(); });
   }
 
-  void Forget(const Hash& hash) {
-    const auto it = blobs_.find(hash);
-    if (it == blobs_.end()) return;
-    it->second.is_wanted = false;
-    if (it->second.users == 0) DropBlob(it);
+  // Origins with a number of their own keep it.
+  void SetConnections(uint32_t connections) {
+    http::OriginConfigs& origins = options_.client.origins;
+    origins.defaults.ramp.cap = connections;
+    for (auto& [origin, config] : origins.named) {
+      if (!config.own_cap) config.ramp.cap = connections;
+    }
+    options_.lanes = connections;
+    if (client_ == nullptr || !client_->SetOrigins(origins).ok()) return;
+    for (const auto& [key, get] : gets_) {
+      get.strand->Post([get = get.get, lanes = Lanes()] { get->SetLanes(lanes); });
+    }
+  }
+
+  // The blobs of a hash sequence are wanted for the sake of its root. What the store has of those
+  // that nobody is getting goes when it is collected.
+  void Forget(const Hash& root) {
+    for (auto& [id, session] : sessions_) {
+      if (session.root == root) session.is_wanted = false;
+    }
+    std::vector<Hash> unwanted;
+    for (auto& [hash, blob] : blobs_) {
+      blob.wanted_for.erase(root);
+      if (blob.wanted_for.empty() && blob.users == 0) unwanted.push_back(hash);
+    }
+    for (const Hash& hash : unwanted) DropBlob(blobs_.find(hash));
+    if (!blobs_.contains(root)) ForgetInStore(root);
+  }
+
+  void StartImport(uint64_t number, const UrlImportOrder& order, std::shared_ptr<Executor> strand,
+                   std::shared_ptr<UrlImportSink> sink) {
+    if (client_ == nullptr) return;
+    auto import = std::make_shared<UrlImport>(
+        UrlImport::Deps{deps_.store, strand,
+                        std::make_shared<ImportEnd>(weak_from_this(), number, deps_.network_loop),
+                        std::move(sink), deps_.clock},
+        order);
+    // Imports are paid for by numbers of their own: those of transfers come from below.
+    imports_[number] = {
+        import, strand,
+        std::make_unique<MirrorFetches>(*client_, deps_.network_loop, strand, import, order.url,
+                                        MirrorFetches::Rate{deps_.throttle, UINT64_MAX - number})};
+    strand->Post([import] { import->Start(); });
+  }
+
+  void EndImport(uint64_t number, bool is_cancelled) {
+    auto node = imports_.extract(number);
+    if (node.empty()) return;
+    Import& ended = node.mapped();
+    if (ended.retry_timer != 0) deps_.network_loop.CancelTimer(ended.retry_timer);
+    // What came is paid for, unless nobody wants it any more.
+    if (is_cancelled && deps_.throttle != nullptr) deps_.throttle->Release(UINT64_MAX - number);
+    ended.strand->Post([import = std::move(ended.import)] { import->Stop(); });
   }
 
   void Shutdown() {
+    for (auto& [number, import] : imports_) {
+      if (import.retry_timer != 0) deps_.network_loop.CancelTimer(import.retry_timer);
+    }
+    imports_.clear();
     gets_.clear();
     sessions_.clear();
     blobs_.clear();
@@ -61,6 +128,8 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   struct Session {
     std::shared_ptr<MirrorSession> session;  // on its strand
     std::shared_ptr<Executor> strand;
+    Hash root;
+    bool is_wanted = true;
   };
   struct GetKey {
     TransferId transfer;
@@ -77,10 +146,16 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     std::shared_ptr<MirrorBlob> blob;  // on its strand
     std::shared_ptr<Executor> strand;
     size_t users = 0;
-    bool is_wanted = true;
+    std::set<Hash> wanted_for;  // the roots of the orders it is part of
     Instant idle_since;
   };
   using Blobs = std::unordered_map<Hash, Blob>;
+  struct Import {
+    std::shared_ptr<UrlImport> import;  // on the strand
+    std::shared_ptr<Executor> strand;
+    std::unique_ptr<MirrorFetches> fetches;
+    loop::TimerId retry_timer = 0;
+  };
 
   // Calls from strands, posted to the network loop.
   class Poster {
@@ -104,9 +179,14 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     SessionEnd(std::weak_ptr<Core> core, TransferId id, loop::Loop& loop)
         : poster_(std::move(core), loop), id_(id) {}
 
-    void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) override {
-      poster_.Post(
-          [key = GetKey{id_, number}, hash, url](Core& core) { core.GetBlob(key, hash, url); });
+    void GetBlob(uint64_t number, const Hash& hash, const http::Url& url,
+                 const std::string& provider, const MirrorShare& share) override {
+      poster_.Post([key = GetKey{id_, number}, hash, url, provider, share](Core& core) {
+        core.GetBlob(key, hash, url, provider, share);
+      });
+    }
+    void LowerBlob(uint64_t number, uint64_t group) override {
+      poster_.Post([key = GetKey{id_, number}, group](Core& core) { core.LowerBlob(key, group); });
     }
     void StopBlob(uint64_t number) override {
       poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
@@ -129,6 +209,9 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     void OnEnded(TransferId id, const GetProgress& progress, const GetEnd& end) override {
       poster_.Post([id, progress, end](Core& core) {
         core.sessions_.erase(id);
+        // Who was stopped leaves nothing in the line.
+        if (end.outcome == schedule::Outcome::kStopped && core.deps_.throttle != nullptr)
+          core.deps_.throttle->Release(id.value);
         core.Tell(
             [id, progress, end](MirrorNetworkSink& sink) { sink.OnGetEnded(id, progress, end); });
       });
@@ -158,12 +241,20 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     void LowerEnd(uint64_t fetch, uint64_t end) override {
       WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
     }
+    void Hurry(uint64_t fetch) override {
+      WithFetches([fetch](MirrorFetches& fetches) { fetches.Hurry(fetch); });
+    }
     void Stop(uint64_t fetch) override {
       WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
     }
     void OnProgress(const MirrorGetProgress& progress) override {
       session_.strand->Post([session = session_.session, number = key_.number, progress] {
         session->OnBlobProgress(number, progress);
+      });
+    }
+    void OnBoundary(uint64_t group) override {
+      session_.strand->Post([session = session_.session, number = key_.number, group] {
+        session->OnBlobBoundary(number, group);
       });
     }
     // The blob is let go of first: whoever comes next must not find it when it is over.
@@ -189,26 +280,82 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     const Session session_;
   };
 
-  void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url) {
+  // What an import sees of us.
+  class ImportEnd final : public UrlImportPort {
+   public:
+    ImportEnd(std::weak_ptr<Core> core, uint64_t number, loop::Loop& loop)
+        : poster_(std::move(core), loop), number_(number) {}
+
+    void Open(uint64_t fetch, const http::Ask& ask, Duration delay) override {
+      poster_.Post([number = number_, fetch, ask, delay](Core& core) {
+        core.OpenImport(number, fetch, ask, delay);
+      });
+    }
+    void Consumed(uint64_t fetch, uint64_t bytes) override {
+      poster_.Post([number = number_, fetch, bytes](Core& core) {
+        const auto it = core.imports_.find(number);
+        if (it != core.imports_.end()) it->second.fetches->Consumed(fetch, bytes);
+      });
+    }
+    void Done() override {
+      poster_.Post([number = number_](Core& core) { core.EndImport(number, false); });
+    }
+
+   private:
+    Poster poster_;
+    const uint64_t number_;
+  };
+
+  void OpenImport(uint64_t number, uint64_t fetch, const http::Ask& ask, Duration delay) {
+    const auto it = imports_.find(number);
+    if (it == imports_.end()) return;
+    if (delay == Duration::zero()) return it->second.fetches->Open(fetch, ask, std::nullopt);
+    it->second.retry_timer =
+        deps_.network_loop.AddTimer(deps_.network_loop.Now() + delay, [this, number, fetch, ask] {
+          Import& import = imports_.at(number);
+          import.retry_timer = 0;
+          import.fetches->Open(fetch, ask, std::nullopt);
+        });
+  }
+
+  void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url,
+               const std::string& provider, const MirrorShare& share) {
     const auto session = sessions_.find(key.transfer);
     if (session == sessions_.end()) return;
     Blob& blob = blobs_[hash];
     if (blob.blob == nullptr) {
       blob.strand = deps_.workers.MakeStrand();
-      blob.blob = std::make_shared<MirrorBlob>(deps_.store, deps_.logs, blob.strand, hash,
-                                               options_.limits.max_blob_size);
+      blob.blob = std::make_shared<MirrorBlob>(
+          deps_.store, deps_.logs, blob.strand, hash, options_.limits.max_blob_size,
+          [poster = Poster(weak_from_this(), deps_.network_loop), hash](
+              const std::string& mirror, const std::string& reason) mutable {
+            poster.Post([mirror, hash, reason](Core& core) {
+              core.Tell([mirror, hash, reason](MirrorNetworkSink& sink) {
+                sink.OnMirrorBlamed(mirror, hash, reason);
+              });
+            });
+          });
     }
     ++blob.users;
-    blob.is_wanted = true;
+    if (session->second.is_wanted) blob.wanted_for.insert(session->second.root);
     auto end =
         std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
     auto get = std::make_shared<MirrorGet>(
-        MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
-        MirrorGetOptions{options_.lanes, options_.limits.max_blob_size});
-    gets_[key] =
-        Get{hash, get, blob.strand,
-            std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url)};
+        MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(), provider,
+        MirrorGetOptions{Lanes(), options_.limits.max_blob_size}, share);
+    gets_[key] = Get{
+        hash, get, blob.strand,
+        std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url,
+                                        MirrorFetches::Rate{deps_.throttle, key.transfer.value})};
     blob.strand->Post([get] { get->Start(); });
+  }
+
+  size_t Lanes() const { return std::min(options_.lanes, kMostLanes); }
+
+  void LowerBlob(const GetKey& key, uint64_t group) {
+    const auto it = gets_.find(key);
+    if (it == gets_.end()) return;
+    it->second.strand->Post([get = it->second.get, group] { get->LowerEnd(group); });
   }
 
   void StopBlob(const GetKey& key) {
@@ -227,29 +374,34 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     --it->second.users;
     it->second.idle_since = deps_.network_loop.Now();
     // Other gets of it hear that themselves.
-    if (blob_over || (it->second.users == 0 && !it->second.is_wanted)) return DropBlob(it);
+    const bool is_unwanted = it->second.users == 0 && it->second.wanted_for.empty();
+    if (blob_over || is_unwanted) return DropBlob(it);
     DropIdle();
   }
 
-  // What it holds of the disk goes on its strand.
+  // It is destroyed on its strand, where it lets go of the disk.
   void DropBlob(Blobs::iterator it) {
-    it->second.strand->Post([blob = std::move(it->second.blob), wanted = it->second.is_wanted] {
-      if (!wanted) blob->Abandon();
-    });
+    if (it->second.wanted_for.empty()) ForgetInStore(it->first);
+    it->second.strand->Post([blob = std::move(it->second.blob)] {});
     blobs_.erase(it);
+  }
+
+  // From here, so that it comes before whatever the next MirrorBlob of this hash asks the store.
+  void ForgetInStore(const Hash& hash) {
+    if (deps_.logs != nullptr) deps_.logs->ForgetUnproven(hash);
   }
 
   // Idle ones that are too old, or too many.
   void DropIdle() {
     const Instant now = deps_.network_loop.Now();
-    std::map<Instant, Hash> idle;
+    std::set<std::pair<Instant, Hash>> idle;
     for (const auto& [hash, blob] : blobs_) {
-      if (blob.users == 0) idle[blob.idle_since] = hash;
+      if (blob.users == 0) idle.emplace(blob.idle_since, hash);
     }
-    for (const auto& [since, hash] : idle) {
-      if (idle.size() <= kMostIdle && now - since < kIdleFor) continue;
+    for (; !idle.empty(); idle.erase(idle.begin())) {
+      const auto& [since, hash] = *idle.begin();
+      if (idle.size() <= kMostIdle && now - since < kIdleFor) return;
       DropBlob(blobs_.find(hash));
-      if (idle.size() > kMostIdle) return;
     }
   }
 
@@ -275,14 +427,15 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   }
 
   const Deps deps_;
-  const HttpNetworkOptions options_;
+  HttpNetworkOptions options_;
   std::unique_ptr<http::Client> client_;
   MirrorNetworkSink* sink_ = nullptr;
   std::map<TransferId, Session> sessions_;
   std::map<GetKey, Get> gets_;
   Blobs blobs_;
+  std::map<uint64_t, Import> imports_;
   loop::TimerId beat_timer_ = 0;
-};
+};  // namespace blobd::transfer
 
 StatusOr<std::unique_ptr<HttpNetwork>> HttpNetwork::Create(Deps deps, HttpNetworkOptions options) {
   BLOBD_ASSIGN_OR_RETURN(auto client, http::Client::Create(deps.network_loop, options.client));
@@ -291,7 +444,9 @@ StatusOr<std::unique_ptr<HttpNetwork>> HttpNetwork::Create(Deps deps, HttpNetwor
 }
 
 HttpNetwork::HttpNetwork(loop::Loop& network_loop, std::shared_ptr<Core> core)
-    : network_loop_(network_loop), core_(std::move(core)) {}
+    : network_loop_(network_loop), core_(std::move(core)) {
+  core_->Start();
+}
 
 HttpNetwork::~HttpNetwork() { core_->Shutdown(); }
 
@@ -307,6 +462,37 @@ void HttpNetwork::LowerLimit(TransferId id, uint64_t boundary) {
 
 void HttpNetwork::StopGet(TransferId id) {
   network_loop_.Post([core = core_, id] { core->StopGet(id); });
+}
+
+std::unique_ptr<UrlImportJob> HttpNetwork::ImportUrl(const UrlImportOrder& order,
+                                                     std::shared_ptr<Executor> strand,
+                                                     std::shared_ptr<UrlImportSink> sink) {
+  class Job final : public UrlImportJob {
+   public:
+    Job(loop::Loop& loop, std::weak_ptr<Core> core, uint64_t number)
+        : loop_(loop), core_(std::move(core)), number_(number) {}
+    ~Job() override {
+      if (core_.expired()) return;
+      loop_.Post([core = core_, number = number_] {
+        if (const auto alive = core.lock()) alive->EndImport(number, true);
+      });
+    }
+
+   private:
+    loop::Loop& loop_;
+    const std::weak_ptr<Core> core_;
+    const uint64_t number_;
+  };
+  const uint64_t number = ++imports_;
+  network_loop_.Post(
+      [core = core_, number, order, strand = std::move(strand), sink = std::move(sink)]() mutable {
+        core->StartImport(number, order, std::move(strand), std::move(sink));
+      });
+  return std::make_unique<Job>(network_loop_, core_, number);
+}
+
+void HttpNetwork::SetConnections(uint32_t connections) {
+  network_loop_.Post([core = core_, connections] { core->SetConnections(connections); });
 }
 
 void HttpNetwork::Forget(const Hash& hash) {

@@ -2,6 +2,7 @@
 #include "transfer/mirror_blob.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "bao/tree.h"
@@ -13,11 +14,24 @@ namespace {
 
 using store::kGroupSize;
 
+// What would be thrown away of a smaller one is not worth a question.
+constexpr uint64_t kLeastWithProof = 6 << 20;
+// So much at most of a part is thrown away; of large parts the 256th. A proof costs a group, and so
+// a thousandth of what it stands for.
+constexpr uint64_t kProofStride = 1024;
+constexpr uint64_t kMostProofs = 256;
+
 }  // namespace
 
 MirrorBlob::MirrorBlob(store::BlobStore& store, store::UnprovenLogs* logs,
-                       std::shared_ptr<Executor> strand, const Hash& hash, uint64_t max_size)
-    : store_(store), logs_(logs), strand_(std::move(strand)), hash_(hash), max_size_(max_size) {}
+                       std::shared_ptr<Executor> strand, const Hash& hash, uint64_t max_size,
+                       OnBlamed on_blame)
+    : store_(store),
+      logs_(logs),
+      strand_(std::move(strand)),
+      hash_(hash),
+      max_size_(max_size),
+      on_blame_(std::move(on_blame)) {}
 
 MirrorBlob::~MirrorBlob() = default;
 
@@ -56,8 +70,8 @@ void MirrorBlob::Opened(const Status& status) {
 
 // ---- Sources ----
 
-bao::SourceId MirrorBlob::Join(const std::shared_ptr<MirrorBlobUser>& user,
-                               const std::string& url) {
+bao::SourceId MirrorBlob::Join(const std::shared_ptr<MirrorBlobUser>& user, const std::string& url,
+                               const std::string& provider) {
   bao::SourceId id = 0;
   for (const auto& [number, source] : sources_) {
     if (source.url == url) id = number;
@@ -66,6 +80,7 @@ bao::SourceId MirrorBlob::Join(const std::shared_ptr<MirrorBlobUser>& user,
     id = sources_.empty() ? 1 : sources_.rbegin()->first + 1;
     sources_[id].url = url;
   }
+  sources_[id].provider = provider;
   users_.push_back({user, id});
   if (unproven_ && !VerdictOn(id)) unproven_->OnSource(id);
   return id;
@@ -106,7 +121,7 @@ Status MirrorBlob::ClaimSize(uint64_t size) {
     return FailedPrecondition("the file has {} bytes, the blob {}", size, *size_);
   }
   if (size_ && users_.size() > 1) {
-    return FailedPrecondition("the file has {} bytes, that of another mirror {}", size, *size_);
+    return Unavailable("the file has {} bytes, that of another mirror {}", size, *size_);
   }
   MakeUnproven(size);
   writer_->ClaimSize(size);
@@ -117,16 +132,19 @@ Status MirrorBlob::ClaimSize(uint64_t size) {
 
 void MirrorBlob::MakeUnproven(uint64_t size) {
   size_ = size;
+  // What comes from here on is written over what came while nobody knew the size.
+  BeginUnsized(0);
   findings_.clear();
   small_.clear();
   sidecar_.reset();
   block_pairs_.clear();
   pairs_kept_ = 0;
+  for (auto& [id, source] : sources_) source.wrote = RangeSet();
   unproven_ = std::make_unique<bao::Unproven>(hash_, size);
   for (const User& user : users_) {
     if (!VerdictOn(user.source)) unproven_->OnSource(user.source);
   }
-  known_ = foreign_ = refused_ = RangeSet();
+  known_ = foreign_ = refused_ = unclear_cuts_ = RangeSet();
   to_learn_ = info_.groups;
 }
 
@@ -144,12 +162,75 @@ void MirrorBlob::OnSizeProven() {
   writer_->ProveSize(*size_);
 }
 
-RangeSet MirrorBlob::WantedFrom(bao::SourceId source) const {
+// From then on there is to be room for all of it, as for what nodes send.
+Status MirrorBlob::Admit() {
+  if (!size_proven_ || is_restoring_ || std::exchange(is_admitted_, true)) return OkStatus();
+  const Status status = writer_->Admit(*size_);
+  if (!status.ok()) Break({schedule::Outcome::kLocalFault, Message(status), {}});
+  return status;
+}
+
+uint64_t MirrorBlob::FirstMissing() const {
+  const auto& held = info_.groups.ranges();
+  return held.empty() || held.front().begin != 0 ? 0 : held.front().end;
+}
+
+RangeSet MirrorBlob::WantedFrom(bao::SourceId source, Range share) const {
   if (phase_ != Phase::kOpen || !unproven_ || VerdictOn(source)) return {};
-  RangeSet wanted = unproven_->WantedFrom(source);
+  RangeSet wanted = unproven_->WantedFrom(source, share);
   // Others have it, and it will be known soon.
   wanted.RemoveAll(to_learn_);
   wanted.RemoveAll(refused_);
+  return wanted;
+}
+
+RangeSet MirrorBlob::Verified() const {
+  RangeSet verified = known_;
+  verified.InsertAll(info_.groups);
+  return verified;
+}
+
+RangeSet MirrorBlob::Held() const {
+  RangeSet held = Verified();
+  if (unproven_) held.InsertAll(unproven_->Held());
+  return held;
+}
+
+uint64_t MirrorBlob::VerifiedBytesFrom(bao::SourceId source) const {
+  const auto it = sources_.find(source);
+  if (it == sources_.end() || !size_) return 0;
+  RangeSet right = it->second.wrote.Intersection(known_);
+  right.RemoveAll(foreign_);
+  const uint64_t groups = bao::GroupCount(*size_);
+  const uint64_t short_by = right.Contains(groups - 1) ? groups * kGroupSize - *size_ : 0;
+  return right.Count() * kGroupSize - short_by;
+}
+
+// What was written last is what lies on the disk.
+void MirrorBlob::NoteWritten(bao::SourceId source, const RangeSet& groups) {
+  for (auto& [id, each] : sources_) {
+    id == source ? each.wrote.InsertAll(groups) : each.wrote.RemoveAll(groups);
+  }
+}
+
+// A mirror's part needs the values around its ends; and so that not all of a large part is thrown
+// away for one wrong byte, some between them.
+RangeSet MirrorBlob::ProofWanted(Range share) const {
+  if (phase_ != Phase::kOpen || !unproven_ || *size_ < kLeastWithProof) return {};
+  const bao::ProvenValues& proven = unproven_->proven();
+  const Range range = {share.begin, std::min(share.end, proven.groups())};
+  if (range.empty()) return {};
+  const uint64_t stride = std::max(kProofStride, std::bit_ceil(range.size() / kMostProofs));
+  RangeSet wanted;
+  const auto want = [&](uint64_t group) {
+    const uint64_t block = group / proven.block_groups();
+    if (!proven.is_block(proven.ProvenAround(block))) wanted.Insert({group, group + 1});
+  };
+  want(range.begin);
+  for (uint64_t at = range.begin / stride * stride + stride; at < range.end; at += stride) want(at);
+  want(std::min(range.end, proven.groups() - 1));
+  if (!size_proven_) want(proven.groups() - 1);
+  for (const Range& cut : unclear_cuts_.ranges()) want(cut.begin);
   return wanted;
 }
 
@@ -157,13 +238,17 @@ RangeSet MirrorBlob::WantedFrom(bao::SourceId source) const {
 
 Status MirrorBlob::Write(bao::SourceId source, uint64_t offset, ByteView bytes) {
   if (phase_ != Phase::kOpen || VerdictOn(source)) return OkStatus();
-  const Status status =
-      size_ ? WriteSized(source, offset, bytes) : WriteUnsized(source, offset, bytes);
-  if (status.ok()) return Apply();
-  // Nothing that this writer wrote is believed any more.
-  if (status.code() == StatusCode::kUnavailable)
-    Break({schedule::Outcome::kLocalFault, Message(status), {}});
-  return status;
+  BLOBD_RETURN_IF_ERROR(size_ ? WriteSized(source, offset, bytes)
+                              : WriteUnsized(source, offset, bytes));
+  return Apply();
+}
+
+// What a write that failed has left on the disk nobody knows: another source's bytes may lie where
+// Unproven has the value of what was there before. So nothing that is known here counts any more.
+StatusOr<RangeSet> MirrorBlob::Store(uint64_t first_group, ByteView bytes) {
+  StatusOr<RangeSet> theirs = writer_->WriteUnproven(first_group * kGroupSize, bytes);
+  if (!theirs.ok()) Break({schedule::Outcome::kLocalFault, Message(theirs.status()), {}});
+  return theirs;
 }
 
 Status MirrorBlob::WriteSized(bao::SourceId source, uint64_t offset, ByteView bytes) {
@@ -175,6 +260,7 @@ Status MirrorBlob::WriteSized(bao::SourceId source, uint64_t offset, ByteView by
     if (bytes.size() != size || !unproven_->Takes(source, 0)) return OkStatus();
     small_.assign(bytes.begin(), bytes.end());
     const bao::ChainingValue value = blake3::SubtreeValue(bytes, 0, true);
+    NoteWritten(source, RangeSet(Range{0, 1}));
     unproven_->OnGroups(source, 0, {&value, 1}, findings_);
     return OkStatus();
   }
@@ -195,12 +281,7 @@ Status MirrorBlob::WriteSized(bao::SourceId source, uint64_t offset, ByteView by
   return OkStatus();
 }
 
-// What others have verified stays as it is, and comes to be known from the store.
 Status MirrorBlob::WriteRun(bao::SourceId source, uint64_t first_group, ByteView bytes) {
-  BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs,
-                         writer_->WriteUnproven(first_group * kGroupSize, bytes));
-  refused_.InsertAll(theirs);
-  refused_.RemoveAll(foreign_);
   const uint64_t whole = bytes.size() / kGroupSize;
   std::vector<bao::ChainingValue> values((bytes.size() + kGroupSize - 1) / kGroupSize);
   blake3::GroupValues(bytes.first(whole * kGroupSize), first_group, std::span(values).first(whole));
@@ -208,10 +289,20 @@ Status MirrorBlob::WriteRun(bao::SourceId source, uint64_t first_group, ByteView
     values[whole] = blake3::SubtreeValue(bytes.subspan(whole * kGroupSize),
                                          (first_group + whole) * bao::kGroupChunks, false);
   }
+  return WriteValued(source, first_group, bytes, values);
+}
+
+// What others have verified stays as it is, and comes to be known from the store.
+Status MirrorBlob::WriteValued(bao::SourceId source, uint64_t first_group, ByteView bytes,
+                               std::span<const bao::ChainingValue> values) {
+  BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs, Store(first_group, bytes));
+  refused_.InsertAll(theirs);
+  refused_.RemoveAll(foreign_);
   const RangeSet ours = theirs.Missing({first_group, first_group + values.size()});
+  NoteWritten(source, ours);
   for (const Range& run : ours.ranges()) {
-    const auto those = std::span(values).subspan(run.begin - first_group, run.size());
-    if (log_) log_->Groups(source, sources_.at(source).url, run.begin, those);
+    const auto those = values.subspan(run.begin - first_group, run.size());
+    if (log_ && !is_restoring_) log_->Groups(source, sources_.at(source).url, run.begin, those);
     unproven_->OnGroups(source, run.begin, those, findings_);
   }
   return OkStatus();
@@ -221,6 +312,7 @@ void MirrorBlob::BeginUnsized(bao::SourceId source) {
   unsized_source_ = source;
   unsized_values_.clear();
   unsized_tail_.clear();
+  unsized_theirs_ = RangeSet();
 }
 
 // The last group is kept back: if it is the blob's last one, its value is another.
@@ -233,7 +325,8 @@ Status MirrorBlob::WriteUnsized(bao::SourceId source, uint64_t offset, ByteView 
   const auto take = [&](ByteView groups) -> Status {
     const uint64_t first = unsized_values_.size();
     const uint64_t count = groups.size() / kGroupSize;
-    BLOBD_RETURN_IF_ERROR(writer_->WriteUnproven(first * kGroupSize, groups).status());
+    BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs, Store(first, groups));
+    unsized_theirs_.InsertAll(theirs);
     unsized_values_.resize(first + count);
     blake3::GroupValues(groups, first, std::span(unsized_values_).subspan(first));
     return OkStatus();
@@ -249,9 +342,16 @@ Status MirrorBlob::EndOfFile(bao::SourceId source, uint64_t size) {
   if (phase_ != Phase::kOpen || source != unsized_source_) return OkStatus();
   const std::vector<bao::ChainingValue> values = std::exchange(unsized_values_, {});
   const Bytes tail = std::exchange(unsized_tail_, {});
+  const RangeSet theirs = std::exchange(unsized_theirs_, {});
   if (values.size() * kGroupSize + tail.size() != size) return OkStatus();
   BLOBD_RETURN_IF_ERROR(ClaimSize(size));
-  unproven_->OnGroups(source, 0, values, findings_);
+  refused_.InsertAll(theirs);
+  const RangeSet ours = theirs.Missing({0, values.size()});
+  NoteWritten(source, ours);
+  for (const Range& run : ours.ranges()) {
+    const auto those = std::span(values).subspan(run.begin, run.size());
+    unproven_->OnGroups(source, run.begin, those, findings_);
+  }
   BLOBD_RETURN_IF_ERROR(WriteSized(source, values.size() * kGroupSize, tail));
   return Apply();
 }

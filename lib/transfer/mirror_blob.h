@@ -59,8 +59,10 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   static constexpr size_t kMostPairs = 256 * 1024;
 
   // `logs`: where it notes what it has, over the end of the process; null: it does not.
+  // `on_blame`, which may be empty: who of those that do not use it any more has sent wrong bytes.
+  using OnBlamed = UniqueFunction<void(const std::string& provider, const std::string& reason)>;
   MirrorBlob(store::BlobStore& store, store::UnprovenLogs* logs, std::shared_ptr<Executor> strand,
-             const Hash& hash, uint64_t max_size);
+             const Hash& hash, uint64_t max_size, OnBlamed on_blame = {});
   ~MirrorBlob();
 
   // Opens it if it is not open; `done` is called later. After an error it can be tried again.
@@ -70,7 +72,9 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   bool over() const { return phase_ == Phase::kComplete || phase_ == Phase::kBroken; }
 
   // REQUIRES: open, for these and all below
-  bao::SourceId Join(const std::shared_ptr<MirrorBlobUser>& user, const std::string& url);
+  // `provider`: the URL that it was named by, if that is a template.
+  bao::SourceId Join(const std::shared_ptr<MirrorBlobUser>& user, const std::string& url,
+                     const std::string& provider = {});
   void Leave(const MirrorBlobUser* user);
   // Why this mirror is not used for the blob; null if it is.
   const GetEnd* VerdictOn(bao::SourceId source) const;
@@ -80,10 +84,24 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // As it is claimed or proven; nullopt: nobody has said.
   std::optional<uint64_t> size() const { return size_; }
   bool size_proven() const { return size_proven_; }
-  // kFailedPrecondition: it is known to be another, or followed as another.
+  // kFailedPrecondition: it is known to be another. kUnavailable: another is followed now; who is
+  // right is not known.
   Status ClaimSize(uint64_t size);
-  // What is to be asked of this source. REQUIRES: size()
-  RangeSet WantedFrom(bao::SourceId source) const;
+  // The first group that is not verified, as the store knows it: where to begin while nobody knows
+  // the size.
+  uint64_t FirstMissing() const;
+  // What is to be asked of this source, of its share, and of the rest if it is wanted from nobody
+  // else. REQUIRES: size()
+  RangeSet WantedFrom(bao::SourceId source, Range share = {0, RangeSet::kOpenEnd}) const;
+  // Groups that are there, verified or not; and those that are verified, by whomever.
+  RangeSet Held() const;
+  RangeSet Verified() const;
+  // Somebody who has proof brings some of it.
+  bool has_help() const { return !foreign_.empty(); }
+  // All of it is verified, and is being stored: users will hear.
+  bool finishing() const { return phase_ == Phase::kFinishing; }
+  // Groups whose proof would tell whether what mirrors send of this share is right, part by part.
+  RangeSet ProofWanted(Range share) const;
   // Bytes of the file, from the beginning of a group; what is cut off within one, short of the
   // file's end, is left out. Before the size is known, in order from 0 on. Errors are the store's.
   Status Write(bao::SourceId source, uint64_t offset, ByteView bytes);
@@ -97,6 +115,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // It gives them up: this is of no use any more then.
   bool waits_for_others() const { return phase_ == Phase::kOpen && !refused_.empty(); }
   void GiveUpWaiting();
+  // About once a second, from each that uses it.
+  void Beat();
 
   // Whether the outboard beside this source's file would help; asked once, and then it is being
   // read. REQUIRES: size()
@@ -104,11 +124,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // The next bytes of it. False: no more of them are wanted.
   bool OnSidecar(ByteView bytes);
 
-  // Nobody wants it: what lies in the store of it without proof is to go with this.
-  void Abandon();
-
-  // Content that came from mirrors and was verified here; only grows.
-  uint64_t verified_bytes() const { return verified_bytes_; }
+  // Content that came from this source last, and has verified.
+  uint64_t VerifiedBytesFrom(bao::SourceId source) const;
   // What lies in the store without proof. Costs a look at each block.
   uint64_t unproven_bytes() const;
 
@@ -116,6 +133,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   enum class Phase { kNew, kOpening, kOpen, kFinishing, kComplete, kBroken };
   struct Source {
     std::string url;
+    std::string provider;
+    RangeSet wrote;  // groups, and nobody wrote them later
     std::optional<http::Entity> entity;
     std::optional<GetEnd> verdict;
     bool sidecar_asked = false;
@@ -134,6 +153,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   void RestoreSize(uint64_t size);
   void RestoreGroups(bao::SourceId source, uint64_t first,
                      std::span<const bao::ChainingValue> values);
+  RangeSet Fitting(bao::SourceId source, uint64_t first, ByteView bytes,
+                   std::span<const bao::ChainingValue> values) const;
   void BeginLog();
 
   // What others verified.
@@ -143,11 +164,16 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   void LearnAgain(const RangeSet& groups);
   void Learn(store::BlobReader& reader);
 
+  StatusOr<RangeSet> Store(uint64_t first_group, ByteView bytes);
   Status WriteRun(bao::SourceId source, uint64_t first_group, ByteView bytes);
+  Status WriteValued(bao::SourceId source, uint64_t first_group, ByteView bytes,
+                     std::span<const bao::ChainingValue> values);
   Status WriteSized(bao::SourceId source, uint64_t offset, ByteView bytes);
   Status WriteUnsized(bao::SourceId source, uint64_t offset, ByteView bytes);
   void MakeUnproven(uint64_t size);
   void OnSizeProven();
+  Status Admit();
+  void NoteWritten(bao::SourceId source, const RangeSet& groups);
   bool IsUsed(bao::SourceId source) const;
 
   // Applies the findings, and tells users at the end of this task.
@@ -158,6 +184,7 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   StatusOr<std::vector<bao::PathPair>> PairsFromData(Range block);
   Status OnVerified(Range groups);
   void OnBlame(const bao::Blame& blame);
+  void OnUnclear(const bao::Unclear& unclear);
   void OnFetchAgain(const bao::FetchAgain& again);
   void OnExhausted();
   void Finish();
@@ -182,6 +209,7 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
 
   std::optional<uint64_t> size_;
   bool size_proven_ = false;
+  bool is_admitted_ = false;                 // room was asked for
   std::unique_ptr<bao::Unproven> unproven_;  // set once a size is known
   bao::Findings findings_;
   std::unique_ptr<MirrorLog> log_;  // null: it is too small, or there is none
@@ -193,19 +221,22 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   Bytes small_;         // all of a blob of one group, as it came last
   bool taken_ = false;  // groups were taken as verified and not published
 
-  uint64_t verified_bytes_ = 0;
+  OnBlamed on_blame_;
 
   store::BlobInfo info_;  // as the store said last
   RangeSet known_;        // verified groups of which Unproven knows
   RangeSet foreign_;      // of these, verified by others
   RangeSet to_learn_;     // verified by others, and not known yet
   bool learning_ = false;
-  RangeSet refused_;  // others are writing these
+  RangeSet refused_;       // others are writing these
+  RangeSet unclear_cuts_;  // groups between sources that together do not fit
+  int unclear_beats_ = 0;
 
   // Of a file without a size.
   bao::SourceId unsized_source_ = 0;
   std::vector<bao::ChainingValue> unsized_values_;
-  Bytes unsized_tail_;  // the last group so far, which may be the last one
+  Bytes unsized_tail_;       // the last group so far, which may be the last one
+  RangeSet unsized_theirs_;  // of these, others were writing: they were not written here
 };
 
 }  // namespace blobd::transfer

@@ -18,6 +18,7 @@ using store::kGroupSize;
 
 // What would be thrown away of a smaller one is not worth a request.
 constexpr uint64_t kLeastWithSidecar = 8 * kMiB;
+constexpr int kMostUnclearBeats = 3;
 
 }  // namespace
 
@@ -33,14 +34,14 @@ Status MirrorBlob::Apply() {
                      [&](bao::Pairs& f) { status = OnPairs(f); },
                      [&](const bao::Verified& f) { status = OnVerified(f.groups); },
                      [&](const bao::Discard& f) {
+                       small_.clear();
                        if (log_) log_->Discard(f.groups);
+                       NoteWritten(0, RangeSet(f.groups));
                        LearnAgain(RangeSet(f.groups));
                        TellUsers();
                      },
                      [&](const bao::Blame& f) { OnBlame(f); },
-                     [&](const bao::Unclear&) {
-                       if (unproven_) unproven_->Compare(findings_);
-                     },
+                     [&](const bao::Unclear& f) { OnUnclear(f); },
                      [&](const bao::FetchAgain& f) { OnFetchAgain(f); },
                      [&](const bao::Exhausted&) { OnExhausted(); },
                  },
@@ -56,7 +57,8 @@ Status MirrorBlob::Apply() {
     writer_->Publish();
     TellUsers();
   }
-  if (unproven_ && unproven_->complete()) Finish();
+  if (!unproven_ || !unproven_->complete()) return Admit();
+  Finish();
   return OkStatus();
 }
 
@@ -108,7 +110,11 @@ StatusOr<std::vector<bao::PathPair>> MirrorBlob::PairsFromData(Range block) {
   }
   const uint64_t count = unproven_->proven().groups();
   std::vector<bao::PathPair> pairs;
-  bao::FoldPairs(values, block.begin, 0, count, block.begin == 0 && block.end == count, pairs);
+  const bool is_root = block.begin == 0 && block.end == count;
+  const bao::ChainingValue value = bao::FoldPairs(values, block.begin, 0, count, is_root, pairs);
+  // The pairs are proven by what was read before; what is there now must be the same.
+  if (value != unproven_->BlockValue(block.begin))
+    return DataLoss("the data of blob {} changed on the disk", hash_.Short());
   return pairs;
 }
 
@@ -119,17 +125,12 @@ Status MirrorBlob::OnVerified(Range groups) {
   taken_ = true;
   if (unproven_->proven().groups() == 1) {
     const store::VerifiedGroup all{0, small_};
-    BLOBD_RETURN_IF_ERROR(writer_->Write({&all, 1}, {}));
+    if (!ours.empty()) BLOBD_RETURN_IF_ERROR(writer_->Write({&all, 1}, {}));
   } else {
     BLOBD_RETURN_IF_ERROR(WritePairsWithin(groups));
     writer_->TakeAsVerified(ours);
   }
-  verified_bytes_ += ours.Count() * kGroupSize;
-  if (groups.end == unproven_->proven().groups()) {
-    const uint64_t missing = groups.end * kGroupSize - *size_;
-    if (ours.Contains(groups.end - 1)) verified_bytes_ -= missing;
-    OnSizeProven();
-  }
+  if (groups.end == unproven_->proven().groups()) OnSizeProven();
   return OkStatus();
 }
 
@@ -144,8 +145,31 @@ void MirrorBlob::OnBlame(const bao::Blame& blame) {
                             "content does not match: what it sent is not what the hash names",
                             {}};
   }
+  if (blame.proven && on_blame_ && !IsUsed(blame.source)) {
+    on_blame_(source.provider.empty() ? source.url : source.provider, source.verdict->reason);
+  }
   if (unproven_) unproven_->OnSourceGone(blame.source, findings_);
   TellUsers();
+}
+
+// Whoever has proof can say who it was, at the cost of a group for each cut. Without, or if nobody
+// answers for some seconds, it is found out by fetching again.
+void MirrorBlob::OnUnclear(const bao::Unclear& unclear) {
+  if (!has_help()) {
+    if (unproven_) unproven_->Compare(findings_);
+    return;
+  }
+  for (const uint64_t cut : unclear.cuts) unclear_cuts_.Insert({cut, cut + 1});
+  unclear_beats_ = 0;
+  TellUsers();
+}
+
+void MirrorBlob::Beat() {
+  if (phase_ != Phase::kOpen || unclear_cuts_.empty() || ++unclear_beats_ < kMostUnclearBeats)
+    return;
+  unclear_cuts_ = RangeSet();
+  if (unproven_) unproven_->Compare(findings_);
+  (void)Apply();
 }
 
 void MirrorBlob::OnFetchAgain(const bao::FetchAgain& again) {
@@ -195,10 +219,9 @@ void MirrorBlob::Break(GetEnd end) {
   TellUsers();
 }
 
+// Which is no fault of the mirrors'.
 void MirrorBlob::GiveUpWaiting() {
-  Break({Outcome::kRetryLater,
-         "another transfer began to write what is missing, and did not end",
-         {}});
+  Break({Outcome::kBusy, "another transfer began to write what is missing, and did not end", {}});
 }
 
 void MirrorBlob::TellUsers() {

@@ -74,32 +74,43 @@ void MirrorBlob::RestoreSize(uint64_t size) {
   if (*size_ == size) restored_size_ = size;
 }
 
-// Only what still lies there as the record says.
+// Only what still lies there as the record says. It is written once more: a sync may have failed in
+// the life that wrote it, and then the kernel shows what it will not write by itself (recovery.h).
 void MirrorBlob::RestoreGroups(bao::SourceId source, uint64_t first,
                                std::span<const bao::ChainingValue> values) {
-  if (unproven_ == nullptr || restored_size_ != size_ || phase_ != Phase::kOpen) return;
   Bytes bytes(kGroupsAtOnce * kGroupSize);
   for (uint64_t at = 0; at < values.size(); at += kGroupsAtOnce) {
+    if (unproven_ == nullptr || restored_size_ != size_ || phase_ != Phase::kOpen) return;
     const uint64_t count = std::min<uint64_t>(kGroupsAtOnce, values.size() - at);
     const uint64_t begin = (first + at) * kGroupSize;
     const uint64_t end = std::min(begin + count * kGroupSize, *size_);
     const MutableBytes part = MutableBytes(bytes).first(end - begin);
     const StatusOr<size_t> read = writer_->ReadUnproven(begin, part);
-    const uint64_t there = read.ok() ? *read : 0;
-    for (uint64_t i = 0; i < count; ++i) {
-      const uint64_t group_end = std::min((i + 1) * kGroupSize, end - begin);
-      if (group_end > there || !unproven_->Takes(source, first + at + i)) continue;
-      const ByteView group = ByteView(part).subspan(i * kGroupSize, group_end - i * kGroupSize);
-      const uint64_t chunk = (first + at + i) * bao::kGroupChunks;
-      const bao::ChainingValue& value = values[at + i];
-      if (blake3::SubtreeValue(group, chunk, false) != value) continue;
-      unproven_->OnGroups(source, first + at + i, {&value, 1}, findings_);
+    const ByteView there = ByteView(part).first(read.ok() ? *read : 0);
+    const RangeSet fitting = Fitting(source, first + at, there, values.subspan(at, count));
+    for (const Range& run : fitting.ranges()) {
+      const uint64_t from = run.begin * kGroupSize - begin;
+      const ByteView groups =
+          there.subspan(from, std::min(run.size() * kGroupSize, there.size() - from));
+      const auto those = values.subspan(run.begin - first, run.size());
+      if (!WriteValued(source, run.begin, groups, those).ok()) return;
     }
   }
 }
 
-void MirrorBlob::Abandon() {
-  if (logs_ != nullptr && writer_ != nullptr && !complete()) logs_->ForgetUnproven(hash_);
+// Those of the groups in `bytes`, the first of which is `first`, that have these values.
+RangeSet MirrorBlob::Fitting(bao::SourceId source, uint64_t first, ByteView bytes,
+                             std::span<const bao::ChainingValue> values) const {
+  RangeSet fitting;
+  for (uint64_t i = 0; i < values.size(); ++i) {
+    const uint64_t number = first + i;
+    const uint64_t size = std::min(kGroupSize, *size_ - number * kGroupSize);
+    if (i * kGroupSize + size > bytes.size() || !unproven_->Takes(source, number)) continue;
+    const ByteView group = bytes.subspan(i * kGroupSize, size);
+    if (blake3::SubtreeValue(group, number * bao::kGroupChunks, false) != values[i]) continue;
+    fitting.Insert({number, number + 1});
+  }
+  return fitting;
 }
 
 }  // namespace blobd::transfer

@@ -49,10 +49,11 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
     if (size == 0) return;
     Bytes rest;
     if (size < batch_.size()) {
-      rest.reserve(kBatch);
       rest.assign(batch_.begin() + static_cast<ptrdiff_t>(size), batch_.end());
       batch_.resize(size);
     }
+    // A trickle must not hold the room of a batch per group.
+    if (batch_.capacity() > 2 * batch_.size()) batch_.shrink_to_fit();
     owner_.Tell([number = number_, offset = offset_,
                  bytes = std::exchange(batch_, std::move(rest))](MirrorReceiver& get) mutable {
       get.OnBytes(number, offset, std::move(bytes));
@@ -60,6 +61,9 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
     offset_ += size;
   }
 
+  // What was wished of it, also while it waits for the bandwidth and has no id.
+  bool hurries = false;
+  uint64_t most = UINT64_MAX;  // where it is to end
   http::FetchId id;
 
  private:
@@ -71,12 +75,13 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
 
 MirrorFetches::MirrorFetches(http::Client& client, loop::Loop& loop,
                              std::shared_ptr<Executor> strand,
-                             std::shared_ptr<MirrorReceiver> receiver, http::Url url)
+                             std::shared_ptr<MirrorReceiver> receiver, http::Url url, Rate rate)
     : client_(client),
       loop_(loop),
       strand_(std::move(strand)),
       receiver_(std::move(receiver)),
-      url_(std::move(url)) {}
+      url_(std::move(url)),
+      rate_(rate) {}
 
 MirrorFetches::~MirrorFetches() {
   *alive_ = false;
@@ -103,21 +108,46 @@ void MirrorFetches::OpenSidecar(uint64_t number, uint64_t size) {
 
 void MirrorFetches::Start(uint64_t number, const http::Url& url, const http::Ask& ask,
                           std::optional<uint64_t> remaining) {
-  auto fetch = std::make_unique<Fetch>(*this, number);
-  http::FetchOptions options;
-  options.remaining = remaining;
-  fetch->id = client_.Start(url, ask, options, fetch.get());
-  fetches_[number] = std::move(fetch);
+  fetches_[number] = std::make_unique<Fetch>(*this, number);
+  auto begin = [this, number, url, ask, remaining] {
+    const auto it = fetches_.find(number);
+    if (it == fetches_.end()) return;
+    Fetch& fetch = *it->second;
+    http::FetchOptions options;
+    if (!fetch.hurries) options.remaining = remaining;
+    fetch.id = client_.Start(url, ask, options, &fetch);
+    if (fetch.most != UINT64_MAX) (void)client_.LowerEnd(fetch.id, fetch.most);
+  };
+  if (!IsLimited()) return begin();
+  rate_.throttle->Ask(rate_.owner, 1, [alive = alive_, begin = std::move(begin)](uint64_t) mutable {
+    if (*alive) begin();
+  });
 }
 
 void MirrorFetches::Consumed(uint64_t number, uint64_t bytes) {
+  if (!IsLimited() || bytes == 0) return GiveBack(number, bytes);
+  rate_.throttle->Ask(rate_.owner, bytes, [this, alive = alive_, number](uint64_t granted) {
+    if (*alive) GiveBack(number, granted);
+  });
+}
+
+void MirrorFetches::GiveBack(uint64_t number, uint64_t bytes) {
   if (const auto it = fetches_.find(number); it != fetches_.end())
     client_.Consumed(it->second->id, bytes);
 }
 
 void MirrorFetches::LowerEnd(uint64_t number, uint64_t end) {
-  if (const auto it = fetches_.find(number); it != fetches_.end())
-    (void)client_.LowerEnd(it->second->id, end);
+  const auto it = fetches_.find(number);
+  if (it == fetches_.end()) return;
+  it->second->most = std::min(it->second->most, end);
+  (void)client_.LowerEnd(it->second->id, end);
+}
+
+void MirrorFetches::Hurry(uint64_t number) {
+  const auto it = fetches_.find(number);
+  if (it == fetches_.end()) return;
+  it->second->hurries = true;
+  client_.Hurry(it->second->id);
 }
 
 void MirrorFetches::Stop(uint64_t number) {

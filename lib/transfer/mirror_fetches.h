@@ -2,6 +2,9 @@
 // batches of whole chunk groups, which go to the blob's strand once per turn of the loop: there
 // they are hashed and written, and from there credit comes back (mirror_port.h).
 //
+// Under a limit of the bandwidth (throttle.h) credit waits for its grant, and a fetch begins when
+// the line of those that wait has come to it: so small files are slowed, too.
+//
 // Thread:    the network loop only.
 // Ownership: owned by HttpNetwork until the get is over. Destroying it stops all fetches.
 // Memory:    of each fetch what its window allows, on its way to the strand.
@@ -16,13 +19,20 @@
 #include "http/client.h"
 #include "loop/loop.h"
 #include "transfer/mirror_port.h"
+#include "transfer/throttle.h"
 
 namespace blobd::transfer {
 
 class MirrorFetches {
  public:
+  // Null: no limit. It outlives this.
+  struct Rate {
+    Throttle* throttle = nullptr;
+    uint64_t owner = 0;  // that pays
+  };
+
   MirrorFetches(http::Client& client, loop::Loop& loop, std::shared_ptr<Executor> strand,
-                std::shared_ptr<MirrorReceiver> receiver, http::Url url);
+                std::shared_ptr<MirrorReceiver> receiver, http::Url url, Rate rate);
   ~MirrorFetches();
   MirrorFetches(const MirrorFetches&) = delete;
   MirrorFetches& operator=(const MirrorFetches&) = delete;
@@ -32,6 +42,7 @@ class MirrorFetches {
   void OpenSidecar(uint64_t fetch, uint64_t size);
   void Consumed(uint64_t fetch, uint64_t bytes);
   void LowerEnd(uint64_t fetch, uint64_t end);
+  void Hurry(uint64_t fetch);
   void Stop(uint64_t fetch);
 
  private:
@@ -39,6 +50,8 @@ class MirrorFetches {
 
   void Start(uint64_t fetch, const http::Url& url, const http::Ask& ask,
              std::optional<uint64_t> remaining);
+  bool IsLimited() const { return rate_.throttle != nullptr && rate_.throttle->limits(); }
+  void GiveBack(uint64_t fetch, uint64_t bytes);
   void WantFlush();
   void Flush();
   void Tell(UniqueFunction<void(MirrorReceiver&)> what);
@@ -50,9 +63,10 @@ class MirrorFetches {
   const std::shared_ptr<Executor> strand_;
   const std::shared_ptr<MirrorReceiver> receiver_;
   const http::Url url_;
+  const Rate rate_;
   std::map<uint64_t, std::unique_ptr<Fetch>> fetches_;
   bool flush_wanted_ = false;
-  // Set to false when this goes, for what still waits for the end of the turn.
+  // Set to false when this goes, for what still waits for the end of the turn or the bandwidth.
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,6 +43,7 @@ class FakeMirror final : public MirrorPort {
     const auto it = open_.find(fetch);
     if (it != open_.end()) it->second.ask.end = std::max(end, it->second.at);
   }
+  void Hurry(uint64_t) override { ++hurried; }
   void Stop(uint64_t fetch) override { open_.erase(fetch); }
 
   Bytes content;
@@ -50,12 +52,14 @@ class FakeMirror final : public MirrorPort {
   bool length = true;
   bool silent = false;
   std::optional<http::FetchEnd> refusal;
+  size_t willing = SIZE_MAX;          // to serve so many fetches at once; others fail
   uint64_t break_after = UINT64_MAX;  // bytes of each fetch
   uint64_t piece = 256 * 1024;
   std::shared_ptr<MirrorReceiver> get;
 
   std::vector<http::Ask> asks;
   std::vector<bool> patient;
+  size_t hurried = 0;
   uint64_t sent = 0;
   uint64_t consumed = 0;
 
@@ -75,6 +79,11 @@ class FakeMirror final : public MirrorPort {
     get->OnOpened(fetch);
     if (silent) return;
     if (refusal) return End(fetch, *refusal);
+    if (open_.size() > willing) {
+      http::FetchEnd end;
+      end.kind = http::FetchEnd::Kind::kFailed;
+      return End(fetch, end);
+    }
     http::Content said;
     said.entity.ranges = ranges;
     if (!ranges && open_[fetch].at != 0) {
@@ -118,7 +127,11 @@ class FakeMirror final : public MirrorPort {
 };
 
 struct RecordingObserver final : public MirrorGetObserver {
-  void OnProgress(const MirrorGetProgress& now) override { progress = now; }
+  void OnProgress(const MirrorGetProgress& now) override {
+    progress = now;
+    arrived.InsertAll(now.arrived);
+  }
+  void OnBoundary(uint64_t group) override { boundaries.push_back(group); }
   void OnEnded(const MirrorGetProgress& now, const GetEnd& how, bool is_over) override {
     EXPECT_FALSE(end) << "one end";
     progress = now;
@@ -126,6 +139,8 @@ struct RecordingObserver final : public MirrorGetObserver {
     blob_over = is_over;
   }
   MirrorGetProgress progress;
+  RangeSet arrived;
+  std::vector<uint64_t> boundaries;
   std::optional<GetEnd> end;
   bool blob_over = false;
 };
@@ -155,16 +170,18 @@ class MirrorGetTest : public testing::Test {
   std::shared_ptr<MirrorBlob> BlobOf(const Hash& hash) {
     return std::make_shared<MirrorBlob>(
         store_.store(), &store_.store(),
-        std::shared_ptr<Executor>(&store_.inbox(), [](Executor*) {}), hash, uint64_t{1} << 40);
+        std::shared_ptr<Executor>(&store_.inbox(), [](Executor*) {}), hash, uint64_t{1} << 40,
+        [this](const std::string& mirror, const std::string&) { blamed_.push_back(mirror); });
   }
   std::shared_ptr<FakeMirror> Serving(Bytes content) {
     return std::make_shared<FakeMirror>(store_.inbox(), std::move(content));
   }
   Running Start(const std::shared_ptr<MirrorBlob>& blob, const std::shared_ptr<FakeMirror>& mirror,
-                const std::string& url = "http://m/file") {
+                const std::string& url = "http://m/file", const MirrorShare& share = {}) {
     Running running{mirror, std::make_shared<RecordingObserver>(), nullptr};
-    running.get = std::make_shared<MirrorGet>(
-        MirrorGet::Deps{blob, mirror, running.observer, SystemClock()}, url, MirrorGetOptions{});
+    running.get =
+        std::make_shared<MirrorGet>(MirrorGet::Deps{blob, mirror, running.observer, *clock_}, url,
+                                    url, MirrorGetOptions{}, share);
     mirror->get = running.get;
     running.get->Start();
     started_.push_back(running);
@@ -184,6 +201,8 @@ class MirrorGetTest : public testing::Test {
   store::TestDirectory directory_;
   store::StoreUnderTest store_{directory_.path()};
   std::vector<Running> started_;
+  const Clock* clock_ = &SystemClock();
+  std::vector<std::string> blamed_;  // after they had ended
 };
 
 }  // namespace blobd::transfer

@@ -1,9 +1,12 @@
 #include "transfer/mirror_get.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "base/units.h"
 
 namespace blobd::transfer {
 namespace {
@@ -17,13 +20,25 @@ constexpr uint64_t kLeastGroups = 192;
 constexpr Duration kReportInterval = milliseconds(100);
 // For somebody else who began to write the same groups.
 constexpr Duration kMostWaiting = seconds(10);
+// A lane that failed while others deliver is not opened again before.
+constexpr Duration kFailedWait = seconds(1);
+// Waiting longer for the server than this is the scheduler's affair, if nothing else comes.
+constexpr Duration kMostHolding = seconds(2);
+// One lane more is tried after so long without a failure.
+constexpr Duration kRegrow = seconds(60);
+// Bodies that broke off: these, and one for each MiB that came. A connection for every few bytes
+// costs both sides more than it brings, so further ones wait.
+constexpr uint64_t kFreeShorts = 16;
 
 }  // namespace
 
-MirrorGet::MirrorGet(Deps deps, std::string url, MirrorGetOptions options)
+MirrorGet::MirrorGet(Deps deps, std::string url, std::string provider, MirrorGetOptions options,
+                     MirrorShare share)
     : deps_(std::move(deps)),
       url_(std::move(url)),
+      provider_(std::move(provider)),
       options_(options),
+      share_(share),
       lanes_allowed_(std::max<size_t>(1, options.lanes)) {}
 
 void MirrorGet::Start() {
@@ -34,10 +49,26 @@ void MirrorGet::Start() {
 
 void MirrorGet::Stop() { End({Outcome::kStopped, "stopped", {}}); }
 
+void MirrorGet::SetLanes(size_t lanes) {
+  options_.lanes = std::max<size_t>(1, lanes);
+  lanes_allowed_ = options_.lanes;
+  if (phase_ == Phase::kGetting) Plan();
+}
+
 void MirrorGet::Beat() {
   if (phase_ == Phase::kOver || phase_ == Phase::kOpening) return;
+  deps_.blob->Beat();
   const bool is_stuck = lanes_.empty() && deps_.clock.Now() - last_change_ > kMostWaiting;
   if (is_stuck && deps_.blob->waits_for_others()) return deps_.blob->GiveUpWaiting();
+  const Instant now = deps_.clock.Now();
+  if (lanes_allowed_ < options_.lanes && now - shrunk_at_ >= kRegrow) {
+    ++lanes_allowed_;
+    shrunk_at_ = now;
+    Plan();
+  } else if (is_held_ && now >= held_until_) {
+    Plan();
+  }
+  if (phase_ == Phase::kSettling) EndIfHeld();
   Report(false);
 }
 
@@ -45,10 +76,19 @@ void MirrorGet::OnOpen(const Status& status) {
   if (phase_ == Phase::kOver) return;
   if (!status.ok()) return End({Outcome::kLocalFault, Message(status), {}});
   if (deps_.blob->complete()) return End({Outcome::kDone, "", {}});
-  source_ = deps_.blob->Join(shared_from_this(), url_);
+  last_change_ = deps_.clock.Now();
+  source_ = deps_.blob->Join(shared_from_this(), url_, provider_);
   joined_ = true;
-  verified_before_ = deps_.blob->verified_bytes();
   if (const GetEnd* verdict = deps_.blob->VerdictOn(source_)) return End(GetEnd(*verdict));
+  if (share_.size) {
+    if (const Status claimed = deps_.blob->ClaimSize(*share_.size); !claimed.ok()) {
+      const bool is_void = deps_.blob->size_proven();
+      GetEnd end{is_void ? Outcome::kStopped : Outcome::kNotHere, Message(claimed), {}};
+      end.line_is_void = is_void;
+      return End(end);
+    }
+  }
+  verified_before_ = deps_.blob->VerifiedBytesFrom(source_);
   progress_.state = GetState::kRequesting;
   phase_ = entity() ? Phase::kGetting : Phase::kProbing;
   if (phase_ == Phase::kProbing) return Probe();
@@ -57,15 +97,15 @@ void MirrorGet::OnOpen(const Status& status) {
 
 // ---- What is asked for ----
 
-// That a file which others know the size of can be asked for from the middle is assumed.
+// That the server sends a file from the middle is assumed; if it does not, it says so.
 void MirrorGet::Probe() {
   const MirrorBlob& blob = *deps_.blob;
-  uint64_t first = 0;
+  uint64_t first = blob.FirstMissing();
   if (blob.size()) {
-    const RangeSet wanted = blob.WantedFrom(source_);
-    if (wanted.empty()) return;  // others have it, or bring it
+    const RangeSet wanted = blob.WantedFrom(source_, share_.groups);
+    if (wanted.empty()) return EndIfHeld();  // others have it, or bring it
     first = wanted.ranges().front().begin;
-  } else {
+  } else if (first == 0) {
     deps_.blob->BeginUnsized(source_);
   }
   OpenLane({first, RangeSet::kOpenEnd}, false);
@@ -102,17 +142,21 @@ void MirrorGet::CloseLane(uint64_t fetch) {
   deps_.port->Stop(fetch);
 }
 
+void MirrorGet::CloseLanes() {
+  while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+}
+
 RangeSet MirrorGet::Unassigned() const {
-  RangeSet groups = deps_.blob->WantedFrom(source_);
+  RangeSet groups = deps_.blob->WantedFrom(source_, share_.groups);
   for (const auto& [fetch, lane] : lanes_) {
     if (!lane.rest().empty()) groups.Remove(lane.rest());
   }
   return groups;
 }
 
-bool MirrorGet::AnyDelivers() const {
-  return std::any_of(lanes_.begin(), lanes_.end(),
-                     [](const auto& lane) { return lane.second.delivers; });
+size_t MirrorGet::DeliveringLanes() const {
+  return static_cast<size_t>(std::count_if(lanes_.begin(), lanes_.end(),
+                                           [](const auto& lane) { return lane.second.delivers; }));
 }
 
 void MirrorGet::Plan() {
@@ -121,31 +165,49 @@ void MirrorGet::Plan() {
   if (!deps_.blob->size()) {
     // What was said of the size turned out to be wrong for everybody.
     if (!entity()->ranges && !lanes_.empty()) return;
-    while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
-    if (!entity()->size) {
-      deps_.blob->BeginUnsized(source_);
-      return OpenLane({0, RangeSet::kOpenEnd}, false);
-    }
+    CloseLanes();
+    if (!entity()->size) return BeginUnsized();
     if (const Status status = deps_.blob->ClaimSize(*entity()->size); !status.ok())
-      return End({Outcome::kAbortRequest, Message(status), {}});
+      return EndForSize(status);
   }
   entity()->ranges ? PlanParts() : PlanStream();
+  if (phase_ == Phase::kOver) return;
   phase_ = lanes_.empty() ? Phase::kSettling : Phase::kGetting;
   progress_.state = lanes_.empty() ? GetState::kVerifying : progress_.state;
+  if (lanes_.empty()) EndIfHeld();
+}
+
+// All of it in one piece, whose end tells the size.
+void MirrorGet::BeginUnsized() {
+  CloseLanes();
+  deps_.blob->BeginUnsized(source_);
+  OpenLane({0, RangeSet::kOpenEnd}, false);
 }
 
 void MirrorGet::PlanStream() {
-  if (!lanes_.empty() || deps_.blob->WantedFrom(source_).empty()) return;
+  if (!lanes_.empty() || deps_.blob->WantedFrom(source_, share_.groups).empty()) return;
   progress_.restarted = true;
   OpenLane({0, RangeSet::kOpenEnd}, false);
 }
 
 void MirrorGet::PlanParts() {
   RangeSet groups = Unassigned();
-  while (lanes_.size() < lanes_allowed_ && !groups.empty()) {
-    const Range run = groups.ranges().front();
+  const Instant now = deps_.clock.Now();
+  is_held_ = now < held_until_;
+  if (is_held_ && lanes_.empty() && !groups.empty() && held_until_ - now > kMostHolding)
+    return End({Outcome::kBusy, "the server asks us to wait", held_until_ - now});
+  if (is_held_) return;
+  while (lanes_.size() < lanes_allowed_) {
+    if (groups.empty()) {
+      if (!Shorten()) break;
+      groups = Unassigned();
+      continue;
+    }
+    const Range run = Segment(groups.ranges().front());
     groups.Remove(run);
-    OpenLane(run, AnyDelivers());
+    // Who takes the place of one that ended has its connection.
+    const bool is_further = !share_.others || lanes_.size() >= lanes_reached_;
+    OpenLane(run, is_further && AnyDelivers());
   }
   if (!groups.empty()) return;
   BeImpatient();
@@ -160,9 +222,9 @@ void MirrorGet::BeImpatient() {
     return lane.second.patient && !lane.second.opened;
   };
   if (lanes_.empty() || !std::all_of(lanes_.begin(), lanes_.end(), is_patient)) return;
-  const Lane lane = lanes_.begin()->second;
-  CloseLane(lanes_.begin()->first);
-  OpenLane(lane.groups, false);
+  // It may have been opened a moment ago, so it is not asked for anew.
+  lanes_.begin()->second.patient = false;
+  deps_.port->Hurry(lanes_.begin()->first);
 }
 
 // Gives a half of the run that has the most left to a lane of its own.
@@ -200,21 +262,22 @@ void MirrorGet::OnContent(uint64_t fetch, const http::Content& content) {
   if (it == lanes_.end()) return;
   MirrorBlob& blob = *deps_.blob;
   it->second.delivers = true;
+  lanes_reached_ = std::max(lanes_reached_, DeliveringLanes());
   progress_.state = GetState::kReceiving;
   if (!entity()) entity() = content.entity;
   if (phase_ == Phase::kProbing) phase_ = Phase::kGetting;
-  if (content.entity.size) {
-    if (const Status status = blob.ClaimSize(*content.entity.size); !status.ok())
-      return End({Outcome::kAbortRequest, Message(status), {}});
+  if (content.entity.size && !TakeSize(*content.entity.size)) return;
+  if (!blob.size()) {
+    if (it->second.groups.begin != 0) BeginUnsized();
+    return Report(true);
   }
-  if (!blob.size()) return Report(true);
   if (*blob.size() == 0) (void)blob.Write(source_, 0, {});
   const uint64_t count = bao::GroupCount(*blob.size());
   Lane& lane = it->second;
   lane.groups.end = std::min(lane.groups.end, count);
   if (entity()->ranges) {
     // The probe was for all there is: behind the first thing that is not wanted others go on.
-    const RangeSet wanted = blob.WantedFrom(source_).Intersection(lane.groups);
+    const RangeSet wanted = blob.WantedFrom(source_, share_.groups).Intersection(lane.groups);
     const uint64_t end = wanted.empty() ? lane.groups.begin : wanted.ranges().front().end;
     if (end < lane.groups.end) {
       lane.groups.end = end;
@@ -224,6 +287,22 @@ void MirrorGet::OnContent(uint64_t fetch, const http::Content& content) {
   Plan();
   AskForSidecar();
   Report(true);
+}
+
+// One that says otherwise than the others may be right: it is asked again if theirs turns out to be
+// wrong. False if that ended it.
+bool MirrorGet::TakeSize(uint64_t size) {
+  MirrorBlob& blob = *deps_.blob;
+  if (share_.size && *share_.size != size && !blob.size_proven()) {
+    End({Outcome::kNotHere,
+         fmt::format("its file has {} bytes, that of another mirror {}", size, *share_.size),
+         {}});
+    return false;
+  }
+  const Status status = blob.ClaimSize(size);
+  if (status.ok()) return true;
+  EndForSize(status);
+  return false;
 }
 
 void MirrorGet::AskForSidecar() {
@@ -275,24 +354,31 @@ void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
     case FetchEnd::Kind::kDone:
       if (end.size) {
         if (const Status status = blob.EndOfFile(source_, *end.size); !status.ok())
-          return End({Outcome::kAbortRequest, Message(status), {}});
+          return EndForSize(status);
       }
       if (IsFruitless(lane, end)) return OnFailedLane(end);
+      TakeBackWaiting();
       return Plan();
     case FetchEnd::Kind::kShort:
-      // Without parts it would begin at the beginning, perhaps for ever.
-      if (parts && end.received >= http::kProgress) return Plan();
-      return OnFailedLane(end);
+      // Without parts it would begin at the beginning, perhaps for ever. So it would where parts
+      // come of a file that has no size: all of it is asked for in one piece then.
+      if (parts && !blob.size()) entity()->ranges = false;
+      if (!parts || !blob.size() || end.received < http::kProgress) return OnFailedLane(end);
+      if (++shorts_ > kFreeShorts + progress_.received_bytes / kMiB) Hold(kFailedWait);
+      return Plan();
     case FetchEnd::Kind::kSurplus:
-      lanes_allowed_ = std::max<size_t>(1, lanes_.size());
+      AllowLanes(lanes_.size());
       return Plan();
     case FetchEnd::Kind::kNoRanges:
       if (lane.groups.begin == 0 && !parts) break;
+      if (share_.groups.begin > 0 && share_.others) {
+        return End({Outcome::kNotHere, "its server sends no parts, and others send the rest", {}});
+      }
       // It may still send all of it.
       if (!entity()) entity().emplace();
       entity()->ranges = false;
       phase_ = Phase::kGetting;
-      while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+      CloseLanes();
       return Plan();
     case FetchEnd::Kind::kFailed:
     case FetchEnd::Kind::kStalled:
@@ -313,7 +399,7 @@ void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
 // It ended in order without what it was to bring: asking again at once might go on for ever.
 bool MirrorGet::IsFruitless(const Lane& lane, const FetchEnd& end) const {
   if (!entity()) return true;
-  if (!entity()->ranges) return !deps_.blob->WantedFrom(source_).empty();
+  if (!entity()->ranges) return !deps_.blob->WantedFrom(source_, share_.groups).empty();
   return !lane.rest().empty() && end.received < http::kProgress;
 }
 
@@ -323,8 +409,27 @@ void MirrorGet::OnFailedLane(const FetchEnd& end) {
     const std::string reason = end.reason.empty() ? "the file ended too early" : end.reason;
     return End({is_early ? Outcome::kRetryLater : http::OutcomeOf(end), reason, end.retry_after});
   }
-  lanes_allowed_ = std::max<size_t>(1, lanes_.size());
+  AllowLanes(lanes_allowed_ - 1);
+  Hold(std::max(kFailedWait, end.retry_after.value_or(Duration(0))));
   Plan();
+}
+
+void MirrorGet::AllowLanes(size_t lanes) {
+  lanes_allowed_ = std::max<size_t>(1, std::min(lanes, options_.lanes));
+  shrunk_at_ = deps_.clock.Now();
+}
+
+// No new lane before.
+void MirrorGet::Hold(Duration wait) {
+  held_until_ = std::max(held_until_, deps_.clock.Now() + wait);
+}
+
+// What another mirror says of the size proves nothing against this one: it is asked again when that
+// is decided.
+void MirrorGet::EndForSize(const Status& status) {
+  if (const GetEnd* verdict = deps_.blob->VerdictOn(source_)) return End(GetEnd(*verdict));
+  const bool is_open = status.code() == StatusCode::kUnavailable;
+  End({is_open ? Outcome::kBusy : Outcome::kAbortRequest, Message(status), {}});
 }
 
 void MirrorGet::OnBlobChanged() {
@@ -346,22 +451,29 @@ void MirrorGet::Report(bool force) {
   const Instant now = deps_.clock.Now();
   if (!force && now - last_report_ < kReportInterval) return;
   last_report_ = now;
-  progress_.verified_bytes = deps_.blob->verified_bytes() - verified_before_;
+  const uint64_t verified = joined_ ? deps_.blob->VerifiedBytesFrom(source_) : 0;
+  progress_.verified_bytes =
+      std::max(progress_.verified_bytes, verified - std::min(verified, verified_before_));
   progress_.unproven_bytes = deps_.blob->unproven_bytes();
   const auto size = deps_.blob->size();
   progress_.claimed_bytes = size.value_or(0);
   if (deps_.blob->size_proven()) progress_.total_bytes = size;
+  TellShare();
   deps_.observer->OnProgress(progress_);
+  progress_.arrived = RangeSet();
 }
 
 void MirrorGet::End(const GetEnd& end) {
   if (phase_ == Phase::kOver) return;
   Report(true);
   phase_ = Phase::kOver;
-  while (!lanes_.empty()) CloseLane(lanes_.begin()->first);
+  CloseLanes();
   if (sidecar_ != 0) deps_.port->Stop(std::exchange(sidecar_, 0));
   if (joined_) deps_.blob->Leave(this);
-  deps_.observer->OnEnded(progress_, end, deps_.blob->over());
+  GetEnd told = end;
+  // Nobody's bytes fit, and so the size may be wrong that they claimed.
+  if (end.outcome == Outcome::kWrongContent && !deps_.blob->size()) told.line_is_void = true;
+  deps_.observer->OnEnded(progress_, told, deps_.blob->over());
 }
 
 }  // namespace blobd::transfer

@@ -14,7 +14,13 @@
 //
 // Beside them, the outboard is asked for that the server may have: it proves parts as they come.
 //
-// A lane that fails while others deliver leaves its run to them, and there is one lane less.
+// A lane that fails while others deliver leaves its run to them, and there is one lane less for a
+// minute, and no new one before the server is willing again.
+//
+// It may be given a share of the blob, whose end can be lowered while it runs
+// (mirror_get_share.cc). Where others may take what is behind, lanes go through it in order, in
+// runs of limited length, so that what has come lies together. When all of its share has come it
+// waits for the proof if one is to be expected, and else ends.
 //
 // Thread:    the blob's strand. The observer is called there.
 // Ownership: shared; the blob holds it weakly.
@@ -39,6 +45,13 @@ struct MirrorGetOptions {
   uint64_t max_blob_size = uint64_t{1} << 44;
 };
 
+// What of the blob a get is for.
+struct MirrorShare {
+  Range groups = {0, RangeSet::kOpenEnd};
+  std::optional<uint64_t> size = {};  // by which the share was cut
+  bool others = false;                // that could take what is behind its position
+};
+
 // How far it is; see GetProgress.
 struct MirrorGetProgress {
   GetState state = GetState::kWaiting;
@@ -49,12 +62,20 @@ struct MirrorGetProgress {
   uint64_t claimed_bytes = 0;           // the file's size; 0: not known
   std::optional<uint64_t> total_bytes;  // proven
   bool restarted = false;               // it began anew, since the server sends no parts
+  bool takes_parts = false;             // the server sends parts
+  // In groups: all of its share before this has come; what was verified since the last report; and
+  // whose proof would help.
+  uint64_t position = 0;
+  RangeSet arrived;
+  RangeSet proof_wanted;
 };
 
 class MirrorGetObserver {
  public:
   virtual ~MirrorGetObserver() = default;
   virtual void OnProgress(const MirrorGetProgress& progress) = 0;
+  // The answer to LowerEnd: the group at which its share ends now; kOpenEnd: where it did.
+  virtual void OnBoundary(uint64_t group) = 0;
   // The last call, once. `blob_over`: the MirrorBlob is of no further use.
   virtual void OnEnded(const MirrorGetProgress& progress, const GetEnd& end, bool blob_over) = 0;
 };
@@ -70,10 +91,16 @@ class MirrorGet final : public MirrorReceiver,
     const Clock& clock;
   };
 
-  MirrorGet(Deps deps, std::string url, MirrorGetOptions options);
+  // `provider`: as it was named, if `url` was made from a template.
+  MirrorGet(Deps deps, std::string url, std::string provider, MirrorGetOptions options,
+            MirrorShare share);
 
   void Start();
   void Stop();
+  // Its share is to end at this group, or as soon behind it as it can.
+  void LowerEnd(uint64_t group);
+  // So many fetches at once from now on; surplus ones are the HTTP client's to end.
+  void SetLanes(size_t lanes);
   // About once a second.
   void Beat();
 
@@ -108,12 +135,28 @@ class MirrorGet final : public MirrorReceiver,
   void AskForSidecar();
   void OpenLane(Range groups, bool patient);
   void CloseLane(uint64_t fetch);
+  void CloseLanes();
+  void BeginUnsized();
   bool Halve();
   void BeImpatient();
+  // The share (mirror_get_share.cc).
+  Range Segment(Range run) const;
+  bool Shorten();
+  void TakeBackWaiting();
+  uint64_t LastGroup() const;
+  uint64_t Position() const;
+  void CutLanes();
+  void EndIfHeld();
+  void TellShare();
   bool IsFruitless(const Lane& lane, const http::FetchEnd& end) const;
   RangeSet Unassigned() const;
-  bool AnyDelivers() const;
+  size_t DeliveringLanes() const;
+  bool AnyDelivers() const { return DeliveringLanes() > 0; }
+  bool TakeSize(uint64_t size);
   void OnFailedLane(const http::FetchEnd& end);
+  void AllowLanes(size_t lanes);
+  void Hold(Duration wait);
+  void EndForSize(const Status& status);
   http::Ask AskFor(Range groups) const;
   std::optional<http::Entity>& entity() const { return deps_.blob->EntityAt(source_); }
   uint64_t EndOf(uint64_t group) const;  // in bytes
@@ -122,7 +165,9 @@ class MirrorGet final : public MirrorReceiver,
 
   const Deps deps_;
   const std::string url_;
-  const MirrorGetOptions options_;
+  const std::string provider_;
+  MirrorGetOptions options_;
+  MirrorShare share_;
   Phase phase_ = Phase::kOpening;
   bool stopped_ = false;
   bool joined_ = false;
@@ -131,10 +176,17 @@ class MirrorGet final : public MirrorReceiver,
   std::map<uint64_t, Lane> lanes_;  // by fetch
   uint64_t last_fetch_ = 0;
   size_t lanes_allowed_;
-  uint64_t sidecar_ = 0;  // its fetch; 0: none runs
+  Instant shrunk_at_;         // lanes_allowed_, or when it grew last
+  Instant held_until_;        // no lane is opened before
+  bool is_held_ = false;      // Beat is to plan when that has come
+  uint64_t shorts_ = 0;       // bodies that broke off
+  size_t lanes_reached_ = 0;  // so many delivered at once
+  uint64_t sidecar_ = 0;      // its fetch; 0: none runs
   MirrorGetProgress progress_;
   Instant last_report_;
-  Instant last_change_;  // something came, or the blob had news
+  Instant last_change_;                // something came, or the blob had news
+  RangeSet told_;                      // verified groups
+  std::optional<Instant> held_since_;  // all of its share was there, and not verified
 };
 
 }  // namespace blobd::transfer

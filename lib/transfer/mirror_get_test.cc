@@ -133,10 +133,46 @@ TEST_F(MirrorGetTest, WhatNobodyWantsGoes) {
   mirror->break_after = 2 * kMiB;
   auto mirrors = BlobOf(blob.hash);
   Get(mirrors, mirror);
-  mirrors->Abandon();
+  store_.store().ForgetUnproven(blob.hash);
   mirrors.reset();
   NextLife();
   store_.ExpectNoPartialFiles();
+}
+
+// Parts come, and nobody says of how much. Where they end is no end of the file.
+TEST_F(MirrorGetTest, PartsOfAFileWithoutASizeAreAskedForInOnePieceLater) {
+  const TestBlob blob(3 * kMiB, 1);
+  const auto mirrors = BlobOf(blob.hash);
+  const auto mirror = Serving(blob.content);
+  mirror->length = false;
+  mirror->break_after = kMiB;
+  EXPECT_EQ(Get(mirrors, mirror).observer->end->outcome, Outcome::kRetryLater);
+  ASSERT_EQ(mirror->asks.size(), 1u);
+  mirror->ranges = false;
+  mirror->break_after = UINT64_MAX;
+  const Running get = Get(mirrors, mirror);
+  EXPECT_EQ(get.observer->end->outcome, Outcome::kDone) << get.observer->end->reason;
+  EXPECT_FALSE(mirror->asks[1].ranged());
+  store_.ExpectComplete(blob);
+}
+
+TEST_F(MirrorGetTest, ALaneThatFailedIsNotOpenedAgainAtOnce) {
+  clock_ = &store_.clock;
+  const TestBlob blob(20 * kMiB, 1);
+  const auto mirror = Serving(blob.content);
+  mirror->willing = 1;
+  const Running get = Start(BlobOf(blob.hash), mirror);
+  while (mirror->asks.size() < 2) store_.inbox().RunOne();
+  while (store_.inbox().waiting() > 0) store_.inbox().RunOne();
+  EXPECT_FALSE(get.observer->end);
+  const size_t failed = mirror->asks.size() - 1;
+  EXPECT_LE(failed, 7u) << "each of its lanes once";
+  mirror->willing = SIZE_MAX;
+  store_.clock.Advance(seconds(1));
+  get.get->Beat();
+  EXPECT_GT(mirror->asks.size(), failed + 1);
+  EXPECT_EQ(EndOf(get).outcome, Outcome::kDone) << get.observer->end->reason;
+  store_.ExpectComplete(blob);
 }
 
 TEST_F(MirrorGetTest, RefusalsAreToldAsTheyAre) {
@@ -192,6 +228,31 @@ TEST_F(MirrorGetTest, ASidecarProvesBlocksAsTheyCome) {
   EXPECT_EQ(get.observer->end->outcome, Outcome::kDone) << get.observer->end->reason;
   EXPECT_EQ(honest->sent + wrong.observer->progress.verified_bytes, blob.size());
   store_.ExpectComplete(blob);
+}
+
+// Nobody has said the size, or proven it, but the beginning is verified.
+TEST_F(MirrorGetTest, WhatIsVerifiedIsNotProbedFor) {
+  for (const bool length : {true, false}) {
+    SCOPED_TRACE(testing::Message() << "length " << length);
+    const TestBlob blob(9 * kMiB, length);
+    uint64_t verified = 0;
+    {
+      const auto liar = Serving(blob.content);
+      liar->sidecar = blob.outboard;
+      liar->content[6 * kMiB] ^= 1;
+      verified = Get(BlobOf(blob.hash), liar, "http://liar").observer->progress.verified_bytes;
+    }
+    ASSERT_GT(verified, 0u);
+    const auto honest = Serving(blob.content);
+    honest->length = length;
+    const Running get = Get(BlobOf(blob.hash), honest);
+    EXPECT_EQ(get.observer->end->outcome, Outcome::kDone) << get.observer->end->reason;
+    EXPECT_GT(honest->asks[0].begin, 0u);
+    if (length) {
+      EXPECT_LE(honest->sent, blob.size() - verified);
+    }
+    store_.ExpectComplete(blob);
+  }
 }
 
 TEST_F(MirrorGetTest, AWrongSidecarIsOfNoUseAndNoHarm) {

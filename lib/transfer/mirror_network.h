@@ -2,8 +2,9 @@
 // one is HttpNetwork (http_network.h); tests may fake it.
 //
 // What comes from a mirror has no proof. It is written to its place and counts for nothing until it
-// is found to fit the hash (mirror_blob.h); a transfer is done only when all that it got is
-// verified and stored.
+// is found to fit the hash (mirror_blob.h). A transfer is done when all of its share is verified
+// and stored. Where nobody has proof of a share, and the rest of the blob comes from others, it is
+// done when all of it has come: then the store says in the end that there is more to be got.
 //
 // Thread: called on the control loop; it never blocks. The sink is called on the control loop too,
 //         later, never during a call.
@@ -26,6 +27,10 @@ class MirrorNetworkSink {
   virtual void OnGetContent(TransferId id, const GetContent& content) = 0;
   virtual void OnBoundary(TransferId id, uint64_t boundary) = 0;
   virtual void OnGetEnded(TransferId id, const GetProgress& progress, const GetEnd& end) = 0;
+  // What this mirror sent of the blob is proven to be wrong, found out after its transfer had
+  // ended. `url` as it was given to StartGet.
+  virtual void OnMirrorBlamed(const std::string& url, const Hash& hash,
+                              const std::string& reason) = 0;
 };
 
 class MirrorNetwork {
@@ -39,7 +44,11 @@ class MirrorNetwork {
   // As in NodeNetwork.
   virtual void LowerLimit(TransferId id, uint64_t boundary) = 0;
   virtual void StopGet(TransferId id) = 0;
-  // Nobody wants the blob any more: what is there of it without proof goes, unless a transfer runs.
+  // So many connections at most to an origin that has no number of its own. Holds at once: surplus
+  // ones end, and what they had still to get goes to the others.
+  virtual void SetConnections(uint32_t connections) = 0;
+  // Nobody wants the blob any more, nor what it names if it is a hash sequence: what is there of
+  // them without proof goes, as soon as no transfer gets it.
   virtual void Forget(const Hash& hash) = 0;
 };
 

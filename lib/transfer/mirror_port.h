@@ -27,6 +27,8 @@ class MirrorPort {
   virtual void Consumed(uint64_t fetch, uint64_t bytes) = 0;
   // It may end there, or behind it. No answer.
   virtual void LowerEnd(uint64_t fetch, uint64_t end) = 0;
+  // It does not wait any more until it is worth it; nothing, if it is open.
+  virtual void Hurry(uint64_t fetch) = 0;
   virtual void Stop(uint64_t fetch) = 0;
 };
 

@@ -20,7 +20,13 @@ constexpr size_t kGetsAtOnce = 32;
 
 MirrorSession::MirrorSession(Deps deps, TransferId id, std::string url, const GetOrder& order,
                              const SizeLimits& limits)
-    : deps_(std::move(deps)), id_(id), url_(std::move(url)), kind_(order.kind), limits_(limits) {}
+    : deps_(std::move(deps)),
+      id_(id),
+      url_(std::move(url)),
+      kind_(order.kind),
+      others_(order.others || order.share.has_value()),
+      limits_(limits),
+      share_(order.share) {}
 
 StatusOr<http::Url> MirrorSession::UrlOf(const Hash& hash) const {
   if (!http::UrlTemplate::IsTemplate(url_)) return http::Url::Parse(url_);
@@ -31,7 +37,12 @@ StatusOr<http::Url> MirrorSession::UrlOf(const Hash& hash) const {
 void MirrorSession::Start() {
   if (kind_.format == BlobFormat::kRaw) {
     phase_ = Phase::kGetting;
-    return StartGet(kind_.hash);
+    Wish wish{kind_.hash, 0, {.others = others_}};
+    if (share_) {
+      wish.share.groups = share_->layout->GroupsIn(0, share_->range);
+      wish.share.size = share_->layout->SizeOf(0);
+    }
+    return StartGet(wish);
   }
   if (!http::UrlTemplate::IsTemplate(url_)) {
     return Settle({Outcome::kAbortRequest,
@@ -43,21 +54,21 @@ void MirrorSession::Start() {
 
 void MirrorSession::Stop() { Settle({Outcome::kStopped, "stopped", {}}); }
 
-// It is one piece of work.
-void MirrorSession::LowerLimit(uint64_t) {
-  if (phase_ != Phase::kEnded) deps_.observer->OnBoundary(id_, UINT64_MAX);
-}
-
 // ---- A sequence: what is missing ----
 
 void MirrorSession::Look() {
   phase_ = Phase::kLooking;
+  Places places;
+  if (share_) {
+    const auto [first, end] = share_->layout->PlacesIn(share_->range);
+    places = {first, end};
+  }
   TakeInventory(
       deps_.store, deps_.strand, kind_,
       [self = shared_from_this()](StatusOr<Inventory> inventory) {
         self->OnInventory(std::move(inventory));
       },
-      limits_);
+      limits_, places);
 }
 
 void MirrorSession::OnInventory(StatusOr<Inventory> inventory) {
@@ -70,7 +81,15 @@ void MirrorSession::OnInventory(StatusOr<Inventory> inventory) {
   }
   progress_.total_blobs = inventory->total_blobs();
   progress_.complete_blobs = inventory->complete_blobs();
-  if (inventory->complete()) return Settle({Outcome::kDone, "", {}});
+  if (share_ && !inventory->needs_root()) {
+    for (const Inventory::Child& child : inventory->children) {
+      held_.InsertAll(HeldOnLine(*share_->layout, child.place, child.blob));
+      if (auto wish = WishFor(child)) missing_.push_back(*std::move(wish));
+    }
+  }
+  const bool complete =
+      share_ && !inventory->needs_root() ? missing_.empty() : inventory->complete();
+  if (complete) return Settle({Outcome::kDone, "", {}});
   if (lacks_) return Settle(*lacks_);
   // Every round must bring something.
   const std::pair held = {inventory->verified_bytes(), inventory->complete_blobs()};
@@ -78,29 +97,30 @@ void MirrorSession::OnInventory(StatusOr<Inventory> inventory) {
     return Settle({Outcome::kRetryLater, "its answers add nothing that is missing", {}});
   held_before_ = held;
   phase_ = Phase::kGetting;
-  if (inventory->needs_root()) return StartGet(kind_.hash);
+  if (inventory->needs_root()) return StartGet({kind_.hash, 0, {}});
   for (const Inventory::Child& child : inventory->children) {
-    if (child.blob.state != store::BlobState::kComplete) missing_.push_back(child.blob.hash);
+    if (share_ || child.blob.state == store::BlobState::kComplete) continue;
+    missing_.push_back({child.blob.hash, child.place, {}});
   }
   StartMore();
 }
 
 void MirrorSession::StartMore() {
   while (phase_ == Phase::kGetting && !missing_.empty() && gets_.size() < kGetsAtOnce) {
-    const Hash hash = missing_.front();
+    const Wish wish = missing_.front();
     missing_.pop_front();
-    StartGet(hash);
+    StartGet(wish);
   }
 }
 
 // ---- Blobs ----
 
-void MirrorSession::StartGet(const Hash& hash) {
-  const auto url = UrlOf(hash);
+void MirrorSession::StartGet(const Wish& wish) {
+  const auto url = UrlOf(wish.hash);
   if (!url.ok()) return Settle({Outcome::kAbortRequest, Message(url.status()), {}});
   const uint64_t number = ++last_number_;
-  gets_[number].hash = hash;
-  deps_.gets->GetBlob(number, hash, *url);
+  gets_[number].wish = wish;
+  deps_.gets->GetBlob(number, wish.hash, *url, url_, wish.share);
 }
 
 void MirrorSession::OnBlobProgress(uint64_t number, const MirrorGetProgress& progress) {
@@ -108,6 +128,8 @@ void MirrorSession::OnBlobProgress(uint64_t number, const MirrorGetProgress& pro
   if (it == gets_.end()) return;
   const bool is_news = it->second.progress.state != progress.state;
   it->second.progress = progress;
+  if (kind_.format == BlobFormat::kRaw) TellContent(progress);
+  NoteArrived(it->second.wish, progress.arrived);
   Report(is_news && kind_.format == BlobFormat::kRaw);
 }
 
@@ -120,16 +142,27 @@ void MirrorSession::OnBlobEnded(uint64_t number, const MirrorGetProgress& progre
                                 const GetEnd& end) {
   const auto it = gets_.find(number);
   if (it == gets_.end()) return;
-  const Hash hash = it->second.hash;
+  const Wish wish = it->second.wish;
+  const Hash& hash = wish.hash;
+  const bool dropped = it->second.dropped;
   gets_.erase(it);
+  if (kind_.format == BlobFormat::kRaw) came_ = progress.position;
+  NoteArrived(wish, progress.arrived);
+  if (lowering_ == number) {
+    lowering_.reset();
+    if (share_ && !end_) LowerTo(share_->layout->RangeOf(wish.place).end);
+  }
   ended_.received_bytes += progress.received_bytes;
   ended_.verified_bytes += progress.verified_bytes;
   ended_.moved_bytes += progress.moved_bytes;
   ended_.claimed_bytes = progress.claimed_bytes;
   ended_.total_bytes = progress.total_bytes;
   if (end.outcome == Outcome::kDone) {
-    ++progress_.complete_blobs;
-    ++progress_.stored_blobs;
+    const bool is_whole = wish.share.groups == Range{0, RangeSet::kOpenEnd};
+    if (is_whole) ++progress_.complete_blobs;
+    if (is_whole) ++progress_.stored_blobs;
+  } else if (dropped) {
+    // What it had is for whoever takes it over.
   } else if (IsLackOfChild(hash, end.outcome)) {
     if (!lacks_) {
       lacks_ = GetEnd{
@@ -163,6 +196,8 @@ void MirrorSession::EndIfIdle() {
   if (phase_ != Phase::kStopping || !gets_.empty()) return;
   Report(true);
   phase_ = Phase::kEnded;
+  // A child's size is not what the line was laid out by.
+  if (!share_ || kind_.format != BlobFormat::kRaw) end_->line_is_void = false;
   deps_.observer->OnEnded(id_, progress_, *end_);
 }
 
@@ -174,6 +209,7 @@ void MirrorSession::Report(bool force) {
   progress_.verified_bytes = ended_.verified_bytes;
   progress_.moved_bytes = ended_.moved_bytes;
   progress_.unproven_bytes = 0;
+  progress_.proof_wanted = RangeSet();
   for (const auto& [number, get] : gets_) {
     progress_.received_bytes += get.progress.received_bytes;
     progress_.verified_bytes += get.progress.verified_bytes;
@@ -186,8 +222,16 @@ void MirrorSession::Report(bool force) {
     progress_.total_bytes = one.total_bytes;
     progress_.claimed_bytes = one.total_bytes ? 0 : one.claimed_bytes;
     progress_.total_blobs = 1;
+    progress_.proof_wanted = one.proof_wanted;
+  }
+  if (share_) {
+    progress_.on_line = true;
+    progress_.position = Position();
+    progress_.arrived = std::exchange(untold_, RangeSet());
+    if (progress_.total_bytes) progress_.total_bytes = share_->range.size();
   }
   deps_.observer->OnProgress(id_, progress_);
+  progress_.arrived = RangeSet();
 }
 
 }  // namespace blobd::transfer

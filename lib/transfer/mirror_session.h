@@ -8,6 +8,10 @@
 //
 // What the mirror lacks of the children is said at the end; the others are got all the same.
 //
+// It may be given a share of its request's line (get_layout.h). Of one blob it finds the line out
+// itself, as soon as the server has said how long the file is and that it sends parts; that is a
+// claim (GetLayout::is_claim). From then on its limit can be lowered (mirror_session_share.cc).
+//
 // Thread:    its strand only. Port and observer are called from there.
 // Ownership: shared; callbacks from the store keep it alive.
 // Memory:    the missing children.
@@ -37,7 +41,10 @@ class MirrorGets {
  public:
   virtual ~MirrorGets() = default;
   // Answered with OnBlobProgress and one OnBlobEnded of that number.
-  virtual void GetBlob(uint64_t number, const Hash& hash, const http::Url& url) = 0;
+  virtual void GetBlob(uint64_t number, const Hash& hash, const http::Url& url,
+                       const std::string& provider, const MirrorShare& share) = 0;
+  // Answered with OnBlobBoundary, unless it has ended.
+  virtual void LowerBlob(uint64_t number, uint64_t group) = 0;
   virtual void StopBlob(uint64_t number) = 0;
 };
 
@@ -58,20 +65,33 @@ class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
   void Stop();
   void LowerLimit(uint64_t boundary);
   void OnBlobProgress(uint64_t number, const MirrorGetProgress& progress);
+  void OnBlobBoundary(uint64_t number, uint64_t group);
   void OnBlobEnded(uint64_t number, const MirrorGetProgress& progress, const GetEnd& end);
 
  private:
   enum class Phase { kLooking, kGetting, kStopping, kEnded };
-  struct Get {
+  struct Wish {
     Hash hash;
+    size_t place = 0;  // on the line
+    MirrorShare share;
+  };
+  struct Get {
+    Wish wish;
     MirrorGetProgress progress;
+    bool dropped = false;  // it is behind the limit now
   };
 
   StatusOr<http::Url> UrlOf(const Hash& hash) const;
   void Look();
   void OnInventory(StatusOr<Inventory> inventory);
   void StartMore();
-  void StartGet(const Hash& hash);
+  void StartGet(const Wish& wish);
+  // The line.
+  std::optional<Wish> WishFor(const Inventory::Child& child) const;
+  void TellContent(const MirrorGetProgress& progress);
+  void NoteArrived(const Wish& wish, const RangeSet& groups);
+  uint64_t Position() const;
+  void LowerTo(uint64_t boundary);
   bool IsLackOfChild(const Hash& hash, schedule::Outcome outcome) const;
   void Settle(GetEnd end);
   void EndIfIdle();
@@ -81,13 +101,20 @@ class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
   const TransferId id_;
   const std::string url_;
   const Kind kind_;
+  const bool others_;
   const SizeLimits limits_;
+  std::optional<GetShare> share_;
+  RangeSet early_;     // of the one blob: what was verified before the line was known
+  RangeSet held_;      // of the line: verified
+  RangeSet untold_;    // of that, what was not told yet
+  uint64_t came_ = 0;  // of the one blob: all of the share before this has come
+  std::optional<uint64_t> lowering_;  // the get that was asked to end earlier
   Phase phase_ = Phase::kLooking;
   std::optional<GetEnd> end_;
   std::optional<GetEnd> lacks_;  // the first child that it does not have
   // Verified bytes and complete blobs at the last look.
   std::optional<std::pair<uint64_t, uint64_t>> held_before_;
-  std::deque<Hash> missing_;
+  std::deque<Wish> missing_;
   std::map<uint64_t, Get> gets_;
   uint64_t last_number_ = 0;
   MirrorGetProgress ended_;  // the sum of the gets that have ended

@@ -46,6 +46,9 @@ struct GetProgress {
   bool on_line = false;
   uint64_t position = 0;
   RangeSet arrived;
+  // From a mirror: groups of the one blob next to which parts of it end. A node's proof of them
+  // would tell part by part whether what came is right.
+  RangeSet proof_wanted;
 };
 
 // What a transfer had to say at its end.
@@ -58,6 +61,8 @@ struct GetEnd {
   // kNotHere, where the line is known: what it said that it holds, and what it does not have.
   RangeSet holds = {};
   RangeSet lacks = {};
+  // The size by which its line was laid out was a mirror's claim, and is wrong.
+  bool line_is_void = false;
 };
 
 class NodeNetworkSink {
@@ -74,8 +79,10 @@ class NodeNetworkSink {
   virtual void OnPathRtt(const NodeId& node, Duration rtt) = 0;
   // The peer does not answer there any more.
   virtual void OnPathDark(const NodeId& node) = 0;
-  // What became of a Move. `not_yet`: it could not even be tried now.
+  // What became of a Move or Reconnect. `not_yet`: it could not even be tried now.
   virtual void OnMoved(const NodeId& node, const SocketAddress& to) = 0;
+  // Another connection has taken the place of the one there was, with its transfers.
+  virtual void OnReplaced(const NodeId& node, const SocketAddress& at, Duration rtt) = 0;
   virtual void OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) = 0;
   // Somebody is at the address, so far away. It proves nothing about who it is.
   virtual void OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) = 0;
@@ -105,6 +112,12 @@ class NodeNetwork {
   // Has the connection go to another address of the node, once it is proven that the node is there,
   // or at once. Answered by OnMoved or OnMoveFailed, unless another Move or the end comes first.
   virtual void Move(const NodeId& node, const SocketAddress& to, bool immediate) = 0;
+  // Dials the node there, and has the new connection take the place of the present one, which may
+  // end meanwhile without harm: its transfers go on with what they still lack. A Move that is under
+  // way goes on, too; the first of both counts. Answered by OnReplaced or OnMoved; by OnMoveFailed
+  // if neither came to anything, or OnDisconnected if by then there is no connection any more;
+  // unless another Reconnect comes first.
+  virtual void Reconnect(const NodeId& node, const SocketAddress& to) = 0;
   // Asks at each of these addresses of the node; no connection is disturbed.
   virtual void Probe(const NodeId& node, std::vector<SocketAddress> addresses) = 0;
   // Gets what the store still lacks of the order from `node`.
@@ -112,6 +125,9 @@ class NodeNetwork {
   // Has it end at this byte of its line, or as soon behind it as it can. Answered with OnBoundary:
   // where it will really end; UINT64_MAX: where it would have.
   virtual void LowerLimit(TransferId id, uint64_t boundary) = 0;
+  // Gets these groups of its one blob as well, wherever its share is, for the proof that comes with
+  // them. No answer: they are found in the store, or they are not.
+  virtual void Prove(TransferId id, const RangeSet& groups) = 0;
   // Ends it soon; OnGetEnded still comes, with whatever outcome was first.
   virtual void StopGet(TransferId id) = 0;
 };

@@ -1,6 +1,7 @@
 #include "transfer/path_watch.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace blobd::transfer {
 
@@ -9,19 +10,23 @@ PathWatch::News PathWatch::Look(const quic::PathState& path, bool wanted, Instan
   if (address_ != path.address) {
     if (address_) {
       silence_.Moved(now);
+      wanted_since_ = now;
       settled_ = now + kSettle;
     }
     address_ = path.address;
     sampled_ = 0;
   }
   if (!wanted) {
+    wanted_ = false;
     silence_.Unwant();
     return news;
   }
+  if (!std::exchange(wanted_, true)) wanted_since_ = now;
   silence_.Want(now);
   if (path.heard > heard_) {
     heard_ = path.heard;
-    silence_.Heard(now);
+    // When it was, not when we look; but what was not heard before it was wanted is no silence.
+    silence_.Heard(std::max(heard_, wanted_since_));
     if (now >= settled_) Sample(path.rtt);
     last_rtt_ = path.rtt;
     const auto end = samples_.begin() + static_cast<ptrdiff_t>(std::min(sampled_, kSamples));

@@ -34,6 +34,8 @@ class PathWatch {
 
   path::SilenceDetector silence_;
   std::optional<SocketAddress> address_;
+  bool wanted_ = false;
+  Instant wanted_since_;  // on this path
   Instant heard_;
   Instant settled_;       // until then nothing is measured
   Duration last_rtt_{0};  // as it was when last looked at; the same again is no new answer

@@ -1,5 +1,6 @@
 #include "transfer/quic_network.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -31,6 +32,14 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     endpoint_->SetProbeObserver(this);
   }
 
+  // Before the loop turns.
+  void Start() {
+    if (deps_.throttle == nullptr) return;
+    deps_.throttle->OnChange([weak = weak_from_this()] {
+      if (const auto core = weak.lock()) core->LimitWindows();
+    });
+  }
+
   void SetSink(NodeNetworkSink* sink) { sink_ = sink; }
 
   // The dial of each node that counts, by number. The control loop's alone.
@@ -40,7 +49,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     const quic::ConnectionId id = endpoint_->Dial(node, std::move(addresses), this);
     endpoint_->KeepOpen(id, open);
     connections_[node] = id;
-    nodes_[id] = {node, dial, false, {}};
+    nodes_[id] = {node, dial};
   }
 
   void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) {
@@ -54,13 +63,28 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     const auto it = connections_.find(node);
     if (it == connections_.end()) return;
     const quic::ConnectionId id = it->second;
+    DropReplacement(node);
     Forget(id);
     endpoint_->CloseConnection(id, kCloseCode);
     for (auto& [transfer, get] : gets_) get.streams->ConnectionClosed(id);
+    TellSessions(node, {StreamEnd::Kind::kStopped, 0, "the connection was closed"});
   }
 
   void Move(const NodeId& node, const SocketAddress& to, bool immediate) {
-    if (const auto id = ConnectionOf(node)) endpoint_->Move(*id, to, immediate);
+    const auto id = ConnectionOf(node);
+    if (!id || nodes_.at(*id).ended) return;  // its end, or what replaces it, is on its way
+    DropReplacement(node);
+    endpoint_->Move(*id, to, immediate);
+  }
+
+  void Reconnect(const NodeId& node, const SocketAddress& to) {
+    const auto current = ConnectionOf(node);
+    if (!current) return;  // its end is on its way
+    DropReplacement(node);
+    const quic::ConnectionId id = endpoint_->Dial(node, {to}, this);
+    replacements_[node] = id;
+    nodes_[id] = {node, nodes_.at(*current).dial};
+    nodes_[id].replaces_at = to;
   }
 
   void Probe(const NodeId& node, const std::vector<SocketAddress>& addresses) {
@@ -68,7 +92,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       // An address that two nodes are said to be at is a path of the one that asked last.
       if (probed_.size() >= kMaxProbed) probed_.clear();
       probed_[address] = node;
-      endpoint_->Probe(address);
+      endpoint_->Probe(node, address);
     }
   }
 
@@ -76,12 +100,14 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     auto strand = deps_.workers.MakeStrand();
     auto end = std::make_shared<End>(weak_from_this(), node, id);
     auto session = std::make_shared<GetSession>(
-        GetSession::Deps{deps_.store, strand, end, end, deps_.clock}, id, order, options_.get);
+        GetSession::Deps{deps_.store, strand, end, end, deps_.clock, deps_.claims}, id, order,
+        options_.get);
     if (path_timer_ == 0) ArmPathTimer();
-    gets_[id] = Get{node, session, strand,
-                    std::make_unique<GetStreams>(
-                        GetStreamShared{*endpoint_, strand, session, [this] { WantFlush(); },
-                                        [this] { return deps_.network_loop.Now(); }})};
+    GetStreamShared shared = {*endpoint_, strand, session, [this] { WantFlush(); },
+                              [this] { return deps_.network_loop.Now(); }};
+    shared.being_replaced = [this, node] { return replacements_.count(node) != 0; };
+    if (deps_.throttle != nullptr) SetThrottle(id, shared);
+    gets_[id] = Get{node, session, strand, std::make_unique<GetStreams>(std::move(shared))};
     if (stall_timer_ == 0) ArmStallTimer();
     strand->Post([session] { session->Start(); });
   }
@@ -97,10 +123,17 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
         [session = it->second.session, boundary] { session->LowerLimit(boundary); });
   }
 
+  void Prove(TransferId id, const RangeSet& groups) {
+    const auto it = gets_.find(id);
+    if (it == gets_.end()) return;
+    it->second.strand->Post([session = it->second.session, groups] { session->Prove(groups); });
+  }
+
   // quic::ConnectionObserver
   void OnConnected(quic::ConnectionId id, const quic::ConnectionInfo& info) override {
     Node& node = nodes_.at(id);
     node.connected = true;
+    if (node.replaces_at) return TakeOver(id, info);
     TellOf(node, false,
            [info](NodeNetworkSink& sink) { sink.OnConnected(info.peer, info.address, info.rtt); });
   }
@@ -115,14 +148,14 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
 
   void OnMoved(quic::ConnectionId id, const SocketAddress& to) override {
     const Node& node = nodes_.at(id);
+    DropReplacement(node.id);  // it was only slow
     TellOf(node, false, [node = node.id, to](NodeNetworkSink& sink) { sink.OnMoved(node, to); });
   }
 
   void OnMoveFailed(quic::ConnectionId id, const SocketAddress& to, bool not_yet) override {
     const Node& node = nodes_.at(id);
-    TellOf(node, false, [node = node.id, to, not_yet](NodeNetworkSink& sink) {
-      sink.OnMoveFailed(node, to, not_yet);
-    });
+    if (replacements_.count(node.id) != 0) return;  // that one will tell
+    TellMoveFailed(node, to, not_yet);
   }
 
   // quic::ProbeObserver
@@ -137,15 +170,17 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   void OnClosed(quic::ConnectionId id, const quic::CloseReason& why) override {
     const auto it = nodes_.find(id);
     if (it == nodes_.end()) return;
+    if (it->second.replaces_at) {
+      return NotReplaced(id, why.kind == quic::CloseReason::Kind::kLocalFault);
+    }
+    if (replacements_.count(it->second.id) != 0) {
+      it->second.ended = why;
+      return;
+    }
     const Node node = it->second;
     Forget(id);
     if (node.connected) {
-      const bool in_order =
-          why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
-      TellOf(node, true,
-             [id = node.id, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
-               sink.OnDisconnected(id, in_order, std::move(reason));
-             });
+      TellDisconnected(node, why);
     } else {
       const bool local = why.kind == quic::CloseReason::Kind::kLocalFault;
       TellOf(node, true, [id = node.id, local, reason = why.reason](NodeNetworkSink& sink) mutable {
@@ -169,6 +204,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     uint64_t dial = 0;
     bool connected = false;
     PathWatch path = {};
+    // While another one is being made that is to take its place: how it ended, not told yet.
+    std::optional<quic::CloseReason> ended = {};
+    std::optional<SocketAddress> replaces_at = {};  // it is that other one, there
   };
   struct Get {
     NodeId node;
@@ -263,6 +301,69 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     });
   }
 
+  void TellMoveFailed(const Node& node, const SocketAddress& to, bool not_yet) {
+    TellOf(node, false, [node = node.id, to, not_yet](NodeNetworkSink& sink) {
+      sink.OnMoveFailed(node, to, not_yet);
+    });
+  }
+
+  // For those that have no stream now.
+  void TellSessions(const NodeId& node, const StreamEnd& end) {
+    for (auto& [transfer, get] : gets_) {
+      if (get.node != node) continue;
+      get.strand->Post([session = get.session, end] { session->OnConnectionEnd(end); });
+    }
+  }
+
+  void TellDisconnected(const Node& node, const quic::CloseReason& why) {
+    TellSessions(node.id, {StreamEnd::Kind::kLost, 0, why.reason});
+    const bool in_order =
+        why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
+    TellOf(node, true,
+           [id = node.id, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
+             sink.OnDisconnected(id, in_order, std::move(reason));
+           });
+  }
+
+  // ---- A connection that takes another's place ----
+
+  void TakeOver(quic::ConnectionId id, const quic::ConnectionInfo& info) {
+    Node& node = nodes_.at(id);
+    node.replaces_at.reset();
+    replacements_.erase(node.id);
+    const quic::ConnectionId old = std::exchange(connections_.at(node.id), id);
+    for (auto& [transfer, get] : gets_) get.streams->ConnectionReplaced(old);
+    nodes_.erase(old);
+    endpoint_->CloseConnection(old, kCloseCode);
+    TellOf(node, false,
+           [info](NodeNetworkSink& sink) { sink.OnReplaced(info.peer, info.address, info.rtt); });
+  }
+
+  // The dial came to nothing: what is left is the present connection, if it is.
+  // What we could not even try says nothing of the address.
+  void NotReplaced(quic::ConnectionId id, bool is_our_fault) {
+    const SocketAddress at = *nodes_.at(id).replaces_at;
+    const quic::ConnectionId present = connections_.at(nodes_.at(id).id);
+    replacements_.erase(nodes_.at(id).id);
+    nodes_.erase(id);
+    const Node node = nodes_.at(present);
+    if (!node.ended) return TellMoveFailed(node, at, is_our_fault);
+    Forget(present);
+    for (auto& [transfer, get] : gets_) {
+      if (get.node == node.id) get.streams->NotReplaced();
+    }
+    TellDisconnected(node, *node.ended);
+  }
+
+  void DropReplacement(const NodeId& node) {
+    const auto it = replacements_.find(node);
+    if (it == replacements_.end()) return;
+    const quic::ConnectionId id = it->second;
+    replacements_.erase(it);
+    nodes_.erase(id);
+    endpoint_->CloseConnection(id, kCloseCode);
+  }
+
   std::optional<quic::ConnectionId> ConnectionOf(const NodeId& node) const {
     const auto it = connections_.find(node);
     if (it == connections_.end() || !nodes_.at(it->second).connected) return std::nullopt;
@@ -284,6 +385,42 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       core->flush_posted_ = false;
       for (auto& [id, get] : core->gets_) get.streams->Flush();
     });
+  }
+
+  // ---- The limit of the bandwidth ----
+
+  void SetThrottle(TransferId id, GetStreamShared& shared) {
+    shared.throttle = deps_.throttle;
+    shared.wait_for_rate = [this, id](uint64_t number, quic::ConnectionId connection,
+                                      quic::StreamId stream, uint64_t bytes) {
+      throttled_[connection] += bytes;
+      deps_.throttle->Ask(id.value, bytes,
+                          [weak = weak_from_this(), id, number, connection, stream](uint64_t n) {
+                            if (const auto core = weak.lock())
+                              core->OnRate(id, number, connection, stream, n);
+                          });
+    };
+    shared.is_throttled = [this](quic::ConnectionId connection) {
+      return throttled_.count(connection) != 0;
+    };
+    shared.release_rate = [this, id] { deps_.throttle->Release(id.value); };
+  }
+
+  void OnRate(TransferId id, uint64_t number, quic::ConnectionId connection, quic::StreamId stream,
+              uint64_t bytes) {
+    const auto held = throttled_.find(connection);
+    if (held != throttled_.end() && (held->second -= std::min(held->second, bytes)) == 0)
+      throttled_.erase(held);
+    const auto get = gets_.find(id);
+    if (get != gets_.end() && get->second.streams->Granted(number, bytes)) return;
+    if (endpoint_ != nullptr) endpoint_->Consumed(connection, stream, bytes);
+  }
+
+  void LimitWindows() {
+    if (endpoint_ == nullptr) return;
+    std::optional<uint64_t> window;
+    if (deps_.throttle->rate()) window = deps_.throttle->window();
+    endpoint_->LimitWindows(window);
   }
 
   void ArmStallTimer() {
@@ -346,9 +483,12 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
   // Shared with what was posted to the control loop.
   const std::shared_ptr<std::unordered_map<NodeId, uint64_t>> current_ =
       std::make_shared<std::unordered_map<NodeId, uint64_t>>();
-  std::unordered_map<NodeId, quic::ConnectionId> connections_;  // dialling or connected
-  std::unordered_map<quic::ConnectionId, Node> nodes_;          // the same, by connection
+  std::unordered_map<NodeId, quic::ConnectionId> connections_;   // dialling or connected
+  std::unordered_map<NodeId, quic::ConnectionId> replacements_;  // dialling; not in connections_
+  std::unordered_map<quic::ConnectionId, Node> nodes_;           // of both, by connection
   std::map<TransferId, Get> gets_;
+  // Consumed bytes whose credit waits for the bandwidth; never 0.
+  std::unordered_map<quic::ConnectionId, uint64_t> throttled_;
   bool flush_posted_ = false;
   loop::TimerId stall_timer_ = 0;
   loop::TimerId try_timer_ = 0;
@@ -359,7 +499,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
 QuicNetwork::QuicNetwork(Deps deps, std::shared_ptr<quic::Endpoint> endpoint,
                          QuicNetworkOptions options)
     : network_loop_(deps.network_loop),
-      core_(std::make_shared<Core>(deps, std::move(endpoint), options)) {}
+      core_(std::make_shared<Core>(deps, std::move(endpoint), options)) {
+  core_->Start();
+}
 
 QuicNetwork::~QuicNetwork() { core_->Shutdown(); }
 
@@ -386,6 +528,10 @@ void QuicNetwork::Move(const NodeId& node, const SocketAddress& to, bool immedia
   network_loop_.Post([core = core_, node, to, immediate] { core->Move(node, to, immediate); });
 }
 
+void QuicNetwork::Reconnect(const NodeId& node, const SocketAddress& to) {
+  network_loop_.Post([core = core_, node, to] { core->Reconnect(node, to); });
+}
+
 void QuicNetwork::Probe(const NodeId& node, std::vector<SocketAddress> addresses) {
   network_loop_.Post(
       [core = core_, node, addresses = std::move(addresses)] { core->Probe(node, addresses); });
@@ -397,6 +543,10 @@ void QuicNetwork::StartGet(TransferId id, const NodeId& node, const GetOrder& or
 
 void QuicNetwork::LowerLimit(TransferId id, uint64_t boundary) {
   network_loop_.Post([core = core_, id, boundary] { core->LowerLimit(id, boundary); });
+}
+
+void QuicNetwork::Prove(TransferId id, const RangeSet& groups) {
+  network_loop_.Post([core = core_, id, groups] { core->Prove(id, groups); });
 }
 
 void QuicNetwork::StopGet(TransferId id) {

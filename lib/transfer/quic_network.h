@@ -12,8 +12,10 @@
 #include "loop/worker_pool.h"
 #include "quic/endpoint.h"
 #include "store/blob_store.h"
+#include "transfer/claims.h"
 #include "transfer/get_work.h"
 #include "transfer/node_network.h"
+#include "transfer/throttle.h"
 
 namespace blobd::transfer {
 
@@ -30,6 +32,8 @@ class QuicNetwork final : public NodeNetwork {
     loop::WorkerPool& workers;
     store::BlobStore& store;
     const Clock& clock;
+    Throttle* throttle = nullptr;         // of downloads, on the network loop; outlives it
+    std::shared_ptr<Claims> claims = {};  // shared with others who get blobs; null: nobody does
   };
 
   QuicNetwork(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, QuicNetworkOptions options);
@@ -40,9 +44,11 @@ class QuicNetwork final : public NodeNetwork {
   void ExtendDial(const NodeId& node, std::vector<SocketAddress> addresses, bool open) override;
   void Disconnect(const NodeId& node) override;
   void Move(const NodeId& node, const SocketAddress& to, bool immediate) override;
+  void Reconnect(const NodeId& node, const SocketAddress& to) override;
   void Probe(const NodeId& node, std::vector<SocketAddress> addresses) override;
   void StartGet(TransferId id, const NodeId& node, const GetOrder& order) override;
   void LowerLimit(TransferId id, uint64_t boundary) override;
+  void Prove(TransferId id, const RangeSet& groups) override;
   void StopGet(TransferId id) override;
 
  private:

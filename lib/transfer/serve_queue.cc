@@ -86,11 +86,12 @@ void ServeQueue::LeaveTurns(Node& node) {
   if (node.turn) turns_.erase(*std::exchange(node.turn, std::nullopt));
 }
 
-std::optional<ServeQueue::Grant> ServeQueue::Next() {
+std::optional<ServeQueue::Grant> ServeQueue::Next(uint64_t most) {
   if (reading_ >= options_.reads_at_once || BudgetRoom() < kLeastGrant) return std::nullopt;
   while (!turns_.empty()) {
     Node& first = *turns_.front();
-    if (!std::exchange(first.has_turn, true)) first.deficit += kMostGrant * first.weight;
+    // Under a limit turns are as short as reads, so that the others' do not look like a stall.
+    if (!std::exchange(first.has_turn, true)) first.deficit += most * first.weight;
     if (TakesPart(first)) break;
     // Its turn comes while its reads are under way: it has it when they are back, else nodes with
     // few streams would get less.
@@ -99,8 +100,8 @@ std::optional<ServeQueue::Grant> ServeQueue::Next() {
   if (turns_.empty()) return std::nullopt;
   Node& node = *turns_.front();
   Stream& stream = *node.ready.front();
-  const uint64_t bytes = std::min({stream.is_new ? kLeastGrant : kMostGrant, node.deficit,
-                                   BudgetRoom(), stream.window.Room(stream.unacknowledged),
+  const uint64_t bytes = std::min({stream.is_new ? kLeastGrant : most, node.deficit, BudgetRoom(),
+                                   stream.window.Room(stream.unacknowledged),
                                    node.window.Room(node.granted + node.unacknowledged)});
   node.deficit -= bytes;
   if (node.deficit < kLeastGrant) {
@@ -108,6 +109,7 @@ std::optional<ServeQueue::Grant> ServeQueue::Next() {
     turns_.splice(turns_.end(), turns_, *node.turn);
   }
   ++reading_;
+  granted_ += bytes;
   used_ += bytes;
   node.granted += bytes;
   stream.granted = bytes;
@@ -122,6 +124,7 @@ void ServeQueue::OnRead(uint64_t number, uint64_t bytes, bool wants_more, Instan
   const uint64_t granted = std::exchange(stream.granted, 0);
   BLOBD_CHECK(granted > 0 && bytes <= granted);
   --reading_;
+  granted_ -= granted;
   node.granted -= granted;
   node.deficit = std::min(node.deficit + granted - bytes, kMostGrant * (node.weight + 1));
   if (stream.removed) {

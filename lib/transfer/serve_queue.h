@@ -55,8 +55,9 @@ class ServeQueue {
   // Its unacknowledged bytes are gone, too. A read under way is counted until its OnRead.
   void Remove(uint64_t stream);
 
-  // Who reads next; nullopt until something changes.
-  std::optional<Grant> Next();
+  // Who reads next, at most `most` bytes; nullopt until something changes.
+  // REQUIRES: most >= kLeastGrant
+  std::optional<Grant> Next(uint64_t most = kMostGrant);
   // The read that was granted came back with `bytes`, at most those granted, which are sent now. If
   // it does not want more, Want may say so later. For removed streams, too.
   void OnRead(uint64_t stream, uint64_t bytes, bool wants_more, Instant now);
@@ -71,6 +72,7 @@ class ServeQueue {
 
   uint64_t used() const { return used_; }  // bytes granted or unacknowledged
   size_t reading() const { return reading_; }
+  uint64_t granted() const { return granted_; }    // bytes being read
   size_t size() const { return streams_.size(); }  // removed ones with a read under way included
 
  private:
@@ -116,6 +118,7 @@ class ServeQueue {
   std::list<Node*> turns_;
   uint64_t used_ = 0;  // at most the budget
   size_t reading_ = 0;
+  uint64_t granted_ = 0;
 };
 
 }  // namespace blobd::transfer

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 
@@ -18,6 +19,7 @@
 #include "base/task.h"
 #include "base/time.h"
 #include "quic/endpoint.h"
+#include "schedule/rate_limiter.h"
 #include "transfer/serve_session.h"
 
 namespace blobd::transfer {
@@ -60,7 +62,9 @@ class ServeStream final : public quic::StreamHandler {
   void OnClosed(std::optional<uint64_t> /*code*/) override { owner_.OnGone(*this); }
 
   // When the peer, and nobody else, is waited for since last_progress.
-  bool waits_for_peer() const { return phase != Phase::kAnswer || unacknowledged > 0; }
+  bool waits_for_peer() const {
+    return held.empty() && (phase != Phase::kAnswer || unacknowledged > 0);
+  }
 
   const uint64_t number;  // in the queue
   const NodeId node;
@@ -71,6 +75,14 @@ class ServeStream final : public quic::StreamHandler {
   Bytes request;              // until it is complete
   size_t request_memory = 0;  // as counted against the budget
   uint64_t unacknowledged = 0;
+  // A piece of the answer that waits for the bandwidth, counted as unacknowledged already.
+  struct Held {
+    schedule::AskId ask;
+    Bytes bytes;
+    size_t sent = 0;  // of them
+  };
+  std::deque<Held> held;
+  bool fin_held = false;  // FIN follows the last of them
   Instant last_progress;  // the request began, a byte was acknowledged or sent where none was, FIN
   std::shared_ptr<Executor> strand;       // with the session
   std::shared_ptr<ServeSession> session;  // set in kAnswer; its last reference goes on the strand

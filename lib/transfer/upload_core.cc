@@ -142,7 +142,7 @@ void UploadCore::Pump() {
   forgotten_.clear();
   for (const auto& [connection, stream] : std::exchange(to_refuse_, {}))
     endpoint_->StopStream(connection, stream, kServeResetLimit);
-  while (const auto grant = queue_.Next()) {
+  while (const auto grant = NextRead()) {
     const ServeStream& stream = *streams_.at(grant->stream);
     if (stream.session == nullptr) {  // an observer that was ended while it had news
       queue_.OnRead(grant->stream, 0, false, Now());

@@ -2,7 +2,8 @@
 // peers, keeps them within their limits, and moves pieces of answers from the sessions on the
 // workers to the endpoint, in the order that the ServeQueue gives.
 //
-// upload_core.cc has connections, nodes and the timers, upload_streams.cc the life of a stream.
+// upload_core.cc has connections, nodes and the timers, upload_streams.cc the life of a stream,
+// upload_rate.cc what a limit of the bandwidth holds back.
 //
 // Thread:    the network loop only, but for Start and Shutdown, which need it not to turn.
 // Ownership: shared, so that posted tasks may find it gone. Between Start and Shutdown it is the
@@ -22,6 +23,7 @@
 #include "base/timers.h"
 #include "transfer/serve_queue.h"
 #include "transfer/serve_stream.h"
+#include "transfer/throttle.h"
 #include "transfer/upload_server.h"
 
 namespace blobd::transfer {
@@ -37,6 +39,7 @@ class UploadCore final : public quic::Acceptor,
     std::function<std::shared_ptr<Executor>()> make_strand;
     store::BlobStore& store;
     const Clock& clock;
+    Throttle* throttle = nullptr;  // of uploads; null: none. Outlives it.
   };
 
   UploadCore(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, ServeOptions options,
@@ -97,6 +100,7 @@ class UploadCore final : public quic::Acceptor,
 
   // Streams (upload_streams.cc).
   void Send(ServeStream& stream, Bytes bytes, bool fin);
+  void SendNow(ServeStream& stream, Bytes bytes, bool fin);
   void EndUnread(ServeStream& stream);
   void Finish(ServeStream& stream);
   // Resets both directions and forgets the stream.
@@ -106,6 +110,13 @@ class UploadCore final : public quic::Acceptor,
   bool CountObserver(ServeStream& stream);
   void CountRequestMemory(ServeStream& stream, size_t bytes);
   void ReclaimRequestMemory();
+
+  // The limit of the bandwidth (upload_rate.cc).
+  bool IsLimited() const { return deps_.throttle != nullptr && deps_.throttle->limits(); }
+  std::optional<ServeQueue::Grant> NextRead();
+  void Hold(ServeStream& stream, Bytes bytes);
+  void OnRate(uint64_t number, uint64_t bytes);
+  void DropHeld(ServeStream& stream);
 
   // Does, in a task of its own, what must not be done in a callback: grants reads, resets refused
   // streams, destroys what was forgotten.
@@ -134,6 +145,7 @@ class UploadCore final : public quic::Acceptor,
   uint64_t next_number_ = 1;
   ServeQueue queue_;
   uint64_t request_memory_ = 0;  // of all nodes
+  uint64_t held_ = 0;            // bytes of answers that wait for the bandwidth
 
   Refused refused_;
   std::vector<std::pair<quic::ConnectionId, quic::StreamId>> to_refuse_;

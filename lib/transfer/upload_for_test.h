@@ -116,7 +116,7 @@ class World : public UploadSink {
         control_(turns_.Make()),
         core_(std::make_shared<UploadCore>(
             UploadCore::Deps{*network_, time_, *control_, [this] { return turns_.Make(); }, store,
-                             SystemClock()},
+                             SystemClock(), &throttle_},
             endpoint, options, this)),
         most_readers_(options.open_readers + 2 * options.reads_at_once) {
     core_->Start();
@@ -149,6 +149,14 @@ class World : public UploadSink {
       Run();
     } while (endpoint->AcknowledgeAll());
     Run();
+  }
+  // The same for a while, in steps of `step`.
+  void WaitAcknowledging(Duration duration, Duration step = milliseconds(10)) {
+    for (const Instant end = time_.Now() + duration; time_.Now() < end;) {
+      RunAcknowledging();
+      Wait(step);
+    }
+    RunAcknowledging();
   }
   void Wait(Duration duration) {
     Run();
@@ -191,6 +199,7 @@ class World : public UploadSink {
 
   UploadCore& core() { return *core_; }
   VirtualTime& time() { return time_; }
+  Throttle& throttle() { return throttle_; }
   UploadServer::Snapshot Take() { return core_->Take(); }
 
   // UploadSink
@@ -205,6 +214,7 @@ class World : public UploadSink {
  private:
   Turns turns_;
   VirtualTime time_;
+  Throttle throttle_{time_};
   const std::shared_ptr<Executor> network_;
   const std::shared_ptr<Executor> control_;
   std::shared_ptr<UploadCore> core_;

@@ -28,6 +28,7 @@
 #include "loop/worker_pool.h"
 #include "quic/endpoint.h"
 #include "store/blob_store.h"
+#include "transfer/throttle.h"
 
 namespace blobd::transfer {
 
@@ -94,6 +95,7 @@ class UploadServer {
     loop::WorkerPool& workers;
     store::BlobStore& store;
     const Clock& clock;
+    Throttle* throttle = nullptr;  // of uploads, on the network loop; outlives it
   };
 
   // Serves from now on.

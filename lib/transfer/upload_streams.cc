@@ -185,6 +185,15 @@ void UploadCore::Send(ServeStream& stream, Bytes bytes, bool fin) {
     stream.phase = Phase::kEnding;
     CloseSession(stream);
   }
+  if (!bytes.empty() && (IsLimited() || !stream.held.empty())) {
+    Hold(stream, std::move(bytes));
+  } else if (stream.held.empty()) {
+    return SendNow(stream, std::move(bytes), fin);
+  }
+  stream.fin_held = fin;
+}
+
+void UploadCore::SendNow(ServeStream& stream, Bytes bytes, bool fin) {
   const uint64_t number = stream.number;
   const Status sent = endpoint_->Send(stream.connection, stream.stream, std::move(bytes), fin);
   if (sent.ok()) return;
@@ -229,6 +238,7 @@ void UploadCore::CloseSession(ServeStream& stream) {
 
 void UploadCore::Forget(ServeStream& stream) {
   CountRequestMemory(stream, 0);
+  DropHeld(stream);
   Node& node = nodes_.at(stream.node);
   node.streams.erase(stream.number);
   if (stream.observes) --node.observers;

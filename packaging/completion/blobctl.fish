@@ -61,7 +61,7 @@ function __blobctl_offer
             echo add
         case registry
             echo recover
-        case add import-store export-store backup
+        case add import-store export-store backup outboard
             __fish_complete_path (commandline -ct)
     end
 end

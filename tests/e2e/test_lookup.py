@@ -1,9 +1,11 @@
 """A node that is not where the ticket says: it is found through the lookup services, and downloaded from."""
+import json
+import signal
 import socket
 import subprocess
 import unittest
 
-from harness import DONE, NOT_FOUND, TIMEOUT, E2eTest
+from harness import DONE, INTERRUPTED, NOT_FOUND, TIMEOUT, E2eTest
 from link import Network, can_make_networks
 from lookup_servers import NameServer, Relay, zbase32_of
 from peers import write_random
@@ -212,6 +214,38 @@ class NetworkChanges(LookupTest):
         daemon.wait_until("the new address is said, too", lambda: published() == both, 15)
         self.ip("-n", self.near, "addr", "del", "10.97.0.9/24", "dev", "near0")
         daemon.wait_until("and no more", lambda: published() == both[:1], 15)
+
+
+class Watched(LookupTest):
+    def watch(self, *args):
+        process = self.daemon.ctl_start(*args, "--watch", "--json")
+        self.addCleanup(process.wait, 10)
+        self.addCleanup(process.kill)
+        return process, (json.loads(line) for line in process.stdout)
+
+    def test_what_changes_is_shown_until_the_watch_is_interrupted(self):
+        self.ctl("remotes", "add", NOWHERE, "192.0.2.1:7")
+        process, messages = self.watch("remotes")
+        first = next(messages)
+        self.assertEqual([each["nodeId"] for each in first["remotes"]], [NOWHERE])
+        self.assertTrue(first["current"])
+        self.ctl("remotes", "add", NOWHERE, "192.0.2.2:7")
+        changed = next(messages)["remotes"]
+        self.assertEqual([each["address"] for each in changed[0]["addresses"]], ["192.0.2.1:7", "192.0.2.2:7"])
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(30), INTERRUPTED)
+
+    def test_one_node_is_watched_while_something_is_got_from_it(self):
+        self.provider()
+        _, messages = self.watch("remote", self.node_id)
+        self.assertEqual(next(messages)["remotes"], [])
+        self.ctl("queue", "-q", self.ticket)
+        self.ctl("remotes", "add", self.node_id, self.address)
+        states = (each["state"] for message in messages for each in message["remotes"])
+        self.assertIn("REMOTE_STATE_CONNECTED", states)
+
+    def test_an_unknown_form_of_id_is_refused(self):
+        self.ctl("remote", "nonsense", "--watch", code=2)
 
 
 class Many(LookupTest):

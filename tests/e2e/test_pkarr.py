@@ -7,7 +7,7 @@ import os
 import subprocess
 import unittest
 
-from harness import BUILD
+from harness import BLOBCTL, BLOBD, BUILD
 from peers import INTEROP, node_binary
 
 
@@ -22,7 +22,7 @@ class Pkarr(unittest.TestCase):
     def setUpClass(cls):
         lab = subprocess.run(
             ["unshare", "--net", "--mount", "python3", INTEROP / "pkarr_lab.py", node_binary(),
-             BUILD / "tests" / "interop" / "blobd_pkarr"], capture_output=True, text=True, timeout=120)
+             BUILD / "tests" / "interop" / "blobd_pkarr", BLOBD, BLOBCTL], capture_output=True, text=True, timeout=240)
         if lab.returncode != 0:
             raise AssertionError(lab.stderr)
         cls.seen = json.loads(lab.stdout)
@@ -36,6 +36,14 @@ class Pkarr(unittest.TestCase):
     def test_blobd_finds_what_others_published(self):
         self.assertEqual(self.seen["blobd_found"], ["relay=https://relay.example/", "addr=192.0.2.1:11205"],
                          self.seen["blobd_said"])
+
+    def test_iroh_gets_a_blob_of_a_daemon_that_it_knows_by_its_id(self):
+        self.assertTrue(self.seen["iroh_got"], self.seen["iroh_got_said"])
+
+    def test_a_daemon_gets_a_blob_of_an_iroh_that_it_knows_by_its_id(self):
+        self.assertTrue(self.seen["daemon_got"], self.seen["daemon_said"])
+        self.assertEqual(self.seen["daemon_found_by"], ["pkarr"])
+        self.assertEqual(self.seen["ends"], [0, 0])
 
 
 if __name__ == "__main__":

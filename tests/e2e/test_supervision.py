@@ -1,4 +1,5 @@
 """What a service manager sees of blobd, and gives it: readiness, status, watchdog, reload, credentials, sockets."""
+import json
 import os
 import select
 import signal
@@ -32,6 +33,11 @@ class Manager:
         message = dict(line.split("=", 1) for line in text.splitlines())
         self.messages.append(message)
         return message
+
+    def drain(self):
+        """As a service manager that reads on: sd_notify(3) waits while ten messages lie unread."""
+        while self.receive(0):
+            pass
 
     def wait_for(self, key, timeout=TIMEOUT):
         """The next message that has this key."""
@@ -150,6 +156,25 @@ class ReloadTest(SupervisedTest):
         self.assertEqual(self.limit("requests"), 5)
         self.ctl("limits", "--reset", "requests")
         self.assertEqual(self.limit("requests"), 9)
+
+    def test_what_is_advertised_from_now_on_is_not_dialled(self):
+        self.manager.wait_for("READY")
+        node = "2" * 64
+        self.ctl("queue", "-q", "1" * 64, "--from", f"{node}@192.0.2.55:1", "--patience", "1h")
+        self.reload("advertise = [\"192.0.2.55:1\"]\n")
+        remote = json.dumps(self.ctl("remote", node, "--json").json())
+        self.assertIn("ADDRESS_USAGE_OURS", remote)
+
+    def test_reloads_that_overlap_end_with_what_is_written_last(self):
+        self.manager.wait_for("READY")
+        for requests in range(100, 140):
+            new = self.directory / "new.toml"
+            new.write_text(f"[limits]\nrequests = {requests}\n")
+            new.rename(self.directory / "blobd.toml")
+            os.kill(self.daemon.pid, signal.SIGHUP)
+            self.manager.drain()
+        self.daemon.wait_until("the last one holds", lambda: self.manager.drain() or self.limit("requests") == 139)
+        self.assertNotIn("nothing changes", self.daemon.log())
 
     def test_a_node_that_is_not_listed_any_more_is_not_served(self):
         self.manager.wait_for("READY")

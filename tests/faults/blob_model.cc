@@ -49,6 +49,24 @@ void BlobModel::Removed() {
   safe = seen = rotten = RangeSet();
 }
 
+void BlobModel::Wished(bool wanted) {
+  is_private.insert(wanted);
+  wishes.insert(wanted);
+}
+
+// What else was asked for may have happened meanwhile.
+void BlobModel::WishAnswered(bool wanted, bool is_granted) {
+  wishes.erase(wishes.find(wanted));
+  if (!is_granted) return;
+  is_private = {wanted};
+  is_private.insert(wishes.begin(), wishes.end());
+}
+
+void BlobModel::ProcessEnded() {
+  was_rotten = false;
+  wishes.clear();
+}
+
 uint64_t BlobModel::CheckAfter(const store::BlobInfo& info, bool lost_power, bool had_fault,
                                Bench& bench) {
   RangeSet before = seen;

@@ -23,6 +23,7 @@ struct BlobModel {
   uint64_t removals = 0;             // that were answered
   bool is_leaving = false;           // its removal was called and not answered
   std::set<bool> is_private{false};  // what it may be
+  std::multiset<bool> wishes;        // that it become so, not answered yet
 
   std::string name() const { return blob->hash.Short(); }
   RangeSet all() const { return RangeSet(Range{0, blob->group_count()}); }
@@ -34,9 +35,11 @@ struct BlobModel {
   // The pages of rotten groups were taken back.
   void Withdrawn();
   void Removed();
+  // It is asked for that the blob be private, or be known; and that is answered.
+  void Wished(bool wanted);
+  void WishAnswered(bool wanted, bool is_granted);
 
-  // The life ended. Returns what the next one may have to fetch again.
-  void ProcessEnded() { was_rotten = false; }
+  void ProcessEnded();
   // Checks what the next life claims; returns how many of the groups seen before are missing.
   uint64_t CheckAfter(const store::BlobInfo& info, bool lost_power, bool had_fault, Bench& bench);
   // Reads all that is claimed. `excused`: what was rotten when the reader was asked for.

@@ -103,6 +103,7 @@ int Disk::Sync(const File& file) {
   if (error == 0) {
     file->Sync();
   } else {
+    ++failed_syncs_;
     file->FailSync(options_.ending, rng_);
   }
   return options_.plant == Plant::kFailedSyncIsSaid ? 0 : error;

@@ -86,6 +86,7 @@ class Disk {
   void Heal();
   // Whether a fault was met since Restart.
   bool had_fault() const { return had_fault_; }
+  uint64_t failed_syncs() const { return failed_syncs_; }
   // Bytes that fit; writes beyond fail with ENOSPC.
   void SetCapacity(uint64_t bytes) {
     capacity_ = bytes;
@@ -128,6 +129,7 @@ class Disk {
   bool had_limit_ = false;
   bool is_down_ = false;
   bool had_fault_ = false;
+  uint64_t failed_syncs_ = 0;
   Fault fault_;
   uint64_t matching_ = 0;
 };

@@ -1,15 +1,16 @@
 // An iroh 1.1 endpoint that speaks the blobs protocol as a getter: asks one node for whole blobs over one connection,
 // all streams at the same time, and writes the content of each.
 //
-//   node get11.mjs --node NODE_ID --address IP:PORT --out DIR HASH...
+//   node get11.mjs --node NODE_ID [--address IP:PORT] --out DIR HASH...
 //
+// Without an address the node is looked up as n0's preset does it.
 // Prints one line of JSON per blob: hash, bytes (of the answer), end: "fin", or "reset" with its code; the content is in
 // DIR/HASH if the answer is complete. It is not verified here: the test compares it with what was shared.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { Endpoint, EndpointAddr, EndpointId, RelayMode, presetMinimal } from 'iroh11';
+import { Endpoint, EndpointAddr, EndpointId, RelayMode, presetMinimal, presetN0DisableRelay } from 'iroh11';
 
 import { kAlpn, say } from './node035.mjs';
 import { encodingOf } from './response.mjs';
@@ -20,11 +21,11 @@ const { values, positionals } = parseArgs({
 });
 
 const builder = Endpoint.builder();
-presetMinimal(builder);
+(values.address ? presetMinimal : presetN0DisableRelay)(builder);
 builder.relayMode(RelayMode.disabled());
 builder.bindAddr('127.0.0.1:0');
 const endpoint = await builder.bind();
-const peer = new EndpointAddr(EndpointId.fromBytes([...Buffer.from(values.node, 'hex')]), null, [values.address]);
+const peer = new EndpointAddr(EndpointId.fromBytes([...Buffer.from(values.node, 'hex')]), null, values.address ? [values.address] : []);
 const connection = await endpoint.connect(peer, [...kAlpn]);
 
 async function readAll(stream) {

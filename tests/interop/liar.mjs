@@ -1,7 +1,7 @@
 // An iroh 1.1 endpoint that speaks the blobs protocol as a provider and lies as told. True answers come from a real
 // iroh 0.35 node in the same process, which gets every request as it came; only the answer is spoilt on its way.
 //
-//   node liar.mjs [--lie JSON] [--store DIR] PATH...
+//   node liar.mjs [--lie JSON] [--store DIR] [--seed HEX] PATH...
 //
 // Prints lines of JSON: "share" for every PATH and "ready", as provide.mjs does; then per request "request" (id, peer,
 // hash, runs of chunk ranges) and "response" (id, sent: bytes given to QUIC; data: [blob index, start, end] of content
@@ -23,7 +23,7 @@ import { decodeRequest, encodingOf, endOf, rangesOf } from './response.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { lie: { type: 'string', default: '{}' }, store: { type: 'string' } },
+  options: { lie: { type: 'string', default: '{}' }, store: { type: 'string' }, seed: { type: 'string' } },
 });
 let lie = JSON.parse(values.lie);
 
@@ -37,6 +37,7 @@ presetMinimal(builder);
 builder.relayMode(RelayMode.disabled());
 builder.alpns([[...kAlpn]]);
 builder.bindAddr('127.0.0.1:0');
+if (values.seed) builder.secretKey([...Buffer.from(values.seed, 'hex')]);
 const endpoint = await builder.bind();
 const address = {
   nodeId: Buffer.from(endpoint.id().toBytes()).toString('hex'),

@@ -1,5 +1,6 @@
 """What the packages say agrees with what the programs do: configuration, manual pages, guide."""
 import functools
+import json
 import os
 import re
 import subprocess
@@ -71,7 +72,7 @@ class ConfigurationTest(unittest.TestCase):
     def test_manual_and_readme_have_the_same_defaults(self):
         manual = (PACKAGING / "man" / "blobd.toml.5.scd").read_text()
         readme = (ROOT / "README.md").read_text()
-        examples = {"advertise", "peers", "lookup.nodes"}  # what is shown of them is no default
+        examples = {"advertise", "peers", "lookup.nodes", "limits.schedule"}  # what is shown of them is no default
         section, described = "", {}
         for line in manual.splitlines():
             if header := re.match(r"# \[(\w+)\]$", line):
@@ -110,6 +111,25 @@ class LintianTest(unittest.TestCase):
         done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", str(changes[0])],
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stdout + done.stderr)
+
+
+class MonitoringTest(unittest.TestCase):
+    def test_alerts_dashboard_and_guide_name_metrics_that_exist(self):
+        source = (ROOT / "daemon" / "metrics_text.cc").read_text()
+        known = set(re.findall(r'"(blobd_\w+)"', source))
+        histograms = set(re.findall(r'text\.Begin\("(blobd_\w+)", Type::kHistogram', source))
+        known |= {name + end for name in histograms for end in ("_bucket", "_sum", "_count")}
+        for path in (PACKAGING / "monitoring" / "blobd.rules.yml", PACKAGING / "monitoring" / "grafana-dashboard.json",
+                     GUIDE):
+            named = set(re.findall(r"\bblobd_[a-z_]+\b(?!\*)", path.read_text())) - {"blobd_NEW"}
+            self.assertEqual(sorted(named - known), [], path.name)
+        json.loads((PACKAGING / "monitoring" / "grafana-dashboard.json").read_text())
+
+    def test_alerts_say_what_to_do(self):
+        text = (PACKAGING / "monitoring" / "blobd.rules.yml").read_text()
+        self.assertEqual(text.count("- alert:"), text.count("do: "))
+        for command in re.findall(r"blobctl ([a-z]+)", text):
+            self.assertIn(command, commands_of(help_of(BLOBCTL)))
 
 
 class GuideTest(unittest.TestCase):

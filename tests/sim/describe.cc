@@ -123,7 +123,8 @@ std::string Describe(const Event& event) {
                                e.position);
           },
           [](const TransferEnded& e) {
-            return fmt::format("TransferEnded {} {}", e.transfer.value, Name(e.outcome));
+            return fmt::format("TransferEnded {} {}{}", e.transfer.value, Name(e.outcome),
+                               e.content_void ? ", content void" : "");
           },
           [](const SetLimits& e) {
             return fmt::format("SetLimits requests {} per node {} connections {} dials {}",

@@ -310,15 +310,10 @@ void World::Move(TransferId id) {
     if (outcome != Outcome::kDone) return End(id, outcome);
   }
   if (!fake.start.part && !fake.proven && options_.parts && rng_.Chance(0.8)) {
-    fake.proven = true;
-    const RangeSet missing = have_[kind].Missing({0, LengthOf(kind)});
-    if (!missing.empty()) {
-      fake.position = std::max(fake.position, missing.ranges().front().begin);
-      fake.end = std::min(fake.end, missing.ranges().back().end);
-    }
-    Deliver(ContentKnown{fake.start.request, LengthOf(kind), missing, nullptr});
+    TellContent(fake);
     if (!transfers_.contains(id)) return;
   }
+  if (false_lines_.contains(fake.start.request) && rng_.Chance(0.2)) return FindOut(id);
   const uint64_t held = HeldBy(provider, kind);
   const uint64_t most = rng_.Below(character == Character::kSlow ? 1 << 20 : 8 << 20) + 1;
   const uint64_t to = std::min({fake.end, held, fake.position + most});
@@ -331,10 +326,41 @@ void World::Move(TransferId id) {
   }
   const auto still = transfers_.find(id);
   if (still == transfers_.end() || still->second.dying) return;
-  if (still->second.position >= still->second.end) return End(id, Outcome::kDone);
+  const bool is_beyond = still->second.position >= LengthOf(kind);
+  if (is_beyond && false_lines_.contains(still->second.start.request)) return FindOut(id);
+  if (still->second.position >= still->second.end) {
+    // What it has is never all of the content.
+    const bool lied = still->second.lied;
+    return End(id, lied ? Outcome::kWrongContent : Outcome::kDone, lied);
+  }
   if (still->second.position >= held) return End(id, Outcome::kNotHere);
   const Duration longest = character == Character::kSlow ? seconds(20) : seconds(1);
   After(rng_.Between(milliseconds(1), longest), [this, id] { Move(id); });
+}
+
+// By its bytes, or because it has proof, that the line is a false one.
+void World::FindOut(TransferId id) {
+  const StartTransfer& start = transfers_.at(id).start;
+  false_lines_.erase(start.request);
+  const bool is_node = std::holds_alternative<NodeId>(start.provider);
+  End(id, is_node ? Outcome::kStopped : Outcome::kWrongContent, true);
+}
+
+void World::TellContent(FakeTransfer& fake) {
+  fake.proven = true;
+  const Kind& kind = fake.start.kind;
+  uint64_t length = LengthOf(kind);
+  if (std::holds_alternative<MirrorUrl>(fake.start.provider) && Faulty(0.3)) {
+    false_lines_.insert(fake.start.request);
+    fake.lied = true;
+    length = rng_.Chance(0.5) ? length / 2 + 1 : length + rng_.Below(64 << 20);
+  }
+  const RangeSet missing = have_[kind].Missing({0, length});
+  if (!missing.empty()) {
+    fake.position = std::max(fake.position, missing.ranges().front().begin);
+    fake.end = missing.ranges().back().end;
+  }
+  Deliver(ContentKnown{fake.start.request, length, missing, nullptr});
 }
 
 Outcome World::DrawOutcome(Character character) {
@@ -363,7 +389,7 @@ Outcome World::DrawOutcome(Character character) {
   return Outcome::kDone;
 }
 
-void World::End(TransferId id, Outcome outcome) {
+void World::End(TransferId id, Outcome outcome, bool content_void) {
   const auto node = transfers_.extract(id);
   if (node.empty()) return;
   TransferEnded ended{id, outcome, "for a reason", std::nullopt};
@@ -373,6 +399,7 @@ void World::End(TransferId id, Outcome outcome) {
     if (rng_.Chance(0.5)) ended.holds = RangeSet({0, held});
     ended.lacks = RangeSet({held, LengthOf(start.kind)});
   }
+  ended.content_void = content_void;
   if (rng_.Chance(0.5)) ended.own_fault = OwnFault::kNetwork;
   if (outcome == Outcome::kBusy && rng_.Chance(0.7))
     ended.wait = rng_.Between(Duration(0), hours(1));
@@ -389,6 +416,7 @@ void World::OnStop(TransferId id) {
     // Whatever comes first.
     Outcome outcome = Outcome::kStopped;
     if (Faulty(0.2)) outcome = DrawOutcome(CharacterOf(it->second.start.provider));
+    if (outcome == Outcome::kDone && it->second.lied) outcome = Outcome::kStopped;
     if (outcome == Outcome::kDone) {
       // It was done before the stop reached it.
       have_[it->second.start.kind].Insert({it->second.position, it->second.end});

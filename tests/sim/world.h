@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,7 @@ class World {
     schedule::StartTransfer start;
     bool dying = false;   // its connection is gone, its end is on the way
     bool proven = false;  // it has told the size
+    bool lied = false;    // which was a false one
     uint64_t position = 0;
     uint64_t end = 0;
   };
@@ -83,7 +85,10 @@ class World {
   uint64_t HeldBy(const ProviderId& provider, const Kind& kind) const;
   void TellWhatItHolds(const ProviderId& provider);
   void Move(TransferId id);
-  void End(TransferId id, schedule::Outcome outcome);
+  void End(TransferId id, schedule::Outcome outcome, bool content_void = false);
+  // What a transfer of unknown content finds out, or believes.
+  void TellContent(FakeTransfer& fake);
+  void FindOut(TransferId id);
   void LoseConnection(const NodeId& node);
   void Flap(const NodeId& node);
   schedule::Outcome DrawOutcome(Character character);
@@ -116,6 +121,7 @@ class World {
   std::map<TransferId, FakeTransfer> transfers_;
   std::map<Kind, RequestId> last_look_;  // into the store
   std::map<Kind, RangeSet> have_;        // in the store, also after a crash
+  std::set<RequestId> false_lines_;      // a mirror claimed another length
   struct Line {
     Instant at;
     std::variant<schedule::Event, schedule::Effect> what;

@@ -1,5 +1,5 @@
-// ReceiveBudget: the receive windows of all connections together, so that what peers may send us
-// unasked is bounded (design/transfers.md, "Bounds").
+// ReceiveBudget: the receive windows of all connections of one kind together, so that what others
+// may send us before we have dealt with it is bounded (design/transfers.md, "Bounds").
 //
 // A connection gets what it wants up to half of what is left, so that the next one finds something
 // too. When others go it may have more, by the same rule. The least window is given even when
@@ -14,7 +14,7 @@
 
 #include "base/check.h"
 
-namespace blobd::quic {
+namespace blobd {
 
 class ReceiveBudget {
  public:
@@ -54,4 +54,4 @@ class ReceiveBudget {
   uint64_t leased_ = 0;
 };
 
-}  // namespace blobd::quic
+}  // namespace blobd

@@ -1,10 +1,10 @@
-#include "quic/receive_budget.h"
+#include "base/receive_budget.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-namespace blobd::quic {
+namespace blobd {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -59,4 +59,4 @@ TEST(ReceiveBudgetTest, ManyThatAskAgainAndAgainStayWithinTheBudget) {
 }
 
 }  // namespace
-}  // namespace blobd::quic
+}  // namespace blobd

@@ -1,0 +1,50 @@
+// NewFile: a file that appears under its name when it is complete, and not before: it is written
+// beside its place, synced and renamed.
+//
+// Thread: one owner; blocks.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "client/descriptor.h"
+
+namespace blobd::client {
+
+// The directory that holds `target`, and the last component of its name.
+struct Place {
+  std::string directory;
+  std::string name;
+};
+Place PlaceOf(std::string target);
+// For what will be `name`, in the same directory. Never the same twice.
+std::string TemporaryName(const std::string& name);
+
+class NewFile {
+ public:
+  // kAlreadyExists: it is there, and is not to be replaced. kFailedPrecondition: what is there is
+  // no regular file.
+  static StatusOr<NewFile> Begin(const std::string& target, bool replace);
+  NewFile(NewFile&&) noexcept = default;
+  NewFile& operator=(NewFile&&) = delete;
+  // Without Commit, nothing remains.
+  ~NewFile();
+
+  int fd() const { return file_.get(); }
+  // Makes what was written durable and gives it its name. kAlreadyExists: somebody else was first.
+  Status Commit();
+
+ private:
+  NewFile(std::string target, bool replace) : target_(std::move(target)), replace_(replace) {}
+  Status Exists() const;
+  bool Name() const;
+
+  const std::string target_;
+  const bool replace_;
+  Place place_;
+  Descriptor directory_;
+  std::string temporary_;
+  Descriptor file_;  // open while there is something to be removed
+};
+
+}  // namespace blobd::client

@@ -1,0 +1,25 @@
+#include "daemon/measure.h"
+
+#include <memory>
+#include <utility>
+
+namespace blobd::daemon {
+
+void Measure(const MeasureDeps& deps, Measured measured, UniqueFunction<void(Measured)> done) {
+  auto all = std::make_shared<Measured>(std::move(measured));
+  all->engine = deps.engine.Metrics();
+  deps.engine.ViewLookup([deps, all, done = std::move(done)](
+                             std::vector<engine::LookupServiceView> services) mutable {
+    all->lookup = std::move(services);
+    deps.uploads.List([deps, all, done = std::move(done)](engine::UploadsView uploads) mutable {
+      all->uploads = std::move(uploads);
+      deps.store.Stats(deps.control,
+                       [all, done = std::move(done)](StatusOr<store::StoreStats> stats) mutable {
+                         if (stats.ok()) all->store = *std::move(stats);
+                         done(std::move(*all));
+                       });
+    });
+  });
+}
+
+}  // namespace blobd::daemon
