@@ -13,23 +13,30 @@ namespace {
 
 constexpr int kCheckpointPages = 1000;  // SQLite's own default
 
-int Checkpoint(void* health, sqlite3* db, const char* name, int pages) {
+int OnCommit(void* context, sqlite3* db, const char* name, int pages) {
+  Health* health = static_cast<Health*>(context);
+  health->log_pages = static_cast<uint64_t>(pages);
   if (pages < kCheckpointPages) return SQLITE_OK;
   const int code = sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   // Anything else is tried again after the next commit, which is in the log all the same.
-  NoteError(db, code, static_cast<Health*>(health));
+  NoteError(db, code, health);
   return SQLITE_OK;
 }
 
 }  // namespace
 
 Database::Database(sqlite3* db) : health_(std::make_unique<Health>()), db_(db) {
-  sqlite3_wal_hook(db, &Checkpoint, health_.get());
+  sqlite3_wal_hook(db, &OnCommit, health_.get());
 }
 
 void Database::Closer::operator()(sqlite3* db) const {
   // Refuses while statements are left; that would be a leak of ours.
   BLOBD_CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+Status Database::CheckLog() {
+  LookAtLog(handle(), health_.get());
+  return health_->log_lost ? LogLost() : OkStatus();
 }
 
 Status Database::Execute(const std::string& sql) {

@@ -10,7 +10,7 @@
 // dropped
 //            what was to be synced and tell the next sync that all is well, so from then on nothing
 //            can be changed any more (kUnavailable) until the database is opened anew. Reading goes
-//            on.
+//            on, unless the log has lost frames.
 #pragma once
 
 #include <memory>
@@ -44,6 +44,9 @@ class Database {
   // The rowid of the last row that was inserted into a table that has them.
   int64_t last_inserted() const;
   bool sync_failed() const { return health_->sync_failed; }
+  // Whether all that was committed here is still in the log. If not, nothing can be read either,
+  // before a new process opens the database. Reads the log once.
+  Status CheckLog();
   sqlite3* handle() const { return db_.get(); }
 
  private:

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include "sqlite/log_scan.h"
+
 namespace blobd::sqlite {
 namespace {
 
@@ -43,11 +45,25 @@ void NoteError(sqlite3* db, int code, Health* health) {
   if (!IsFailedSync(code)) return;
   health->sync_failed = true;
   sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  LookAtLog(db, health);
+}
+
+void LookAtLog(sqlite3* db, Health* health) {
+  const char* file = sqlite3_db_filename(db, "main");
+  if (file == nullptr || *file == '\0') return;
+  const StatusOr<LogScan> log = ScanLog(sqlite3_filename_wal(file));
+  health->log_lost = !log.ok() || log->good_frames < health->log_pages;
 }
 
 Status SyncFailed() {
   return Unavailable(
       "a sync of the database failed, so nothing more is written: check the disk and restart "
+      "blobd");
+}
+
+Status LogLost() {
+  return Unavailable(
+      "the log of the database lost what a failed sync was to write: check the disk and restart "
       "blobd");
 }
 

@@ -1,6 +1,7 @@
 // What an SQLite result code means to us.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/status.h"
@@ -16,14 +17,22 @@ namespace blobd::sqlite {
 // SQLITE_DONE
 Status ErrorStatus(sqlite3* db, int code, std::string_view what);
 
-// What a connection remembers of its errors.
+// What a connection remembers of its errors, and of its commits.
 struct Health {
   bool sync_failed = false;
+  uint64_t log_pages = 0;  // in the log, after the last commit
+  // Not all of them are there any more, so nothing that is read can be believed.
+  bool log_lost = false;
 };
 
 // Remembers a sync that failed. The connection then leaves its log alone when it is closed.
 void NoteError(sqlite3* db, int code, Health* health);
+// A sync that failed may have dropped what it was to write, and a connection reads the frames of
+// its log without a look at their checksums. Says in `health` whether they are there still. Reads
+// the log once.
+void LookAtLog(sqlite3* db, Health* health);
 // What is answered from then on.
 Status SyncFailed();
+Status LogLost();
 
 }  // namespace blobd::sqlite

@@ -228,6 +228,28 @@ TEST_F(RecoveryTest, AfterAFailedSyncNothingIsWrittenUntilReopened) {
   EXPECT_TRUE(database->Execute("INSERT INTO t VALUES(3, x'00')").ok());
 }
 
+// The kernel dropped what it could not write: SQLite would read on in what is there instead.
+TEST_F(RecoveryTest, ALogThatLostFramesIsNotReadOn) {
+  bool fails = false;
+  FailingVfs vfs([&](FailingVfs::Call call, bool is_log) {
+    if (!fails || call != FailingVfs::Call::kSync || !is_log) return SQLITE_OK;
+    const std::string log = ReadFile(path_ + "-wal");
+    WriteFile(path_ + "-wal", log.substr(0, 32) + std::string(log.size() - 32, '\0'));
+    return SQLITE_IOERR_FSYNC;
+  });
+  auto database = Open(1, {.vfs = FailingVfs::kName});
+  ASSERT_TRUE(database.ok()) << database.status();
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES(1, x'00')").ok());
+  EXPECT_TRUE(database->CheckLog().ok());
+  auto count = database->Prepare("SELECT count(*) FROM t");
+  EXPECT_TRUE(*count->Bind().Step());
+  count->Reset();
+  fails = true;
+  EXPECT_EQ(database->Execute("INSERT INTO t VALUES(2, x'00')").code(), StatusCode::kUnavailable);
+  EXPECT_EQ(count->Bind().Step().status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(database->CheckLog().code(), StatusCode::kUnavailable);
+}
+
 TEST_F(RecoveryTest, ASyncThatFailsInACheckpointIsNotOverlooked) {
   bool fails = false;
   FailingVfs vfs([&](FailingVfs::Call call, bool is_log) {

@@ -16,6 +16,10 @@ StatusOr<bool> Statement::Step() {
     Reset();
     return ErrorStatus(nullptr, code, sqlite3_sql(handle()));
   }
+  if (health_->log_lost) {
+    Reset();
+    return LogLost();
+  }
   if (health_->sync_failed && sqlite3_stmt_readonly(handle()) == 0) {
     Reset();
     return SyncFailed();

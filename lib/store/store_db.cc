@@ -198,6 +198,9 @@ StatusOr<bool> StoreDb::Checkpoint() {
 }
 
 Status StoreDb::Reopen() {
+  // A second connection of this process believes what the first knows of the log. Frames that are
+  // gone, and older ones in their place, would be copied into the database.
+  BLOBD_RETURN_IF_ERROR(database_.CheckLog());
   BLOBD_ASSIGN_OR_RETURN(StoreDb fresh, Open(path_, vfs_, false));
   statements_.clear();
   database_ = std::move(fresh.database_);

@@ -77,7 +77,8 @@ class StoreDb {
   bool sync_failed() const { return database_.sync_failed(); }
   // Opens the database anew and lets the old connection go after that: so what was committed is
   // there, and what failed is not. What the log holds goes into the database. Leaves all as it was
-  // if that fails. REQUIRES: no transaction is open
+  // if that fails: kUnavailable where the log lost frames, which only a new process gets over.
+  // REQUIRES: no transaction is open
   Status Reopen();
   // Writes something that says nothing, durably: can the database be written?
   Status Probe();
