@@ -78,11 +78,11 @@ TEST_F(GetShareTest, ALimitThatIsLoweredEndsTheTransferThere) {
     SCOPED_TRACE(seed);
     NewProvider();
     provider_->order = Rng(seed);
-    const size_t size = 40 * kMiB + seed;
+    const size_t size = 16 * kMiB + seed;
     const Hash hash = provider_->Add(RandomBytes(size, 100 + seed));
     const Kind kind{hash, BlobFormat::kRaw};
     Rng draw(seed);
-    const uint64_t when = draw.Below(12 * kMiB);
+    const uint64_t when = draw.Below(8 * kMiB);
     const uint64_t wish = 1 + draw.Below(size - 1);
     bool asked = false;
     provider_->after_piece = [&] {
@@ -108,7 +108,7 @@ TEST_F(GetShareTest, ALimitThatIsLoweredEndsTheTransferThere) {
           GetOrdered({kind, GetShare{observer_->content->layout, {boundary, size}}}).second.outcome,
           Outcome::kDone);
     }
-    EXPECT_FALSE(GroupsAsked(provider_->requests, 2561).Intersection(before).ranges().size() > 0);
+    EXPECT_FALSE(GroupsAsked(provider_->requests, 1025).Intersection(before).ranges().size() > 0);
     ExpectComplete(hash);
   }
 }
