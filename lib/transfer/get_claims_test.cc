@@ -346,8 +346,8 @@ TEST_F(GetClaimsTest, AnyRequestsAtOnce) {
       if (may_stop && getter.outcome == Outcome::kStopped) continue;
       EXPECT_EQ(getter.outcome, Outcome::kDone) << getter.reason;
     }
-    // Of each that was stopped a piece for each stream was lost; what waits too long may come twice.
-    // It would be several times as much if nobody left anything out.
+    // Of each that was stopped a piece for each stream was lost; what waits too long may come
+    // twice. It would be several times as much if nobody left anything out.
     uint64_t all = 0;
     for (const Bytes& content : contents_) all += content.size();
     EXPECT_LE(Delivered(), all + all / 4 + stopped * 4 * 60'000);
