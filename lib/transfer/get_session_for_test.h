@@ -439,12 +439,12 @@ class GetSessionTest : public testing::Test {
 
   void NewProvider() { provider_ = std::make_shared<Provider>(strand_); }
 
-  std::pair<GetProgress, GetEnd> Get(const Kind& kind,
-                                     std::function<void(GetSession&)> after_start = nullptr) {
-    return GetOrdered({kind}, std::move(after_start));
+  std::pair<GetProgress, GetEnd> Get(
+      const Kind& kind, const std::function<void(GetSession&)>& after_start = nullptr) {
+    return GetOrdered({kind}, after_start);
   }
   std::pair<GetProgress, GetEnd> GetOrdered(
-      const GetOrder& order, std::function<void(GetSession&)> after_start = nullptr) {
+      const GetOrder& order, const std::function<void(GetSession&)>& after_start = nullptr) {
     observer_ = std::make_shared<Observer>();
     auto session = std::make_shared<GetSession>(
         GetSession::Deps{holding_ ? *holding_ : static_cast<store::BlobStore&>(*store_), strand_,

@@ -108,7 +108,7 @@ TEST_F(GetShareTest, ALimitThatIsLoweredEndsTheTransferThere) {
           GetOrdered({kind, GetShare{observer_->content->layout, {boundary, size}}}).second.outcome,
           Outcome::kDone);
     }
-    EXPECT_FALSE(GroupsAsked(provider_->requests, 1025).Intersection(before).ranges().size() > 0);
+    EXPECT_TRUE(GroupsAsked(provider_->requests, 1025).Intersection(before).empty());
     ExpectComplete(hash);
   }
 }
