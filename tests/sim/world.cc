@@ -194,8 +194,11 @@ void World::OnLookInStore(const LookInStore& effect) {
     }
     Deliver(answer);
     if (answer.state != StoreAnswered::State::kIncomplete) return;
-    // What it has is gone now and then, as when it was collected.
-    if (rng_.Chance(0.5) && last_look_[kind] == request) have = RangeSet();
+    // What it has is gone now and then, as when it was collected; never what is written to.
+    const bool is_written = std::any_of(transfers_.begin(), transfers_.end(), [&](const auto& it) {
+      return it.second.start.kind == kind;
+    });
+    if (rng_.Chance(0.5) && last_look_[kind] == request && !is_written) have = RangeSet();
     if (!have.empty()) {
       Deliver(ContentKnown{request, LengthOf(kind), have.Missing({0, LengthOf(kind)}), nullptr});
     }
