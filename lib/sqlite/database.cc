@@ -13,6 +13,9 @@ namespace {
 
 constexpr int kCheckpointPages = 1000;  // SQLite's own default
 
+constexpr std::array<std::string_view, 5> kWords = {"BEGIN IMMEDIATE", "BEGIN", "COMMIT",
+                                                    "SAVEPOINT step", "RELEASE step"};
+
 int OnCommit(void* context, sqlite3* db, const char* name, int pages) {
   Health* health = static_cast<Health*>(context);
   health->log_pages = static_cast<uint64_t>(pages);
@@ -29,6 +32,13 @@ Database::Database(sqlite3* db) : health_(std::make_unique<Health>()), db_(db) {
   sqlite3_wal_hook(db, &OnCommit, health_.get());
 }
 
+Database& Database::operator=(Database&& other) noexcept {
+  words_ = std::move(other.words_);  // before the connection that the old ones belong to closes
+  db_ = std::move(other.db_);
+  health_ = std::move(other.health_);
+  return *this;
+}
+
 void Database::Closer::operator()(sqlite3* db) const {
   // Refuses while statements are left; that would be a leak of ours.
   BLOBD_CHECK(sqlite3_close(db) == SQLITE_OK);
@@ -42,6 +52,16 @@ Status Database::CheckLog() {
 Status Database::Execute(const std::string& sql) {
   if (sync_failed()) return SyncFailed();
   return Undo(sql.c_str());
+}
+
+Status Database::Say(Word word) {
+  if (sync_failed()) return SyncFailed();
+  const auto index = static_cast<size_t>(word);
+  std::optional<Statement>& statement = words_.at(index);
+  if (!statement) {
+    BLOBD_ASSIGN_OR_RETURN(statement, Prepare(kWords.at(index)));
+  }
+  return statement->Run();
 }
 
 Status Database::Undo(const char* sql) {
@@ -73,7 +93,7 @@ int64_t Database::changed_rows() const { return sqlite3_changes64(handle()); }
 int64_t Database::last_inserted() const { return sqlite3_last_insert_rowid(handle()); }
 
 StatusOr<Transaction> Transaction::Begin(Database& database) {
-  BLOBD_RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+  BLOBD_RETURN_IF_ERROR(database.Say(Database::Word::kBegin));
   return Transaction(database);
 }
 
@@ -88,14 +108,26 @@ Transaction::~Transaction() {
 Status Transaction::Commit() {
   BLOBD_CHECK(database_ != nullptr);
   if (!database_->in_transaction()) return Aborted("the transaction was rolled back");
-  BLOBD_RETURN_IF_ERROR(database_->Execute("COMMIT"));
+  BLOBD_RETURN_IF_ERROR(database_->Say(Database::Word::kCommit));
   database_ = nullptr;
   return OkStatus();
 }
 
+StatusOr<Reading> Reading::Begin(Database& database) {
+  BLOBD_CHECK(!database.in_transaction());
+  BLOBD_RETURN_IF_ERROR(database.Say(Database::Word::kBeginReading));
+  return Reading(database);
+}
+
+Reading::Reading(Reading&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
+
+Reading::~Reading() {
+  if (database_ != nullptr && database_->in_transaction()) (void)database_->Undo("ROLLBACK");
+}
+
 StatusOr<Savepoint> Savepoint::Begin(Database& database) {
   BLOBD_CHECK(database.in_transaction());
-  BLOBD_RETURN_IF_ERROR(database.Execute("SAVEPOINT step"));
+  BLOBD_RETURN_IF_ERROR(database.Say(Database::Word::kSavepoint));
   return Savepoint(database);
 }
 
@@ -110,7 +142,7 @@ Savepoint::~Savepoint() {
 Status Savepoint::Release() {
   BLOBD_CHECK(database_ != nullptr);
   if (!database_->in_transaction()) return Aborted("the transaction was rolled back");
-  BLOBD_RETURN_IF_ERROR(database_->Execute("RELEASE step"));
+  BLOBD_RETURN_IF_ERROR(database_->Say(Database::Word::kRelease));
   database_ = nullptr;
   return OkStatus();
 }

@@ -13,7 +13,9 @@
 //            on, unless the log has lost frames.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,9 @@ class Database {
   // Takes the connection over, and its checkpoints: they run after commits that leave a thousand
   // pages in the log, and a sync of theirs that fails is not overlooked.
   explicit Database(sqlite3* db);
+  Database(Database&&) noexcept = default;
+  Database& operator=(Database&& other) noexcept;
+  ~Database() = default;
 
   // Runs statements that give no rows, separated by semicolons.
   Status Execute(const std::string& sql);
@@ -54,12 +59,18 @@ class Database {
     void operator()(sqlite3* db) const;
   };
   friend class Transaction;
+  friend class Reading;
   friend class Savepoint;
+  // What opens and ends a transaction or a step of one, which is said for every group of changes
+  // and every change: prepared once.
+  enum class Word { kBegin, kBeginReading, kCommit, kSavepoint, kRelease };
+  Status Say(Word word);
   // Also after a sync has failed.
   Status Undo(const char* sql);
 
   std::unique_ptr<Health> health_;
   std::unique_ptr<sqlite3, Closer> db_;
+  std::array<std::optional<Statement>, 5> words_;  // by Word; they go before the connection does
 };
 
 // A write transaction: taken at once (BEGIN IMMEDIATE), undone unless Commit returned OK.
@@ -75,6 +86,21 @@ class Transaction {
  private:
   explicit Transaction(Database& database) : database_(&database) {}
   Database* database_;  // null once committed or moved from
+};
+
+// Many reads as one: all see the same, and the locks of the log are taken once instead of for each.
+// Nothing is written while it lives.
+class Reading {
+ public:
+  // REQUIRES: no transaction is open
+  static StatusOr<Reading> Begin(Database& database);
+  Reading(Reading&& other) noexcept;
+  Reading& operator=(Reading&&) = delete;
+  ~Reading();
+
+ private:
+  explicit Reading(Database& database) : database_(&database) {}
+  Database* database_;  // null once moved from
 };
 
 // A step inside a transaction that can be undone alone. Undone unless Release returned OK.

@@ -119,5 +119,18 @@ TEST_F(StatementTest, TransactionsAndSavepointsUndo) {
   EXPECT_FALSE(database_.in_transaction());
 }
 
+TEST_F(StatementTest, AReadingEndsAndAnotherBegins) {
+  for (int64_t rows = 0; rows < 3; ++rows) {
+    {
+      const auto reading = Reading::Begin(database_);
+      ASSERT_TRUE(reading.ok());
+      EXPECT_TRUE(database_.in_transaction());
+      EXPECT_EQ(*database_.QueryInteger("SELECT count(*) FROM t"), rows);
+    }
+    EXPECT_FALSE(database_.in_transaction());
+    ASSERT_TRUE(Insert(rows, {}, "").ok());
+  }
+}
+
 }  // namespace
 }  // namespace blobd::sqlite

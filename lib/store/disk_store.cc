@@ -89,12 +89,10 @@ void DiskStore::LookupMany(std::vector<Hash> hashes, Executor& answer_on,
     });
   };
   index_->strand().Post([index = index_, hashes = std::move(hashes), batch, tell] {
-    for (size_t i = 0; i < hashes.size(); ++i) {
-      index->Lookup(hashes[i], [batch, tell, i](StatusOr<BlobInfo> info) {
-        batch->known.push_back({i, std::move(info)});
-        if (batch->is_first_over) tell();
-      });
-    }
+    index->LookupMany(hashes, [batch, tell](size_t i, StatusOr<BlobInfo> info) {
+      batch->known.push_back({i, std::move(info)});
+      if (batch->is_first_over) tell();
+    });
     batch->is_first_over = true;
     tell();
   });

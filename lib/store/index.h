@@ -27,6 +27,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -87,6 +88,9 @@ class Index : public std::enable_shared_from_this<Index> {
 
   // For DiskStore (blob_store.h says what they mean).
   void Lookup(const Hash& hash, Answer<StatusOr<BlobInfo>> then);
+  // The same for each of them; `then` is told which.
+  void LookupMany(const std::vector<Hash>& hashes,
+                  const std::function<void(size_t, StatusOr<BlobInfo>)>& then);
   void OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWriter>>> then);
   void OpenReader(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobReader>>> then);
   void PutSmall(const Hash& hash, Bytes content, Answer<Status> then);
@@ -157,6 +161,10 @@ class Index : public std::enable_shared_from_this<Index> {
   void CheckNextDoubtful();
 
   void Look(const Hash& hash, Answer<StatusOr<Found>> then);
+  // `read`: its row, if it was read just now, or null.
+  void LookAt(const Hash& hash, StatusOr<std::optional<BlobRow>>* read,
+              Answer<StatusOr<Found>> then);
+  void AnswerLookup(const Hash& hash, StatusOr<Found> found, Answer<StatusOr<BlobInfo>> then);
   void Load(BlobRow row, Answer<StatusOr<Found>> then);
   void OnLoaded(const Live& live, StatusOr<Loaded> loaded);
   void Recover(const Live& live, uint64_t size);

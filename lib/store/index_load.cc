@@ -47,6 +47,11 @@ Status Index::TidyPartialFile(const Hash& hash) {
 }
 
 void Index::Look(const Hash& hash, Answer<StatusOr<Found>> then) {
+  LookAt(hash, nullptr, std::move(then));
+}
+
+void Index::LookAt(const Hash& hash, StatusOr<std::optional<BlobRow>>* read,
+                   Answer<StatusOr<Found>> then) {
   if (const auto removal = removals_.find(hash); removal != removals_.end()) {
     removal->second.push_back(
         [this, hash, then = std::move(then)]() mutable { Look(hash, std::move(then)); });
@@ -57,7 +62,7 @@ void Index::Look(const Hash& hash, Answer<StatusOr<Found>> then) {
     live->load_waiters.push_back(std::move(then));
     return;
   }
-  StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
+  StatusOr<std::optional<BlobRow>> row = read != nullptr ? std::move(*read) : db_.Find(hash);
   if (row.status().code() == StatusCode::kDataLoss && MendRow(hash).ok()) {
     row = db_.Find(hash);
     // It was counted, most likely, and is again when it is complete.

@@ -80,25 +80,40 @@ uint64_t Index::UnprovenBytes(const BlobRow& row) {
 
 void Index::Lookup(const Hash& hash, Answer<StatusOr<BlobInfo>> then) {
   Look(hash, [this, hash, then = std::move(then)](StatusOr<Found> found) mutable {
-    if (!found.ok()) return then(found.status());
-    if (found->complete) return then(InfoOf(*found->complete));
-    if (found->live == nullptr) {
-      BlobInfo absent;
-      absent.hash = hash;
-      absent.is_private = found->is_private;
-      absent.was_complete = found->was_complete;
-      return then(std::move(absent));
-    }
-    if (found->live->phase == LiveBlob::Phase::kFinishing) {
-      // In a moment it is complete; if that fails, what is verified is the answer.
-      found->live->finish_waiters.push_back(
-          [this, hash, then = std::move(then)](const Status&) mutable {
-            Lookup(hash, std::move(then));
-          });
-      return;
-    }
-    then(InfoOf(*found->live));
+    AnswerLookup(hash, std::move(found), std::move(then));
   });
+}
+
+void Index::LookupMany(const std::vector<Hash>& hashes,
+                       const std::function<void(size_t, StatusOr<BlobInfo>)>& then) {
+  std::vector<StatusOr<std::optional<BlobRow>>> rows = db_.FindMany(hashes);
+  for (size_t i = 0; i < hashes.size(); ++i) {
+    LookAt(hashes[i], &rows[i], [this, hash = hashes[i], i, then](StatusOr<Found> found) {
+      AnswerLookup(hash, std::move(found),
+                   [i, then](StatusOr<BlobInfo> info) { then(i, std::move(info)); });
+    });
+  }
+}
+
+void Index::AnswerLookup(const Hash& hash, StatusOr<Found> found, Answer<StatusOr<BlobInfo>> then) {
+  if (!found.ok()) return then(found.status());
+  if (found->complete) return then(InfoOf(*found->complete));
+  if (found->live == nullptr) {
+    BlobInfo absent;
+    absent.hash = hash;
+    absent.is_private = found->is_private;
+    absent.was_complete = found->was_complete;
+    return then(std::move(absent));
+  }
+  if (found->live->phase == LiveBlob::Phase::kFinishing) {
+    // In a moment it is complete; if that fails, what is verified is the answer.
+    found->live->finish_waiters.push_back(
+        [this, hash, then = std::move(then)](const Status&) mutable {
+          Lookup(hash, std::move(then));
+        });
+    return;
+  }
+  then(InfoOf(*found->live));
 }
 
 void Index::OpenReader(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobReader>>> then) {

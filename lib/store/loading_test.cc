@@ -175,5 +175,21 @@ TEST_F(LoadingTest, WhatWasNotSyncedIsWrittenAgain) {
   store.ExpectClaimsHold(blob);
 }
 
+TEST_F(LoadingTest, ManyAreReadAtOnceAlsoTheSameTwice) {
+  const TestBlob whole(20 * kGroupSize, 1);
+  const TestBlob other(3 * kGroupSize, 2);
+  store_.Put(whole);
+  store_.Put(other);
+  const std::vector<Hash> hashes = {whole.hash, TestBlob(100, 3).hash, other.hash, whole.hash};
+  std::vector<LookedUp> answers = Ask(hashes);
+  ASSERT_EQ(answers.size(), hashes.size());
+  EXPECT_EQ(calls_, 1);
+  for (const LookedUp& answer : answers) {
+    ASSERT_TRUE(answer.info.ok());
+    EXPECT_EQ(answer.info->hash, hashes[answer.index]);
+    EXPECT_EQ(answer.info->state, answer.index == 1 ? BlobState::kAbsent : BlobState::kComplete);
+  }
+}
+
 }  // namespace
 }  // namespace blobd::store

@@ -144,6 +144,15 @@ StatusOr<std::optional<BlobRow>> StoreDb::Find(const Hash& hash) {
   return std::optional<BlobRow>(std::move(*row));
 }
 
+std::vector<StatusOr<std::optional<BlobRow>>> StoreDb::FindMany(const std::vector<Hash>& hashes) {
+  std::vector<StatusOr<std::optional<BlobRow>>> rows;
+  rows.reserve(hashes.size());
+  const StatusOr<sqlite::Reading> reading = sqlite::Reading::Begin(database_);
+  // Without it each is read by itself, and has its own error.
+  for (const Hash& hash : hashes) rows.push_back(Find(hash));
+  return rows;
+}
+
 Status StoreDb::Put(const BlobRow& row) {
   const Bytes groups = EncodeGroups(row.groups);
   return statements_[kPut]

@@ -53,6 +53,8 @@ class StoreDb {
   bool in_transaction() const { return database_.in_transaction(); }
 
   StatusOr<std::optional<BlobRow>> Find(const Hash& hash);
+  // The same for each of them, read at one time.
+  std::vector<StatusOr<std::optional<BlobRow>>> FindMany(const std::vector<Hash>& hashes);
   Status Put(const BlobRow& row);  // inserts or replaces
   Status Remove(const Hash& hash);
   Status SetLastUse(const Hash& hash, WallTime last_use);
