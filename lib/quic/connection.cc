@@ -182,7 +182,7 @@ void Connection::Receive(const SocketAddress& from, ByteView datagram, Instant n
   if (state_ == State::kEnded) return;
   NotePath();
   const auto name = role_ == Role::kClient ? addresses_.KnownNameOf(from) : addresses_.NameOf(from);
-  if (!name) return;
+  if (!name || IsLateReset(datagram)) return;
   silence_.Heard(now);
   sockaddr_storage local{};
   sockaddr_storage remote{};
@@ -193,43 +193,6 @@ void Connection::Receive(const SocketAddress& from, ByteView datagram, Instant n
   NotePath();
   if (error != 0) return Fail(error, now);
   AnnounceReady();
-}
-
-// The library moves the connection when it reads, and back when a new address is not proven in
-// time.
-void Connection::NotePath() {
-  const auto name = SocketAddress::FromSockaddr(ngtcp2_conn_get_path(conn_)->remote.addr);
-  if (name) addresses_.SetCurrent(*name);
-}
-
-Connection::MoveStart Connection::Move(const SocketAddress& to, bool immediate, Instant now) {
-  BLOBD_CHECK(role_ == Role::kClient);
-  if (state_ != State::kReady) return MoveStart::kNotYet;
-  const ngtcp2_transport_params* peer = ngtcp2_conn_get_remote_transport_params(conn_);
-  if (peer != nullptr && peer->disable_active_migration != 0) return MoveStart::kNever;
-  const auto name = addresses_.Reserve(to);
-  if (!name) return MoveStart::kNever;
-  sockaddr_storage local{};
-  sockaddr_storage remote{};
-  const ngtcp2_path path = MakePath(&local, &remote, *name);
-  const int error = immediate ? ngtcp2_conn_initiate_immediate_migration(conn_, &path, now.nanos())
-                              : ngtcp2_conn_initiate_migration(conn_, &path, now.nanos());
-  // No connection id of the peer is left, or the handshake is not confirmed.
-  if (error == NGTCP2_ERR_CONN_ID_BLOCKED || error == NGTCP2_ERR_INVALID_STATE) {
-    return MoveStart::kNotYet;
-  }
-  if (error != 0) return MoveStart::kNever;
-  moving_to_ = name;
-  NotePath();
-  return MoveStart::kBegun;
-}
-
-// Of an older move nobody wants to hear any more.
-void Connection::OnPathValidated(const SocketAddress& name, bool valid) {
-  if (moving_to_ != name) return;
-  moving_to_.reset();
-  const auto to = addresses_.Resolve(name);
-  if (to) delegate_->OnMoved(*to, valid);
 }
 
 void Connection::AnnounceReady() {

@@ -181,6 +181,8 @@ class Connection {
                        const SocketAddress& name) const;
   void NotePath();
   void OnPathValidated(const SocketAddress& name, bool valid);
+  // Whether it is a stateless reset for an id of the peer that we have retired.
+  bool IsLateReset(ByteView datagram) const;
   size_t DatagramLimit() const;
   void NoteLargeLost();
   void AnnounceReady();

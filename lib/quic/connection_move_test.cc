@@ -1,5 +1,6 @@
 // A client that moves its connection to another address of the server.
 #include <gtest/gtest.h>
+#include <ngtcp2/ngtcp2_crypto.h>
 
 #include "quic/simulated_link_for_test.h"
 
@@ -36,6 +37,19 @@ class MoveTest : public testing::Test {
   bool Finish() {
     return link_.RunUntil([&] { return link_.client.streams[stream_].fin; }) &&
            received() == kAnswer;
+  }
+  // A server that has forgotten all ids says so of each of them, from that place.
+  void SendResetsFrom(const SocketAddress& place) {
+    const auto& secret = link_.server_options.reset_secret;
+    for (const Cid& id : link_.server.all_cids) {
+      ngtcp2_cid cid;
+      ngtcp2_cid_init(&cid, id.bytes.data(), id.size);
+      Bytes reset(40, 0x41);
+      ASSERT_EQ(ngtcp2_crypto_generate_stateless_reset_token(reset.data() + reset.size() - 16,
+                                                             secret.data(), secret.size(), &cid),
+                0);
+      if (!client().ended()) client().Receive(place, reset, link_.now);
+    }
   }
   SimulatedLink link_{1, {.delay = milliseconds(20)}};
   StreamId stream_ = 0;
@@ -95,6 +109,37 @@ TEST_F(MoveTest, BackAndForth) {
     EXPECT_EQ(client().remote(), to);
   }
   EXPECT_TRUE(Finish());
+}
+
+// What is still on its way on the old path reaches the server after it has heard that the id there
+// is retired.
+TEST_F(MoveTest, AResetOfTheIdThatTheMoveRetiredIsNothing) {
+  ASSERT_EQ(client().Move(kOther, false, link_.now), MoveStart::kBegun);
+  ASSERT_TRUE(RunUntilMoved());
+  SendResetsFrom(link_.server_address);
+  EXPECT_FALSE(client().ended());
+  EXPECT_TRUE(Finish());
+}
+
+TEST_F(MoveTest, AResetOfTheIdThatAMoveAtOnceRetiredIsNothing) {
+  ASSERT_EQ(client().Move(kOther, true, link_.now), MoveStart::kBegun);
+  SendResetsFrom(link_.server_address);
+  EXPECT_FALSE(client().ended());
+  EXPECT_TRUE(Finish());
+}
+
+TEST_F(MoveTest, AResetOfAnIdInUseEndsTheConnection) {
+  ASSERT_EQ(client().Move(kOther, false, link_.now), MoveStart::kBegun);
+  ASSERT_TRUE(RunUntilMoved());
+  SendResetsFrom(kOther);
+  ASSERT_TRUE(client().ended());
+  EXPECT_EQ(client().ended()->reason, "the peer has forgotten the connection");
+}
+
+TEST_F(MoveTest, AResetFromWhereItIsAboutToGoEndsTheConnection) {
+  ASSERT_EQ(client().Move(kOther, false, link_.now), MoveStart::kBegun);
+  SendResetsFrom(kOther);
+  EXPECT_TRUE(client().ended());
 }
 
 TEST_F(MoveTest, NotBeforeTheHandshakeIsConfirmed) {

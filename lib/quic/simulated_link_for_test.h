@@ -37,7 +37,10 @@ class Peer final : public ConnectionDelegate {
     uint64_t acknowledged = 0;
   };
 
-  void OnCidAdded(const Cid&) override { ++cids; }
+  void OnCidAdded(const Cid& cid) override {
+    ++cids;
+    all_cids.push_back(cid);
+  }
   void OnCidRetired(const Cid&) override { --cids; }
   void OnReady() override { ++ready; }
   void OnStreamOpened(StreamId id) override {
@@ -69,6 +72,7 @@ class Peer final : public ConnectionDelegate {
   std::map<StreamId, Received> streams;
   std::vector<std::pair<SocketAddress, bool>> moves;
   int cids = 0;
+  std::vector<Cid> all_cids;  // also those that were retired
   int ready = 0;
   bool consume = true;
   bool keep_bytes = true;
