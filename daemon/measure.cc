@@ -13,11 +13,8 @@ void Measure(const MeasureDeps& deps, Measured measured, UniqueFunction<void(Mea
     all->lookup = std::move(services);
     deps.uploads.List([deps, all, done = std::move(done)](engine::UploadsView uploads) mutable {
       all->uploads = std::move(uploads);
-      deps.store.Stats(deps.control,
-                       [all, done = std::move(done)](StatusOr<store::StoreStats> stats) mutable {
-                         if (stats.ok()) all->store = *std::move(stats);
-                         done(std::move(*all));
-                       });
+      all->store = deps.store.Counts();
+      done(std::move(*all));
     });
   });
 }

@@ -13,12 +13,11 @@
 namespace blobd::daemon {
 
 struct MeasureDeps {
-  Executor& control;
   engine::Engine& engine;
   engine::UploadTable& uploads;
-  store::BlobStore& store;
+  const store::BlobStore& store;
 };
-// `measured`: what is known before anybody is asked. A store that cannot be read has all zeros.
+// `measured`: what is known before anybody is asked. Nobody is who may wait for the disk.
 void Measure(const MeasureDeps& deps, Measured measured, UniqueFunction<void(Measured)> done);
 
 }  // namespace blobd::daemon

@@ -118,7 +118,7 @@ void AddLookup(MetricsText& text, const std::vector<engine::LookupServiceView>& 
     text.Value("service", each.name, double(each.failed + each.timed_out));
 }
 
-void AddStore(MetricsText& text, const store::StoreStats& store, const store::DiskState& disk) {
+void AddStore(MetricsText& text, const store::StoreCounts& store, const store::DiskState& disk) {
   One(text, "blobd_store_blobs", Type::kGauge, "Complete blobs.", store.complete_blobs);
   One(text, "blobd_store_bytes", Type::kGauge, "Bytes of complete blobs.", store.complete_bytes);
   One(text, "blobd_store_partial_blobs", Type::kGauge, "Blobs that are not complete.",

@@ -46,7 +46,7 @@ struct Measured {
   engine::MetricsView engine;
   std::vector<engine::LookupServiceView> lookup;
   engine::UploadsView uploads;
-  store::StoreStats store;
+  store::StoreCounts store;
 };
 std::string FormatMetrics(const Measured& measured);
 

@@ -299,7 +299,7 @@ Status Node::OpenMetrics() {
       Measured measured;
       measured.version = kVersion;
       measured.started = identity_.started;
-      Measure({*control_, *engine_, *uploads_, *store_}, std::move(measured),
+      Measure({*engine_, *uploads_, *store_}, std::move(measured),
               [done = std::move(done)](const Measured& all) mutable { done(FormatMetrics(all)); });
     });
   };

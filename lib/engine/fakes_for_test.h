@@ -346,6 +346,7 @@ class FakeStore : public store::BlobStore {
     }
     Give(answer_on, std::move(done), StatusOr<store::StoreStats>(stats));
   }
+  store::StoreCounts Counts() const override { return {}; }
   void Withdraw(const Hash&, const RangeSet&, Executor& answer_on,
                 UniqueFunction<void(Status)> done) override {
     Refuse<Status>(answer_on, std::move(done));

@@ -174,6 +174,15 @@ struct StoreStats {
   std::string trouble;
 };
 
+// What is known of these without a look at the disk.
+struct StoreCounts {
+  uint64_t complete_blobs = 0;
+  uint64_t complete_bytes = 0;
+  uint64_t partial_blobs = 0;  // also those of which nothing is verified
+  uint64_t partial_bytes = 0;  // of these, what is verified
+  uint64_t doubtful_blobs = 0;
+};
+
 // One answer of LookupMany.
 struct LookedUp {
   size_t index = 0;  // of the hash that was asked for
@@ -248,7 +257,10 @@ class BlobStore {
   // Calls are coalesced as those of Watch, with the same REQUIRES.
   virtual std::unique_ptr<DiskWatch> WatchDisk(Executor& answer_on,
                                                UniqueFunction<void(const DiskState&)> changed) = 0;
+  // Looks at the files of blobs of which nothing is verified.
   virtual void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) = 0;
+  // At once, whatever the disk does. What was called before may not be counted yet.
+  virtual StoreCounts Counts() const = 0;
   // What somebody read of these groups did not fit the hash: they are no longer claimed, durably,
   // and what is left of the blob is partial, or absent. Only groups that really do not fit are
   // taken back: they are read and checked again first, with the pairs above them; beneath a pair

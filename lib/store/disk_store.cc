@@ -154,6 +154,8 @@ void DiskStore::Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreSta
   });
 }
 
+StoreCounts DiskStore::Counts() const { return index_->Counts(); }
+
 void DiskStore::Flush(Executor& answer_on, UniqueFunction<void(Status)> done) {
   index_->strand().Post([index = index_, answer = PostTo(answer_on, std::move(done))]() mutable {
     index->Flush(std::move(answer));

@@ -62,6 +62,7 @@ class DiskStore final : public BlobStore, public UnprovenLogs {
   void List(std::optional<Hash> after, size_t limit, Executor& answer_on,
             UniqueFunction<void(StatusOr<std::vector<BlobInfo>>)> done) override;
   void Stats(Executor& answer_on, UniqueFunction<void(StatusOr<StoreStats>)> done) override;
+  StoreCounts Counts() const override;
   void Withdraw(const Hash& hash, const RangeSet& groups, Executor& answer_on,
                 UniqueFunction<void(Status)> done) override;
   std::unique_ptr<BlobWatch> Watch(const Hash& hash, Executor& answer_on,

@@ -24,19 +24,21 @@ StatusOr<std::shared_ptr<Index>> Index::Open(const std::string& state_dir,
   BLOBD_RETURN_IF_ERROR(index->FinishRemovals(survey, opened.log_in_doubt));
   BLOBD_RETURN_IF_ERROR(index->MendRows(survey.damaged));
   BLOBD_RETURN_IF_ERROR(index->TidyPartial());
+  BLOBD_ASSIGN_OR_RETURN(const std::vector<BlobRow> partial, index->db_.ListPartial());
+  for (const BlobRow& row : partial) index->CountPartial(row);
   index->StartDoubting(std::move(survey.doubtful), opened.had_log || !survey.damaged.empty());
   return index;
 }
 
 Index::Index(Layout layout, loop::WorkerPool& workers, FileSystem& file_system,
-             const DiskStore::Options& options, StoreDb db, CompleteTotals totals)
+             const DiskStore::Options& options, StoreDb db, const CompleteTotals& totals)
     : layout_(std::move(layout)),
       workers_(workers),
       file_system_(file_system),
       options_(options),
       strand_(workers.MakeStrand()),
       db_(std::move(db)),
-      totals_(totals),
+      tally_(totals),
       gate_(file_system_, layout_.partial(), {options_.reserve_bytes, options_.reserve_percent},
             *options_.clock,
             // While the index is being made nobody watches yet.
@@ -72,6 +74,7 @@ void Index::Discard(LiveBlob& live) {
   live.phase = LiveBlob::Phase::kGone;
   live.files = nullptr;
   live_.erase(live.hash);
+  tally_.SetPartial(live.hash, std::nullopt);
   // What cannot be removed is tidied up at the next opening.
   (void)RemoveFiles(file_system_, layout_.Partial(live.hash));
   if (live.may_be_moved) (void)RemoveFiles(file_system_, layout_.Complete(live.hash));
@@ -113,6 +116,7 @@ void Index::LetGo(LiveBlob& live) {
   live.phase = LiveBlob::Phase::kGone;
   live.files = nullptr;
   live_.erase(live.hash);
+  CountPartial(live.row);
 }
 
 // The open files, or else opens them once what was started before has been done to them.
@@ -158,7 +162,10 @@ void Index::ReopenForWriter(const Live& live, Answer<StatusOr<std::shared_ptr<Bl
 }
 
 void Index::KeepUnproven(const Hash& hash) {
-  if (const Live live = FindLive(hash)) live->keeps_unproven = true;
+  const Live live = FindLive(hash);
+  if (live == nullptr) return;
+  live->keeps_unproven = true;
+  CountPartial(*live);
 }
 
 void Index::ForgetUnproven(const Hash& hash) {

@@ -19,8 +19,8 @@
 // A blob is removed in steps too: record that it is being removed (durable), which claims nothing
 // of it any more; unlink its files and sync the directories; remove the row. Opening takes that up.
 //
-// Thread:    everything but the constants (strand, file_system, layout, gate, NextImport,
-//            MakeStrand) on the index strand only.
+// Thread:    everything but Counts and the constants (strand, file_system, layout, gate,
+//            NextImport, MakeStrand) on the index strand only.
 // Ownership: kept alive by its own tasks. Pool and file system outlive the last of them: the pool
 //            goes away first.
 #pragma once
@@ -41,6 +41,7 @@
 #include "store/loading.h"
 #include "store/rebuild.h"
 #include "store/recovery.h"
+#include "store/store_tally.h"
 #include "store/turns.h"
 #include "store/watches.h"
 
@@ -84,6 +85,7 @@ class Index : public std::enable_shared_from_this<Index> {
   const Layout& layout() const { return layout_; }
   uint64_t NextImport() { return next_import_.fetch_add(1); }
   DiskGate& gate() { return gate_; }
+  StoreCounts Counts() const { return tally_.Counts(); }
   std::shared_ptr<Executor> MakeStrand() { return workers_.MakeStrand(); }
 
   // For DiskStore (blob_store.h says what they mean).
@@ -147,7 +149,7 @@ class Index : public std::enable_shared_from_this<Index> {
   };
 
   Index(Layout layout, loop::WorkerPool& workers, FileSystem& file_system,
-        const DiskStore::Options& options, StoreDb db, CompleteTotals totals);
+        const DiskStore::Options& options, StoreDb db, const CompleteTotals& totals);
 
   // What the last life left (index_load.cc).
   Status TidyPartial();
@@ -159,6 +161,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void LookForFiles();
   Status DoubtFilesOf(const Hash& hash);
   void CheckNextDoubtful();
+  void CountDoubtful() { tally_.SetDoubtful(doubtful_.size() + unlooked_.size()); }
 
   void Look(const Hash& hash, Answer<StatusOr<Found>> then);
   // `read`: its row, if it was read just now, or null.
@@ -193,7 +196,6 @@ class Index : public std::enable_shared_from_this<Index> {
   void UnlinkRemoved(const Hash& hash, Answer<Status> then);
   void FinishRemoval(const BlobRow& row);
   Status FinishRemovals(Survey& survey, bool log_in_doubt);
-  void CountOut(uint64_t size);
   void TellAbsent(const BlobRow& row);
 
   // Reading and telling (index_read.cc).
@@ -206,6 +208,8 @@ class Index : public std::enable_shared_from_this<Index> {
   uint64_t UnprovenBytes(const BlobRow& row);
   StatusOr<Bytes> SmallContent(const BlobRow& row);
   void Tell(const LiveBlob& live);
+  void CountPartial(const BlobRow& row);
+  void CountPartial(const LiveBlob& live);
   void TellDiskState();
 
   // Making groups durable (index_sync.cc).
@@ -274,7 +278,7 @@ class Index : public std::enable_shared_from_this<Index> {
   std::atomic<uint64_t> next_import_ = 1;
 
   StoreDb db_;
-  CompleteTotals totals_;
+  StoreTally tally_;
   std::unordered_map<Hash, Live> live_;  // none is kGone
   uint64_t dirty_bytes_ = 0;             // of all live blobs
   // By dirty_since; may name blobs that were synced since.

@@ -13,10 +13,7 @@ Status Index::MendRows(const std::vector<Hash>& hashes) {
   for (const Hash& hash : hashes) {
     BLOBD_RETURN_IF_ERROR(MendRow(hash));
     BLOBD_ASSIGN_OR_RETURN(const std::optional<BlobRow> row, db_.Find(hash));
-    if (row && row->complete()) {
-      ++totals_.blobs;
-      totals_.bytes += row->size;
-    }
+    if (row && row->complete()) tally_.CountIn(row->size);
     doubtful_.push_back(hash);
   }
   return OkStatus();
@@ -44,6 +41,7 @@ void Index::StartDoubting(std::vector<Hash> hashes, bool look_for_more) {
     StatusOr<std::vector<std::string>> names = file_system_.List(layout_.blobs());
     if (names.ok()) unlooked_ = *std::move(names);
   }
+  CountDoubtful();
   strand_->Post([self = shared_from_this()] { self->LookForFiles(); });
 }
 
@@ -54,6 +52,7 @@ void Index::LookForFiles() {
   (void)ForEachBlobIn(file_system_, layout_, unlooked_.back(),
                       [this](const Hash& hash) { return DoubtFilesOf(hash); });
   unlooked_.pop_back();
+  CountDoubtful();
   strand_->Post([self = shared_from_this()] { self->LookForFiles(); });
 }
 
@@ -79,6 +78,7 @@ void Index::CheckNextDoubtful() {
   if (doubtful_.empty()) return;
   Look(doubtful_.back(), [this](const StatusOr<Found>&) {
     doubtful_.pop_back();
+    CountDoubtful();
     strand_->Post([self = shared_from_this()] { self->CheckNextDoubtful(); });
   });
 }

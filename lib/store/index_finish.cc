@@ -173,8 +173,8 @@ void Index::RecordComplete(const Live& live, RowState state) {
 void Index::Complete(LiveBlob& live) {
   live.phase = LiveBlob::Phase::kGone;
   live_.erase(live.hash);
-  ++totals_.blobs;
-  totals_.bytes += live.row.size;
+  tally_.CountIn(live.row.size);
+  tally_.SetPartial(live.hash, std::nullopt);
   dirty_bytes_ -= live.dirty.Count() * kGroupSize;
   live.dirty = RangeSet();
   // A small blob may have begun in files, under a wrong claim.

@@ -66,7 +66,7 @@ void Index::LookAt(const Hash& hash, StatusOr<std::optional<BlobRow>>* read,
   if (row.status().code() == StatusCode::kDataLoss && MendRow(hash).ok()) {
     row = db_.Find(hash);
     // It was counted, most likely, and is again when it is complete.
-    if (row.ok() && row->has_value() && !(*row)->complete()) CountOut((*row)->size);
+    if (row.ok() && row->has_value() && !(*row)->complete()) tally_.CountOut((*row)->size);
   }
   if (!row.ok()) return then(row.status());
   if (!row->has_value()) return then(Found());

@@ -190,7 +190,29 @@ void Index::AddWatch(std::shared_ptr<Watcher> watcher) {
 
 // Something about the blob's groups has changed.
 void Index::Tell(const LiveBlob& live) {
+  CountPartial(live);
   if (watches_.IsWatched(live.hash)) watches_.Tell(InfoOf(live));
+}
+
+// One that is not in memory. Of some nothing is verified, but there are bytes that may be.
+void Index::CountPartial(const BlobRow& row) {
+  std::optional<uint64_t> bytes;
+  if (!row.groups.empty()) {
+    bytes = BytesOfGroups(row.groups, row.size, row.size_proven);
+  } else if (row.state == RowState::kPartial && row.size > 0) {
+    bytes = 0;
+  }
+  tally_.SetPartial(row.hash, bytes);
+}
+
+void Index::CountPartial(const LiveBlob& live) {
+  std::optional<uint64_t> bytes;
+  if (!live.groups.empty()) {
+    bytes = BytesOfGroups(live.groups, live.row.size, live.row.size_proven);
+  } else if (live.keeps_unproven || live.unrecovered) {
+    bytes = 0;
+  }
+  tally_.SetPartial(live.hash, bytes);
 }
 
 void Index::List(const std::optional<Hash>& after, size_t limit,
@@ -242,8 +264,8 @@ void Index::Stats(Answer<StatusOr<StoreStats>> then) {
   if (!rows.ok()) return then(rows.status());
   StoreStats stats;
   stats.doubtful_blobs = doubtful_.size() + unlooked_.size();
-  stats.complete_blobs = totals_.blobs;
-  stats.complete_bytes = totals_.bytes;
+  stats.complete_blobs = tally_.complete().blobs;
+  stats.complete_bytes = tally_.complete().bytes;
   if (failed_syncs_ > 0) {
     stats.trouble = fmt::format(
         "store.db could not be synced ({} times since the start): check the disk", failed_syncs_);

@@ -1,6 +1,5 @@
 // Index: removing blobs. Nothing is claimed any more from the first, durable step on; whoever looks
 // for the blob while its files go waits for them, so that the next one's files are its own.
-#include <algorithm>
 #include <utility>
 
 #include "store/index.h"
@@ -75,7 +74,7 @@ void Index::RemoveSmall(const BlobRow& row, Answer<StatusOr<uint64_t>> then) {
   });
   NoteDatabase(removed);
   if (!removed.ok()) return then(removed);
-  CountOut(row.size);
+  tally_.CountOut(row.size);
   TellAbsent(row);
   then(row.size);
 }
@@ -91,7 +90,7 @@ void Index::RemoveFilesOf(BlobRow row, uint64_t disk_bytes, Answer<StatusOr<uint
   if (!recorded.ok()) return then(recorded);
   if (const auto it = withdrawals_.find(row.hash); it != withdrawals_.end())
     it->second.was_removed = true;
-  if (was_complete) CountOut(size);
+  if (was_complete) tally_.CountOut(size);
   if (const Live live = FindLive(row.hash); live != nullptr) {
     live->phase = LiveBlob::Phase::kGone;
     live->files = nullptr;
@@ -153,12 +152,8 @@ Status Index::FinishRemovals(Survey& survey, bool log_in_doubt) {
   return OkStatus();
 }
 
-void Index::CountOut(uint64_t size) {
-  totals_.blobs -= std::min<uint64_t>(totals_.blobs, 1);
-  totals_.bytes -= std::min(totals_.bytes, size);
-}
-
 void Index::TellAbsent(const BlobRow& row) {
+  tally_.SetPartial(row.hash, std::nullopt);
   BlobInfo absent;
   absent.hash = row.hash;
   absent.is_private = row.is_private;

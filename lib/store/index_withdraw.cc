@@ -62,7 +62,7 @@ Status Index::WithdrawSmall(const BlobRow& row, const RangeSet& groups) {
     return Forget(rotten);
   });
   BLOBD_RETURN_IF_ERROR(removed);
-  CountOut(row.size);
+  tally_.CountOut(row.size);
   TellAbsent(rotten);
   return OkStatus();
 }
@@ -117,7 +117,7 @@ Status Index::Reopen(BlobRow row, const Rot& rot) {
   row.groups = RangeSet(Range{0, bao::GroupCount(row.size)});
   row.groups.RemoveAll(rot.groups);
   BLOBD_RETURN_IF_ERROR(db_.Durably([this, &row] { return db_.Put(row); }));
-  CountOut(row.size);
+  tally_.CountOut(row.size);
   const Live live = AddLive(row.hash, {});
   live->groups = row.groups;
   live->row = std::move(row);

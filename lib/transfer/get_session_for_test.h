@@ -332,6 +332,7 @@ class HoldingStore final : public store::BlobStore {
   void Stats(Executor& on, UniqueFunction<void(StatusOr<store::StoreStats>)> done) override {
     real_.Stats(on, std::move(done));
   }
+  store::StoreCounts Counts() const override { return real_.Counts(); }
   void Withdraw(const Hash& hash, const RangeSet& groups, Executor& on,
                 UniqueFunction<void(Status)> done) override {
     real_.Withdraw(hash, groups, on, std::move(done));

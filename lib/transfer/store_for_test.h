@@ -169,6 +169,7 @@ class MemoryStore final : public store::BlobStore {
   void Stats(Executor&, UniqueFunction<void(StatusOr<store::StoreStats>)>) override {
     std::abort();
   }
+  store::StoreCounts Counts() const override { std::abort(); }
   void Flush(Executor&, UniqueFunction<void(Status)>) override { std::abort(); }
   void OpenDescriptor(const Hash&, Executor&,
                       UniqueFunction<void(StatusOr<store::BlobDescriptor>)>) override {
