@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "rpc/accept.h"
+
 namespace blobd::daemon {
 namespace {
 
@@ -40,8 +42,7 @@ StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(loop::Loop& loop,
   if (flags < 0 || fcntl(listening, F_SETFL, flags | O_NONBLOCK) != 0) {
     return ErrnoStatus(errno, "the socket for metrics");
   }
-  BLOBD_RETURN_IF_ERROR(
-      loop.Watch(listening, EPOLLIN, [self = server.get()](uint32_t) { self->Accept(); }));
+  BLOBD_RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
@@ -54,17 +55,24 @@ MetricsServer::MetricsServer(loop::Loop& loop, int listening, Collect collect)
 MetricsServer::~MetricsServer() {
   *self_ = nullptr;
   while (!connections_.empty()) Close(connections_.begin()->first);
+  if (pause_ != 0) loop_.CancelTimer(pause_);
   loop_.Unwatch(listening_);
   close(listening_);
 }
 
+Status MetricsServer::Listen() {
+  return loop_.Watch(listening_, EPOLLIN, [this](uint32_t) { Accept(); });
+}
+
 void MetricsServer::Accept() {
-  const int fd = accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd < 0) return;
-  if (connections_.size() >= kMaxConnections) {
-    close(fd);
+  rpc::AcceptFailure failure{};
+  store::Descriptor accepted = rpc::Accept(listening_, &failure);
+  if (!accepted.is_open()) {
+    if (failure == rpc::AcceptFailure::kPause) Pause();
     return;
   }
+  if (connections_.size() >= kMaxConnections) return;
+  const int fd = accepted.Release();
   const uint64_t id = next_++;
   Connection& connection = connections_[id];
   connection.fd = fd;
@@ -78,6 +86,15 @@ void MetricsServer::Accept() {
   loop_.CancelTimer(connection.timer);
   connections_.erase(id);
   close(fd);
+}
+
+// Who waits in the backlog keeps the socket readable.
+void MetricsServer::Pause() {
+  loop_.Unwatch(listening_);
+  pause_ = loop_.AddTimer(loop_.Now() + kAcceptPause, [this] {
+    pause_ = 0;
+    if (!Listen().ok()) Pause();
+  });
 }
 
 void MetricsServer::OnReady(uint64_t id, uint32_t events) {

@@ -4,6 +4,7 @@
 // Ownership: owns the listening descriptor. The loop outlives it.
 // Bounded:   16 connections at once, each for ten seconds, with requests of at most 8 KiB; what
 //            comes beyond is closed. However many ask, what is told is collected once at a time.
+//            While the machine has no descriptors left, they wait in the backlog.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,8 @@ class MetricsServer {
   static constexpr size_t kMaxConnections = 16;
   static constexpr size_t kMaxRequest = 8192;
   static constexpr Duration kMostTime = seconds(10);
+  // Before accepting is tried again when there was no room for a connection.
+  static constexpr Duration kAcceptPause = milliseconds(100);
 
   // Answers once, later, on any thread.
   using Collect = std::function<void(UniqueFunction<void(std::string)> done)>;
@@ -45,7 +48,9 @@ class MetricsServer {
   };
 
   MetricsServer(loop::Loop& loop, int listening, Collect collect);
+  Status Listen();
   void Accept();
+  void Pause();
   void OnReady(uint64_t id, uint32_t events);
   void Read(uint64_t id, Connection& connection);
   void Handle(uint64_t id, Connection& connection);
@@ -59,6 +64,7 @@ class MetricsServer {
   const Collect collect_;
   std::map<uint64_t, Connection> connections_;
   uint64_t next_ = 1;
+  TimerId pause_ = 0;  // 0: the socket is watched
   bool collecting_ = false;
   // Gone when this is: what is collected later finds nobody.
   const std::shared_ptr<MetricsServer*> self_;

@@ -1,5 +1,7 @@
 // The text that Prometheus reads, and the socket where it is told.
 #include <gmock/gmock.h>
+#include <pthread.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -140,6 +142,31 @@ TEST_F(MetricsServerTest, WhoNeverAsksOrReadsCostsAPlaceOnly) {
   std::string answer;
   while (answer.empty()) answer = Ask("GET /metrics HTTP/1.1\r\n\r\n");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK"));
+}
+
+// Time that the loop's thread has worked.
+Duration WorkOf(std::thread& thread) {
+  clockid_t clock{};
+  timespec time{};
+  EXPECT_EQ(pthread_getcpuclockid(thread.native_handle(), &clock), 0);
+  EXPECT_EQ(clock_gettime(clock, &time), 0);
+  return seconds(time.tv_sec) + Duration(time.tv_nsec);
+}
+
+TEST_F(MetricsServerTest, WhoComesWhileThereAreNoDescriptorsIsAnsweredWhenThereAre) {
+  const int asking = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const Duration worked = WorkOf(thread_);
+  EXPECT_EQ(connect(asking, reinterpret_cast<const sockaddr*>(&address_), sizeof address_), 0);
+  Send(asking, "GET /metrics HTTP/1.1\r\n\r\n");
+  std::this_thread::sleep_for(milliseconds(500));
+  EXPECT_LT(WorkOf(thread_) - worked, milliseconds(50)) << "it tried again and again";
+  EXPECT_EQ(collected_, 0);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(ReadAll(asking), StartsWith("HTTP/1.1 200 OK"));
 }
 
 TEST_F(MetricsServerTest, ManyThatAskAtOnceAreToldTheSame) {
