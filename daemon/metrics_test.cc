@@ -33,6 +33,13 @@ TEST(MetricsText, HasOneBlockForEachName) {
   measured.lookup[0].failed = 1;
   measured.lookup[0].timed_out = 2;
   measured.engine.status.disk.condition = store::DiskCondition::kFull;
+  measured.limits.resize(3);
+  measured.limits[0].name = "requests";
+  measured.limits[0].value = 50;
+  measured.limits[1].name = "download_rate";
+  measured.limits[1].value = 2'500'000;
+  measured.limits[2].name = "upload_rate";
+  measured.download = {65536, milliseconds(1500)};
   const std::string text = FormatMetrics(measured);
   EXPECT_THAT(text, HasSubstr("blobd_build_info{version=\"1.2\\\"\\\\\\n3\"} 1\n"));
   EXPECT_THAT(text,
@@ -48,6 +55,11 @@ TEST(MetricsText, HasOneBlockForEachName) {
                               "blobd_transfer_seconds_count 3\n"));
   EXPECT_THAT(text, HasSubstr("blobd_lookups_failed_total{service=\"dns\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("blobd_disk_trouble 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nblobd_limit{limit=\"requests\"} 50\n# HELP"));
+  EXPECT_THAT(text, HasSubstr("\nblobd_limit_bytes_per_second{limit=\"download_rate\"} 2500000\n"
+                              "blobd_limit_bytes_per_second{limit=\"upload_rate\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nblobd_download_held_back_bytes 65536\n"));
+  EXPECT_THAT(text, HasSubstr("\nblobd_download_limited_seconds_total 1.5\n"));
 }
 
 class MetricsServerTest : public testing::Test {

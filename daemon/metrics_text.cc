@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdint>
 #include <iterator>
 
@@ -107,6 +108,34 @@ void AddUploads(MetricsText& text, const engine::UploadsView& uploads) {
       uploads.totals.failed);
 }
 
+void AddLimits(MetricsText& text, const std::vector<engine::LimitView>& limits) {
+  const auto values = [&](bool rates) {
+    for (const engine::LimitView& limit : limits) {
+      if (engine::FindLimit(limit.name)->is_rate == rates)
+        text.Value("limit", limit.name, static_cast<double>(limit.value));
+    }
+  };
+  text.Begin("blobd_limit", Type::kGauge, "Limits in force, by name.");
+  values(false);
+  text.Begin("blobd_limit_bytes_per_second", Type::kGauge,
+             "Limits of the bandwidth in force, by name; 0: none.");
+  values(true);
+}
+
+void AddEffects(MetricsText& text, const Measured& measured) {
+  const auto in_seconds = [](Duration time) { return std::chrono::duration<double>(time).count(); };
+  One(text, "blobd_download_held_back_bytes", Type::kGauge,
+      "Bytes that came, and that the limit lets nobody send more for yet.",
+      measured.download.held_back_bytes);
+  One(text, "blobd_download_limited_seconds_total", Type::kCounter,
+      "Time in which the limit held downloads back.", in_seconds(measured.download.limited));
+  One(text, "blobd_upload_held_back_bytes", Type::kGauge,
+      "Bytes that were read for nodes, and that the limit does not let out yet.",
+      measured.upload.held_back_bytes);
+  One(text, "blobd_upload_limited_seconds_total", Type::kCounter,
+      "Time in which the limit held uploads back.", in_seconds(measured.upload.limited));
+}
+
 void AddLookup(MetricsText& text, const std::vector<engine::LookupServiceView>& services) {
   text.Begin("blobd_lookups_total", Type::kCounter, "Nodes that were looked for, by service.");
   for (const auto& each : services) text.Value("service", each.name, double(each.asked));
@@ -184,6 +213,8 @@ std::string FormatMetrics(const Measured& measured) {
   AddWork(text, measured.engine);
   AddScheduling(text, measured.engine.scheduling);
   AddUploads(text, measured.uploads);
+  AddLimits(text, measured.limits);
+  AddEffects(text, measured);
   AddLookup(text, measured.lookup);
   AddStore(text, measured.store, status.disk);
   return text.Take();

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "base/time.h"
+#include "engine/limits.h"
 #include "engine/metrics_view.h"
 #include "engine/node_lookup.h"
 #include "engine/upload_table.h"
 #include "store/blob_store.h"
+#include "transfer/throttle.h"
 
 namespace blobd::daemon {
 
@@ -44,6 +46,10 @@ struct Measured {
   std::string version;
   WallTime started;
   engine::MetricsView engine;
+  std::vector<engine::LimitView> limits;
+  // What the limits of the bandwidth do.
+  transfer::Throttle::Effect download;
+  transfer::Throttle::Effect upload;
   std::vector<engine::LookupServiceView> lookup;
   engine::UploadsView uploads;
   store::StoreCounts store;

@@ -293,10 +293,13 @@ Status Node::TakeInheritedSockets(const std::vector<std::string>& names) {
 
 Status Node::OpenMetrics() {
   if (listening_metrics_ < 0) return OkStatus();
-  // Asked for on the network loop, and known on the control loop.
+  // Asked for on the network loop, which knows what the limits do; the rest is known on the control
+  // loop.
   const auto collect = [this](UniqueFunction<void(std::string)> done) {
-    control_->Post([this, done = std::move(done)]() mutable {
-      Measured measured;
+    Measured known;
+    known.download = download_throttle_->effect();
+    known.upload = upload_throttle_->effect();
+    control_->Post([this, measured = std::move(known), done = std::move(done)]() mutable {
       measured.version = kVersion;
       measured.started = identity_.started;
       Measure({*engine_, *uploads_, *store_}, std::move(measured),

@@ -72,7 +72,20 @@ void Throttle::Step() {
   Arm();
 }
 
+Throttle::Effect Throttle::effect() const {
+  Effect effect;
+  for (const auto& [ask, waiting] : asks_) effect.held_back_bytes += waiting.left;
+  effect.limited = limited_;
+  if (limited_since_) effect.limited += timers_.Now() - *limited_since_;
+  return effect;
+}
+
 void Throttle::Arm() {
+  if (asks_.empty() && limited_since_) {
+    limited_ += timers_.Now() - *std::exchange(limited_since_, std::nullopt);
+  } else if (!asks_.empty() && !limited_since_) {
+    limited_since_ = timers_.Now();
+  }
   const auto next = limiter_.NextDeadline();
   if (timer_ != 0) {
     if (next && *next == timer_at_) return;

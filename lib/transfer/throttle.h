@@ -61,6 +61,12 @@ class Throttle {
   void Release(uint64_t owner);
 
   size_t waiting() const { return asks_.size(); }
+  // What the limit does, for monitoring.
+  struct Effect {
+    uint64_t held_back_bytes = 0;  // that wait
+    Duration limited{0};           // for so long in all something has waited
+  };
+  Effect effect() const;
 
  private:
   struct Waiting {
@@ -79,6 +85,8 @@ class Throttle {
   std::vector<UniqueFunction<void()>> watchers_;
   TimerId timer_ = 0;
   Instant timer_at_;
+  std::optional<Instant> limited_since_;  // set iff something waits
+  Duration limited_{0};                   // before that
 };
 
 }  // namespace blobd::transfer

@@ -10,6 +10,8 @@
 namespace blobd::transfer {
 namespace {
 
+constexpr uint64_t kGroup = 16 * kKiB;
+
 class ThrottleTest : public testing::Test {
  protected:
   void Want(uint64_t owner, uint64_t bytes) {
@@ -50,6 +52,27 @@ TEST_F(ThrottleTest, KeepsTheRateLessTheHeadersOfPackets) {
     total += bytes;
   }
   EXPECT_NEAR(static_cast<double>(total), 32e6, 3e5);
+}
+
+TEST_F(ThrottleTest, SaysWhatItHoldsBackAndForHowLong) {
+  throttle_.SetRate(33 * kGroup);  // less headers 32 a second
+  Pass(seconds(5));
+  EXPECT_EQ(throttle_.effect().limited, Duration::zero()) << "nobody wanted anything";
+  Want(1, 64 * kGroup);
+  EXPECT_EQ(throttle_.effect().held_back_bytes, 64 * kGroup);
+  Pass(seconds(1));
+  EXPECT_NEAR(static_cast<double>(throttle_.effect().held_back_bytes), 32.0 * kGroup, 4.0 * kGroup);
+  EXPECT_EQ(throttle_.effect().limited, seconds(1));
+  Pass(seconds(10));
+  EXPECT_EQ(throttle_.effect().held_back_bytes, 0u);
+  const Duration limited = throttle_.effect().limited;
+  EXPECT_GT(limited, milliseconds(1800));
+  EXPECT_LT(limited, milliseconds(2200));
+  const auto ask = throttle_.Ask(2, 64 * kGroup, [](uint64_t) {});
+  Pass(milliseconds(500));
+  throttle_.Cancel(ask);
+  Pass(seconds(5));
+  EXPECT_EQ(throttle_.effect().limited, limited + milliseconds(500));
 }
 
 TEST_F(ThrottleTest, ChangesAtOnceAndTellsOfIt) {

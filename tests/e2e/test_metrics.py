@@ -54,6 +54,24 @@ class Metrics(E2eTest):
         self.assertGreaterEqual(after["blobd_dials_total"], 1)
         self.ctl("cancel", waits, code=DONE)
 
+    def test_limits_and_what_they_hold_back_are_told(self):
+        before = self.metrics()
+        self.assertEqual(before['blobd_limit_bytes_per_second{limit="download_rate"}'], 0)
+        self.assertEqual(before["blobd_download_limited_seconds_total"], 0)
+        other = self.start_daemon("other", '[serve]\nmode = "anyone"\n')
+        file = self.directory / "file"
+        file.write_bytes(b"limited" * 300_000)
+        self.ctl("limits", "download_rate=100kB/s", "requests=7")
+        self.ctl("queue", "-q", other.add(file), "--from", other.provider)
+        self.daemon.wait_until("something is held back",
+                               lambda: self.metrics()["blobd_download_held_back_bytes"] > 0)
+        limited = self.metrics()
+        self.assertEqual(limited['blobd_limit_bytes_per_second{limit="download_rate"}'], 100_000)
+        self.assertEqual(limited['blobd_limit{limit="requests"}'], 7)
+        self.daemon.wait_until("time goes by", lambda: self.metrics()["blobd_download_limited_seconds_total"] >
+                               limited["blobd_download_limited_seconds_total"])
+        self.assertEqual(self.metrics()["blobd_upload_held_back_bytes"], 0)
+
     def test_only_the_group_may_ask(self):
         self.assertEqual(self.socket.stat().st_mode & 0o777, 0o660)
 
