@@ -215,8 +215,11 @@ void Remote::MoveConnections(Instant now) {
     if (connection.move_again && now >= *connection.move_again) connection.move_again.reset();
     if (connection.follow_by && now >= *connection.follow_by) {
       connection.follow_by.reset();
-      connection.reconnecting = true;
-      Emit(Reconnect{id, *connection.moving_to});
+      // The old path may be well again, and then there is time for the move's own answer.
+      if (paths_[connection.address].dark && connection.moving_to == selection_.address) {
+        connection.reconnecting = true;
+        Emit(Reconnect{id, *connection.moving_to});
+      }
     }
     if (!connection.ours || connection.address == *selection_.address) continue;
     if (connection.moving_to == selection_.address || connection.move_again) continue;

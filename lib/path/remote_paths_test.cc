@@ -210,6 +210,22 @@ TEST_F(RemotePaths, NothingIsDialledBesideAMoveThatWasAnsweredInTime) {
   EXPECT_TRUE(Take<Reconnect>().empty());
 }
 
+// The simulation's seed 1240: an address that was no good was dialled from a path that was well.
+TEST_F(RemotePaths, NothingIsDialledBesideAMoveFromAPathThatIsWellAgain) {
+  const ConnectionId connection = Transferring(milliseconds(20));
+  Answer(kB, milliseconds(100));
+  Tell(WentDark{connection});
+  ASSERT_TRUE(Take<Move>().at(0).immediate);
+  Pass(milliseconds(200));
+  Tell(ConnectionRtt{connection, milliseconds(20)});
+  EXPECT_EQ(selected(), kA);
+  Pass(milliseconds(700));
+  EXPECT_TRUE(Take<Reconnect>().empty());
+  Tell(MoveFailed{connection, kB});
+  EXPECT_TRUE(Take<Reconnect>().empty());
+  EXPECT_EQ(selected(), kA);
+}
+
 TEST_F(RemotePaths, ASparePathThatFallsSilentIsClosed) {
   Transferring(milliseconds(20));
   Answer(kB, milliseconds(19));

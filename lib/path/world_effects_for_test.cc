@@ -125,12 +125,15 @@ void World::Transfer(Peer& peer, ConnectionId connection, const SocketAddress& t
   const Place* place = PlaceOf(peer, to);
   link->second.was_asked = true;
   if (reconnect) link->second.dialled_at = to;
+  link->second.unfollowed.reset();
   if (!reconnect && Chance(0.2)) {
     return At(now_.now, {peer.node, MoveFailed{connection, to, true}});
   }
   if (!reconnect && !peer.follows) {
-    // One that leaves a dark path has no answer before it is dialled, too.
-    if (!immediate) At(now_.now + seconds(1), {peer.node, MoveFailed{connection, to}});
+    const Instant fails = now_.now + seconds(1);
+    if (!immediate) return At(fails, {peer.node, MoveFailed{connection, to}});
+    // It is mostly dialled before that, and then the dial's answer is the one that counts.
+    link->second.unfollowed.emplace(fails, to);
     return;
   }
   if (!Works(peer, to)) {
@@ -164,7 +167,28 @@ void World::EndDemand() {
   for (const auto& [id, link] : links) Deliver({link.node, ConnectionDown{id}});
 }
 
+// An impostor is tried once a minute, and found out within two seconds.
+void World::FindImpostorsOut() {
+  int64_t impostors = 0;
+  for (const auto& [node, peer] : peers_) {
+    impostors += std::count_if(peer.places.begin(), peer.places.end(),
+                               [](const Place& place) { return place.impostor; });
+  }
+  const auto one_is_tried = [&] {
+    return std::any_of(peers_.begin(), peers_.end(), [&](auto& entry) {
+      const Remote* remote = remotes_.Find(entry.first);
+      if (remote == nullptr || !remote->selection().address) return false;
+      const Place* place = PlaceOf(entry.second, *remote->selection().address);
+      return place != nullptr && place->impostor;
+    });
+  };
+  const Instant end = now_.now + seconds(2 * impostors + 1);
+  while (now_.now < end && one_is_tried()) Run(milliseconds(100), false);
+  EXPECT_FALSE(one_is_tried()) << "an impostor is not found out";
+}
+
 void World::CheckSettled() {
+  FindImpostorsOut();
   for (auto& entry : peers_) {
     const NodeId node = entry.first;
     Peer& peer = entry.second;

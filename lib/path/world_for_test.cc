@@ -210,6 +210,10 @@ void World::TurnLinks() {
     if (link.silence.Check(now_.now, rtt) == SilenceDetector::Advice::kWentDark) {
       events.push_back({link.node, WentDark{id}});
     }
+    if (link.unfollowed && now_.now >= link.unfollowed->first) {
+      events.push_back({link.node, MoveFailed{id, link.unfollowed->second}});
+      link.unfollowed.reset();
+    }
     if (!demand_ || now_.now >= link.heard + kIdleTimeout) {
       events.push_back({link.node, ConnectionDown{id}});
       it = links_.erase(it);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -54,6 +55,8 @@ class World {
     SilenceDetector silence;
     bool was_asked = false;                   // to move somewhere
     std::optional<SocketAddress> dialled_at;  // to be replaced by a connection there
+    // It left a dark path for a peer that does not follow: that fails then, unless it is dialled.
+    std::optional<std::pair<Instant, SocketAddress>> unfollowed = {};
   };
   struct Race {
     NodeId node;
@@ -92,6 +95,7 @@ class World {
   void Do(Peer& peer, const Retired&);
   void TurnRaces();
   void TurnLinks();
+  void FindImpostorsOut();
   void Change();
   void CheckAddress(const Peer& peer, const SocketAddress& address, const char* use);
   void Transfer(Peer& peer, ConnectionId connection, const SocketAddress& to, bool reconnect,
