@@ -57,9 +57,10 @@ struct DialEnded {
 
 struct ConnectionUp {
   ConnectionId connection;
-  DialId dial = {};            // of ours that it came from
-  ConnectionId replaces = {};  // of ours that it was to replace; with neither, the peer opened it
-  SocketAddress address;       // the one that answered
+  DialId dial = {};  // of ours that it came from
+  // Of ours that it has replaced, whose end follows. With neither, the peer opened it.
+  ConnectionId replaces = {};
+  SocketAddress address;  // the one that answered
   Duration rtt{0};
   bool can_migrate = true;  // false: the peer does not follow a migration (iroh <= 0.95)
 };

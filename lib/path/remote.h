@@ -99,7 +99,7 @@ class Remote {
     std::string lookup_reason;        // what the services said
   };
   struct Connection {
-    bool ours = false;  // we opened it, so we move it
+    bool ours = false;  // we opened it and nothing replaced it, so we move it
     bool can_migrate = true;
     bool doubted = false;  // can_migrate is false only because it did not follow once
     SocketAddress address;

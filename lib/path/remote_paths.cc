@@ -19,6 +19,11 @@ void Remote::On(const Moment& at, const ConnectionUp& up) {
   connection.ours = static_cast<bool>(up.dial) || static_cast<bool>(up.replaces);
   connection.can_migrate = up.can_migrate;
   connection.rtt = up.rtt;
+  // Its end is yet to be told. What it is asked until then the new one would be asked.
+  if (const auto old = connections_.find(up.replaces); old != connections_.end()) {
+    StayPut(old->second);
+    old->second.ours = false;
+  }
   if (!connection.ours) {
     const AddressBook::Added added = book_.Add(node_, up.address, "incoming");
     if (added.is_new && added.evicted) {

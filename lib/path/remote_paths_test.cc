@@ -68,7 +68,7 @@ TEST_F(RemotePaths, OneLateAnswerDoesNotCount) {
 TEST_F(RemotePaths, AllOurConnectionsFollowOneSelection) {
   const ConnectionId first = Transferring(milliseconds(40));
   const ConnectionId second{++connections_};
-  Tell(ConnectionUp{second, {}, first, kA, milliseconds(40)});
+  Tell(ConnectionUp{second, DialId{1'000}, {}, kA, milliseconds(40)});
   const ConnectionId theirs{++connections_};
   Tell(ConnectionUp{theirs, {}, {}, kA, milliseconds(40)});
   Take<Move>();
@@ -208,6 +208,29 @@ TEST_F(RemotePaths, NothingIsDialledBesideAMoveThatWasAnsweredInTime) {
   Tell(ConnectionMoved{connection, kB});
   Pass(seconds(5));
   EXPECT_TRUE(Take<Reconnect>().empty());
+}
+
+TEST_F(RemotePaths, WhatWasReplacedIsMovedNoMore) {
+  Tell(AddressesLearnt{{kC}, "ticket"});
+  const ConnectionId old = Transferring(milliseconds(20));
+  Answer(kB, milliseconds(30));
+  Answer(kC, milliseconds(60));
+  Tell(WentDark{old});
+  ASSERT_EQ(Take<Move>().at(0).to, kB);
+  Pass(milliseconds(250));
+  ASSERT_EQ(Take<Reconnect>().at(0).to, kB);
+  // It is there, and slower than the probe said: another path is better after all.
+  const ConnectionId next{++connections_};
+  Tell(ConnectionUp{next, {}, old, kB, milliseconds(90), false});
+  ASSERT_EQ(selected(), kC);
+  EXPECT_TRUE(Take<Move>().empty());
+  const auto again = Take<Reconnect>();
+  ASSERT_EQ(again.size(), 1);
+  EXPECT_EQ(again[0].connection, next);
+  Tell(Want{});
+  EXPECT_EQ(Take<Reached>().at(0).connection, next);
+  Tell(ConnectionDown{old});
+  EXPECT_EQ(remotes_.Find(kNode)->connections(), 1);
 }
 
 // The simulation's seed 1240: an address that was no good was dialled from a path that was well.

@@ -110,6 +110,7 @@ void World::Transfer(Peer& peer, ConnectionId connection, const SocketAddress& t
   const auto link = links_.find(connection);
   ASSERT_NE(link, links_.end()) << "a connection that is gone is moved";
   EXPECT_TRUE(link->second.ours) << "a connection of the peer is moved";
+  EXPECT_EQ(replaced_.count(connection), 0) << "a connection that was replaced is moved";
   EXPECT_NE(link->second.address, to) << "it is there already";
   const auto proof = peer.proven.find(to);
   ASSERT_NE(proof, peer.proven.end()) << "a move to an address that never answered";
