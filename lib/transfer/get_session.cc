@@ -199,7 +199,7 @@ void GetSession::OnBytes(uint64_t stream, Bytes bytes) {
 }
 
 void GetSession::OnStreamEnd(uint64_t stream, StreamEnd end) {
-  if (observation_ && observation_->stream == stream) return EndObservation(std::nullopt);
+  if (observation_ && observation_->stream == stream) return OnObservationEnd(end);
   const auto it = lanes_.find(stream);
   if (it == lanes_.end() || it->second.end()) return;
   it->second.End(std::move(end));

@@ -168,6 +168,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   void NoteLacks(const GetLane& lane);
   void AskWhatItHolds(const GetTarget& target);
   void OnObserved(Bytes bytes);
+  void OnObservationEnd(const StreamEnd& end);
   void EndObservation(const std::optional<RangeSet>& groups);
   void FillIn(GetEnd& end) const;
 

@@ -144,7 +144,8 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
   bool knows_many = true;
   bool knows_observe = false;
   size_t observed = 0;
-  Rng order{1};  // of arrival
+  size_t observed_in_vain = 0;  // so often its connection is replaced before it can answer
+  Rng order{1};                 // of arrival
   size_t most_open = 0;
   size_t refused = 0;
   uint64_t delivered = 0;
@@ -180,7 +181,11 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
       answer = AnswerTo(*get);
     } else if (const auto* observe = std::get_if<wire::ObserveRequest>(&decoded->request)) {
       ++observed;
-      streams_[stream].answer = AnswerTo(*observe);
+      Answer said = AnswerTo(*observe);
+      if (observed <= observed_in_vain) {
+        said = {{}, StreamEnd{StreamEnd::Kind::kMoved, 0, "its connection was replaced"}};
+      }
+      streams_[stream].answer = std::move(said);
       return;
     } else {
       const auto& many = std::get<wire::GetManyRequest>(decoded->request);

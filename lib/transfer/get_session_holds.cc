@@ -67,6 +67,15 @@ void GetSession::OnObserved(Bytes bytes) {
   EndObservation(groups.Intersection(Range{0, count}));
 }
 
+// A connection that was replaced is no answer: it is asked over the other one.
+void GetSession::OnObservationEnd(const StreamEnd& end) {
+  if (end.kind != StreamEnd::Kind::kMoved) return EndObservation(std::nullopt);
+  const Observation observation = *std::exchange(observation_, std::nullopt);
+  deps_.port->Stop(observation.stream);
+  observed_.erase(observation.target.place);
+  AskWhatItHolds(observation.target);
+}
+
 // `groups`: what it says that it holds; nullopt: it says nothing.
 void GetSession::EndObservation(const std::optional<RangeSet>& groups) {
   const Observation observation = *std::exchange(observation_, std::nullopt);

@@ -222,6 +222,20 @@ TEST_F(GetShareTest, WhoHoldsAPartSaysWhichAndGivesIt) {
   EXPECT_LE(provider_->requests.size(), 8u);
 }
 
+TEST_F(GetShareTest, WhoseConnectionIsReplacedMeanwhileIsAskedAgain) {
+  const size_t size = 32 * kMiB;
+  const Hash hash = provider_->Add(RandomBytes(size, 1));
+  provider_->At(hash).held = RangeSet({1024, 1536});
+  provider_->knows_observe = true;
+  provider_->observed_in_vain = 2;
+  const auto [progress, end] = GetOrdered({{hash, BlobFormat::kRaw}, RawShare(size, {0, size})});
+  EXPECT_EQ(end.outcome, Outcome::kNotHere);
+  EXPECT_EQ(provider_->observed, 3u);
+  EXPECT_EQ(end.holds, RangeSet({16 * kMiB, 24 * kMiB}));
+  EXPECT_EQ(Lookup(hash).groups, RangeSet({1024, 1536}));
+  EXPECT_LE(provider_->requests.size(), 8u);
+}
+
 TEST_F(GetShareTest, WhoCannotSayItIsFoundOutByAsking) {
   const size_t size = 32 * kMiB;
   const Hash hash = provider_->Add(RandomBytes(size, 1));
