@@ -70,8 +70,10 @@ void Engine::RestoreRemotes(const registry::Snapshot& rows) {
   const Instant now = deps_.timers.Now();
   const WallTime wall_now = deps_.clock.WallNow();
   for (const registry::RemoteAddressRow& row : rows.addresses) {
-    addresses_.Restore(row.node, {row.address, row.source, row.last_worked,
-                                  microseconds(row.rtt_us), 0, row.last_failed, row.last_failure});
+    const auto surplus = addresses_.Restore(
+        row.node, {row.address, row.source, row.last_worked, microseconds(row.rtt_us), 0,
+                   row.last_failed, row.last_failure});
+    if (surplus) changes_.push_back(registry::DropRemoteAddress{row.node, *surplus});
   }
   for (const registry::RemoteRow& row : rows.remotes) {
     remotes_.Restore(row.node, row.last_worked, row.last_failed, row.last_failure);

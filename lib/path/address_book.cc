@@ -66,9 +66,13 @@ bool AddressBook::IsOwn(const SocketAddress& address) const {
   return std::find(own_.begin(), own_.end(), address) != own_.end();
 }
 
+bool AddressBook::MayBeKept(const SocketAddress& address) const {
+  return CanBeDialled(address) && !IsOwn(address) && !RelayAddresses::IsRelayed(address);
+}
+
 AddressBook::Added AddressBook::Add(const NodeId& node, const SocketAddress& address,
                                     std::string source) {
-  if (!CanBeDialled(address) || IsOwn(address) || RelayAddresses::IsRelayed(address)) return {};
+  if (!MayBeKept(address)) return {};
   return Insert(node, {address, std::move(source), {}, Duration::zero()});
 }
 
@@ -99,29 +103,34 @@ AddressBook::Added AddressBook::Insert(const NodeId& node, KnownAddress learnt) 
   return added;
 }
 
-void AddressBook::Restore(const NodeId& node, const KnownAddress& known) {
-  if (!Add(node, known.address, known.source).is_new) return;
-  KnownAddress& added = nodes_[node].back();
-  added.last_worked = known.last_worked;
-  added.rtt = known.rtt;
-  added.last_failed = known.last_failed;
-  added.failure = ShortText(known.failure, kMaxReason);
+// It has the place of what worked from the start, if it did.
+std::optional<SocketAddress> AddressBook::Restore(const NodeId& node, const KnownAddress& known) {
+  if (!MayBeKept(known.address)) return std::nullopt;
+  KnownAddress restored = known;
+  restored.failure = ShortText(known.failure, kMaxReason);
+  const Added added = Insert(node, std::move(restored));
+  if (added.is_new) return added.evicted;
+  const auto nodes = nodes_.find(node);
+  if (nodes == nodes_.end()) return std::nullopt;  // there are too many nodes
+  const bool is_there = Find(nodes->second, known.address) != nodes->second.end();
+  return is_there ? std::nullopt : std::optional(known.address);
 }
 
-KnownAddress AddressBook::Worked(const NodeId& node, const SocketAddress& address, WallTime now,
-                                 Duration rtt) {
-  KnownAddress worked{address, "connection", now, rtt};
-  if (CanBeDialled(address) && !IsOwn(address) && !RelayAddresses::IsRelayed(address))
-    Insert(node, worked);
+AddressBook::Proof AddressBook::Worked(const NodeId& node, const SocketAddress& address,
+                                       WallTime now, Duration rtt) {
+  Proof proof{{address, "connection", now, rtt}, false, std::nullopt};
+  if (MayBeKept(address)) proof.evicted = Insert(node, proof.known).evicted;
   const auto known = nodes_.find(node);
-  if (known == nodes_.end()) return worked;
+  if (known == nodes_.end()) return proof;
   const auto it = Find(known->second, address);
-  if (it == known->second.end()) return worked;
+  if (it == known->second.end()) return proof;
   it->last_worked = now;
   it->rtt = rtt;
   it->last_failed = {};
   it->failure.clear();
-  return *it;
+  proof.known = *it;
+  proof.is_kept = true;
+  return proof;
 }
 
 std::optional<KnownAddress> AddressBook::Failed(const NodeId& node, const SocketAddress& address,

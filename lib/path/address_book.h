@@ -62,14 +62,20 @@ class AddressBook {
   Added Add(const NodeId& node, const SocketAddress& address, std::string source);
   // A relay that reaches the node. REQUIRES: `address` is from RelayAddresses
   Added AddRelay(const NodeId& node, const SocketAddress& address, std::string source);
-  // As loaded from the registry.
-  void Restore(const NodeId& node, const KnownAddress& known);
+  // As loaded from the registry. Returns what there is no place for: it, or another one that made
+  // room for it.
+  std::optional<SocketAddress> Restore(const NodeId& node, const KnownAddress& known);
   // What became our own is not dialled; should it be another's again, it is.
   void SetOwnAddresses(std::vector<SocketAddress> own) { own_ = std::move(own); }
   bool IsOwn(const SocketAddress& address) const;
 
+  struct Proof {
+    KnownAddress known;
+    bool is_kept = false;                  // false: it is none that the book takes
+    std::optional<SocketAddress> evicted;  // made room for it
+  };
   // A connection was made over this address. Returns what is known of it now.
-  KnownAddress Worked(const NodeId& node, const SocketAddress& address, WallTime now, Duration rtt);
+  Proof Worked(const NodeId& node, const SocketAddress& address, WallTime now, Duration rtt);
 
   // There was no answer at this address, or it was refused. Returns what is known of it now;
   // nothing if it is not known.
@@ -86,6 +92,7 @@ class AddressBook {
   std::vector<NodeId> NodesAfter(const std::optional<NodeId>& after, size_t limit) const;
 
  private:
+  bool MayBeKept(const SocketAddress& address) const;
   Added Insert(const NodeId& node, KnownAddress known);
 
   std::map<NodeId, std::vector<KnownAddress>> nodes_;

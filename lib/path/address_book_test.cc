@@ -21,8 +21,9 @@ TEST(AddressBook, OrdersByWhatIsKnown) {
   EXPECT_TRUE(book.Add(kNode, At("[2001:db8::1]:1"), "ticket").is_new);
   EXPECT_FALSE(book.Add(kNode, At("192.0.2.1:1"), "api").is_new);
   EXPECT_EQ(book.ToDial(kNode).front(), At("[2001:db8::1]:1"));
-  const KnownAddress worked = book.Worked(kNode, At("192.0.2.1:1"), WallTime{5}, milliseconds(3));
-  EXPECT_EQ(worked.source, "ticket");
+  const auto worked = book.Worked(kNode, At("192.0.2.1:1"), WallTime{5}, milliseconds(3));
+  EXPECT_EQ(worked.known.source, "ticket");
+  EXPECT_TRUE(worked.is_kept);
   EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:1"));
 }
 
@@ -84,11 +85,43 @@ TEST(AddressBook, WhatIsConfiguredGivesWayToNobodysWord) {
   EXPECT_FALSE(book.Add(kNode, At("198.51.100.1:1"), "pkarr").is_new);
   EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:1"));
   // But what works is kept, and another configuration has its way.
-  book.Worked(kNode, At("198.51.100.2:1"), WallTime{5}, milliseconds(3));
+  const auto proof = book.Worked(kNode, At("198.51.100.2:1"), WallTime{5}, milliseconds(3));
+  EXPECT_EQ(proof.evicted, At("192.0.2.1:1"));
   EXPECT_EQ(book.ToDial(kNode).front(), At("198.51.100.2:1"));
   const AddressBook::Added added = book.Add(kNode, At("192.0.2.2:1"), "config");
   EXPECT_TRUE(added.is_new);
   EXPECT_EQ(added.evicted, At("192.0.2.1:2"));
+}
+
+// An earlier life may have left more than there is room for, in any order.
+TEST(AddressBook, WhatWorkedIsRestoredAsSuch) {
+  AddressBook book;
+  for (int port = 1; port <= 32; ++port) {
+    const SocketAddress address = At(fmt::format("198.51.100.1:{}", port).c_str());
+    EXPECT_EQ(book.Restore(kNode, {address, "dns", {}}), std::nullopt);
+  }
+  for (int port = 1; port <= 9; ++port) {
+    const SocketAddress address = At(fmt::format("192.0.2.1:{}", port).c_str());
+    const auto surplus = book.Restore(kNode, {address, "dns", WallTime{100 + port}});
+    const char* first_that_worked = "192.0.2.1:1";
+    EXPECT_EQ(surplus,
+              port == 9 ? At(first_that_worked) : At(fmt::format("198.51.100.1:{}", port).c_str()));
+  }
+  EXPECT_EQ(book.ToDial(kNode).front(), At("192.0.2.1:9"));
+  // All that did not is older than this one, which has not either.
+  EXPECT_EQ(book.Restore(kNode, {At("203.0.113.1:1"), "dns", {}}), At("198.51.100.1:9"));
+  EXPECT_EQ(book.Of(kNode).size(), AddressBook::kMaxPerNode);
+}
+
+TEST(AddressBook, WhatIsConfiguredMakesRoomOnlyForWhatWorkedInAnEarlierLife) {
+  AddressBook book;
+  for (int port = 1; port <= 32; ++port)
+    book.Add(kNode, At(fmt::format("192.0.2.1:{}", port).c_str()), "config");
+  EXPECT_EQ(book.Restore(kNode, {At("198.51.100.1:1"), "dns", {}}), At("198.51.100.1:1"));
+  EXPECT_EQ(book.Restore(kNode, {At("198.51.100.2:1"), "dns", WallTime{5}}), At("192.0.2.1:1"));
+  EXPECT_EQ(book.ToDial(kNode).front(), At("198.51.100.2:1"));
+  EXPECT_EQ(book.Restore(kNode, {At("192.0.2.2:1"), "dns", {}}), std::nullopt);
+  EXPECT_EQ(book.Restore(kNode, {At("0.0.0.0:1"), "dns", {}}), std::nullopt);
 }
 
 TEST(AddressBook, FurtherNodesLeaveNoTrace) {
@@ -101,7 +134,9 @@ TEST(AddressBook, FurtherNodesLeaveNoTrace) {
     book.Add(node, At("192.0.2.1:1"), "api");
   }
   node.bytes[3] = 1;
-  EXPECT_EQ(book.Worked(node, At("192.0.2.1:1"), WallTime{5}, {}).last_worked, WallTime{5});
+  const auto worked = book.Worked(node, At("192.0.2.1:1"), WallTime{5}, {});
+  EXPECT_EQ(worked.known.last_worked, WallTime{5});
+  EXPECT_FALSE(worked.is_kept);
   EXPECT_EQ(book.NodesAfter({}, AddressBook::kMaxNodes + 1).size(), AddressBook::kMaxNodes);
 }
 

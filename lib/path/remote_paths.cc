@@ -134,7 +134,8 @@ void Remote::Use(const Moment& at, ConnectionId id, const SocketAddress& address
   unfit_until_.erase(address);
   Hear(at.now, address);
   const Duration rtt = RttOf(address, path).value_or(Duration::zero());
-  Emit(KeepAddress{book_.Worked(node_, address, at.wall, rtt), std::nullopt});
+  AddressBook::Proof proof = book_.Worked(node_, address, at.wall, rtt);
+  if (proof.is_kept) Emit(KeepAddress{std::move(proof.known), proof.evicted});
 }
 
 void Remote::Hear(Instant now, const SocketAddress& address) {

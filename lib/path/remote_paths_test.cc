@@ -353,6 +353,23 @@ TEST_F(RemotePaths, StrangersAnswersAreNoPaths) {
   EXPECT_EQ(selected(), kA);
 }
 
+// Else it would come back in the next life.
+TEST_F(RemotePaths, WhatMakesRoomForAnAddressThatWorksIsForgotten) {
+  for (int port = 1; port <= 32; ++port)
+    book_.Add(kNode, At(("198.51.100.1:" + std::to_string(port)).c_str()), "dns");
+  const ConnectionId connection = Connect(At("198.51.100.1:32"), milliseconds(40));
+  Take<KeepAddress>();
+  Tell(ConnectionMoved{connection, kB});
+  const auto kept = Take<KeepAddress>();
+  ASSERT_EQ(kept.size(), 1);
+  EXPECT_EQ(kept[0].known.address, kB);
+  EXPECT_EQ(kept[0].evicted, At("198.51.100.1:1"));
+  // What the book does not take is not to be kept either.
+  book_.SetOwnAddresses({kC});
+  Tell(ConnectionMoved{connection, kC});
+  EXPECT_TRUE(Take<KeepAddress>().empty());
+}
+
 TEST_F(RemotePaths, AVisitorMovesItself) {
   Tell(ConnectionUp{{1}, {}, {}, kA, milliseconds(20)});
   EXPECT_EQ(book_.Of(kNode).at(0).source, "incoming");
