@@ -255,7 +255,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void NetworkIsBack();
 
   void CountGet(const ProviderId& provider, bool begins);
-  RemoteView ViewOf(const NodeId& node, const TransferTable::Use& use) const;
+  RemoteView ViewOf(const NodeId& node) const;
 
   // NodePathsSink (engine_paths.cc)
   void OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) override;

@@ -8,7 +8,6 @@
 namespace blobd::engine {
 std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, size_t limit,
                                             const std::vector<NodeId>& known_elsewhere) const {
-  const std::map<NodeId, TransferTable::Use> uses = transfers_.RunningPerNode();
   // The first nodes behind `after` of each source; the first of these together are the page.
   std::set<NodeId> nodes;
   const auto merge = [&nodes](const std::vector<NodeId>& more) {
@@ -16,15 +15,12 @@ std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, 
   };
   merge(addresses_.NodesAfter(after, limit));
   merge(remotes_.After(after, limit));
-  for (const auto& [node, use] : uses) nodes.insert(node);
+  merge(transfers_.NodesAfter(after, limit));
   merge(known_elsewhere);
 
   std::vector<RemoteView> views;
   auto it = after ? nodes.upper_bound(*after) : nodes.begin();
-  for (; it != nodes.end() && views.size() < limit; ++it) {
-    const auto use = uses.find(*it);
-    views.push_back(ViewOf(*it, use == uses.end() ? TransferTable::Use() : use->second));
-  }
+  for (; it != nodes.end() && views.size() < limit; ++it) views.push_back(ViewOf(*it));
   return views;
 }
 
@@ -37,15 +33,13 @@ void Engine::UnwatchRemotes(const std::shared_ptr<RemoteWatcher>& watcher) {
 }
 
 std::optional<RemoteView> Engine::FindRemote(const NodeId& node) const {
-  const std::map<NodeId, TransferTable::Use> uses = transfers_.RunningPerNode();
-  const auto use = uses.find(node);
-  if (use == uses.end() && remotes_.Find(node) == nullptr && addresses_.Of(node).empty()) {
-    return std::nullopt;
-  }
-  return ViewOf(node, use == uses.end() ? TransferTable::Use() : use->second);
+  RemoteView view = ViewOf(node);
+  const bool is_known =
+      remotes_.Find(node) != nullptr || !view.addresses.empty() || !view.transfers.empty();
+  return is_known ? std::optional(std::move(view)) : std::nullopt;
 }
 
-RemoteView Engine::ViewOf(const NodeId& node, const TransferTable::Use& use) const {
+RemoteView Engine::ViewOf(const NodeId& node) const {
   RemoteView view;
   view.node = node;
   if (const path::RemoteInfo* info = remotes_.Find(node)) view.info = *info;
@@ -64,7 +58,8 @@ RemoteView Engine::ViewOf(const NodeId& node, const TransferTable::Use& use) con
     view.paths = remote->Paths();
     view.selected_because = remote->selection().why;
   }
-  view.transfers = use.transfers;
+  TransferTable::Use use = transfers_.UseOf(node);
+  view.transfers = std::move(use.transfers);
   view.download_rate = use.rate;
   return view;
 }

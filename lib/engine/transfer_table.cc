@@ -29,6 +29,7 @@ void TransferTable::Start(TransferId id, const ProviderId& provider, const Kind&
   entry.view.provider = provider;
   entry.view.kind = kind;
   entry.view.started = now;
+  if (const auto* node = std::get_if<NodeId>(&provider)) of_node_[*node].insert(id);
 }
 
 TransferTable::More TransferTable::Progress(TransferId id, const transfer::GetProgress& progress) {
@@ -47,9 +48,14 @@ TransferTable::More TransferTable::Progress(TransferId id, const transfer::GetPr
 }
 
 void TransferTable::End(TransferId id, TransferState state, std::string reason, WallTime now) {
-  auto node = running_.extract(id);
-  if (node.empty()) return;
-  TransferView view = std::move(node.mapped().view);
+  auto entry = running_.extract(id);
+  if (entry.empty()) return;
+  TransferView view = std::move(entry.mapped().view);
+  if (const auto* node = std::get_if<NodeId>(&view.provider)) {
+    const auto of_node = of_node_.find(*node);
+    of_node->second.erase(id);
+    if (of_node->second.empty()) of_node_.erase(of_node);
+  }
   view.state = state;
   view.reason = std::move(reason);
   view.finished = now;
@@ -92,16 +98,23 @@ TransferView TransferTable::ViewOf(const Entry& entry) const {
   return view;
 }
 
-std::map<NodeId, TransferTable::Use> TransferTable::RunningPerNode() const {
-  std::map<NodeId, Use> uses;
-  for (const auto& [id, entry] : running_) {
-    const auto* node = std::get_if<NodeId>(&entry.view.provider);
-    if (node == nullptr) continue;
-    Use& use = uses[*node];
+TransferTable::Use TransferTable::UseOf(const NodeId& node) const {
+  Use use;
+  const auto of_node = of_node_.find(node);
+  if (of_node == of_node_.end()) return use;
+  for (const TransferId id : of_node->second) {
     use.transfers.push_back(id);
-    use.rate += entry.meter.rate();
+    use.rate += running_.at(id).meter.rate();
   }
-  return uses;
+  return use;
+}
+
+std::vector<NodeId> TransferTable::NodesAfter(const std::optional<NodeId>& after,
+                                              size_t limit) const {
+  std::vector<NodeId> nodes;
+  auto it = after ? of_node_.upper_bound(*after) : of_node_.begin();
+  for (; it != of_node_.end() && nodes.size() < limit; ++it) nodes.push_back(it->first);
+  return nodes;
 }
 
 std::set<ProviderId> TransferTable::ProvidersSeen(const Hash& hash) const {

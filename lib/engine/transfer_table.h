@@ -45,8 +45,11 @@ class TransferTable {
     std::vector<TransferId> transfers;
     double rate = 0;
   };
-  // What runs, by node.
-  std::map<NodeId, Use> RunningPerNode() const;
+  // What runs with the node; costs in proportion to that.
+  Use UseOf(const NodeId& node) const;
+  // At most `limit` nodes greater than `after` (nullopt: from the first) with which anything runs,
+  // in order.
+  std::vector<NodeId> NodesAfter(const std::optional<NodeId>& after, size_t limit) const;
   // Who has given verified bytes of blobs with this hash, as far as it is remembered here.
   std::set<ProviderId> ProvidersSeen(const Hash& hash) const;
 
@@ -66,6 +69,7 @@ class TransferTable {
   void Keep(TransferView view);
 
   std::map<TransferId, Entry> running_;
+  std::map<NodeId, std::set<TransferId>> of_node_;  // of these; no empty sets
   std::map<TransferId, TransferView> ended_;
   std::deque<TransferId> order_of_ended_;  // the oldest end first
 };
