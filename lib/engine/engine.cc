@@ -29,7 +29,7 @@ bool IsPassing(const Status& status) {
 Engine::Engine(Deps deps, EngineOptions options)
     : deps_(std::move(deps)),
       options_(std::move(options)),
-      remote_watch_(deps_.timers),
+      remote_watch_(deps_.timers, [this](Instant since) { NoteEndedBans(since); }),
       paths_({deps_.timers, deps_.clock, deps_.network, addresses_, deps_.lookup, *this}),
       looks_({deps_.store, deps_.control, [this] { return deps_.make_strand(); }},
              [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {

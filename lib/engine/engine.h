@@ -256,6 +256,7 @@ class Engine final : private transfer::NodeNetworkSink,
 
   void CountGet(const ProviderId& provider, bool begins);
   RemoteView ViewOf(const NodeId& node) const;
+  void NoteEndedBans(Instant since);
 
   // NodePathsSink (engine_paths.cc)
   void OnReached(const NodeId& node, const SocketAddress& address, Duration rtt) override;

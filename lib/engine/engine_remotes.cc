@@ -43,8 +43,12 @@ RemoteView Engine::ViewOf(const NodeId& node) const {
   RemoteView view;
   view.node = node;
   if (const path::RemoteInfo* info = remotes_.Find(node)) view.info = *info;
-  if (view.info.banned_until <= deps_.clock.WallNow()) {
-    view.info.banned_until = {};
+  // A ban lasts as long as the scheduler says, whatever is done to the wall clock.
+  view.info.banned_until = {};
+  const Instant now = deps_.timers.Now();
+  if (const auto ban = scheduler_ == nullptr ? std::nullopt : scheduler_->FindBan(node, now)) {
+    view.info.banned_until = deps_.clock.WallNow() + (ban->until - now);
+  } else {
     view.info.ban_reason.clear();
   }
   view.addresses = addresses_.BestFirst(node);
@@ -133,6 +137,13 @@ void Engine::Unban(const ProviderId& provider, UniqueFunction<void(Status)> done
     Deliver(schedule::Unban{provider});
     done(OkStatus());
   });
+}
+
+void Engine::NoteEndedBans(Instant since) {
+  if (scheduler_ == nullptr) return;
+  for (const ProviderId& provider : scheduler_->BansEnded(since, deps_.timers.Now())) {
+    if (const auto* node = std::get_if<NodeId>(&provider)) remote_watch_.Note(*node);
+  }
 }
 
 std::vector<BanView> Engine::ListBans(const std::optional<ProviderId>& after, size_t limit) const {

@@ -171,6 +171,42 @@ TEST_F(RemotesTest, BansAreShownWhileTheyLastAndAfterARestart) {
   EXPECT_TRUE(Remote(kNode).info.ban_reason.empty());
 }
 
+class RecordingRemotes final : public RemoteWatcher {
+ public:
+  void OnRemotes(const std::set<NodeId>& changed) override {
+    told.insert(changed.begin(), changed.end());
+  }
+  std::set<NodeId> told;
+};
+
+TEST_F(RemotesTest, WhoWatchesIsToldThatABanRanOut) {
+  const auto ban = [&](const NodeId& node, Duration length) {
+    engine_->Ban(node, length, "",
+                 [](const StatusOr<WallTime>& until) { EXPECT_TRUE(until.ok()); });
+    loop_.Settle();
+  };
+  ban(Node(1), seconds(5));
+  ban(Node(2), seconds(20));
+  loop_.Advance(seconds(1));
+  const auto watcher = std::make_shared<RecordingRemotes>();
+  engine_->WatchRemotes(watcher);
+  loop_.Advance(milliseconds(3'900));
+  EXPECT_TRUE(watcher->told.empty());
+  EXPECT_GT(Remote(Node(1)).info.banned_until, loop_.WallNow());
+  loop_.Advance(milliseconds(400));
+  EXPECT_EQ(watcher->told, std::set<NodeId>{Node(1)});
+  EXPECT_EQ(Remote(Node(1)).info.banned_until, WallTime{});
+  // It is told once, and not to who comes later.
+  watcher->told.clear();
+  engine_->UnwatchRemotes(watcher);
+  loop_.Advance(seconds(30));
+  engine_->WatchRemotes(watcher);
+  loop_.Advance(seconds(5));
+  EXPECT_TRUE(watcher->told.empty());
+  EXPECT_EQ(Remote(Node(2)).info.banned_until, WallTime{});
+  engine_->UnwatchRemotes(watcher);
+}
+
 TEST_F(RemotesTest, PagesOverAllSources) {
   for (const uint8_t n : {uint8_t{2}, uint8_t{4}}) {
     ASSERT_TRUE(AddAddresses(Node(n), {At("192.0.2.1:1")}).ok());

@@ -26,6 +26,20 @@ TEST_F(RestoreTest, EndedIntentsKeepWhatTheirProvidersDidWrong) {
   }
 }
 
+TEST_F(RestoreTest, AddressesForWhichThereIsNoPlaceAreForgotten) {
+  const auto address = [](uint16_t port) { return SocketAddress::V4({192, 0, 2, 1}, port); };
+  for (uint16_t port = 1; port <= 40; ++port)
+    registry_.addresses.push_back({kNode, address(port), "dns", {}});
+  registry_.addresses.push_back({kNode, address(41), "dns", WallTime{5}});
+  Restart();
+  EXPECT_EQ(registry_.addresses.size(), path::AddressBook::kMaxPerNode);
+  EXPECT_EQ(registry_.addresses.back().address, address(41));
+  const auto view = engine_->FindRemote(kNode);
+  ASSERT_TRUE(view.has_value());
+  EXPECT_EQ(view->addresses.size(), path::AddressBook::kMaxPerNode);
+  EXPECT_EQ(view->addresses.front().address, address(41));
+}
+
 TEST_F(RestoreTest, EndedTransfersAreListedInTheNextLife) {
   ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
   Connect();

@@ -19,10 +19,13 @@ void RemoteWatch::Remove(const std::shared_ptr<RemoteWatcher>& watcher) {
 }
 
 void RemoteWatch::Arm() {
-  timer_ = timers_.AddTimer(timers_.Now() + kInterval, [this] {
+  armed_ = timers_.Now();
+  timer_ = timers_.AddTimer(armed_ + kInterval, [this] {
     timer_ = 0;
     if (watchers_.empty()) return;
+    const Instant since = armed_;
     Arm();
+    gather_(since);
     const std::set<NodeId> changed = std::exchange(changed_, {});
     const auto watchers = watchers_;  // one may leave while it is told
     for (const auto& watcher : watchers) watcher->OnRemotes(changed);

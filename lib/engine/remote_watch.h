@@ -8,9 +8,11 @@
 
 #include <memory>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/node_id.h"
+#include "base/task.h"
 #include "base/timers.h"
 
 namespace blobd::engine {
@@ -27,7 +29,10 @@ class RemoteWatch {
  public:
   static constexpr Duration kInterval = milliseconds(250);
 
-  explicit RemoteWatch(Timers& timers) : timers_(timers) {}
+  // `gather` notes what has changed since then without anybody doing anything; it is called before
+  // the watchers are.
+  RemoteWatch(Timers& timers, UniqueFunction<void(Instant since)> gather)
+      : timers_(timers), gather_(std::move(gather)) {}
   ~RemoteWatch();
   RemoteWatch(const RemoteWatch&) = delete;
   RemoteWatch& operator=(const RemoteWatch&) = delete;
@@ -43,8 +48,10 @@ class RemoteWatch {
   void Arm();
 
   Timers& timers_;
+  UniqueFunction<void(Instant since)> gather_;
   std::vector<std::shared_ptr<RemoteWatcher>> watchers_;
   std::set<NodeId> changed_;
+  Instant armed_;  // set while timer_ is
   TimerId timer_ = 0;
 };
 

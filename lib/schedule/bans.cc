@@ -89,6 +89,15 @@ std::vector<BanView> Bans::List(const std::optional<ProviderId>& after, size_t l
   return views;
 }
 
+std::vector<ProviderId> Bans::Ended(Instant after, Instant now) const {
+  std::vector<ProviderId> ended;
+  const auto first = by_end_.lower_bound({after, ProviderId()});
+  for (auto it = first; it != by_end_.end() && it->first <= now; ++it) {
+    if (it->first > after) ended.push_back(it->second);
+  }
+  return ended;
+}
+
 const Ban* Bans::Find(const ProviderId& provider) const {
   const auto it = bans_.find(provider);
   return it == bans_.end() ? nullptr : &it->second;

@@ -53,6 +53,8 @@ class Bans {
   // See Scheduler::ListBans.
   std::vector<BanView> List(const std::optional<ProviderId>& after, size_t limit,
                             Instant now) const;
+  // Whose ban ended after `after`, and at `now` at the latest.
+  std::vector<ProviderId> Ended(Instant after, Instant now) const;
   size_t size() const { return bans_.size(); }
 
  private:

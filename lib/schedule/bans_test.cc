@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "schedule/scheduler_harness.h"
 
 namespace blobd::schedule {
@@ -36,6 +38,21 @@ TEST(Bans, AreBoundedThoseThatEndFirstGoFirst) {
   EXPECT_EQ(bans.size(), 2u);
   EXPECT_EQ(bans.Find(Node(2)), nullptr);
   EXPECT_NE(bans.Find(Node(1)), nullptr);
+}
+
+TEST(Bans, TellWhichEndedInATime) {
+  Bans bans(hours(1), hours(24 * 30));
+  for (const uint8_t n : {uint8_t{3}, uint8_t{1}, uint8_t{4}, uint8_t{2}})
+    bans.Restore(Node(n), Ban{Instant{hours(n)}, 1, ""});
+  const auto at = [](int hour) { return Instant{hours(hour)}; };
+  EXPECT_EQ(bans.Ended(at(1), at(3)), (std::vector<ProviderId>{Node(2), Node(3)}));
+  EXPECT_TRUE(bans.Ended(at(3), at(3)).empty());
+  EXPECT_TRUE(bans.Ended(at(4), at(9)).empty());
+  bans.Add(Node(2), at(5), "again", hours(1));
+  EXPECT_EQ(bans.Ended(at(0), at(9)),
+            (std::vector<ProviderId>{Node(1), Node(3), Node(4), Node(2)}));
+  bans.Lift(Node(3));
+  EXPECT_EQ(bans.Ended(at(2), at(3)), std::vector<ProviderId>{});
 }
 
 }  // namespace

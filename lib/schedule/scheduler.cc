@@ -152,6 +152,10 @@ std::vector<BanView> Scheduler::ListBans(const std::optional<ProviderId>& after,
   return state_->t.bans.List(after, limit, now);
 }
 
+std::vector<ProviderId> Scheduler::BansEnded(Instant after, Instant now) const {
+  return state_->t.bans.Ended(after, now);
+}
+
 std::optional<BanView> Scheduler::FindBan(const ProviderId& provider, Instant now) const {
   if (!state_->t.bans.Banned(provider, now)) return std::nullopt;
   const Ban& ban = *state_->t.bans.Find(provider);

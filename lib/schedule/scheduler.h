@@ -191,6 +191,9 @@ class Scheduler {
   std::vector<BanView> ListBans(const std::optional<ProviderId>& after, size_t limit,
                                 Instant now) const;
 
+  // Whose ban ran out after `after`, and at `now` at the latest. Costs in proportion to these.
+  std::vector<ProviderId> BansEnded(Instant after, Instant now) const;
+
   // nullopt: it is not banned now.
   std::optional<BanView> FindBan(const ProviderId& provider, Instant now) const;
 
