@@ -161,7 +161,10 @@ Status Node::OpenEndpoint() {
                           own.insert(own.end(), config_.advertise.begin(), config_.advertise.end());
                           return own;
                         },
-                        [this] { return OwnAddresses(false); }},
+                        [this] { return OwnAddresses(false); },
+                        [weak = std::weak_ptr<quic::Endpoint>(endpoint)] {
+                          if (const auto there = weak.lock()) there->ForgetRoutes();
+                        }},
       identity, config_.lookup);
 
   engine::EngineOptions engine_options = config_.engine;

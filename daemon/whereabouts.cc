@@ -39,6 +39,7 @@ void Whereabouts::Watch(engine::Engine& engine) {
   engine_->SetOwnAddresses(deps_.own());
   auto watch =
       loop::NetworkWatch::Open(deps_.network_loop, [this](const loop::NetworkChange& change) {
+        deps_.changed();
         deps_.control.Post([this, change] { OnChange(change); });
       });
   if (!watch.ok()) {

@@ -30,10 +30,12 @@ class Whereabouts {
     loop::Loop& network_loop;
     registry::Registry& registry;
     LogSink& log;
-    // Both are called on the control loop. Every address that is ours now, loopback too:
+    // These two are called on the control loop. Every address that is ours now, loopback too:
     std::function<std::vector<SocketAddress>()> own;
     // Where other nodes may reach us, the likeliest first:
     std::function<std::vector<SocketAddress>()> reachable;
+    // Called on the network loop when anything has changed, before others hear of it.
+    std::function<void()> changed;
   };
   Whereabouts(Deps deps, const quic::Identity& identity, const LookupConfig& config);
   ~Whereabouts();

@@ -256,6 +256,10 @@ std::unique_ptr<EndpointImpl::Peer> EndpointImpl::Remove(ConnectionId id) {
   std::unique_ptr<Peer> peer = std::move(peers_.extract(id).mapped());
   if (peer->timer != 0) loop_.CancelTimer(peer->timer);
   if (peer->visit) doorman_.Left(peer->visit->from, peer->visit->half_open);
+  if (peer->visit && peer->visit->accepted) {
+    const auto visits = visits_of_.find(peer->node);
+    if (--visits->second == 0) visits_of_.erase(visits);
+  }
   budget_.Release(peer->window);
   return peer;
 }

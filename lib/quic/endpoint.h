@@ -174,6 +174,8 @@ class Endpoint {
   // first question without an answer.
   virtual void Probe(const NodeId& node, const SocketAddress& address) = 0;
   virtual void SetProbeObserver(ProbeObserver* observer) = 0;
+  // The machine's network has changed: by which address of ours others are reached is asked anew.
+  virtual void ForgetRoutes() {}
 
   // From now on connections of peers are taken; before, and with null, nobody is answered. What an
   // earlier acceptor has taken is closed with code 0, without a call to it or its handlers.

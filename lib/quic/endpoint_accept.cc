@@ -86,6 +86,7 @@ void EndpointImpl::Announce(Peer& peer) {
   peer.visit->half_open = false;
   doorman_.Authenticated();
   peer.visit->accepted = true;
+  ++visits_of_[peer.node];
   const std::optional<Refusal> refusal =
       acceptor_->OnAccepted(id, {peer.node, connection.remote(), connection.rtt()});
   if (refusal) CloseConnection(id, refusal->code, refusal->reason);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "quic/disco.h"
 #include "quic/endpoint_fixture_for_test.h"
 #include "quic/udp_relay_for_test.h"
 
@@ -440,6 +441,45 @@ TEST_F(AcceptTest, BothDialEachOtherFromTheSameSockets) {
   ASSERT_TRUE(RunUntil([&] { return a.fin && b.fin; }));
   EXPECT_EQ(a.sum, SumOf(AsVector("server")));
   EXPECT_EQ(b.sum, SumOf(AsVector("other")));
+}
+
+// Others hear another id at each of our addresses (disco.h).
+TEST_F(AcceptTest, WhoHasDialledUsHearsOneIdAsLongAsItVisits) {
+  server_options_.listen = SocketAddress();
+  const auto here4 = UdpSocket::Open(SocketAddress::V4({127, 0, 0, 1}, 0));
+  const auto here6 = UdpSocket::Open(*SocketAddress::Parse("[::1]:0"));
+  if (!here6.ok()) GTEST_SKIP() << "there is no IPv6";
+  Open();
+  const NodeId own = server_->identity.node_id();
+  const Identity visitor = Identity::Generate();
+  DiscoName name(visitor.seed());
+  // By which id the visitor hears of the server there.
+  const auto heard_at = [&](UdpSocket& socket) {
+    std::optional<NodeId> sender;
+    UdpSocket::Take take = [&](const SocketAddress&, ByteView datagram) {
+      if (const auto ping = name.Open(datagram)) sender = ping->first;
+    };
+    EXPECT_TRUE(loop_->Watch(socket.fd(), EPOLLIN, [&](uint32_t) { socket.Receive(take); }).ok());
+    server_->endpoint->Probe(visitor.node_id(), socket.local_address());
+    EXPECT_TRUE(RunUntil([&] { return sender.has_value(); }));
+    loop_->Unwatch(socket.fd());
+    return sender;
+  };
+  EXPECT_EQ(heard_at(**here4), own);
+  EXPECT_NE(heard_at(**here6), own);
+  const auto endpoint = std::move(*Endpoint::Open(*loop_, visitor, options_));
+  const SocketAddress at = SocketAddress::V4({127, 0, 0, 1}, server_->address().port());
+  Observer there;
+  const ConnectionId first = endpoint->Dial(own, {at}, &there);
+  const ConnectionId second = endpoint->Dial(own, {at}, &there);
+  ASSERT_TRUE(RunUntil([&] { return server_->live() == 2; }));
+  EXPECT_EQ(heard_at(**here6), own);
+  endpoint->CloseConnection(first, 0);
+  ASSERT_TRUE(RunUntil([&] { return server_->live() == 1; }));
+  EXPECT_EQ(heard_at(**here6), own);
+  endpoint->CloseConnection(second, 0);
+  ASSERT_TRUE(RunUntil([&] { return server_->live() == 0; }));
+  EXPECT_NE(heard_at(**here6), own);
 }
 
 TEST_F(AcceptTest, WindowsGrowWhenOthersGo) {

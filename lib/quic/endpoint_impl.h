@@ -24,6 +24,8 @@
 #include "quic/endpoint.h"
 #include "quic/farewells.h"
 #include "quic/path_mtu.h"
+#include "quic/route.h"
+#include "quic/sources.h"
 #include "quic/udp_socket.h"
 
 namespace blobd::quic {
@@ -45,6 +47,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   std::optional<PathState> PathOf(ConnectionId id) const override;
   void Probe(const NodeId& node, const SocketAddress& address) override;
   void SetProbeObserver(ProbeObserver* observer) override { probe_observer_ = observer; }
+  void ForgetRoutes() override { sources_.Forget(); }
   void CloseConnection(ConnectionId id, uint64_t code, std::string_view reason) override;
   void SetAcceptor(Acceptor* acceptor) override;
   Status Send(ConnectionId id, StreamId stream, Bytes bytes, bool fin) override;
@@ -162,6 +165,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   std::array<uint8_t, 32> reset_secret_;
   Doorman doorman_;
   PathMtu path_mtu_{ProbeRoute};
+  Sources sources_{SourceTowards};
   ReceiveBudget budget_;
   std::optional<uint64_t> window_limit_;
   Acceptor* acceptor_ = nullptr;
@@ -178,6 +182,7 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
 
   uint64_t next_id_ = 1;
   std::map<ConnectionId, std::unique_ptr<Peer>> peers_;
+  std::unordered_map<NodeId, size_t> visits_of_;  // of these the accepted ones; never 0
   std::unordered_map<Cid, Link*, CidHash> by_cid_;
   std::unordered_multimap<SocketAddress, Link*> by_address_;  // dialled ones
   Farewells farewells_;

@@ -4,7 +4,6 @@
 
 #include "base/check.h"
 #include "quic/link.h"
-#include "quic/route.h"
 
 namespace blobd::quic {
 namespace {
@@ -130,10 +129,8 @@ bool EndpointImpl::Send(const SocketAddress& to, ByteView bytes, size_t segment)
 
 // A node that has dialled us too expects to hear one id from us, or its own connection is lost.
 void EndpointImpl::SendPing(const NodeId& node, const SocketAddress& to) {
-  const bool visits = std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
-    return entry.second->visit && entry.second->node == node;
-  });
-  const auto source = visits ? std::nullopt : SourceTowards(to);
+  const bool visits = visits_of_.count(node) != 0;
+  const auto source = visits ? std::nullopt : sources_.Towards(to, loop_.Now());
   if (const auto ping = disco_.Ping(node, source)) SendAside(to, *ping);
 }
 
