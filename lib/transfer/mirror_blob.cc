@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "bao/tree.h"
-#include "base/check.h"
 #include "blake3/chaining_value.h"
 
 namespace blobd::transfer {
@@ -92,6 +91,7 @@ void MirrorBlob::Leave(const MirrorBlobUser* user) {
   if (it == users_.end()) return;
   const bao::SourceId source = it->source;
   users_.erase(it);
+  if (Streams(user)) DropUnsized();
   if (!unproven_ || IsUsed(source)) return TellUsers();
   unproven_->OnSourceGone(source, findings_);
   (void)Apply();
@@ -133,7 +133,7 @@ Status MirrorBlob::ClaimSize(uint64_t size) {
 void MirrorBlob::MakeUnproven(uint64_t size) {
   size_ = size;
   // What comes from here on is written over what came while nobody knew the size.
-  BeginUnsized(0);
+  DropUnsized();
   findings_.clear();
   small_.clear();
   sidecar_.reset();
@@ -306,54 +306,6 @@ Status MirrorBlob::WriteValued(bao::SourceId source, uint64_t first_group, ByteV
     unproven_->OnGroups(source, run.begin, those, findings_);
   }
   return OkStatus();
-}
-
-void MirrorBlob::BeginUnsized(bao::SourceId source) {
-  unsized_source_ = source;
-  unsized_values_.clear();
-  unsized_tail_.clear();
-  unsized_theirs_ = RangeSet();
-}
-
-// The last group is kept back: if it is the blob's last one, its value is another.
-Status MirrorBlob::WriteUnsized(bao::SourceId source, uint64_t offset, ByteView bytes) {
-  const uint64_t have = unsized_values_.size() * kGroupSize + unsized_tail_.size();
-  if (source != unsized_source_ || offset != have || bytes.empty()) return OkStatus();
-  if (have + bytes.size() > kMostUnsized) {
-    return OutOfRange("more than {} bytes without a Content-Length", kMostUnsized);
-  }
-  const auto take = [&](ByteView groups) -> Status {
-    const uint64_t first = unsized_values_.size();
-    const uint64_t count = groups.size() / kGroupSize;
-    BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs, Store(first, groups));
-    unsized_theirs_.InsertAll(theirs);
-    unsized_values_.resize(first + count);
-    blake3::GroupValues(groups, first, std::span(unsized_values_).subspan(first));
-    return OkStatus();
-  };
-  BLOBD_CHECK(unsized_tail_.size() % kGroupSize == 0);
-  if (!unsized_tail_.empty()) BLOBD_RETURN_IF_ERROR(take(unsized_tail_));
-  const size_t kept = (bytes.size() - 1) / kGroupSize * kGroupSize;
-  unsized_tail_.assign(bytes.begin() + static_cast<ptrdiff_t>(kept), bytes.end());
-  return kept == 0 ? OkStatus() : take(bytes.first(kept));
-}
-
-Status MirrorBlob::EndOfFile(bao::SourceId source, uint64_t size) {
-  if (phase_ != Phase::kOpen || source != unsized_source_) return OkStatus();
-  const std::vector<bao::ChainingValue> values = std::exchange(unsized_values_, {});
-  const Bytes tail = std::exchange(unsized_tail_, {});
-  const RangeSet theirs = std::exchange(unsized_theirs_, {});
-  if (values.size() * kGroupSize + tail.size() != size) return OkStatus();
-  BLOBD_RETURN_IF_ERROR(ClaimSize(size));
-  refused_.InsertAll(theirs);
-  const RangeSet ours = theirs.Missing({0, values.size()});
-  NoteWritten(source, ours);
-  for (const Range& run : ours.ranges()) {
-    const auto those = std::span(values).subspan(run.begin, run.size());
-    unproven_->OnGroups(source, run.begin, those, findings_);
-  }
-  BLOBD_RETURN_IF_ERROR(WriteSized(source, values.size() * kGroupSize, tail));
-  return Apply();
 }
 
 }  // namespace blobd::transfer

@@ -13,6 +13,9 @@
 // A size is a claim until the last chunk has verified. One claim is followed at a time; who says
 // otherwise meanwhile is not used.
 //
+// While nobody says a size, one user brings all of the file, in one stream whose end tells the
+// size; others wait for it. What two wrote over each other would count for neither.
+//
 // Thread:    its strand only. Users are called from there, never from within a call of theirs.
 // Ownership: shared; callbacks from the store do not keep it alive, but the strand they come on.
 // Memory:    bao::Unproven's; kMostPairs pairs of blocks that wait for their proof (those of 4 GiB;
@@ -105,11 +108,22 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // Bytes of the file, from the beginning of a group; what is cut off within one, short of the
   // file's end, is left out. Before the size is known, in order from 0 on. Errors are the store's.
   Status Write(bao::SourceId source, uint64_t offset, ByteView bytes);
-  // A file of which nobody said the size has ended. Errors as of ClaimSize and Write.
-  Status EndOfFile(bao::SourceId source, uint64_t size);
-  // This source is about to send all of a file of which nobody knows the size. What another sent of
-  // it counts no more.
-  void BeginUnsized(bao::SourceId source);
+
+  // Of a file of which nobody knows the size. The user is about to bring all of it, in one stream
+  // from its beginning; false: another does, and the user hears when that ends. It takes the place
+  // of the stream of the number `overtakes`, which counts no more, if it may.
+  // REQUIRES: the user has joined, for these too
+  bool BeginUnsized(const MirrorBlobUser* user, uint64_t overtakes = 0);
+  // The user brings it, and what came of it counts.
+  bool Streams(const MirrorBlobUser* user) const;
+  // The number of the stream that comes; 0: none does.
+  uint64_t stream() const { return unsized_user_.expired() ? 0 : streams_; }
+  // Not one from the same mirror, and not if its mirror was overtaken itself: so there is an end to
+  // it.
+  bool MayOvertake(const MirrorBlobUser* user) const;
+  // Its stream has ended. kUnavailable: it does not count, since a size became known or another
+  // overtook it. Other errors as of ClaimSize and Write.
+  Status EndOfFile(const MirrorBlobUser* user, uint64_t size);
 
   // Somebody who has proof began to write what is missing here, and has not said that it is done.
   // It gives them up: this is of no use any more then.
@@ -138,6 +152,7 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
     std::optional<http::Entity> entity;
     std::optional<GetEnd> verdict;
     bool sidecar_asked = false;
+    bool overtaken = false;  // it was slow with a file without a size
   };
   struct User {
     std::weak_ptr<MirrorBlobUser> user;
@@ -175,6 +190,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   Status Admit();
   void NoteWritten(bao::SourceId source, const RangeSet& groups);
   bool IsUsed(bao::SourceId source) const;
+  const User& UserAt(const MirrorBlobUser* user) const;
+  void DropUnsized();
 
   // Applies the findings, and tells users at the end of this task.
   Status Apply();
@@ -233,7 +250,9 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   int unclear_beats_ = 0;
 
   // Of a file without a size.
-  bao::SourceId unsized_source_ = 0;
+  std::weak_ptr<MirrorBlobUser> unsized_user_;  // who brings it
+  bao::SourceId unsized_source_ = 0;            // its; 0: nobody's
+  uint64_t streams_ = 0;                        // so many were begun
   std::vector<bao::ChainingValue> unsized_values_;
   Bytes unsized_tail_;       // the last group so far, which may be the last one
   RangeSet unsized_theirs_;  // of these, others were writing: they were not written here

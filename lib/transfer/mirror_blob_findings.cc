@@ -191,6 +191,7 @@ void MirrorBlob::OnExhausted() {
   if (size_proven_) return;
   unproven_.reset();
   size_.reset();
+  refused_ = RangeSet();
   findings_.clear();
 }
 

@@ -112,9 +112,9 @@ TEST_F(MirrorBlobTest, DoesNotClaimWhatItCouldNotWrite) {
   const auto source = mirrors->Join(user_, "http://one");
   const auto node = store_.Writer(blob.hash);
   ASSERT_TRUE(blob.WriteTo(*node, 3).ok());
-  mirrors->BeginUnsized(source);
+  ASSERT_TRUE(mirrors->BeginUnsized(user_.get()));
   ASSERT_TRUE(mirrors->Write(source, 0, blob.content).ok());
-  ASSERT_TRUE(mirrors->EndOfFile(source, blob.size()).ok());
+  ASSERT_TRUE(mirrors->EndOfFile(user_.get(), blob.size()).ok());
   EXPECT_TRUE(mirrors->waits_for_others());
   node->Publish();
   while (!user_->end && !user_->is_complete) store_.inbox().RunOne();
@@ -129,13 +129,39 @@ TEST_F(MirrorBlobTest, BelievesNoStreamThatOthersWroteOver) {
   const auto mirrors = Opened(blob);
   const auto honest = mirrors->Join(user_, "http://honest");
   const auto liar = mirrors->Join(other_user_, "http://liar");
-  mirrors->BeginUnsized(honest);
+  ASSERT_TRUE(mirrors->BeginUnsized(user_.get()));
   ASSERT_TRUE(mirrors->Write(honest, 0, blob.content).ok());
   ASSERT_TRUE(mirrors->ClaimSize(blob.size()).ok());
   ASSERT_TRUE(mirrors->Write(liar, 0, Groups(wrong.content, 0, 1)).ok());
-  ASSERT_TRUE(mirrors->EndOfFile(honest, blob.size()).ok());
+  EXPECT_EQ(mirrors->EndOfFile(user_.get(), blob.size()).code(), StatusCode::kUnavailable);
   EXPECT_TRUE(mirrors->WantedFrom(honest).Contains(1)) << "it has to come again";
   EXPECT_FALSE(mirrors->over());
+}
+
+TEST_F(MirrorBlobTest, AStreamHasOneOwner) {
+  const TestBlob blob(3 * kMiB, 1);
+  const auto mirrors = Opened(blob);
+  const auto first = mirrors->Join(user_, "http://first");
+  const auto second = mirrors->Join(other_user_, "http://second");
+  EXPECT_EQ(mirrors->stream(), 0u);
+  ASSERT_TRUE(mirrors->BeginUnsized(user_.get()));
+  EXPECT_FALSE(mirrors->BeginUnsized(other_user_.get()));
+  ASSERT_TRUE(mirrors->Write(first, 0, Groups(blob.content, 0, 8)).ok());
+  ASSERT_TRUE(mirrors->Write(second, 0, Groups(blob.content, 0, 8)).ok());
+  EXPECT_EQ(mirrors->unproven_bytes(), 8 * kGroupSize) << "the other's counts for nothing";
+  const uint64_t slow = mirrors->stream();
+  EXPECT_FALSE(mirrors->BeginUnsized(other_user_.get(), slow + 1));
+  ASSERT_TRUE(mirrors->BeginUnsized(other_user_.get(), slow));
+  EXPECT_FALSE(mirrors->BeginUnsized(user_.get(), mirrors->stream())) << "it would go on for ever";
+  ASSERT_TRUE(mirrors->Write(first, 8 * kGroupSize, Groups(blob.content, 8, 192)).ok());
+  EXPECT_EQ(mirrors->EndOfFile(user_.get(), blob.size()).code(), StatusCode::kUnavailable);
+  mirrors->Leave(other_user_.get());
+  EXPECT_EQ(mirrors->stream(), 0u);
+  ASSERT_TRUE(mirrors->BeginUnsized(user_.get()));
+  ASSERT_TRUE(mirrors->Write(first, 0, blob.content).ok());
+  ASSERT_TRUE(mirrors->EndOfFile(user_.get(), blob.size()).ok());
+  while (!user_->end && !user_->is_complete) store_.inbox().RunOne();
+  store_.ExpectComplete(blob);
 }
 
 TEST_F(MirrorBlobTest, SaysOfTwoSizesThatNeitherIsKnownToBeWrong) {

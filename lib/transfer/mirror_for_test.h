@@ -54,6 +54,7 @@ class FakeMirror final : public MirrorPort {
   std::optional<http::FetchEnd> refusal;
   size_t willing = SIZE_MAX;          // to serve so many fetches at once; others fail
   uint64_t break_after = UINT64_MAX;  // bytes of each fetch
+  uint64_t hang_after = UINT64_MAX;   // bytes of each fetch: nothing comes any more, and no end
   uint64_t piece = 256 * 1024;
   std::shared_ptr<MirrorReceiver> get;
 
@@ -113,6 +114,7 @@ class FakeMirror final : public MirrorPort {
     if (is_done && !length) ended.size = content.size();
     if (size > 0) get->OnBytes(fetch, at, std::move(bytes));
     if (open_.count(fetch) == 0) return;
+    if (!is_done && here.sent >= hang_after) return;
     if (!is_done && !is_broken) return Later(fetch, &FakeMirror::Send);
     if (!is_done) ended.kind = http::FetchEnd::Kind::kShort;
     End(fetch, ended);

@@ -68,6 +68,7 @@ void MirrorGet::Beat() {
   } else if (is_held_ && now >= held_until_) {
     Plan();
   }
+  if (waiting_) WaitOn();
   if (phase_ == Phase::kSettling) EndIfHeld();
   Report(false);
 }
@@ -105,8 +106,6 @@ void MirrorGet::Probe() {
     const RangeSet wanted = blob.WantedFrom(source_, share_.groups);
     if (wanted.empty()) return EndIfHeld();  // others have it, or bring it
     first = wanted.ranges().front().begin;
-  } else if (first == 0) {
-    deps_.blob->BeginUnsized(source_);
   }
   OpenLane({first, RangeSet::kOpenEnd}, false);
 }
@@ -127,7 +126,7 @@ uint64_t MirrorGet::EndOf(uint64_t group) const {
 
 void MirrorGet::OpenLane(Range groups, bool patient) {
   const uint64_t fetch = ++last_fetch_;
-  lanes_[fetch] = Lane{groups, groups.begin, patient, false, false};
+  lanes_[fetch] = Lane{groups, groups.begin, patient};
   std::optional<uint64_t> remaining;
   if (patient) {
     uint64_t left = Unassigned().Count();
@@ -163,10 +162,10 @@ void MirrorGet::Plan() {
   if (phase_ != Phase::kGetting && phase_ != Phase::kSettling) return;
   if (deps_.blob->VerdictOn(source_)) return;  // it is about to be told
   if (!deps_.blob->size()) {
+    if (Streams()) return;
     // What was said of the size turned out to be wrong for everybody.
-    if (!entity()->ranges && !lanes_.empty()) return;
     CloseLanes();
-    if (!entity()->size) return BeginUnsized();
+    if (!entity()->size) return OpenStream();
     if (const Status status = deps_.blob->ClaimSize(*entity()->size); !status.ok())
       return EndForSize(status);
   }
@@ -175,13 +174,6 @@ void MirrorGet::Plan() {
   phase_ = lanes_.empty() ? Phase::kSettling : Phase::kGetting;
   progress_.state = lanes_.empty() ? GetState::kVerifying : progress_.state;
   if (lanes_.empty()) EndIfHeld();
-}
-
-// All of it in one piece, whose end tells the size.
-void MirrorGet::BeginUnsized() {
-  CloseLanes();
-  deps_.blob->BeginUnsized(source_);
-  OpenLane({0, RangeSet::kOpenEnd}, false);
 }
 
 void MirrorGet::PlanStream() {
@@ -268,7 +260,7 @@ void MirrorGet::OnContent(uint64_t fetch, const http::Content& content) {
   if (phase_ == Phase::kProbing) phase_ = Phase::kGetting;
   if (content.entity.size && !TakeSize(*content.entity.size)) return;
   if (!blob.size()) {
-    if (it->second.groups.begin != 0) BeginUnsized();
+    TakeStream(fetch);
     return Report(true);
   }
   if (*blob.size() == 0) (void)blob.Write(source_, 0, {});
@@ -352,8 +344,8 @@ void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
   const bool parts = entity() && entity()->ranges;
   switch (end.kind) {
     case FetchEnd::Kind::kDone:
-      if (end.size) {
-        if (const Status status = blob.EndOfFile(source_, *end.size); !status.ok())
+      if (end.size && lane.unsized) {
+        if (const Status status = blob.EndOfFile(this, *end.size); !status.ok())
           return EndForSize(status);
       }
       if (IsFruitless(lane, end)) return OnFailedLane(end);

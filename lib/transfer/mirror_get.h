@@ -10,7 +10,8 @@
 // The probe is one fetch to the end of the file; from its answer it is known whether the server
 // sends parts, and how large the file is said to be. Then the run that would end last is halved as
 // long as lanes are allowed and both halves are worth it. Without parts there is one stream, and
-// after a break it begins anew.
+// after a break it begins anew. Of a file whose size nobody says, one get brings all, and others
+// wait for that without a connection (mirror_get_stream.cc).
 //
 // Beside them, the outboard is asked for that the server may have: it proves parts as they come.
 //
@@ -122,8 +123,15 @@ class MirrorGet final : public MirrorReceiver,
     bool patient = false;  // it may wait until another connection is worth it
     bool opened = false;
     bool delivers = false;
+    bool unsized = false;  // it brings all of a file of which nobody says the size
 
     Range rest() const { return {at, groups.end}; }
+  };
+  // For the end of somebody else's stream.
+  struct Waiting {
+    uint64_t stream = 0;  // its number
+    Instant since;
+    uint64_t came = 0;  // bytes of it, by then
   };
 
   void OnOpen(const Status& status);
@@ -136,9 +144,14 @@ class MirrorGet final : public MirrorReceiver,
   void OpenLane(Range groups, bool patient);
   void CloseLane(uint64_t fetch);
   void CloseLanes();
-  void BeginUnsized();
   bool Halve();
   void BeImpatient();
+  // A file without a size (mirror_get_stream.cc).
+  bool Streams() const;
+  void OpenStream();
+  void TakeStream(uint64_t fetch);
+  void Wait();
+  void WaitOn();
   // The share (mirror_get_share.cc).
   Range Segment(Range run) const;
   bool Shorten();
@@ -182,6 +195,7 @@ class MirrorGet final : public MirrorReceiver,
   uint64_t shorts_ = 0;       // bodies that broke off
   size_t lanes_reached_ = 0;  // so many delivered at once
   uint64_t sidecar_ = 0;      // its fetch; 0: none runs
+  std::optional<Waiting> waiting_;
   MirrorGetProgress progress_;
   Instant last_report_;
   Instant last_change_;                // something came, or the blob had news
