@@ -34,8 +34,8 @@ TEST(RateConfigTest, RatesAreNumbersTextsOrOff) {
 
 TEST(RateConfigTest, WrongRatesAndSchedulesAreToldWithTheValidOnes) {
   const std::pair<std::string, std::string> cases[] = {
-      {"limits.download_rate = 0", "from 1024 to 1000000000000 bytes per second"},
-      {"limits.download_rate = \"10\"", "from 1024 to"},
+      {"limits.download_rate = 0", "from 16384 to 1000000000000 bytes per second"},
+      {"limits.download_rate = \"10\"", "from 16384 to"},
       {"limits.upload_rate = \"fast\"", "limits.upload_rate: expected a rate"},
       {"limits.schedule = 1", "a list of at most 64"},
       {"limits.schedule = [{download_rate=\"1M\"}]", "entry 1: hours are missing"},
@@ -45,12 +45,12 @@ TEST(RateConfigTest, WrongRatesAndSchedulesAreToldWithTheValidOnes) {
       {"limits.schedule = [{hours=\"08:00-18:00\", upload_rate=0}]", "entry 1: upload_rate: "}};
   for (const auto& [toml, part] : cases) {
     Config config;
-    config.rates.download = 5000;
+    config.rates.download = 50'000;
     const Status status = ApplyToml(toml, "x.toml", &config);
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << toml;
     EXPECT_THAT(Message(status), HasSubstr("x.toml:1: ")) << toml;
     EXPECT_THAT(Message(status), HasSubstr(part)) << toml;
-    EXPECT_EQ(config.rates.download, 5000u) << "nothing changed";
+    EXPECT_EQ(config.rates.download, 50'000u) << "nothing changed";
   }
 }
 
@@ -145,14 +145,14 @@ TEST(RateClockTest, FollowsTheHoursOverMidnightAndAClockThatIsSet) {
   running = &clock;
   EXPECT_EQ(time.timers(), 0u) << "without a schedule nothing is looked at";
   clock.Set(
-      Read("limits.schedule = [{hours = \"22:00-02:00\", download_rate = 5000},"
-           "{hours = \"12:00-13:00\", download_rate = 7000}]"));
+      Read("limits.schedule = [{hours = \"22:00-02:00\", download_rate = 50000},"
+           "{hours = \"12:00-13:00\", download_rate = 70000}]"));
   look();
   time.Pass(hours(24));
-  EXPECT_EQ(seen, (std::vector<uint64_t>{5000, 0, 7000, 0, 5000}));
+  EXPECT_EQ(seen, (std::vector<uint64_t>{50'000, 0, 70'000, 0, 50'000}));
   time.wall = time.wall + hours(12);  // somebody sets the clock: noon
   time.Pass(RateClock::kLook);
-  EXPECT_EQ(seen.back(), 7000u);
+  EXPECT_EQ(seen.back(), 70'000u);
   clock.Set({});
   EXPECT_EQ(time.timers(), 0u);
 }

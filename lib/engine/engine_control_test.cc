@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "engine/engine_for_test.h"
+#include "schedule/rate_limiter.h"
 
 namespace blobd::engine {
 namespace {
@@ -234,9 +235,9 @@ TEST_F(LimitsTest, AReadConfigurationChangesWhatItChangedAndIsNotKept) {
 TEST_F(LimitsTest, RatesAreSetRemovedAndKept) {
   EXPECT_EQ(rates_.first, std::nullopt);
   ASSERT_TRUE(SetLimits({{FindLimit("download_rate"), 5'000'000'000}}, {}, true).ok());
-  ASSERT_TRUE(SetLimits({{FindLimit("upload_rate"), 2048}}, {}, false).ok());
+  ASSERT_TRUE(SetLimits({{FindLimit("upload_rate"), 20'480}}, {}, false).ok());
   EXPECT_EQ(rates_.first, 5'000'000'000u);
-  EXPECT_EQ(rates_.second, 2048u);
+  EXPECT_EQ(rates_.second, 20'480u);
   EXPECT_EQ(Limit("download_rate").source, "set to stay");
   EXPECT_EQ(Limit("upload_rate").source, "set");
   rates_ = {};
@@ -245,8 +246,8 @@ TEST_F(LimitsTest, RatesAreSetRemovedAndKept) {
   EXPECT_EQ(rates_.second, std::nullopt);
   // That there is no limit can be kept, too.
   LiveLimits configured;
-  configured.download_rate = 7000;
-  configured.upload_rate = 8000;
+  configured.download_rate = 70'000;
+  configured.upload_rate = 80'000;
   engine_->Reconfigure(configured, seconds(1));
   ASSERT_TRUE(SetLimits({{FindLimit("upload_rate"), LimitField::kNone}}, {}, true).ok());
   Restart();
@@ -254,25 +255,49 @@ TEST_F(LimitsTest, RatesAreSetRemovedAndKept) {
   EXPECT_EQ(rates_.second, std::nullopt);
   EXPECT_TRUE(Limit("upload_rate").is_kept);
   ASSERT_TRUE(SetLimits({}, {FindLimit("upload_rate")}, false).ok());
-  EXPECT_EQ(rates_.second, 8000u);
+  EXPECT_EQ(rates_.second, 80'000u);
   EXPECT_THAT(Message(CheckLimit(*FindLimit("upload_rate"), 0)), HasSubstr("or pause"));
-  EXPECT_FALSE(SetLimits({{FindLimit("upload_rate"), 1023}}, {}, false).ok());
+  EXPECT_FALSE(SetLimits({{FindLimit("upload_rate"), 16'383}}, {}, false).ok());
+}
+
+// Who gets something waits ten seconds for the next byte (transfers.md, "stalled").
+TEST_F(LimitsTest, AtTheLeastRateNobodyWaitsForASecondGroupForTooLong) {
+  constexpr uint64_t kStreams = 8;
+  constexpr uint64_t kGroup = 16 * 1024;
+  schedule::RateLimiter limiter;
+  Instant now;
+  ASSERT_TRUE(limiter.SetRate(now, FindLimit("upload_rate")->smallest).ok());
+  std::map<schedule::AskId, uint64_t> streams;
+  std::map<uint64_t, Instant> heard;
+  for (uint64_t stream = 0; stream < kStreams; ++stream) streams[limiter.Ask(1, kGroup)] = stream;
+  for (int i = 0; i < 100; ++i) {
+    now = *limiter.NextDeadline();
+    std::vector<schedule::Grant> grants;
+    limiter.Step(now, grants);
+    for (const schedule::Grant& grant : grants) {
+      const uint64_t stream = streams.at(grant.ask);
+      EXPECT_LT(now - heard[stream], seconds(10));
+      heard[stream] = now;
+      if (grant.complete) streams[limiter.Ask(1, kGroup)] = stream;
+    }
+  }
+  EXPECT_EQ(heard.size(), kStreams);
 }
 
 TEST_F(LimitsTest, TheSchedulesRateHoldsUntilAnotherIsSet) {
   LiveLimits configured;
-  configured.download_rate = 7000;
+  configured.download_rate = 70'000;
   configured.download_rule = "08:00-18:00";
   configured.rules_until = WallTime{123};
   engine_->Reconfigure(configured, seconds(1));
-  EXPECT_EQ(rates_.first, 7000u);
+  EXPECT_EQ(rates_.first, 70'000u);
   EXPECT_EQ(Limit("download_rate").source, "schedule 08:00-18:00");
   EXPECT_EQ(Limit("download_rate").until.unix_ms, 123);
   EXPECT_EQ(Limit("requests").until.unix_ms, 0);
   EXPECT_EQ(Limit("requests").source, "configuration");
-  ASSERT_TRUE(SetLimits({{FindLimit("download_rate"), 9000}}, {}, false).ok());
+  ASSERT_TRUE(SetLimits({{FindLimit("download_rate"), 90'000}}, {}, false).ok());
   engine_->Reconfigure(configured, seconds(1));
-  EXPECT_EQ(rates_.first, 9000u) << "the schedule says what it said before";
+  EXPECT_EQ(rates_.first, 90'000u) << "the schedule says what it said before";
   configured.download_rate = std::nullopt;
   configured.download_rule = "";
   engine_->Reconfigure(configured, seconds(1));

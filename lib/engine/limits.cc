@@ -10,8 +10,9 @@
 namespace blobd::engine {
 namespace {
 
-// Less than 1 KiB/s is what a stall is made of.
-constexpr uint64_t kSlowest = 1024;
+// A chunk group a second. Groups are sent in one piece each, one stream's after the other's, and
+// who gets them takes ten seconds without a byte for a stall: so nine streams are served at once.
+constexpr uint64_t kSlowest = 16 * kKiB;
 constexpr uint64_t kFastest = 1'000'000'000'000;
 
 // A number of schedule::Limits.

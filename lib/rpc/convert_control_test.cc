@@ -48,7 +48,7 @@ TEST(LimitChanges, RatesAreLargeAndCanBeRemoved) {
   change->set_value(0);
   EXPECT_THAT(Message(ToLimitChanges(request).status()), HasSubstr("a limit of 0 is refused"));
   change->set_value(1'000'000'000'001);
-  EXPECT_THAT(Message(ToLimitChanges(request).status()), HasSubstr("between 1024 and"));
+  EXPECT_THAT(Message(ToLimitChanges(request).status()), HasSubstr("between 16384 and"));
   change->set_unlimited(true);
   EXPECT_THAT(Message(ToLimitChanges(request).status()), HasSubstr("only a rate"));
   change->set_value(0);

@@ -177,7 +177,7 @@ schedule = [
         self.assertEqual(self.limits()["upload_rate"]["value"], "2000000")
 
     def test_wrong_values_are_refused_and_change_nothing(self):
-        for bad, said in (("download_rate=0", "pause"), ("download_rate=1", "not between 1024 and"),
+        for bad, said in (("download_rate=0", "pause"), ("download_rate=1", "not between 16384 and"),
                           ("download_rate=fast", "is not NAME=VALUE"), ("download_rate=10Mbit", "is not NAME=VALUE"),
                           ("connections=off", "only a rate can be without limit"),
                           ("connections=10M", "is not NAME=VALUE")):
