@@ -27,7 +27,7 @@ class FakeMirror final : public MirrorPort {
   void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
     asks.push_back(ask);
     patient.push_back(remaining.has_value());
-    open_[fetch] = {ask, ask.begin, 0};
+    open_[fetch] = {ask, ask.begin, 0, remaining.has_value(), false};
     Later(fetch, &FakeMirror::Answer);
   }
   void OpenSidecar(uint64_t fetch, uint64_t size) override {
@@ -44,7 +44,19 @@ class FakeMirror final : public MirrorPort {
     if (it != open_.end()) it->second.ask.end = std::max(end, it->second.at);
   }
   void Hurry(uint64_t) override { ++hurried; }
-  void Stop(uint64_t fetch) override { open_.erase(fetch); }
+  void Stop(uint64_t fetch) override {
+    const auto it = open_.find(fetch);
+    if (it == open_.end()) return;
+    if (!it->second.runs) ++taken_back;
+    open_.erase(it);
+    Later(0, &FakeMirror::AnswerNext);
+  }
+  // As the HTTP client does it when fewer connections are allowed.
+  void EndAsSurplus(uint64_t fetch) {
+    http::FetchEnd end;
+    end.kind = http::FetchEnd::Kind::kSurplus;
+    End(fetch, end);
+  }
 
   Bytes content;
   Bytes sidecar;  // empty: it has none
@@ -52,6 +64,7 @@ class FakeMirror final : public MirrorPort {
   bool length = true;
   bool silent = false;
   std::optional<http::FetchEnd> refusal;
+  size_t connections = SIZE_MAX;      // further fetches wait for one
   size_t willing = SIZE_MAX;          // to serve so many fetches at once; others fail
   uint64_t break_after = UINT64_MAX;  // bytes of each fetch
   uint64_t hang_after = UINT64_MAX;   // bytes of each fetch: nothing comes any more, and no end
@@ -61,6 +74,7 @@ class FakeMirror final : public MirrorPort {
   std::vector<http::Ask> asks;
   std::vector<bool> patient;
   size_t hurried = 0;
+  size_t taken_back = 0;  // fetches that were stopped while they waited
   uint64_t sent = 0;
   uint64_t consumed = 0;
 
@@ -69,14 +83,29 @@ class FakeMirror final : public MirrorPort {
     http::Ask ask;
     uint64_t at = 0;
     uint64_t sent = 0;
+    bool patient = false;
+    bool runs = false;
   };
 
   void Later(uint64_t fetch, void (FakeMirror::*step)(uint64_t)) {
     inbox_.Post([this, fetch, step] {
-      if (open_.count(fetch) != 0) (this->*step)(fetch);
+      if (fetch == 0 || open_.count(fetch) != 0) (this->*step)(fetch);
     });
   }
+  // Those that are not patient come first.
+  void AnswerNext(uint64_t) {
+    for (const bool is_patient : {false, true}) {
+      for (const auto& [fetch, here] : open_) {
+        if (here.runs || here.patient != is_patient) continue;
+        return Later(fetch, &FakeMirror::Answer);
+      }
+    }
+  }
   void Answer(uint64_t fetch) {
+    const auto running = std::count_if(open_.begin(), open_.end(),
+                                       [](const auto& each) { return each.second.runs; });
+    if (open_[fetch].runs || static_cast<size_t>(running) >= connections) return;
+    open_[fetch].runs = true;
     get->OnOpened(fetch);
     if (silent) return;
     if (refusal) return End(fetch, *refusal);
@@ -122,6 +151,7 @@ class FakeMirror final : public MirrorPort {
   void End(uint64_t fetch, const http::FetchEnd& end) {
     open_.erase(fetch);
     get->OnFetchEnd(fetch, end);
+    Later(0, &FakeMirror::AnswerNext);
   }
 
   store::Inbox& inbox_;

@@ -158,6 +158,11 @@ size_t MirrorGet::DeliveringLanes() const {
                                            [](const auto& lane) { return lane.second.delivers; }));
 }
 
+bool MirrorGet::AllWait() const {
+  return std::all_of(lanes_.begin(), lanes_.end(),
+                     [](const auto& lane) { return lane.second.waits(); });
+}
+
 void MirrorGet::Plan() {
   if (phase_ != Phase::kGetting && phase_ != Phase::kSettling) return;
   if (deps_.blob->VerdictOn(source_)) return;  // it is about to be told
@@ -186,7 +191,8 @@ void MirrorGet::PlanParts() {
   RangeSet groups = Unassigned();
   const Instant now = deps_.clock.Now();
   is_held_ = now < held_until_;
-  if (is_held_ && lanes_.empty() && !groups.empty() && held_until_ - now > kMostHolding)
+  const bool is_idle = AllWait() && !(groups.empty() && lanes_.empty());
+  if (is_held_ && is_idle && held_until_ - now > kMostHolding)
     return End({Outcome::kBusy, "the server asks us to wait", held_until_ - now});
   if (is_held_) return;
   while (lanes_.size() < lanes_allowed_) {
@@ -210,10 +216,7 @@ void MirrorGet::PlanParts() {
 
 // One of ours at least must not wait until it is worth it to others.
 void MirrorGet::BeImpatient() {
-  const auto is_patient = [](const auto& lane) {
-    return lane.second.patient && !lane.second.opened;
-  };
-  if (lanes_.empty() || !std::all_of(lanes_.begin(), lanes_.end(), is_patient)) return;
+  if (lanes_.empty() || !AllWait()) return;
   // It may have been opened a moment ago, so it is not asked for anew.
   lanes_.begin()->second.patient = false;
   deps_.port->Hurry(lanes_.begin()->first);
@@ -360,9 +363,9 @@ void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
       return Plan();
     case FetchEnd::Kind::kSurplus:
       AllowLanes(lanes_.size());
-      return Plan();
+      return phase_ == Phase::kProbing ? Probe() : Plan();
     case FetchEnd::Kind::kNoRanges:
-      if (lane.groups.begin == 0 && !parts) break;
+      if (lane.groups.begin == 0 && entity() && !parts) break;
       if (share_.groups.begin > 0 && share_.others) {
         return End({Outcome::kNotHere, "its server sends no parts, and others send the rest", {}});
       }

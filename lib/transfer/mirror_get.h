@@ -126,6 +126,8 @@ class MirrorGet final : public MirrorReceiver,
     bool unsized = false;  // it brings all of a file of which nobody says the size
 
     Range rest() const { return {at, groups.end}; }
+    // Until another connection is worth it, as far as we have heard.
+    bool waits() const { return patient && !opened; }
   };
   // For the end of somebody else's stream.
   struct Waiting {
@@ -165,6 +167,7 @@ class MirrorGet final : public MirrorReceiver,
   RangeSet Unassigned() const;
   size_t DeliveringLanes() const;
   bool AnyDelivers() const { return DeliveringLanes() > 0; }
+  bool AllWait() const;  // also if there is none
   bool TakeSize(uint64_t size);
   void OnFailedLane(const http::FetchEnd& end);
   void AllowLanes(size_t lanes);

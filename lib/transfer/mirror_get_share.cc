@@ -44,13 +44,19 @@ bool MirrorGet::Shorten() {
   return false;
 }
 
-// A lane has ended: what comes next is what others wait for with a connection that may never open.
+// A lane has ended, and its connection is free. What comes next may be what another lane waits for
+// with a connection that may never open: that one is taken back. All others stay as they are: they
+// keep their place in the line, and one that was opened a moment ago is not asked for anew.
 void MirrorGet::TakeBackWaiting() {
-  if (!share_.others) return;
-  for (auto it = lanes_.begin(); it != lanes_.end();) {
-    const auto [fetch, lane] = *it++;
-    if (lane.patient && !lane.opened) CloseLane(fetch);
+  if (!share_.others || deps_.clock.Now() < held_until_) return;
+  auto first = lanes_.end();
+  for (auto it = lanes_.begin(); it != lanes_.end(); ++it) {
+    if (!it->second.waits()) continue;
+    if (first == lanes_.end() || it->second.at < first->second.at) first = it;
   }
+  if (first == lanes_.end()) return;
+  const RangeSet free = Unassigned();
+  if (free.empty() || first->second.at < free.ranges().front().begin) CloseLane(first->first);
 }
 
 uint64_t MirrorGet::LastGroup() const {

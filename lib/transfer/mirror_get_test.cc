@@ -175,6 +175,20 @@ TEST_F(MirrorGetTest, ALaneThatFailedIsNotOpenedAgainAtOnce) {
   store_.ExpectComplete(blob);
 }
 
+// Fewer connections are allowed, and the youngest was a probe: it waits for its turn again.
+TEST_F(MirrorGetTest, AProbeThatIsSurplusIsMadeAgain) {
+  const TestBlob blob(3 * kMiB, 1);
+  const auto mirror = Serving(blob.content);
+  mirror->silent = true;
+  const Running get = Start(BlobOf(blob.hash), mirror);
+  while (mirror->asks.empty()) store_.inbox().RunOne();
+  mirror->silent = false;
+  mirror->EndAsSurplus(1);
+  EXPECT_EQ(mirror->asks.size(), 2u);
+  EXPECT_EQ(EndOf(get).outcome, Outcome::kDone) << EndOf(get).reason;
+  store_.ExpectComplete(blob);
+}
+
 TEST_F(MirrorGetTest, RefusalsAreToldAsTheyAre) {
   using Kind = http::FetchEnd::Kind;
   const std::pair<Kind, Outcome> cases[] = {{Kind::kNotHere, Outcome::kAbortRequest},

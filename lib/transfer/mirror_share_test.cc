@@ -75,6 +75,21 @@ TEST_F(MirrorShareTest, AnEndIsLoweredWhileItRuns) {
   EXPECT_LE(right->sent, blob.size() - end * kGroupSize);
 }
 
+// The connection of a lane that has ended takes over what the next one waits for. The others keep
+// their place.
+TEST_F(MirrorShareTest, ALaneThatEndsTakesBackOneOfThoseThatWait) {
+  const TestBlob blob(24 * kMiB, 1);
+  const auto mirror = Serving(blob.content);
+  mirror->connections = 2;
+  const Running get = Start(BlobOf(blob.hash), mirror, "http://a/f", All());
+  EXPECT_EQ(EndOf(get).outcome, Outcome::kDone) << EndOf(get).reason;
+  EXPECT_EQ(mirror->sent, blob.size());
+  const size_t came = mirror->asks.size() - mirror->taken_back;
+  EXPECT_GE(came, 6u);
+  EXPECT_LE(mirror->taken_back, came);
+  store_.ExpectComplete(blob);
+}
+
 TEST_F(MirrorShareTest, WhatHasComeIsNotGivenAway) {
   const TestBlob blob(16 * kMiB, 1);
   const auto mirror = Serving(blob.content);
