@@ -36,6 +36,15 @@ bool Differ(const std::string& a, const std::string& b) {
   return !a.empty() && !b.empty() && a != b;
 }
 
+// In bytes where rounding would hide the difference.
+std::string TooLarge(uint64_t size, uint64_t most) {
+  if (FormatSize(size) == FormatSize(most)) {
+    return fmt::format("the file has {} bytes, more than the {} allowed", size, most);
+  }
+  return fmt::format("the file has {}, more than the {} allowed", FormatSize(size),
+                     FormatSize(most));
+}
+
 std::optional<FetchEnd> CheckEntity(const Ask& ask, const Entity& entity) {
   if (ask.entity) {
     const Entity& before = *ask.entity;
@@ -46,8 +55,7 @@ std::optional<FetchEnd> CheckEntity(const Ask& ask, const Entity& entity) {
   }
   if (!entity.size) return std::nullopt;
   if (*entity.size > ask.max_size) {
-    return End(Kind::kTooLarge, fmt::format("the file has {}, more than the largest blob",
-                                            FormatSize(*entity.size)));
+    return End(Kind::kTooLarge, TooLarge(*entity.size, ask.max_size));
   }
   if (ask.size && *ask.size != *entity.size) {
     return End(Kind::kWrongSize,
@@ -96,8 +104,10 @@ Answer JudgeRefusal(const Ask& ask, const Head& head) {
     if (head.retry_after) end.retry_after = std::min<Duration>(*head.retry_after, kMaxRetryAfter);
     return end;
   }
-  if (status == 416) {
+  if (status == 416 && ask.ranged()) {
     if (ask.entity) return End(Kind::kChanged, "the file is shorter than it was (status 416)");
+    // It is empty, or its server does not like ranges.
+    if (ask.begin == 0) return End(Kind::kNoRanges, "the server sends no part of it (status 416)");
     return End(Kind::kNotHere, "the file has no such bytes (status 416)");
   }
   if (status == 408 || status == 425 || status >= 500) {

@@ -128,7 +128,7 @@ TEST(AnswerTest, RefusalsSayWhatFollows) {
   };
   for (const Case& c :
        {Case{"HTTP/1.1 404 N", Kind::kNotHere}, Case{"HTTP/1.1 403 F", Kind::kNotHere},
-        Case{"HTTP/1.1 410 G", Kind::kNotHere}, Case{"HTTP/1.1 416 R", Kind::kNotHere},
+        Case{"HTTP/1.1 410 G", Kind::kNotHere}, Case{"HTTP/1.1 416 R", Kind::kNoRanges},
         Case{"HTTP/1.1 408 T", Kind::kFailed}, Case{"HTTP/1.1 425 E", Kind::kFailed},
         Case{"HTTP/1.1 500 I", Kind::kFailed}, Case{"HTTP/1.1 502 B", Kind::kFailed},
         Case{"HTTP/1.1 429 M", Kind::kBusy}, Case{"HTTP/1.1 503 U", Kind::kBusy},

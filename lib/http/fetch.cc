@@ -208,7 +208,7 @@ size_t Fetch::TakeBody(ByteView bytes) {
   if (over()) return 0;
   if (size == bytes.size() && (!limit_ || position_ < *limit_)) return size;
   if (!limit_ && size < bytes.size()) {
-    Finish(End(Kind::kTooLarge, fmt::format("the body does not end within {}, the largest blob",
+    Finish(End(Kind::kTooLarge, fmt::format("the body does not end within the {} allowed",
                                             FormatSize(ask_.max_size))));
     return 0;
   }

@@ -20,7 +20,7 @@ struct FetchEnd {
     kNoRanges,    // it cannot begin in the middle of a file; it may still send all of it
     kEncoded,     // compressed although identity was asked for
     kWrongSize,   // not the size that is proven
-    kTooLarge,    // more than the largest blob
+    kTooLarge,    // more than Ask::max_size
     kForbidden,   // a redirect or an address that is not followed
     kBusy,        // 429, 503: it asks us to wait
     kFailed,      // could not be reached, TLS, 5xx, 408, 425, a broken answer

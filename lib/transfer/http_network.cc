@@ -297,6 +297,12 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
         if (it != core.imports_.end()) it->second.fetches->Consumed(fetch, bytes);
       });
     }
+    void Stop(uint64_t fetch) override {
+      poster_.Post([number = number_, fetch](Core& core) {
+        const auto it = core.imports_.find(number);
+        if (it != core.imports_.end()) it->second.fetches->Stop(fetch);
+      });
+    }
     void Done() override {
       poster_.Post([number = number_](Core& core) { core.EndImport(number, false); });
     }

@@ -61,17 +61,25 @@ void UrlImport::Open(Duration delay) {
   http::Ask ask;
   ask.begin = received_;
   ask.entity = entity_;
+  if (is_whole_ && !ask.entity) ask.entity.emplace();  // without ranges
   ask.max_size = max_size_;
   deps_.port->Open(++fetch_, ask, delay);
 }
 
+// The server makes nothing of ranges, or nothing that would tell where the file ends.
+void UrlImport::OpenWhole() {
+  is_whole_ = true;
+  entity_.reset();
+  Open(Duration::zero());
+}
+
 void UrlImport::OnContent(uint64_t fetch, const http::Content& content) {
   if (over_ || fetch != fetch_) return;
-  if (!entity_) entity_ = content.entity;
-  // Before it comes for nothing.
-  if (entity_->size.value_or(0) > max_size_) {
-    return End(FailedPrecondition("it has {} bytes; the limit is {}", *entity_->size, max_size_));
+  if (content.entity.ranges && !content.entity.size && received_ == 0) {
+    deps_.port->Stop(fetch);
+    return OpenWhole();
   }
+  if (!entity_) entity_ = content.entity;
   Report();
 }
 
@@ -87,8 +95,8 @@ void UrlImport::OnBytes(uint64_t fetch, uint64_t offset, Bytes bytes) {
 void UrlImport::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
   if (over_ || fetch != fetch_) return;
   const auto size = end.size ? end.size : entity_ ? entity_->size : std::nullopt;
-  if (end.kind == FetchEnd::Kind::kDone && entity_ && size.value_or(received_) == received_)
-    return End(std::move(import_));
+  if (end.kind == FetchEnd::Kind::kDone && size == received_) return End(std::move(import_));
+  if (end.kind == FetchEnd::Kind::kNoRanges && received_ == 0 && !is_whole_) return OpenWhole();
   fruitless_ = end.received >= http::kProgress ? 0 : fruitless_ + 1;
   if (!MayGoOn(end)) return End(StatusOf(end));
   // The same file may say more about itself now.

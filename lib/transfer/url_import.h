@@ -21,6 +21,7 @@ class UrlImportPort {
   // As MirrorPort's, after `delay`.
   virtual void Open(uint64_t fetch, const http::Ask& ask, Duration delay) = 0;
   virtual void Consumed(uint64_t fetch, uint64_t bytes) = 0;
+  virtual void Stop(uint64_t fetch) = 0;
   // Nothing more is asked for.
   virtual void Done() = 0;
 };
@@ -53,6 +54,7 @@ class UrlImport final : public MirrorReceiver, public std::enable_shared_from_th
 
  private:
   void Open(Duration delay);
+  void OpenWhole();
   bool MayGoOn(const http::FetchEnd& end) const;
   Duration WaitBeforeNext(const http::FetchEnd& end) const;
   void End(StatusOr<std::unique_ptr<store::Import>> import);
@@ -63,7 +65,8 @@ class UrlImport final : public MirrorReceiver, public std::enable_shared_from_th
   const uint64_t max_size_;
   std::unique_ptr<store::Import> import_;
   std::optional<http::Entity> entity_;
-  uint64_t fetch_ = 0;  // the one that runs
+  bool is_whole_ = false;  // it is asked for in one piece, without ranges
+  uint64_t fetch_ = 0;     // the one that runs
   uint64_t received_ = 0;
   int fruitless_ = 0;  // fetches in a row
   bool over_ = false;

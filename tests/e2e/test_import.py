@@ -54,6 +54,43 @@ class BreakingServer:
         self._server.server_close()
 
 
+class WholeServer:
+    """Serves one file, in one piece alone: what is asked for with a range is answered as told."""
+
+    def __init__(self, content, to_a_range=None, chunked=False):
+        self.ranges = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                outer.ranges.append(self.headers.get("Range"))
+                if outer.ranges[-1] and to_a_range:
+                    self.send_response(to_a_range)
+                    self.send_header("Content-Length", "0")
+                    return self.end_headers()
+                self.send_response(200)
+                self.send_header(*("Transfer-Encoding", "chunked") if chunked
+                                 else ("Content-Length", str(len(content))))
+                self.end_headers()
+                for at in range(0, len(content), MIB):
+                    piece = content[at:at + MIB]
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                self.wfile.write(b"0\r\n\r\n" if chunked else b"")
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/file"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
 class ImportTest(E2eTest):
     config = "[mirrors]\nallow_local = true\n"
 
@@ -89,6 +126,24 @@ class ImportTest(E2eTest):
         _, blob_hash = self.put("file")
         for place in ("noranges", "nolength"):
             self.assertEqual(self.ctl("import", "-q", self.nginx.url(f"{place}/file")).value, blob_hash)
+
+    def test_servers_that_refuse_ranges_are_asked_without(self):
+        for size, status in ((0, 416), (MIB, 416), (MIB, 206)):
+            with self.subTest(size=size, status=status):
+                path = write_random(self.directory / "content", size, seed=status)
+                server = self.run_peer(WholeServer(path.read_bytes(), status))
+                self.assertEqual(self.ctl("import", "-q", server.url).value, b3sum(path))
+                self.assertEqual(server.ranges, ["bytes=0-", None])
+
+    def test_the_largest_size_is_exact(self):
+        path = write_random(self.directory / "content", 2 * MIB)
+        for chunked in (False, True):
+            with self.subTest(chunked=chunked):
+                server = self.run_peer(WholeServer(path.read_bytes(), chunked=chunked))
+                refused = self.ctl("import", server.url, "--max-size", str(2 * MIB - 1), code=FAILED)
+                self.assertIn("allowed", refused.text)
+                self.assertEqual(len(server.ranges), 1)
+                self.assertEqual(self.ctl("import", "-q", server.url, "--max-size", "2MiB").value, b3sum(path))
 
     def test_errors_are_told_and_leave_nothing(self):
         self.put("file", 3 * MIB)
