@@ -62,7 +62,7 @@ class Metrics(E2eTest):
         file = self.directory / "file"
         file.write_bytes(b"limited" * 300_000)
         self.ctl("limits", "download_rate=100kB/s", "requests=7")
-        self.ctl("queue", "-q", other.add(file), "--from", other.provider)
+        intent = self.ctl("queue", "-q", other.add(file), "--from", other.provider).value
         self.daemon.wait_until("something is held back",
                                lambda: self.metrics()["blobd_download_held_back_bytes"] > 0)
         limited = self.metrics()
@@ -71,6 +71,7 @@ class Metrics(E2eTest):
         self.daemon.wait_until("time goes by", lambda: self.metrics()["blobd_download_limited_seconds_total"] >
                                limited["blobd_download_limited_seconds_total"])
         self.assertEqual(self.metrics()["blobd_upload_held_back_bytes"], 0)
+        self.ctl("cancel", intent, code=DONE)
 
     def test_only_the_group_may_ask(self):
         self.assertEqual(self.socket.stat().st_mode & 0o777, 0o660)
