@@ -340,7 +340,8 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
                 sink.OnMirrorBlamed(mirror, hash, reason);
               });
             });
-          });
+          },
+          budgets_);
     }
     ++blob.users;
     if (session->second.is_wanted) blob.wanted_for.insert(session->second.root);
@@ -436,6 +437,8 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   HttpNetworkOptions options_;
   std::unique_ptr<http::Client> client_;
   MirrorNetworkSink* sink_ = nullptr;
+  const MirrorBudgets budgets_ = {std::make_shared<MemoryBudget>(options_.pairs_memory),
+                                  std::make_shared<MemoryBudget>(options_.values_memory)};
   std::map<TransferId, Session> sessions_;
   std::map<GetKey, Get> gets_;
   Blobs blobs_;

@@ -4,7 +4,8 @@
 //            come from the control loop and are posted to the network loop.
 // Ownership: the loops, the store, the pool and the clock outlive it.
 // Memory:    a MirrorBlob for each blob that a transfer gets, and kMostIdle more for blobs that are
-//            wanted still, each for kIdleFor at most.
+//            wanted still, each for kIdleFor at most; what they remember of bytes without proof is
+//            bounded for all together.
 #pragma once
 
 #include <atomic>
@@ -29,6 +30,9 @@ struct HttpNetworkOptions {
   http::ClientOptions client;
   SizeLimits limits = {};
   uint32_t lanes = 8;  // fetches of one blob at once
+  // Of all blobs together (mirror_blob.h): pairs of 32 GiB, and values of 128 GiB.
+  uint64_t pairs_memory = uint64_t{128} << 20;
+  uint64_t values_memory = uint64_t{256} << 20;
 };
 
 class HttpNetwork final : public MirrorNetwork, public UrlImporter {

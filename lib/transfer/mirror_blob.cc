@@ -24,13 +24,15 @@ constexpr uint64_t kMostProofs = 256;
 
 MirrorBlob::MirrorBlob(store::BlobStore& store, store::UnprovenLogs* logs,
                        std::shared_ptr<Executor> strand, const Hash& hash, uint64_t max_size,
-                       OnBlamed on_blame)
+                       OnBlamed on_blame, const MirrorBudgets& budgets)
     : store_(store),
       logs_(logs),
       strand_(std::move(strand)),
       hash_(hash),
       max_size_(max_size),
-      on_blame_(std::move(on_blame)) {}
+      pairs_memory_(budgets.pairs),
+      on_blame_(std::move(on_blame)),
+      unsized_memory_(budgets.values) {}
 
 MirrorBlob::~MirrorBlob() = default;
 
@@ -92,6 +94,8 @@ void MirrorBlob::Leave(const MirrorBlobUser* user) {
   const bao::SourceId source = it->source;
   users_.erase(it);
   if (Streams(user)) DropUnsized();
+  // Perhaps nobody comes for a long time.
+  if (users_.empty()) ForgetPairs();
   if (!unproven_ || IsUsed(source)) return TellUsers();
   unproven_->OnSourceGone(source, findings_);
   (void)Apply();
@@ -137,8 +141,7 @@ void MirrorBlob::MakeUnproven(uint64_t size) {
   findings_.clear();
   small_.clear();
   sidecar_.reset();
-  block_pairs_.clear();
-  pairs_kept_ = 0;
+  ForgetPairs();
   for (auto& [id, source] : sources_) source.wrote = RangeSet();
   unproven_ = std::make_unique<bao::Unproven>(hash_, size);
   for (const User& user : users_) {
@@ -146,6 +149,12 @@ void MirrorBlob::MakeUnproven(uint64_t size) {
   }
   known_ = foreign_ = refused_ = unclear_cuts_ = RangeSet();
   to_learn_ = info_.groups;
+}
+
+void MirrorBlob::ForgetPairs() {
+  block_pairs_.clear();
+  pairs_kept_ = 0;
+  pairs_memory_.Clear();
 }
 
 uint64_t MirrorBlob::unproven_bytes() const {

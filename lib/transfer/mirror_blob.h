@@ -18,9 +18,10 @@
 //
 // Thread:    its strand only. Users are called from there, never from within a call of theirs.
 // Ownership: shared; callbacks from the store do not keep it alive, but the strand they come on.
-// Memory:    bao::Unproven's; kMostPairs pairs of blocks that wait for their proof (those of 4 GiB;
-//            beyond, data is read and hashed once more); of a file whose size nobody says, 32 bytes
-//            per group, and no more of it than kMostUnsized.
+// Memory:    bao::Unproven's; while it is used, kMostPairs pairs of blocks that wait for proof
+//            (those of 4 GiB; beyond, data is read and hashed once more); of a file whose size
+//            nobody says, 32 bytes per group, and no more of it than kMostUnsized. Of both, all
+//            blobs together have no more than MirrorBudgets says.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,7 @@
 #include "http/answer.h"
 #include "store/blob_store.h"
 #include "store/unproven_logs.h"
+#include "transfer/memory_budget.h"
 #include "transfer/mirror_log.h"
 #include "transfer/node_network.h"
 
@@ -56,6 +58,12 @@ class MirrorBlobUser {
   virtual void OnBlobFailed(const GetEnd& end) = 0;
 };
 
+// What all blobs together may remember; null: as much as each may.
+struct MirrorBudgets {
+  std::shared_ptr<MemoryBudget> pairs;   // full: data is read and hashed once more
+  std::shared_ptr<MemoryBudget> values;  // of files without a size; full: these have to wait
+};
+
 class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
  public:
   static constexpr uint64_t kMostUnsized = uint64_t{64} << 30;
@@ -65,7 +73,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // `on_blame`, which may be empty: who of those that do not use it any more has sent wrong bytes.
   using OnBlamed = UniqueFunction<void(const std::string& provider, const std::string& reason)>;
   MirrorBlob(store::BlobStore& store, store::UnprovenLogs* logs, std::shared_ptr<Executor> strand,
-             const Hash& hash, uint64_t max_size, OnBlamed on_blame = {});
+             const Hash& hash, uint64_t max_size, OnBlamed on_blame = {},
+             const MirrorBudgets& budgets = {});
   ~MirrorBlob();
 
   // Opens it if it is not open; `done` is called later. After an error it can be tried again.
@@ -106,7 +115,9 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // Groups whose proof would tell whether what mirrors send of this share is right, part by part.
   RangeSet ProofWanted(Range share) const;
   // Bytes of the file, from the beginning of a group; what is cut off within one, short of the
-  // file's end, is left out. Before the size is known, in order from 0 on. Errors are the store's.
+  // file's end, is left out. Before the size is known, in order from 0 on. Errors are the store's;
+  // and of a file without a size kOutOfRange: it is too large for that. kUnavailable: there is no
+  // memory for it now.
   Status Write(bao::SourceId source, uint64_t offset, ByteView bytes);
 
   // Of a file of which nobody knows the size. The user is about to bring all of it, in one stream
@@ -186,6 +197,7 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   Status WriteSized(bao::SourceId source, uint64_t offset, ByteView bytes);
   Status WriteUnsized(bao::SourceId source, uint64_t offset, ByteView bytes);
   void MakeUnproven(uint64_t size);
+  void ForgetPairs();
   void OnSizeProven();
   Status Admit();
   void NoteWritten(bao::SourceId source, const RangeSet& groups);
@@ -235,6 +247,7 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   std::optional<bao::SidecarReader> sidecar_;
   std::map<uint64_t, std::vector<bao::PathPair>> block_pairs_;  // by the block's first group
   size_t pairs_kept_ = 0;                                       // in all of them
+  HeldMemory pairs_memory_;
   Bytes small_;         // all of a blob of one group, as it came last
   bool taken_ = false;  // groups were taken as verified and not published
 
@@ -254,6 +267,7 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   bao::SourceId unsized_source_ = 0;            // its; 0: nobody's
   uint64_t streams_ = 0;                        // so many were begun
   std::vector<bao::ChainingValue> unsized_values_;
+  HeldMemory unsized_memory_;
   Bytes unsized_tail_;       // the last group so far, which may be the last one
   RangeSet unsized_theirs_;  // of these, others were writing: they were not written here
 };

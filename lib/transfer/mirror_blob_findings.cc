@@ -66,11 +66,14 @@ Status MirrorBlob::OnPairs(bao::Pairs& found) {
   if (found.block.empty()) return WritePairs(found.pairs);
   std::vector<bao::PathPair>& kept = block_pairs_[found.block.begin];
   pairs_kept_ -= kept.size();
+  pairs_memory_.Shrink(kept.size() * sizeof(bao::PathPair));
   kept = std::move(found.pairs);
-  pairs_kept_ += kept.size();
-  if (pairs_kept_ <= kMostPairs) return OkStatus();
-  pairs_kept_ -= kept.size();
-  block_pairs_.erase(found.block.begin);
+  if (pairs_kept_ + kept.size() <= kMostPairs &&
+      pairs_memory_.Grow(kept.size() * sizeof(bao::PathPair))) {
+    pairs_kept_ += kept.size();
+  } else {
+    block_pairs_.erase(found.block.begin);
+  }
   return OkStatus();
 }
 
@@ -88,6 +91,7 @@ Status MirrorBlob::WritePairsWithin(Range groups) {
     const auto kept = block_pairs_.extract(at);
     if (!kept.empty()) {
       pairs_kept_ -= kept.mapped().size();
+      pairs_memory_.Shrink(kept.mapped().size() * sizeof(bao::PathPair));
       BLOBD_RETURN_IF_ERROR(WritePairs(kept.mapped()));
       continue;
     }

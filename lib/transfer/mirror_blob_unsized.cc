@@ -40,6 +40,7 @@ void MirrorBlob::DropUnsized() {
   unsized_values_.clear();
   unsized_tail_.clear();
   unsized_theirs_ = RangeSet();
+  unsized_memory_.Clear();
 }
 
 bool MirrorBlob::Streams(const MirrorBlobUser* user) const {
@@ -62,6 +63,9 @@ Status MirrorBlob::WriteUnsized(bao::SourceId source, uint64_t offset, ByteView 
   const auto take = [&](ByteView groups) -> Status {
     const uint64_t first = unsized_values_.size();
     const uint64_t count = groups.size() / kGroupSize;
+    if (!unsized_memory_.Grow(count * sizeof(bao::ChainingValue))) {
+      return Unavailable("too many files without a Content-Length are got at once");
+    }
     BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs, Store(first, groups));
     unsized_theirs_.InsertAll(theirs);
     unsized_values_.resize(first + count);
@@ -87,6 +91,7 @@ Status MirrorBlob::EndOfFile(const MirrorBlobUser* user, uint64_t size) {
   const std::vector<bao::ChainingValue> values = std::exchange(unsized_values_, {});
   const Bytes tail = std::exchange(unsized_tail_, {});
   const RangeSet theirs = std::exchange(unsized_theirs_, {});
+  unsized_memory_.Clear();
   if (values.size() * kGroupSize + tail.size() != size)
     return Unavailable("not all of what it sent without a size has come");
   BLOBD_RETURN_IF_ERROR(ClaimSize(size));

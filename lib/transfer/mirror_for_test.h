@@ -203,7 +203,8 @@ class MirrorGetTest : public testing::Test {
     return std::make_shared<MirrorBlob>(
         store_.store(), &store_.store(),
         std::shared_ptr<Executor>(&store_.inbox(), [](Executor*) {}), hash, uint64_t{1} << 40,
-        [this](const std::string& mirror, const std::string&) { blamed_.push_back(mirror); });
+        [this](const std::string& mirror, const std::string&) { blamed_.push_back(mirror); },
+        budgets_);
   }
   std::shared_ptr<FakeMirror> Serving(Bytes content) {
     return std::make_shared<FakeMirror>(store_.inbox(), std::move(content));
@@ -234,6 +235,7 @@ class MirrorGetTest : public testing::Test {
   store::StoreUnderTest store_{directory_.path()};
   std::vector<Running> started_;
   const Clock* clock_ = &SystemClock();
+  MirrorBudgets budgets_;
   std::vector<std::string> blamed_;  // after they had ended
 };
 

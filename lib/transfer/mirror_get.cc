@@ -327,7 +327,7 @@ void MirrorGet::OnBytes(uint64_t fetch, uint64_t offset, Bytes bytes) {
   const auto size = deps_.blob->size();  // before it turns out to be wrong
   const Status status = deps_.blob->Write(source_, offset, wanted);
   GiveBack(fetch, bytes.size());
-  if (!status.ok()) return End({Outcome::kLocalFault, Message(status), {}});
+  if (!status.ok()) return EndForWrite(status);
   const uint64_t end = offset + wanted.size();
   lane.at = std::max(lane.at, size && end == *size ? bao::GroupCount(*size) : end / kGroupSize);
   Report(false);
@@ -425,6 +425,13 @@ void MirrorGet::EndForSize(const Status& status) {
   if (const GetEnd* verdict = deps_.blob->VerdictOn(source_)) return End(GetEnd(*verdict));
   const bool is_open = status.code() == StatusCode::kUnavailable;
   End({is_open ? Outcome::kBusy : Outcome::kAbortRequest, Message(status), {}});
+}
+
+void MirrorGet::EndForWrite(const Status& status) {
+  Outcome outcome = Outcome::kLocalFault;
+  if (status.code() == StatusCode::kOutOfRange) outcome = Outcome::kAbortRequest;
+  if (status.code() == StatusCode::kUnavailable) outcome = Outcome::kBusy;
+  End({outcome, Message(status), {}});
 }
 
 void MirrorGet::OnBlobChanged() {

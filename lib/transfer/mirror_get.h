@@ -173,6 +173,7 @@ class MirrorGet final : public MirrorReceiver,
   void AllowLanes(size_t lanes);
   void Hold(Duration wait);
   void EndForSize(const Status& status);
+  void EndForWrite(const Status& status);
   http::Ask AskFor(Range groups) const;
   std::optional<http::Entity>& entity() const { return deps_.blob->EntityAt(source_); }
   uint64_t EndOf(uint64_t group) const;  // in bytes

@@ -227,6 +227,28 @@ TEST_F(MirrorGetTest, ProofsOfOthersNameTheLiarAndCostABlock) {
   store_.ExpectComplete(blob);
 }
 
+// Pairs for which there is no memory are made once more of the data.
+TEST_F(MirrorGetTest, AllBlobsTogetherKeepABoundedNumberOfPairs) {
+  for (const uint64_t most : {uint64_t{0}, uint64_t{100 * sizeof(bao::PathPair)}, 10 * kMiB}) {
+    SCOPED_TRACE(most);
+    budgets_.pairs = std::make_shared<MemoryBudget>(most);
+    const TestBlob blob(6 * kMiB + 5, most);
+    const auto mirrors = BlobOf(blob.hash);
+    const auto broken = Serving(blob.content);
+    broken->ranges = false;
+    broken->break_after = 5 * kMiB;
+    const Running first = Start(mirrors, broken, "http://first");
+    while (broken->sent < 4 * kMiB) store_.inbox().RunOne();
+    EXPECT_EQ(budgets_.pairs->used() > 0, most > 0);
+    EndOf(first);
+    EXPECT_EQ(budgets_.pairs->used(), 0u) << "nobody uses it now";
+    const Running get = Get(mirrors, Serving(blob.content), "http://second");
+    EXPECT_EQ(get.observer->end->outcome, Outcome::kDone) << get.observer->end->reason;
+    EXPECT_EQ(budgets_.pairs->used(), 0u);
+    store_.ExpectComplete(blob);
+  }
+}
+
 TEST_F(MirrorGetTest, ASidecarProvesBlocksAsTheyCome) {
   const TestBlob blob(9 * kMiB, 1);
   const auto mirrors = BlobOf(blob.hash);

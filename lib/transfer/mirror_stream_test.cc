@@ -119,6 +119,30 @@ TEST_F(MirrorStreamTest, ASlowStreamIsOvertaken) {
   store_.ExpectComplete(blob);
 }
 
+// Two files of which nobody says the size, and memory for one.
+TEST_F(MirrorStreamTest, OneThatIsTooMuchToRememberComesLater) {
+  budgets_.values = std::make_shared<MemoryBudget>(4 * kMiB / kGroupSize * 32);
+  const TestBlob large(4 * kMiB, 1);
+  const TestBlob small(kMiB, 2);
+  const auto first = Streaming(large);
+  first->hang_after = 3 * kMiB + first->piece;
+  const Running a = Start(BlobOf(large.hash), first, "http://first/f");
+  RunUntil([&] { return first->sent >= first->hang_after; });
+  RunWhatWaits();
+  EXPECT_GE(budgets_.values->used(), 3 * kMiB / kGroupSize * 32);
+  const auto blobs = BlobOf(small.hash);
+  const Running b = Start(blobs, Streaming(small), "http://other/f");
+  EXPECT_EQ(EndOf(b).outcome, Outcome::kBusy) << EndOf(b).reason;
+  EXPECT_FALSE(b.observer->blob_over) << "what is there stays";
+  EXPECT_FALSE(a.observer->end);
+  a.get->Stop();
+  EXPECT_EQ(budgets_.values->used(), 0u);
+  const Running again = Start(blobs, Streaming(small), "http://other/f");
+  EXPECT_EQ(EndOf(again).outcome, Outcome::kDone) << EndOf(again).reason;
+  EXPECT_EQ(budgets_.values->used(), 0u);
+  store_.ExpectComplete(small);
+}
+
 // The same mirror would be as slow. A request that has other providers turns to them.
 TEST_F(MirrorStreamTest, WhoHasOthersDoesNotWaitForEver) {
   clock_ = &store_.clock;
