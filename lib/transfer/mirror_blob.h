@@ -116,7 +116,7 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   RangeSet ProofWanted(Range share) const;
   // Bytes of the file, from the beginning of a group; what is cut off within one, short of the
   // file's end, is left out. Before the size is known, in order from 0 on. Errors are the store's;
-  // and of a file without a size kOutOfRange: it is too large for that. kUnavailable: there is no
+  // and of a file without a size kOutOfRange: it is too large for that. kAborted: there is no
   // memory for it now.
   Status Write(bao::SourceId source, uint64_t offset, ByteView bytes);
 

@@ -64,7 +64,7 @@ Status MirrorBlob::WriteUnsized(bao::SourceId source, uint64_t offset, ByteView 
     const uint64_t first = unsized_values_.size();
     const uint64_t count = groups.size() / kGroupSize;
     if (!unsized_memory_.Grow(count * sizeof(bao::ChainingValue))) {
-      return Unavailable("too many files without a Content-Length are got at once");
+      return Aborted("too many files without a Content-Length are got at once");
     }
     BLOBD_ASSIGN_OR_RETURN(const RangeSet theirs, Store(first, groups));
     unsized_theirs_.InsertAll(theirs);

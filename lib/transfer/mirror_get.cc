@@ -430,7 +430,7 @@ void MirrorGet::EndForSize(const Status& status) {
 void MirrorGet::EndForWrite(const Status& status) {
   Outcome outcome = Outcome::kLocalFault;
   if (status.code() == StatusCode::kOutOfRange) outcome = Outcome::kAbortRequest;
-  if (status.code() == StatusCode::kUnavailable) outcome = Outcome::kBusy;
+  if (status.code() == StatusCode::kAborted) outcome = Outcome::kBusy;
   End({outcome, Message(status), {}});
 }
 
