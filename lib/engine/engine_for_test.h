@@ -37,6 +37,11 @@ class EngineTest : public testing::Test {
 
   // A new life over the same registry and store.
   void Restart() {
+    MakeEngine();
+    Start();
+  }
+  // One that has not begun.
+  void MakeEngine() {
     engine_.reset();
     network_ = std::make_unique<FakeNetwork>();
     EngineOptions options;
@@ -50,6 +55,8 @@ class EngineTest : public testing::Test {
                        rates_ = {download, upload};
                      }},
         options);
+  }
+  void Start() {
     Status started = Unavailable("no answer");
     engine_->Start([&](const Status& status) { started = status; });
     loop_.Settle();

@@ -196,5 +196,26 @@ TEST_F(EngineMirrorsTest, ConnectionsChangeWhileItRuns) {
   EXPECT_EQ(mirrors_.connections, std::vector<uint32_t>{3});
 }
 
+TEST_F(EngineMirrorsTest, ConnectionsMayChangeBeforeTheStart) {
+  MakeEngine();
+  LiveLimits configured;
+  configured.schedule.connections_per_mirror = 3;
+  engine_->Reconfigure(configured, seconds(1));
+  EXPECT_EQ(mirrors_.connections, std::vector<uint32_t>{3});
+  Start();
+  EXPECT_EQ(mirrors_.connections, std::vector<uint32_t>{3}) << "it was told";
+}
+
+TEST_F(EngineMirrorsTest, ConnectionsThatAreSetToStayHoldInTheNextLife) {
+  Status set = Unavailable("no answer");
+  engine_->SetLimits({{FindLimit("connections_per_mirror"), 5}}, {}, true,
+                     [&](const Status& status) { set = status; });
+  loop_.Settle();
+  ASSERT_TRUE(set.ok()) << set;
+  mirrors_.connections.clear();
+  Restart();
+  EXPECT_EQ(mirrors_.connections, std::vector<uint32_t>{5});
+}
+
 }  // namespace
 }  // namespace blobd::engine
