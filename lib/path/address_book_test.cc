@@ -120,7 +120,7 @@ TEST(AddressBook, WhatIsConfiguredMakesRoomOnlyForWhatWorkedInAnEarlierLife) {
   EXPECT_EQ(book.Restore(kNode, {At("198.51.100.1:1"), "dns", {}}), At("198.51.100.1:1"));
   EXPECT_EQ(book.Restore(kNode, {At("198.51.100.2:1"), "dns", WallTime{5}}), At("192.0.2.1:1"));
   EXPECT_EQ(book.ToDial(kNode).front(), At("198.51.100.2:1"));
-  EXPECT_EQ(book.Restore(kNode, {At("192.0.2.2:1"), "dns", {}}), std::nullopt);
+  EXPECT_EQ(book.Restore(kNode, {At("192.0.2.1:2"), "dns", {}}), std::nullopt);
   EXPECT_EQ(book.Restore(kNode, {At("0.0.0.0:1"), "dns", {}}), std::nullopt);
 }
 
