@@ -47,6 +47,28 @@ TEST_F(EngineMirrorsTest, WhatIsWithoutProofIsSeenAndCountsForNothing) {
   EXPECT_EQ(engine_->ListTransfers({}, 10, true, {}).at(0).unproven_bytes, 1000u);
 }
 
+// Many transfers under a low limit get less than a provider must give (scheduling.md).
+TEST_F(EngineMirrorsTest, WhatOurOwnLimitHoldsBackIsNoStall) {
+  QueueItem item;
+  item.kind = kKind;
+  item.providers = {{MirrorUrl{"https://m/a"}, {}, "api"}, {MirrorUrl{"https://n/a"}, {}, "api"}};
+  ASSERT_TRUE(Queue(kAnn, {item}).ok());
+  const TransferId transfer = OnlyMirrorGet();
+  transfer::GetProgress progress;
+  progress.state = transfer::GetState::kReceiving;
+  progress.received_bytes = progress.moved_bytes = 1000;
+  progress.held_back = true;
+  mirrors_.sink->OnGetProgress(transfer, progress);
+  loop_.Advance(minutes(5));
+  EXPECT_TRUE(mirrors_.stops.empty());
+  progress.held_back = false;
+  mirrors_.sink->OnGetProgress(transfer, progress);
+  loop_.Advance(seconds(59));
+  EXPECT_TRUE(mirrors_.stops.empty());
+  loop_.Advance(seconds(2));
+  EXPECT_EQ(mirrors_.stops, std::vector<TransferId>{transfer});
+}
+
 TEST_F(EngineMirrorsTest, WhatNobodyWantsIsForgotten) {
   const IntentId intent = QueueFrom("https://m/a");
   const TransferId transfer = OnlyMirrorGet();

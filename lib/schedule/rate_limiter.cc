@@ -63,6 +63,11 @@ void RateLimiter::Enqueue(Owner& owner) {
   queue_.insert({owner.place, *owner.asks.begin()});
 }
 
+bool RateLimiter::Waits(uint64_t owner) const {
+  const auto it = owners_.find(owner);
+  return it != owners_.end() && !it->second.asks.empty();
+}
+
 void RateLimiter::Cancel(AskId ask) {
   const auto found = asks_.find(ask);
   if (found == asks_.end()) return;

@@ -63,6 +63,7 @@ class RateLimiter {
   std::optional<Instant> NextDeadline() const;
 
   size_t waiting() const { return asks_.size(); }
+  bool Waits(uint64_t owner) const;
   // Owners that something is remembered of.
   size_t owners() const { return owners_.size(); }
   // Aborts if queue, asks and owners do not agree. Tests and debug builds.

@@ -49,6 +49,8 @@ struct GetProgress {
   // From a mirror: groups of the one blob next to which parts of it end. A node's proof of them
   // would tell part by part whether what came is right.
   RangeSet proof_wanted;
+  // Our own limit of the rate kept it from reading on when this was reported.
+  bool held_back = false;
 };
 
 // What a transfer had to say at its end.

@@ -242,8 +242,12 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
-      Post([id, progress](Core& core) {
-        core.Tell([id, progress](NodeNetworkSink& sink) { sink.OnGetProgress(id, progress); });
+      Post([id, progress](Core& core) mutable {
+        progress.held_back =
+            core.deps_.throttle != nullptr && core.deps_.throttle->HoldsBack(id.value);
+        core.Tell([id, progress = std::move(progress)](NodeNetworkSink& sink) {
+          sink.OnGetProgress(id, progress);
+        });
       });
     }
     void OnContent(TransferId id, const GetContent& content) override {

@@ -61,6 +61,7 @@ class Throttle {
   void Release(uint64_t owner);
 
   size_t waiting() const { return asks_.size(); }
+  bool HoldsBack(uint64_t owner) const { return limiter_.Waits(owner); }
   // What the limit does, for monitoring.
   struct Effect {
     uint64_t held_back_bytes = 0;  // that wait

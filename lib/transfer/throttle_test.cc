@@ -75,6 +75,21 @@ TEST_F(ThrottleTest, SaysWhatItHoldsBackAndForHowLong) {
   EXPECT_EQ(throttle_.effect().limited, limited + milliseconds(500));
 }
 
+TEST_F(ThrottleTest, KnowsWhomItHoldsBack) {
+  throttle_.SetRate(33 * kGroup);
+  Want(1, 8 * kGroup);
+  Want(2, 20 * kGroup);
+  EXPECT_TRUE(throttle_.HoldsBack(1));
+  EXPECT_TRUE(throttle_.HoldsBack(2));
+  EXPECT_FALSE(throttle_.HoldsBack(3));
+  Pass(milliseconds(600));
+  EXPECT_FALSE(throttle_.HoldsBack(1));
+  EXPECT_TRUE(throttle_.HoldsBack(2));
+  throttle_.SetRate(std::nullopt);
+  Pass(milliseconds(1));
+  EXPECT_FALSE(throttle_.HoldsBack(2));
+}
+
 TEST_F(ThrottleTest, ChangesAtOnceAndTellsOfIt) {
   int changes = 0;
   throttle_.OnChange([&] { ++changes; });
