@@ -192,7 +192,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
       poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
-      poster_.Post([id, progress](Core& core) mutable {
+      poster_.Post([id, progress = progress](Core& core) mutable {
         progress.held_back =
             core.deps_.throttle != nullptr && core.deps_.throttle->HoldsBack(id.value);
         core.Tell([id, progress = std::move(progress)](MirrorNetworkSink& sink) {

@@ -242,7 +242,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
-      Post([id, progress](Core& core) mutable {
+      Post([id, progress = progress](Core& core) mutable {
         progress.held_back =
             core.deps_.throttle != nullptr && core.deps_.throttle->HoldsBack(id.value);
         core.Tell([id, progress = std::move(progress)](NodeNetworkSink& sink) {
