@@ -219,7 +219,7 @@ class Engine final : private transfer::NodeNetworkSink,
     uint64_t stored_blobs = 0;  // as it reported them
     bool is_mirror = false;
     bool held_back = false;  // as the scheduler was told
-    RangeSet proving = {};  // of a node's: groups that it was asked for, for the proof
+    RangeSet proving = {};   // of a node's: groups that it was asked for, for the proof
   };
   struct PendingQueue;
   struct SortedIds {
