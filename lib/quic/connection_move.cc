@@ -2,7 +2,8 @@
 #include <sodium.h>
 
 #include <algorithm>
-#include <vector>
+#include <array>
+#include <utility>
 
 #include "base/check.h"
 #include "quic/connection.h"
@@ -26,10 +27,13 @@ Connection::MoveStart Connection::Move(const SocketAddress& to, bool immediate, 
   sockaddr_storage local{};
   sockaddr_storage remote{};
   const ngtcp2_path path = MakePath(&local, &remote, *name);
+  // An older move ends within the call, and nobody wants to hear of it any more.
+  const auto before = std::exchange(moving_to_, std::nullopt);
   const int error = immediate ? ngtcp2_conn_initiate_immediate_migration(conn_, &path, now.nanos())
                               : ngtcp2_conn_initiate_migration(conn_, &path, now.nanos());
   // No connection id of the peer is left, or the handshake is not confirmed.
   if (error == NGTCP2_ERR_CONN_ID_BLOCKED || error == NGTCP2_ERR_INVALID_STATE) {
+    moving_to_ = before;
     return MoveStart::kNotYet;
   }
   if (error != 0) return MoveStart::kNever;
@@ -57,16 +61,17 @@ void Connection::OnPathValidated(const SocketAddress& name, bool valid) {
 bool Connection::IsLateReset(ByteView datagram) const {
   constexpr size_t kLeastSize =
       NGTCP2_MIN_STATELESS_RESET_RANDLEN + NGTCP2_STATELESS_RESET_TOKENLEN;
-  constexpr uint8_t kLongHeader = 0x80;
+  constexpr size_t kMostIds = 8;  // present, being validated, to fall back on, and two retired
   const size_t count = ngtcp2_conn_get_num_active_dcid(conn_);
-  if (count < 2 || datagram.size() < kLeastSize || (datagram[0] & kLongHeader) != 0) return false;
-  std::vector<ngtcp2_cid_token> ids(count);
-  ids.resize(ngtcp2_conn_get_active_dcid(conn_, ids.data()));
+  if (count < 2 || count > kMostIds || datagram.size() < kLeastSize) return false;
+  std::array<ngtcp2_cid_token, kMostIds> ids;
+  const auto end =
+      ids.begin() + static_cast<ptrdiff_t>(ngtcp2_conn_get_active_dcid(conn_, ids.data()));
   // The present one is the first, then comes that of a path which is being validated.
   const auto current = SocketAddress::FromSockaddr(ngtcp2_conn_get_path(conn_)->remote.addr);
   const size_t in_use = moving_to_ && moving_to_ != current ? 2 : 1;
   const ByteView token = datagram.last(NGTCP2_STATELESS_RESET_TOKENLEN);
-  return std::any_of(ids.begin() + static_cast<ptrdiff_t>(std::min(in_use, ids.size())), ids.end(),
+  return std::any_of(ids.begin() + static_cast<ptrdiff_t>(std::min(in_use, count)), end,
                      [&](const ngtcp2_cid_token& id) {
                        return id.token_present != 0 &&
                               sodium_memcmp(id.token, token.data(), token.size()) == 0;

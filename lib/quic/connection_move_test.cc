@@ -69,6 +69,14 @@ TEST_F(MoveTest, TheTransferGoesOnOverTheOtherPath) {
   EXPECT_LT(client().latest_rtt(), milliseconds(20));
 }
 
+TEST_F(MoveTest, WhatBecomesOfAMoveThatAnotherReplacesIsNotTold) {
+  ASSERT_EQ(client().Move(kOther, false, link_.now), MoveStart::kBegun);
+  ASSERT_EQ(client().Move(kOther, true, link_.now), MoveStart::kBegun);
+  ASSERT_TRUE(RunUntilMoved());
+  EXPECT_EQ(link_.client.moves, (Moves{{kOther, true}}));
+  EXPECT_TRUE(Finish());
+}
+
 TEST_F(MoveTest, ItStaysWhereItIsIfNobodyIsThere) {
   link_.places[kOther].dark = true;
   ASSERT_EQ(client().Move(kOther, false, link_.now), MoveStart::kBegun);
