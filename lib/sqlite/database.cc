@@ -114,7 +114,6 @@ Status Transaction::Commit() {
 }
 
 StatusOr<Reading> Reading::Begin(Database& database) {
-  BLOBD_CHECK(!database.in_transaction());
   BLOBD_RETURN_IF_ERROR(database.Say(Database::Word::kBeginReading));
   return Reading(database);
 }

@@ -92,7 +92,7 @@ class Transaction {
 // Nothing is written while it lives.
 class Reading {
  public:
-  // REQUIRES: no transaction is open
+  // An error if a transaction is open.
   static StatusOr<Reading> Begin(Database& database);
   Reading(Reading&& other) noexcept;
   Reading& operator=(Reading&&) = delete;

@@ -17,8 +17,9 @@ void StoreTally::CountOut(uint64_t size) {
 
 void StoreTally::SetPartial(const Hash& hash, std::optional<uint64_t> bytes) {
   const auto before = partial_.find(hash);
-  if (before != partial_.end()) partial_bytes_ -= before->second;
-  partial_bytes_ += bytes.value_or(0);
+  // In one step: others read it meanwhile.
+  const uint64_t counted = before != partial_.end() ? before->second : 0;
+  partial_bytes_ = partial_bytes_ - counted + bytes.value_or(0);
   if (bytes) {
     partial_[hash] = *bytes;
   } else if (before != partial_.end()) {

@@ -194,6 +194,7 @@ void MirrorBlob::OnExhausted() {
   TellUsers();
   if (size_proven_) return;
   unproven_.reset();
+  ForgetPairs();
   size_.reset();
   refused_ = RangeSet();
   findings_.clear();
