@@ -23,18 +23,26 @@ auto Find(Known& known, const SocketAddress& address) {
 enum class Ground : size_t { kFound, kSaid, kConfigured, kWorked };
 constexpr size_t kGrounds = 4;
 
-Ground GroundOf(const KnownAddress& known) {
-  if (known.last_worked > WallTime{}) return Ground::kWorked;
+// By who named it.
+Ground NamedGround(const KnownAddress& known) {
   if (known.source == "config" || known.source == "static") return Ground::kConfigured;
   if (known.source == "ticket" || known.source == "api") return Ground::kSaid;
   return Ground::kFound;
+}
+
+Ground GroundOf(const KnownAddress& known) {
+  return known.last_worked > WallTime{} ? Ground::kWorked : NamedGround(known);
 }
 
 Known::iterator OldestOn(Ground ground, Known& known) {
   auto oldest = known.end();
   for (auto each = known.begin(); each != known.end(); ++each) {
     if (GroundOf(*each) != ground) continue;
-    const auto age = [](const KnownAddress& a) { return std::tie(a.last_worked, a.order); };
+    // What somebody told us to use goes last: where a node says it is, it can say again.
+    const auto age = [](const KnownAddress& a) {
+      const bool is_named = NamedGround(a) != Ground::kFound;
+      return std::make_tuple(is_named, a.last_worked, a.order);
+    };
     if (oldest == known.end() || age(*each) < age(*oldest)) oldest = each;
   }
   return oldest;
