@@ -207,8 +207,8 @@ void MirrorGet::PlanParts() {
     const bool is_further = !share_.others || lanes_.size() >= lanes_reached_;
     OpenLane(run, is_further && AnyDelivers());
   }
-  if (!groups.empty()) return;
   BeImpatient();
+  if (!groups.empty()) return;
   // A further connection is a question only while one brings something.
   while (lanes_.size() < lanes_allowed_ && AnyDelivers() && Halve()) {
   }

@@ -134,6 +134,7 @@ class MirrorGet final : public MirrorReceiver,
     uint64_t stream = 0;  // its number
     Instant since;
     uint64_t came = 0;  // bytes of it, by then
+    uint32_t slow = 0;  // looks in a row that found it slow
   };
 
   void OnOpen(const Status& status);
@@ -154,6 +155,7 @@ class MirrorGet final : public MirrorReceiver,
   void TakeStream(uint64_t fetch);
   void Wait();
   void WaitOn();
+  bool IsSlow() const;
   // The share (mirror_get_share.cc).
   Range Segment(Range run) const;
   bool Shorten();

@@ -1,4 +1,6 @@
 // A file of which no server says the size: one get brings all of it, others wait. See mirror_get.h.
+#include <algorithm>
+
 #include "base/units.h"
 #include "transfer/mirror_get.h"
 
@@ -12,8 +14,9 @@ using schedule::Outcome;
 constexpr Duration kLook = seconds(10);
 // Less than a chunk group a second is slow.
 constexpr uint64_t kSlow = 10 * store::kGroupSize;
-// One that has brought more is not thrown away, whatever became of it.
+// One that has brought more is not thrown away, unless it is slow for a minute.
 constexpr uint64_t kMostThrownAway = 16 * kMiB;
+constexpr uint32_t kLooksForMore = 6;
 
 }  // namespace
 
@@ -37,7 +40,9 @@ void MirrorGet::OpenStream() {
 void MirrorGet::TakeStream(uint64_t fetch) {
   Lane& lane = lanes_.at(fetch);
   if (lane.groups.begin != 0) return OpenStream();
-  lane.unsized = deps_.blob->BeginUnsized(this, waiting_ ? waiting_->stream : 0);
+  // While we were connected it may have caught up.
+  const bool overtakes = waiting_ && IsSlow();
+  lane.unsized = deps_.blob->BeginUnsized(this, overtakes ? waiting_->stream : 0);
   if (!lane.unsized) {
     CloseLanes();
     return Wait();
@@ -51,6 +56,14 @@ void MirrorGet::Wait() {
   waiting_ = Waiting{deps_.blob->stream(), deps_.clock.Now(), deps_.blob->unproven_bytes()};
 }
 
+// What is waited for, at the end of a look.
+bool MirrorGet::IsSlow() const {
+  const uint64_t came = deps_.blob->unproven_bytes();
+  const auto looks = static_cast<uint64_t>((deps_.clock.Now() - waiting_->since) / kLook);
+  if (came >= waiting_->came + std::max<uint64_t>(looks, 1) * kSlow) return false;
+  return came < kMostThrownAway || waiting_->slow + 1 >= kLooksForMore;
+}
+
 // About once a second.
 void MirrorGet::WaitOn() {
   const MirrorBlob& blob = *deps_.blob;
@@ -59,13 +72,13 @@ void MirrorGet::WaitOn() {
   if (blob.stream() != waiting_->stream) return OpenStream();
   const Instant now = deps_.clock.Now();
   if (now - waiting_->since < kLook) return;
-  const uint64_t came = blob.unproven_bytes();
-  const bool is_slow = came < waiting_->came + kSlow && came < kMostThrownAway;
-  if (is_slow && blob.MayOvertake(this)) return OpenLane({0, RangeSet::kOpenEnd}, false);
+  if (IsSlow() && blob.MayOvertake(this)) return OpenLane({0, RangeSet::kOpenEnd}, false);
   if (share_.others) {
     return End(
         {Outcome::kBusy, "another mirror sends the file, of which neither says the size", {}});
   }
+  const uint64_t came = blob.unproven_bytes();
+  waiting_->slow = came < waiting_->came + kSlow ? waiting_->slow + 1 : 0;
   waiting_->since = now;
   waiting_->came = came;
 }
