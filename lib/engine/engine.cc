@@ -286,10 +286,10 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
 
 void Engine::OnGetProgress(TransferId id, const transfer::GetProgress& progress) {
   ApplyProgress(id, progress);
-  const auto transfer = running_.find(id);
-  if (transfer == running_.end() || transfer->second.held_back == progress.held_back) return;
-  transfer->second.held_back = progress.held_back;
-  Deliver(schedule::TransferHeld{id, progress.held_back});
+}
+
+void Engine::OnGetHeldBack(TransferId id, bool held_back) {
+  Deliver(schedule::TransferHeld{id, held_back});
 }
 
 void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,

@@ -218,8 +218,7 @@ class Engine final : private transfer::NodeNetworkSink,
     RequestId request;
     uint64_t stored_blobs = 0;  // as it reported them
     bool is_mirror = false;
-    bool held_back = false;  // as the scheduler was told
-    RangeSet proving = {};   // of a node's: groups that it was asked for, for the proof
+    RangeSet proving = {};  // of a node's: groups that it was asked for, for the proof
   };
   struct PendingQueue;
   struct SortedIds {
@@ -241,6 +240,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void OnMoveFailed(const NodeId& node, const SocketAddress& to, bool not_yet) override;
   void OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) override;
   void OnGetProgress(TransferId id, const transfer::GetProgress& progress) override;
+  void OnGetHeldBack(TransferId id, bool held_back) override;
   void OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                   const transfer::GetEnd& end) override;
   void OnGetContent(TransferId id, const transfer::GetContent& content) override;

@@ -37,6 +37,7 @@ struct Transfer {
   bool fixed = false;         // it could not be made to end earlier
   TransferId rival;           // has the same range, to be faster
   bool held = false;          // by us: the stall clock stands still
+  Instant held_since;
   Instant window_started;
   uint64_t window_bytes = 0;  // verified since then
 

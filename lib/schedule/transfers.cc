@@ -196,9 +196,16 @@ void Scheduler::State::OnHeld(const TransferHeld& event) {
   }
   Transfer& transfer = it->second;
   if (transfer.held == event.held) return;
-  if (event.held) CloseWindow(transfer);
+  if (event.held) {
+    CloseWindow(transfer);
+    transfer.held_since = t.now;
+  } else {
+    // The window goes on: whoever is held now and then is judged all the same.
+    transfer.window_started = transfer.window_started + (t.now - transfer.held_since);
+    t.timers.Arm(
+        {transfer.window_started + t.options.stall_window, TimerKind::kSlow, transfer.id.value});
+  }
   transfer.held = event.held;
-  if (!event.held) OpenWindow(transfer);
 }
 
 void Scheduler::State::OnWindowOver(Transfer& transfer) {

@@ -322,12 +322,27 @@ TEST(Stalls, ThrottledForAMinuteIsNoStall) {
   h.Do(TransferHeld{start.transfer, true});
   h.Pass(seconds(60));
   h.Do(TransferHeld{start.transfer, false});
-  h.Pass(seconds(59));
+  h.Pass(seconds(9));
   EXPECT_THAT(h.SawEver<StopTransfer>(), IsEmpty());
   h.Pass(seconds(1));
   EXPECT_EQ(h.Saw<StopTransfer>().size(), 1u);
   h.Do(TransferHeld{start.transfer, true});
   EXPECT_EQ(h.scheduler.stats().late_events, 1u);
+}
+
+TEST(Stalls, WhoIsThrottledNowAndThenIsJudgedAllTheSame) {
+  Harness h;
+  const StartTransfer start = Begin(h, 1);
+  h.Do(NodesHave{Raw(1).hash, {Node(2)}});
+  for (int i = 0; i < 59; ++i) {
+    h.Pass(seconds(1));
+    h.Do(TransferHeld{start.transfer, true});
+    h.Pass(seconds(1));
+    h.Do(TransferHeld{start.transfer, false});
+    EXPECT_THAT(h.SawEver<StopTransfer>(), IsEmpty());
+  }
+  h.Pass(seconds(1));
+  EXPECT_EQ(h.Saw<StopTransfer>().size(), 1u);
 }
 
 // --- standing providers

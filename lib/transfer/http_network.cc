@@ -130,6 +130,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     std::shared_ptr<Executor> strand;
     Hash root;
     bool is_wanted = true;
+    bool held_back = false;  // as was told
   };
   struct GetKey {
     TransferId transfer;
@@ -192,12 +193,8 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
       poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
-      poster_.Post([id, progress = progress](Core& core) mutable {
-        progress.held_back =
-            core.deps_.throttle != nullptr && core.deps_.throttle->HoldsBack(id.value);
-        core.Tell([id, progress = std::move(progress)](MirrorNetworkSink& sink) {
-          sink.OnGetProgress(id, progress);
-        });
+      poster_.Post([id, progress](Core& core) {
+        core.Tell([id, progress](MirrorNetworkSink& sink) { sink.OnGetProgress(id, progress); });
       });
     }
     void OnContent(TransferId id, const GetContent& content) override {
@@ -428,10 +425,17 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     deps_.control.Post([sink = sink_, f = std::move(f)]() mutable { f(*sink); });
   }
 
+  void TellHeldBack(TransferId id, bool& told) {
+    const bool now = deps_.throttle != nullptr && deps_.throttle->HoldsBack(id.value);
+    if (std::exchange(told, now) == now) return;
+    Tell([id, now](MirrorNetworkSink& sink) { sink.OnGetHeldBack(id, now); });
+  }
+
   void ArmBeat() {
     beat_timer_ = deps_.network_loop.AddTimer(deps_.network_loop.Now() + kBeat, [this] {
       beat_timer_ = 0;
       for (const auto& [key, get] : gets_) get.strand->Post([get = get.get] { get->Beat(); });
+      for (auto& [id, session] : sessions_) TellHeldBack(id, session.held_back);
       DropIdle();
       if (!sessions_.empty() || !blobs_.empty()) ArmBeat();
     });

@@ -29,7 +29,8 @@ class HttpNetworkTest : public testing::Test, public MirrorNetworkSink {
   HttpNetwork& network() {
     if (network_ == nullptr) {
       auto made = HttpNetwork::Create(
-          {*loop_, *loop_, workers_, store_.store(), SystemClock(), &store_.store()}, options_);
+          {*loop_, *loop_, workers_, store_.store(), SystemClock(), &store_.store(), limit_.get()},
+          options_);
       EXPECT_TRUE(made.ok()) << made.status();
       network_ = *std::move(made);
       network_->SetSink(this);
@@ -64,6 +65,7 @@ class HttpNetworkTest : public testing::Test, public MirrorNetworkSink {
   }
 
   // MirrorNetworkSink
+  void OnGetHeldBack(TransferId, bool held_back) override { held_back_.push_back(held_back); }
   void OnGetProgress(TransferId id, const GetProgress& progress) override {
     EXPECT_EQ(ends_.count(id), 0u) << "the end is the last call";
     progress_[id] = progress;
@@ -84,6 +86,8 @@ class HttpNetworkTest : public testing::Test, public MirrorNetworkSink {
   HttpNetworkOptions options_;
   std::unique_ptr<HttpNetwork> network_;
   std::map<TransferId, GetProgress> progress_;
+  std::vector<bool> held_back_;
+  std::unique_ptr<Throttle> limit_;  // of what is made next
   std::map<TransferId, GetEnd> ends_;
   std::vector<uint64_t> boundaries_;
 };

@@ -40,6 +40,21 @@ TEST_F(HttpNetworkTest, WhatIsThereIsNotAskedFor) {
   EXPECT_TRUE(server.requests().empty());
 }
 
+TEST_F(HttpNetworkTest, TellsThatOurOwnLimitHoldsItBack) {
+  TestServer server(ServeOne);
+  const store::TestBlob blob = BlobOf(kSize);
+  limit_ = std::make_unique<Throttle>(*loop_);
+  network();
+  limit_->SetRate(100'000);
+  network().StartGet(kGet, server.Url("/f"), {{blob.hash, BlobFormat::kRaw}});
+  RunUntil([&] { return !held_back_.empty(); });
+  ASSERT_FALSE(held_back_.empty());
+  EXPECT_TRUE(held_back_.front());
+  limit_->SetRate(std::nullopt);
+  EXPECT_EQ(EndOf(kGet).outcome, Outcome::kDone) << EndOf(kGet).reason;
+  store_.ExpectComplete(blob);
+}
+
 TEST_F(HttpNetworkTest, WrongContentIsNoBlob) {
   TestServer server(ServeOne);
   const store::TestBlob blob(kSize, 5);

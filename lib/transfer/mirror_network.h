@@ -24,6 +24,7 @@ class MirrorNetworkSink {
   virtual ~MirrorNetworkSink() = default;
   // As in NodeNetworkSink.
   virtual void OnGetProgress(TransferId id, const GetProgress& progress) = 0;
+  virtual void OnGetHeldBack(TransferId id, bool held_back) = 0;
   virtual void OnGetContent(TransferId id, const GetContent& content) = 0;
   virtual void OnBoundary(TransferId id, uint64_t boundary) = 0;
   virtual void OnGetEnded(TransferId id, const GetProgress& progress, const GetEnd& end) = 0;

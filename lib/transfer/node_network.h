@@ -49,8 +49,6 @@ struct GetProgress {
   // From a mirror: groups of the one blob next to which parts of it end. A node's proof of them
   // would tell part by part whether what came is right.
   RangeSet proof_wanted;
-  // Our own limit of the rate kept it from reading on when this was reported.
-  bool held_back = false;
 };
 
 // What a transfer had to say at its end.
@@ -90,6 +88,9 @@ class NodeNetworkSink {
   virtual void OnProbeAnswered(const NodeId& node, const SocketAddress& address, Duration rtt) = 0;
   // Coalesced: at most about 10 times a second for one transfer.
   virtual void OnGetProgress(TransferId id, const GetProgress& progress) = 0;
+  // Whether our own limit of the rate keeps it from reading on, looked at once a second; told when
+  // that changes.
+  virtual void OnGetHeldBack(TransferId id, bool held_back) = 0;
   // It knows the line of its request, and has told all it had to tell of progress until now. From
   // here on it gets what the content lacks, from the first such byte to the last, and no more.
   virtual void OnGetContent(TransferId id, const GetContent& content) = 0;

@@ -213,6 +213,7 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
     std::shared_ptr<GetSession> session;  // on its strand
     std::shared_ptr<Executor> strand;
     std::unique_ptr<GetStreams> streams;
+    bool held_back = false;  // as was told
   };
 
   // What a session sees of us, from its strand: every call is posted to the network loop, ends to
@@ -242,12 +243,8 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
       });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
-      Post([id, progress = progress](Core& core) mutable {
-        progress.held_back =
-            core.deps_.throttle != nullptr && core.deps_.throttle->HoldsBack(id.value);
-        core.Tell([id, progress = std::move(progress)](NodeNetworkSink& sink) {
-          sink.OnGetProgress(id, progress);
-        });
+      Post([id, progress](Core& core) {
+        core.Tell([id, progress](NodeNetworkSink& sink) { sink.OnGetProgress(id, progress); });
       });
     }
     void OnContent(TransferId id, const GetContent& content) override {
@@ -434,9 +431,16 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
           for (auto& [id, get] : gets_) {
             get.streams->CheckStalls(deps_.network_loop.Now(), options_.stall_timeout);
             get.strand->Post([session = get.session] { session->Beat(); });
+            TellHeldBack(id, get.held_back);
           }
           if (!gets_.empty()) ArmStallTimer();
         });
+  }
+
+  void TellHeldBack(TransferId id, bool& told) {
+    const bool now = deps_.throttle != nullptr && deps_.throttle->HoldsBack(id.value);
+    if (std::exchange(told, now) == now) return;
+    Tell([id, now](NodeNetworkSink& sink) { sink.OnGetHeldBack(id, now); });
   }
 
   void ArmPathTimer() {

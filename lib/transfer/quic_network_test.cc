@@ -113,6 +113,7 @@ class QuicNetworkTest : public testing::Test, public NodeNetworkSink, public Upl
   }
   void OnProbeAnswered(const NodeId&, const SocketAddress&, Duration) override {}
   void OnGetProgress(TransferId, const GetProgress& progress) override { progress_ = progress; }
+  void OnGetHeldBack(TransferId, bool held_back) override { held_back_.push_back(held_back); }
   void OnGetContent(TransferId, const GetContent&) override {}
   void OnBoundary(TransferId, uint64_t) override {}
   void OnGetEnded(TransferId, const GetProgress& progress, const GetEnd& end) override {
@@ -140,6 +141,7 @@ class QuicNetworkTest : public testing::Test, public NodeNetworkSink, public Upl
   std::vector<SocketAddress> replaced_;
   std::vector<SocketAddress> move_failed_;
   GetProgress progress_;
+  std::vector<bool> held_back_;
   std::vector<GetEnd> ends_;
 };
 
