@@ -216,13 +216,22 @@ void Engine::RestoreSettings(const std::vector<registry::SettingRow>& settings) 
     }
     const LimitField* field =
         name.starts_with(kLimitPrefix) ? FindLimit(name.substr(kLimitPrefix.size())) : nullptr;
-    if (field == nullptr || !IsValid(*field, static_cast<uint64_t>(setting.value))) {
+    auto value = static_cast<uint64_t>(setting.value);
+    if (field != nullptr && field->is_rate && value != LimitField::kNone &&
+        value < field->smallest) {
+      // An earlier version allowed less. Somebody wanted little, and no limit at all is much.
+      deps_.log.Write(LogLevel::kWarning, {},
+                      fmt::format("the registry's setting {} = {} is taken for {}, the least",
+                                  setting.name, value, field->smallest));
+      value = field->smallest;
+    }
+    if (field == nullptr || !IsValid(*field, value)) {
       deps_.log.Write(
           LogLevel::kWarning, {},
           fmt::format("the registry's setting {} = {} is not used", setting.name, setting.value));
       continue;
     }
-    field->set(limits, static_cast<uint64_t>(setting.value));
+    field->set(limits, value);
     kept_limits_[std::string(field->name)] = field->of(limits);
   }
   ApplyLimits(limits);

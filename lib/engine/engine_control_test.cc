@@ -215,6 +215,16 @@ TEST_F(LimitsTest, OnlyWhatIsKeptOutlivesARestart) {
   EXPECT_FALSE(Limit("connections").is_kept);
 }
 
+// An earlier version may have allowed it.
+TEST_F(LimitsTest, AKeptRateThatIsTooLowIsTheLowestAndNotNone) {
+  ASSERT_TRUE(SetLimits({{FindLimit("upload_rate"), 20'000}}, {}, true).ok());
+  ASSERT_EQ(registry_.settings.size(), 1u);
+  registry_.settings.begin()->second = 8'000;
+  Restart();
+  EXPECT_EQ(rates_.second, FindLimit("upload_rate")->smallest);
+  EXPECT_TRUE(Limit("upload_rate").is_kept);
+}
+
 TEST_F(LimitsTest, AReadConfigurationChangesWhatItChangedAndIsNotKept) {
   ASSERT_TRUE(SetLimits({{FindLimit("connections"), 3}}, {}, true).ok());
   ASSERT_TRUE(SetLimits({{FindLimit("requests"), 2}}, {}, false).ok());
