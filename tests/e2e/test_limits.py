@@ -173,7 +173,7 @@ schedule = [
         self.assertIn("limit upload_rate: 2 MB/s, was 3 MB/s", self.daemon.log())
         config.write_text(config.read_text().replace("2MB/s", "0"))
         self.daemon._process.send_signal(1)
-        self.daemon.wait_until("it is refused", lambda: "expected a rate from 1024" in self.daemon.log())
+        self.daemon.wait_until("it is refused", lambda: "expected a rate from 16384" in self.daemon.log())
         self.assertEqual(self.limits()["upload_rate"]["value"], "2000000")
 
     def test_wrong_values_are_refused_and_change_nothing(self):
