@@ -172,7 +172,6 @@ class ServiceTest(BootTest):
 
     def test_reload_and_the_journal(self):
         extra = self.machine.root / "etc/blobd/conf.d"
-        extra.mkdir(exist_ok=True)
         (extra / "10-test.toml").write_text("[limits]\nrequests = 9\n")
         self.addCleanup(self.machine.run, "systemctl", "reload", "blobd.service")
         self.addCleanup((extra / "10-test.toml").unlink)
@@ -192,7 +191,6 @@ class ServiceTest(BootTest):
 
     def test_a_configuration_that_cannot_be_used_is_not_tried_again(self):
         extra = self.machine.root / "etc/blobd/conf.d"
-        extra.mkdir(exist_ok=True)
         (extra / "10-test.toml").write_text("unheard_of = 1\n")
         self.addCleanup((extra / "10-test.toml").unlink)
         self.machine.try_run("systemctl", "restart", "blobd.service")
@@ -481,7 +479,7 @@ class PackageTest(unittest.TestCase):
 
         # The way back that the guide describes.
         self.machine.run("sh", "-ec", f"systemctl stop blobd.socket blobd; cd {STATE}; mkdir aside; "
-                         f"mv store.db aside/; for f in store.db-*; do if [ -e $f ]; then mv $f aside/; fi; done; "
+                         "for file in store.db store.db-wal store.db-shm; do [ ! -e $file ] || mv $file aside/; done; "
                          f"cp -p {copy} store.db; systemctl reset-failed; systemctl start blobd.socket blobd")
         self.assertEqual(self.machine.run("blobctl", "cat", blob), "kept over all of this" * 1000)
 
@@ -501,10 +499,12 @@ class PackageTest(unittest.TestCase):
         self.machine.run("mount", "-t", "tmpfs", "tmpfs", STATE)
         self.machine.install(*our_packages())
         self.machine.run("blobctl", "queue", "-q", "1" * 64, "--patience", "24h")
-        self.machine.run("mkdir", "-p", "/etc/blobd/conf.d")
+        self.machine.run("gpasswd", "-a", "daemon", "blobd")
         (self.machine.root / "etc/blobd/conf.d/10-site.toml").write_text("[limits]\nrequests = 9\n")
         (self.machine.root / "etc/blobd/notes").write_text("the administrator's\n")
+        (self.machine.root / "etc/blobd/get/site.conf").write_text("HASH=none\n")
         self.machine.run("dpkg", "--purge", "blobd", "blobctl")
+        self.assertEqual(self.machine.try_run("getent", "group", "blobd").returncode, 2)
         self.assertEqual(self.machine.run("ls", "-A", STATE), "")
         self.assertEqual(self.machine.run("find", "/etc/blobd", "-mindepth", "1").split(), ["/etc/blobd/notes"])
 
