@@ -178,21 +178,28 @@ ngtcp2_path Connection::MakePath(sockaddr_storage* local, sockaddr_storage* remo
   return path;
 }
 
-void Connection::Receive(const SocketAddress& from, ByteView datagram, Instant now) {
-  if (state_ == State::kEnded) return;
+bool Connection::Receive(const SocketAddress& from, ByteView datagram, Instant now) {
+  if (state_ == State::kEnded) return false;
   NotePath();
   const auto name = role_ == Role::kClient ? addresses_.KnownNameOf(from) : addresses_.NameOf(from);
-  if (!name || IsLateReset(datagram)) return;
-  silence_.Heard(now);
+  if (!name || IsLateReset(datagram)) return false;
   sockaddr_storage local{};
   sockaddr_storage remote{};
   const ngtcp2_path path = MakePath(&local, &remote, *name);
   const ngtcp2_pkt_info info{};
+  (void)TakeDecrypted();
   const int error =
       ngtcp2_conn_read_pkt(conn_, &path, &info, datagram.data(), datagram.size(), now.nanos());
+  const bool is_peers = TakeDecrypted();
   NotePath();
-  if (error != 0) return Fail(error, now);
-  AnnounceReady();
+  // Who has only seen the peer's address must not make a dead path look alive.
+  if (is_peers) silence_.Heard(now);
+  if (error != 0) {
+    Fail(error, now);
+  } else {
+    AnnounceReady();
+  }
+  return is_peers;
 }
 
 void Connection::AnnounceReady() {

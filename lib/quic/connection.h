@@ -101,7 +101,8 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  void Receive(const SocketAddress& from, ByteView datagram, Instant now);
+  // True if something in it is proven to be the peer's. Anything else may be anybody's.
+  bool Receive(const SocketAddress& from, ByteView datagram, Instant now);
   // To be called at NextDeadline or later; early calls do nothing.
   void OnTimer(Instant now);
   // When OnTimer and Write are due; Instant::Max() for never.
@@ -172,6 +173,8 @@ class Connection {
   Connection(Role role, const ConnectionOptions& options, const SocketAddress& local,
              const SocketAddress& remote, Instant now, ConnectionDelegate* delegate);
   static ngtcp2_callbacks MakeCallbacks(Role role);
+  // Whether a packet was decrypted on this thread since the last call.
+  static bool TakeDecrypted();
   Status InitClient(const TlsContext& tls, const NodeId& node, Instant now);
   Status InitServer(const TlsContext& tls, const ngtcp2_pkt_hd& first,
                     const std::optional<Cid>& original, Instant now);

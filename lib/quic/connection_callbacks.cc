@@ -11,6 +11,9 @@ namespace blobd::quic {
 struct Connection::Callbacks {
   static Connection& Self(void* user_data) { return *static_cast<Connection*>(user_data); }
 
+  // A packet was, in this Receive.
+  static inline thread_local bool decrypted = false;
+
   static int HandshakeCompleted(ngtcp2_conn* conn, void* user_data) {
     Connection& self = Self(user_data);
     if (!self.tls_->peer()) return NGTCP2_ERR_CALLBACK_FAILURE;  // nobody without a name
@@ -109,10 +112,24 @@ struct Connection::Callbacks {
     return 0;
   }
 
+  // The library tells nobody whether it could make anything of a packet, and this call has no place
+  // for whose it is; but it comes within Receive.
+  static int Decrypt(uint8_t* dest, const ngtcp2_crypto_aead* aead,
+                     const ngtcp2_crypto_aead_ctx* context, const uint8_t* sealed,
+                     size_t sealed_size, const uint8_t* nonce, size_t nonce_size,
+                     const uint8_t* extra, size_t extra_size) {
+    const int error = ngtcp2_crypto_decrypt_cb(dest, aead, context, sealed, sealed_size, nonce,
+                                               nonce_size, extra, extra_size);
+    if (error == 0) decrypted = true;
+    return error;
+  }
+
   static void Random(uint8_t* out, size_t size, const ngtcp2_rand_ctx*) {
     randombytes_buf(out, size);
   }
 };
+
+bool Connection::TakeDecrypted() { return std::exchange(Callbacks::decrypted, false); }
 
 ngtcp2_callbacks Connection::MakeCallbacks(Role role) {
   ngtcp2_callbacks table{};
@@ -124,7 +141,7 @@ ngtcp2_callbacks Connection::MakeCallbacks(Role role) {
   }
   table.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
   table.encrypt = ngtcp2_crypto_encrypt_cb;
-  table.decrypt = ngtcp2_crypto_decrypt_cb;
+  table.decrypt = Callbacks::Decrypt;
   table.hp_mask = ngtcp2_crypto_hp_mask_cb;
   table.update_key = ngtcp2_crypto_update_key_cb;
   table.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb;

@@ -268,9 +268,12 @@ TEST(ConnectionTest, GarbageIsIgnored) {
   for (int i = 0; i < 2000; ++i) {
     Bytes junk(rng.Below(1500) + 1);
     for (uint8_t& byte : junk) byte = static_cast<uint8_t>(rng.Next());
-    link.client.connection->Receive(link.server_address, junk, link.now);
-    link.server.connection->Receive(link.client_address, junk, link.now);
+    link.now = link.now + milliseconds(2);
+    EXPECT_FALSE(link.client.connection->Receive(link.server_address, junk, link.now));
+    EXPECT_FALSE(link.server.connection->Receive(link.client_address, junk, link.now));
   }
+  // Nor is it a sign of life.
+  EXPECT_TRUE(link.client.connection->silence().lasts(link.now));
   EXPECT_FALSE(link.client.connection->ended().has_value());
   EXPECT_FALSE(link.server.connection->ended().has_value());
 }

@@ -329,6 +329,30 @@ TEST_F(AcceptTest, ForgottenConnectionIsResetByTheNextRun) {
   EXPECT_GE(server_->endpoint->stats().strangers.resets, 1U);
 }
 
+TEST_F(AcceptTest, ForgottenConnectionIsResetAlsoWhereItWasMovedTo) {
+  const Identity identity = Identity::Generate();
+  server_ = Serve(identity);
+  Open();
+  UdpRelay first(*loop_, server_->address());
+  UdpRelay second(*loop_, server_->address());
+  const ConnectionId id = ConnectTo(first.address());
+  endpoint_->Move(id, second.address(), false);
+  ASSERT_TRUE(RunUntil([&] { return !observer_.moved.empty(); }));
+  EXPECT_EQ(observer_.moved.front(), second.address());
+  first.pass = [](UdpRelay::Way, ByteView) { return false; };
+  bool cut = true;
+  second.pass = [&](UdpRelay::Way, ByteView) { return !cut; };
+  server_options_.listen = server_->address();
+  server_.reset();
+  ASSERT_TRUE(RunUntil([turns = 0]() mutable { return ++turns > 3; }));
+  server_ = Serve(identity);
+  cut = false;
+  Reader reader;
+  Request(id, "where have you been?", reader);
+  ASSERT_TRUE(RunUntil([&] { return observer_.closed.contains(id); }));
+  EXPECT_NE(observer_.closed[id].reason.find("forgotten"), std::string::npos);
+}
+
 TEST_F(AcceptTest, FollowsAClientToItsNewAddress) {
   options_.keep_alive = milliseconds(50);
   Open();

@@ -85,7 +85,7 @@ void EndpointImpl::StartAttempt(Peer& peer, const SocketAddress& address) {
     return;
   }
   link->connection = std::move(*connection);
-  by_address_.emplace(address, link.get());
+  ListAt(*link, address);
   MarkDirty(*link);
   peer.attempts.push_back(std::move(link));
 }

@@ -34,6 +34,8 @@ class Observer final : public ConnectionObserver {
     EXPECT_FALSE(reason.empty());
     failed.insert(address);
   }
+  void OnMoved(ConnectionId, const SocketAddress& to) override { moved.push_back(to); }
+  std::vector<SocketAddress> moved;
   std::map<ConnectionId, ConnectionInfo> connected;
   std::set<SocketAddress> failed;
   std::map<ConnectionId, CloseReason> closed;

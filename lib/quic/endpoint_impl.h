@@ -136,6 +136,12 @@ class EndpointImpl final : public Endpoint, private DatagramSink {
   // endpoint_accept.cc
   void OnStranger(const SocketAddress& from, ByteView datagram);
   bool ShowToDialled(const SocketAddress& from, ByteView datagram);
+  // What comes from there with an id that nobody has may be a stateless reset of this connection,
+  // which was dialled or is moved there. Where it cannot be any more, it is not listed any more: so
+  // these are no more places than a connection knows (PeerAddresses).
+  // REQUIRES: not called from within Connection::Receive
+  void ListAt(Link& link, const SocketAddress& at);
+  void Unlist(Link& link, const SocketAddress& at);
   void Admit(const SocketAddress& from, ByteView datagram, const Doorman::Newcomer& newcomer);
   ConnectionOptions VisitOptionsFor(const SocketAddress& from);
   void Announce(Peer& peer);

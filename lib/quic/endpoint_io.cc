@@ -46,10 +46,11 @@ void EndpointImpl::OnDatagram(const SocketAddress& from, ByteView datagram) {
   // A node we dialled is where we look for it. One that dialled us may move: the connection
   // validates its new address before much is sent there.
   if (!link->visiting() && !link->connection->Expects(from)) return;
-  link->heard = true;
-  link->dark_since.reset();
-  link->asked_at = socket_->asked_at();
-  link->connection->Receive(from, datagram, loop_.Now());
+  if (link->connection->Receive(from, datagram, loop_.Now())) {
+    link->heard = true;
+    link->dark_since.reset();
+    link->asked_at = socket_->asked_at();
+  }
   MarkDirty(*link);
 }
 
@@ -167,18 +168,30 @@ void EndpointImpl::Arm(Link& link) {
 
 // Takes the link off the tables; it is destroyed at the end of the turn. With a goodbye it is
 // closed first, if the peer can know of it.
+void EndpointImpl::ListAt(Link& link, const SocketAddress& at) {
+  std::erase_if(link.listed, [&](const SocketAddress& each) {
+    if (each != at && link.connection->Expects(each)) return false;
+    Unlist(link, each);
+    return true;
+  });
+  by_address_.emplace(at, &link);
+  link.listed.push_back(at);
+}
+
+void EndpointImpl::Unlist(Link& link, const SocketAddress& at) {
+  const auto [begin, end] = by_address_.equal_range(at);
+  const auto it =
+      std::find_if(begin, end, [&](const auto& entry) { return entry.second == &link; });
+  if (it != end) by_address_.erase(it);
+}
+
 void EndpointImpl::Retire(std::unique_ptr<Link> link, const std::optional<Goodbye>& goodbye) {
   Connection& connection = *link->connection;
   const Instant now = loop_.Now();
   if (goodbye && link->heard) connection.Close(goodbye->code, goodbye->reason, now);
   const SocketAddress to = connection.remote();
   if (!connection.farewell().empty()) SendAside(to, connection.farewell(), link->source());
-  const auto [begin, end] = by_address_.equal_range(link->remote());
-  for (auto it = begin; it != end; ++it) {
-    if (it->second != link.get()) continue;
-    by_address_.erase(it);
-    break;
-  }
+  for (const SocketAddress& at : std::exchange(link->listed, {})) Unlist(*link, at);
   for (const Cid& cid : link->cids) by_cid_.erase(cid);
   if (link->timer != 0) loop_.CancelTimer(std::exchange(link->timer, 0));
   dirty_.erase(std::remove(dirty_.begin(), dirty_.end(), link.get()), dirty_.end());

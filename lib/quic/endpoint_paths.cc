@@ -22,7 +22,11 @@ void EndpointImpl::Move(ConnectionId id, const SocketAddress& to, bool immediate
   Peer* peer = Find(id);
   if (peer == nullptr || peer->visit || peer->race || peer->link == nullptr) return;
   const auto begun = peer->link->connection->Move(to, immediate, loop_.Now());
-  if (begun == Connection::MoveStart::kBegun) return MarkDirty(*peer->link);
+  if (begun == Connection::MoveStart::kBegun) {
+    // From there it may say that it has forgotten the connection.
+    ListAt(*peer->link, to);
+    return MarkDirty(*peer->link);
+  }
   peer->moves.push_back({to, false, begun == Connection::MoveStart::kNotYet});
   Mark(*peer);
 }

@@ -42,6 +42,7 @@ class EndpointImpl::Link final : public ConnectionDelegate {
 
   std::unique_ptr<Connection> connection;
   std::vector<Cid> cids;
+  std::vector<SocketAddress> listed;  // where by_address_ has it
   loop::TimerId timer = 0;
   Instant timer_at = Instant::Max();
   bool dirty = false;
