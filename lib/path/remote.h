@@ -104,6 +104,7 @@ class Remote {
     bool doubted = false;  // can_migrate is false only because it did not follow once
     SocketAddress address;
     std::optional<Duration> rtt;
+    bool left = false;  // it was moved at once and has not arrived: it is at `address` no more
     std::optional<SocketAddress> moving_to;
     bool reconnecting = false;          // there, by a new connection
     std::optional<Instant> follow_by;   // else it is dialled there

@@ -69,7 +69,9 @@ void Remote::On(const Moment& at, const ConnectionMoved& moved) {
     connection.rtt.reset();
   }
   StayPut(connection);
+  connection.left = false;
   connection.move_again.reset();
+  if (std::exchange(connection.doubted, false)) connection.can_migrate = true;
   Use(at, moved.connection, moved.address);
 }
 
@@ -227,7 +229,8 @@ void Remote::MoveConnections(Instant now) {
         Emit(Reconnect{id, *connection.moving_to});
       }
     }
-    if (!connection.ours || connection.address == *selection_.address) continue;
+    const bool is_there = connection.address == *selection_.address && !connection.left;
+    if (!connection.ours || is_there) continue;
     if (connection.moving_to == selection_.address || connection.move_again) continue;
     GoTo(now, id, connection);
   }
@@ -237,7 +240,7 @@ void Remote::MoveConnections(Instant now) {
 // has nothing to lose.
 void Remote::GoTo(Instant now, ConnectionId id, Connection& connection) {
   const SocketAddress to = *selection_.address;
-  const bool immediate = paths_[connection.address].dark;
+  const bool immediate = paths_[connection.address].dark || connection.left;
   if (!immediate && unfit_until_.count(to) != 0) return;
   StayPut(connection);
   connection.moving_to = to;
@@ -248,6 +251,7 @@ void Remote::GoTo(Instant now, ConnectionId id, Connection& connection) {
   if (immediate) {
     const Duration rtt = RttOf(to, paths_[to]).value_or(Duration::zero());
     connection.follow_by = now + std::max(options_.follow_within, rtt * kRttsToFollow);
+    connection.left = true;
   }
   Emit(Move{id, to, immediate});
 }

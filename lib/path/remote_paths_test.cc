@@ -249,6 +249,34 @@ TEST_F(RemotePaths, NothingIsDialledBesideAMoveFromAPathThatIsWellAgain) {
   EXPECT_EQ(selected(), kA);
 }
 
+// What it sends goes to where it was to move, whether anybody is there or not.
+TEST_F(RemotePaths, WhoHasLeftADarkPathThatIsWellAgainGoesBack) {
+  const ConnectionId connection = Transferring(milliseconds(20));
+  Answer(kB, milliseconds(100));
+  Tell(WentDark{connection});
+  ASSERT_EQ(Take<Move>().at(0).to, kB);
+  Tell(ConnectionRtt{connection, milliseconds(20)});
+  ASSERT_EQ(selected(), kA);
+  const auto back = Take<Move>();
+  ASSERT_EQ(back.size(), 1U);
+  EXPECT_EQ(back[0].to, kA);
+  EXPECT_TRUE(back[0].immediate);
+  Tell(ConnectionMoved{connection, kA});
+  Pass(seconds(5));
+  EXPECT_TRUE(Take<Move>().empty());
+  EXPECT_TRUE(Take<Reconnect>().empty());
+}
+
+TEST_F(RemotePaths, WhoCannotGoBackToItIsDialledThere) {
+  const ConnectionId connection = Transferring(milliseconds(20));
+  Answer(kB, milliseconds(100));
+  Tell(WentDark{connection});
+  Tell(ConnectionRtt{connection, milliseconds(20)});
+  Take<Move>();
+  Tell(MoveFailed{connection, kA});
+  EXPECT_EQ(Take<Reconnect>().at(0).to, kA);
+}
+
 TEST_F(RemotePaths, ASparePathThatFallsSilentIsClosed) {
   Transferring(milliseconds(20));
   Answer(kB, milliseconds(19));

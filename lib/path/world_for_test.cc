@@ -239,6 +239,7 @@ void World::Deliver(const Event& event) {
     const auto link = links_.find(moved->connection);
     if (link == links_.end()) return;
     link->second.address = moved->address;
+    link->second.left = false;
     link->second.silence.Moved(now_.now);
     link->second.dialled_at.reset();
     PeerOf(event.node).proven[moved->address] = now_.now;

@@ -57,6 +57,7 @@ class World {
     std::optional<SocketAddress> dialled_at;  // to be replaced by a connection there
     // It left a dark path for a peer that does not follow: that fails then, unless it is dialled.
     std::optional<std::pair<Instant, SocketAddress>> unfollowed = {};
+    bool left = false;  // it was moved at once, and nothing of ours goes to its address any more
   };
   struct Race {
     NodeId node;
