@@ -25,6 +25,9 @@ void Engine::Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher,
   if (const auto it = live_.find(id); it != live_.end() && it->second.durable) {
     done(OkStatus());
     const IntentView view = ViewOf(it->second);
+    // The others were told something older, and hear of this now or, once `told_` has it, never.
+    if (const auto told = told_.find(id); told != told_.end() && Differ(view, told->second))
+      TellWatchers(id, view, false);
     watcher->OnIntent(view, false);
     told_[id] = view;
     watchers_[id].push_back(std::move(watcher));

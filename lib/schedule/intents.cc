@@ -101,9 +101,7 @@ void Scheduler::State::AddIntent(Request& request, const Queue& event) {
   intent.deadline = event.deadline.value_or(Instant::Max());
   intent.patience_over = t.now + event.patience;
   intent.paused = event.paused;
-  const auto at = std::lower_bound(request.intents.begin(), request.intents.end(), event.id,
-                                   [](const Intent& a, IntentId b) { return a.id < b; });
-  request.intents.insert(at, intent);
+  request.intents.emplace(event.id, intent);
   if (!event.paused) ++request.intents_of_priority[static_cast<size_t>(event.priority)];
   t.intents.emplace(event.id, &request);
   t.timers.Arm({intent.deadline, TimerKind::kDeadline, event.id.value});
@@ -130,7 +128,7 @@ void Scheduler::State::RemoveIntent(Request& request, IntentId id) {
   t.timers.Disarm({intent->deadline, TimerKind::kDeadline, id.value});
   if (intent->patience_armed) DisarmPatience(*intent);
   if (!intent->paused) --request.intents_of_priority[static_cast<size_t>(intent->priority)];
-  request.intents.erase(request.intents.begin() + (intent - request.intents.data()));
+  request.intents.erase(id);
   t.intents.erase(id);
   ++t.stats.touched;
 }
@@ -190,8 +188,8 @@ void Scheduler::State::OnPatienceOver(IntentId id) {
 
 void Scheduler::State::EndImpatient(Request& request) {
   std::vector<IntentId> impatient;
-  for (const Intent& intent : request.intents) {
-    if (!intent.paused && intent.patience_over <= t.now) impatient.push_back(intent.id);
+  for (const auto& [id, intent] : request.intents) {
+    if (!intent.paused && intent.patience_over <= t.now) impatient.push_back(id);
   }
   if (impatient.empty()) return;
   const std::vector<ProviderFailure> failures = FailuresOf(request);
@@ -230,7 +228,7 @@ void Scheduler::State::Finish(Request& request, ResultCode code, const std::stri
   std::vector<ProviderFailure> failures;
   if (code != ResultCode::kDone) failures = FailuresOf(request);
   while (!request.intents.empty()) {
-    EndIntent(request, {request.intents.front().id, code, reason, failures});
+    EndIntent(request, {request.intents.begin()->first, code, reason, failures});
   }
   Drop(request);
 }

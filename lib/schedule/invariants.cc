@@ -54,9 +54,8 @@ void CheckRequest(const Tables& tables, const Request& request) {
   CheckParts(tables, request);
 
   std::array<uint32_t, 3> of_priority{};
-  for (size_t i = 0; i < request.intents.size(); ++i) {
-    const Intent& intent = request.intents[i];
-    BLOBD_CHECK(i == 0 || request.intents[i - 1].id < intent.id);
+  for (const auto& [id, intent] : request.intents) {
+    BLOBD_CHECK(intent.id == id);
     BLOBD_CHECK(tables.intents.at(intent.id) == &request);
     BLOBD_CHECK(!intent.patience_armed || request.stage == Stage::kStranded);
     // Out of patience and no provider: it has ended.
@@ -249,7 +248,7 @@ void CheckTimers(const Tables& tables) {
     if (request.stage == Stage::kStranded && request.trouble != nullptr) {
       expect({request.trouble->ask_again, TimerKind::kAskAgain, request.id.value});
     }
-    for (const Intent& intent : request.intents) {
+    for (const auto& [intent_id, intent] : request.intents) {
       expect({intent.deadline, TimerKind::kDeadline, intent.id.value});
       const bool armed = intent.patience_armed;
       if (armed) expect({intent.patience_over, TimerKind::kPatienceOver, intent.id.value});

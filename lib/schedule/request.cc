@@ -86,15 +86,11 @@ void Request::ForgiveEarly() {
   }
 }
 
-bool Request::paused() const {
-  return std::all_of(intents.begin(), intents.end(),
-                     [](const Intent& intent) { return intent.paused; });
-}
+bool Request::paused() const { return intents_of_priority == std::array<uint32_t, 3>{}; }
 
 Intent* Request::Find(IntentId intent) {
-  const auto at = std::lower_bound(intents.begin(), intents.end(), intent,
-                                   [](const Intent& a, IntentId b) { return a.id < b; });
-  return at != intents.end() && at->id == intent ? &*at : nullptr;
+  const auto at = intents.find(intent);
+  return at != intents.end() ? &at->second : nullptr;
 }
 
 Priority Request::HighestPriority() const {

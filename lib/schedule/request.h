@@ -10,6 +10,8 @@
 // costs its requests nothing.
 #pragma once
 
+#include <absl/container/btree_map.h>
+
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -96,8 +98,8 @@ struct Request {
   uint64_t verified_bytes = 0;
   uint64_t total_bytes = 0;                       // 0: not known yet
   std::array<uint32_t, 3> intents_of_priority{};  // without the paused ones
-  std::vector<Intent> intents;                    // by id
-  std::vector<TransferId> transfers;              // running
+  absl::btree_map<IntentId, Intent> intents;  // may be many: who leaves costs the others nothing
+  std::vector<TransferId> transfers;          // running
   uint32_t more = 0;  // kRunning: how many providers' queues of further parts hold it
   std::unique_ptr<Content> content;  // when something is known of it
   std::unique_ptr<Trouble> trouble;  // made when there is some

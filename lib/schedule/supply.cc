@@ -77,7 +77,7 @@ void Scheduler::State::Strand(Request& request) {
     request.stage = Stage::kPaused;
     return;
   }
-  for (Intent& intent : request.intents) {
+  for (auto& [id, intent] : request.intents) {
     if (intent.patience_over == Instant::Max() || intent.paused) continue;
     if (intent.patience_over <= t.now) {
       t.impatient.insert(intent.id);
@@ -102,7 +102,7 @@ void Scheduler::State::Unsettle(Request& request) {
       BLOBD_CHECK(request.usable == 0);
       break;
     case Stage::kStranded:
-      for (Intent& intent : request.intents) {
+      for (auto& [id, intent] : request.intents) {
         if (intent.patience_armed) DisarmPatience(intent);
       }
       if (request.trouble != nullptr && request.trouble->ask_again != Instant::Max()) {
@@ -206,7 +206,7 @@ bool Scheduler::State::AnyPatience(const Provider& provider) const {
   for (const HashLink& link : provider.hashes) {
     for (const Request* request : link.hash->requests) {
       if (request == nullptr) continue;
-      for (const Intent& intent : request->intents) {
+      for (const auto& [id, intent] : request->intents) {
         if (intent.paused || t.paused || intent.patience_over > t.now) return true;
       }
     }

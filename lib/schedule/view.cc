@@ -146,7 +146,7 @@ RequestView ViewOf(const Tables& tables, const Request& request) {
   view.kind = request.kind;
   view.verified_bytes = request.verified_bytes;
   view.total_bytes = request.total_bytes;
-  for (const Intent& intent : request.intents) view.intents.push_back(intent.id);
+  for (const auto& [intent, row] : request.intents) view.intents.push_back(intent);
   view.transfers = request.transfers;
   view.failures = FailuresOf(request);
   for (const ProviderLink& link : request.wanted->providers) {
