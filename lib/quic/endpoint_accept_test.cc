@@ -336,6 +336,10 @@ TEST_F(AcceptTest, ForgottenConnectionIsResetAlsoWhereItWasMovedTo) {
   UdpRelay first(*loop_, server_->address());
   UdpRelay second(*loop_, server_->address());
   const ConnectionId id = ConnectTo(first.address());
+  // It can move when the handshake is confirmed and the node has given it an id for that.
+  Reader before;
+  Consume(before, id, Request(id, "get", before));
+  ASSERT_TRUE(RunUntil([&] { return before.fin; }));
   endpoint_->Move(id, second.address(), false);
   ASSERT_TRUE(RunUntil([&] { return !observer_.moved.empty(); }));
   EXPECT_EQ(observer_.moved.front(), second.address());

@@ -166,8 +166,6 @@ void EndpointImpl::Arm(Link& link) {
   });
 }
 
-// Takes the link off the tables; it is destroyed at the end of the turn. With a goodbye it is
-// closed first, if the peer can know of it.
 void EndpointImpl::ListAt(Link& link, const SocketAddress& at) {
   std::erase_if(link.listed, [&](const SocketAddress& each) {
     if (each != at && link.connection->Expects(each)) return false;
@@ -185,6 +183,8 @@ void EndpointImpl::Unlist(Link& link, const SocketAddress& at) {
   if (it != end) by_address_.erase(it);
 }
 
+// Takes the link off the tables; it is destroyed at the end of the turn. With a goodbye it is
+// closed first, if the peer can know of it.
 void EndpointImpl::Retire(std::unique_ptr<Link> link, const std::optional<Goodbye>& goodbye) {
   Connection& connection = *link->connection;
   const Instant now = loop_.Now();
