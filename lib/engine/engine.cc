@@ -211,8 +211,7 @@ void Engine::OnInventory(const schedule::LookInStore& look,
 // Unless nobody waits for it any more: the request may have ended, and another for the same kind
 // asks for itself.
 void Engine::LookAgain(const schedule::LookInStore& look) {
-  const auto request = scheduler_->ViewOfKind(look.kind);
-  if (request && request->id == look.request) looks_.Ask(look);
+  if (scheduler_->RequestOf(look.kind) == look.request) looks_.Ask(look);
 }
 
 void Engine::ExecuteStart(const schedule::StartTransfer& effect) {

@@ -32,7 +32,9 @@
 #include "engine/metrics_view.h"
 #include "engine/mirror_faults.h"
 #include "engine/node_paths.h"
+#include "engine/owner_counts.h"
 #include "engine/remote_watch.h"
+#include "engine/request_views.h"
 #include "engine/transfer_table.h"
 #include "engine/values.h"
 #include "engine/wants.h"
@@ -203,7 +205,7 @@ class Engine final : private transfer::NodeNetworkSink,
   };
   // What is known of a kind while an intent wants it.
   struct LiveKind {
-    size_t intents = 0;
+    OwnerCounts owners;  // of its intents
     uint64_t verified_bytes = 0;
     uint64_t received_bytes = 0;
     uint64_t total_bytes = 0;
@@ -344,6 +346,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void Finish(const schedule::FinishIntent& effect);
   void CommitFinish(IntentId id);
   IntentView ViewOf(const LiveIntent& intent) const;
+  IntentView ViewOf(const LiveIntent& intent, RequestViews& requests) const;
 
   // Watching (engine_watch.cc).
   void TellWatchers(IntentId id, const IntentView& view, bool last);

@@ -192,7 +192,7 @@ void Engine::CommitFinish(IntentId id) {
 
 void Engine::AddLive(registry::IntentRow row, bool durable) {
   const IntentId id = row.id;
-  ++kinds_[row.kind].intents;
+  kinds_[row.kind].owners.Add(row.owner_uid);
   NoteWant(row);
   ++intents_of_uid_[row.owner_uid];
   if (!row.idempotency_key.empty()) keys_[{row.owner_uid, row.idempotency_key}] = id;
@@ -209,7 +209,8 @@ void Engine::RemoveLive(IntentId id) {
   if (!row.idempotency_key.empty()) keys_.erase({row.owner_uid, row.idempotency_key});
   if (--intents_of_uid_[row.owner_uid] == 0) intents_of_uid_.erase(row.owner_uid);
   const auto kind = kinds_.find(row.kind);
-  const bool last = --kind->second.intents == 0;
+  kind->second.owners.Remove(row.owner_uid);
+  const bool last = kind->second.owners.empty();
   if (last) {
     contents_.Forget(row.kind);
     kinds_.erase(kind);
@@ -219,6 +220,11 @@ void Engine::RemoveLive(IntentId id) {
 }
 
 IntentView Engine::ViewOf(const LiveIntent& intent) const {
+  RequestViews requests(scheduler_.get());
+  return ViewOf(intent, requests);
+}
+
+IntentView Engine::ViewOf(const LiveIntent& intent, RequestViews& requests) const {
   IntentView view;
   view.row = intent.row;
   if (intent.finished) {
@@ -228,7 +234,7 @@ IntentView Engine::ViewOf(const LiveIntent& intent) const {
     view.row.finished = {};
     view.state = IntentState::kRunning;
   }
-  if (const auto request = scheduler_->ViewOfIntent(intent.row.id)) {
+  if (const auto* request = requests.Of(intent.row.id)) {
     view.state = StateOf(request->state);
     view.waits_for = request->waits_for;
     view.transfers = request->transfers;
@@ -264,7 +270,7 @@ void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> d
         id, [view,
              done = std::move(done)](StatusOr<std::vector<registry::FailureRow>> failures) mutable {
           if (!failures.ok()) return done(failures.status());
-          view->failures = ToFailures(*std::move(failures));
+          view->failures = schedule::Failures(ToFailures(*std::move(failures)));
           done(std::move(*view));
         });
   });
@@ -278,9 +284,11 @@ void Engine::ListIntents(const registry::IntentFilter& filter, IntentId after, s
         if (!rows.ok()) return done(rows.status());
         std::vector<IntentView> views;
         views.reserve(rows->size());
+        RequestViews requests(scheduler_.get());
         for (registry::IntentRow& row : *rows) {
           const auto it = live_.find(row.id);
-          views.push_back(it != live_.end() ? ViewOf(it->second) : ViewOfEnded(std::move(row)));
+          views.push_back(it != live_.end() ? ViewOf(it->second, requests)
+                                            : ViewOfEnded(std::move(row)));
         }
         done(std::move(views));
       });

@@ -16,7 +16,7 @@ transfer::GetOrder Engine::OrderOf(const schedule::StartTransfer& effect) const 
     order.share = {layout, *effect.part};
   }
   const auto view = scheduler_->ViewOfKind(effect.kind);
-  order.others = view && view->providers.size() > 1;
+  order.others = view && view->providers > 1;
   return order;
 }
 

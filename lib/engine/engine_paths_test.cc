@@ -39,7 +39,7 @@ class PathsTest : public EngineTest {
     fake_.sink->OnLookupEnded(fake_.asked.back().first, kNode, reason);
     loop_.Settle();
   }
-  std::string LastError(IntentId id) { return Get(id)->failures.at(0).reason; }
+  std::string LastError(IntentId id) { return Get(id)->failures[0].reason; }
   FakeLookup fake_;
 };
 

@@ -222,14 +222,14 @@ StatusOr<NodesHaveAnswer> Engine::NodesHave(const Hash& hash,
   BLOBD_RETURN_IF_ERROR(Ready());
   NodesHaveAnswer answer;
   const auto count = [&] {
-    std::vector<ProviderId> known;
+    size_t known = 0;
     for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
       if (const auto view = scheduler_->ViewOfKind({hash, format})) {
         answer.wanted = true;
-        if (view->providers.size() > known.size()) known = view->providers;
+        known = std::max(known, view->providers);
       }
     }
-    return known.size();
+    return known;
   };
   const size_t before = count();
   if (!answer.wanted) return answer;

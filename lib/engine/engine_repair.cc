@@ -54,7 +54,7 @@ void Engine::RepairNow(const Hash& hash, const RangeSet& groups, const std::opti
   const Kind kind{hash, BlobFormat::kRaw};
   if (scheduler_ != nullptr) {
     const auto view = scheduler_->ViewOfKind(kind);
-    if (view && !view->intents.empty()) return done(view->intents.front());  // it is wanted already
+    if (view && view->intents > 0) return done(view->first_intent);  // it is wanted already
   }
   deps_.registry.ProvidersSeen(
       hash, kRepairProviders,
@@ -92,9 +92,8 @@ std::set<ProviderId> Engine::ProvidersNow(const Hash& hash) const {
   std::set<ProviderId> providers = transfers_.ProvidersSeen(hash);
   if (scheduler_ == nullptr) return providers;
   for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
-    if (const auto view = scheduler_->ViewOfKind({hash, format})) {
-      providers.insert(view->providers.begin(), view->providers.end());
-    }
+    const std::vector<ProviderId> named = scheduler_->ProvidersOf({hash, format});
+    providers.insert(named.begin(), named.end());
   }
   return providers;
 }

@@ -247,7 +247,7 @@ TEST_F(EngineTest, AProviderThatHasItNotIsNamedAtTheEnd) {
   loop_.Advance(seconds(1));
   ASSERT_TRUE(watcher->ended);
   EXPECT_EQ(watcher->views.back().row.result, registry::ResultCode::kFailed);
-  EXPECT_EQ(watcher->views.back().failures.at(0).reason, "not here: it does not have blob 01");
+  EXPECT_EQ(watcher->views.back().failures[0].reason, "not here: it does not have blob 01");
 }
 
 TEST_F(EngineTest, QuotaPerUid) {

@@ -10,14 +10,9 @@ bool Engine::IsWanted(const Hash& hash) const {
 }
 
 bool Engine::IsWantedBy(uint32_t uid, const Hash& hash) const {
-  if (scheduler_ == nullptr) return false;
   for (const BlobFormat format : {BlobFormat::kRaw, BlobFormat::kHashSeq}) {
-    const auto view = scheduler_->ViewOfKind({hash, format});
-    if (!view) continue;
-    for (const IntentId id : view->intents) {
-      const auto it = live_.find(id);
-      if (it != live_.end() && it->second.row.owner_uid == uid) return true;
-    }
+    const auto kind = kinds_.find({hash, format});
+    if (kind != kinds_.end() && kind->second.owners.Has(uid)) return true;
   }
   return false;
 }

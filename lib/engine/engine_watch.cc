@@ -15,7 +15,8 @@ bool Differ(const IntentView& a, const IntentView& b) {
          a.total_bytes != b.total_bytes || a.claimed_bytes != b.claimed_bytes ||
          a.complete_blobs != b.complete_blobs || a.total_blobs != b.total_blobs ||
          a.waits_for != b.waits_for || a.rate != b.rate || a.transfers != b.transfers ||
-         a.failures.size() != b.failures.size();
+         a.failures != b.failures || a.row.paused != b.row.paused ||
+         a.unproven_bytes != b.unproven_bytes;
 }
 
 }  // namespace
@@ -70,10 +71,11 @@ void Engine::SampleAndTell() {
   for (const auto& [node, gets] : gets_of_) remote_watch_.Note(node);  // its rate, at least
   std::vector<IntentId> watched;
   for (const auto& [id, watchers] : watchers_) watched.push_back(id);
+  RequestViews requests(scheduler_.get());
   for (const IntentId id : watched) {
     const auto it = live_.find(id);
     if (it == live_.end()) continue;
-    const IntentView view = ViewOf(it->second);
+    const IntentView view = ViewOf(it->second, requests);
     if (Differ(view, told_[id])) TellWatchers(id, view, false);
   }
   FlushNowAndThen(running);
@@ -108,7 +110,7 @@ std::vector<TransferView> Engine::ListTransfers(TransferId after, size_t limit, 
   std::vector<TransferView> views = transfers_.List(after, limit, running_only, hash);
   for (TransferView& view : views) {
     if (running_.count(view.id) == 0) continue;
-    if (const auto request = scheduler_->ViewOfKind(view.kind)) view.intents = request->intents;
+    view.intents = scheduler_->IntentsOf(view.kind, kIntentsShown);
   }
   return views;
 }

@@ -70,7 +70,7 @@ WhyView Engine::Describe(const schedule::Why& why, const schedule::RequestView& 
   view.state = StateOf(why.state);
   view.since = wall_now + (why.since - now);
   view.sentence = request.waits_for;
-  view.intents = request.intents;
+  view.intents = scheduler_->IntentsOf(why.kind, kIntentsShown);
   for (const schedule::Wait& wait : why.waits) {
     view.waits.push_back({wait.fact, wait.count, wall(wait.until)});
   }
@@ -116,7 +116,7 @@ void Engine::LookForLongWaits() {
       continue;
     }
     long_waits_.Add(id, now + options_.long_wait_repeat);
-    if (request->intents.front() != id) continue;  // said once per request
+    if (request->first_intent != id) continue;  // said once per request
     if (told == kLinesAtOnce) {
       ++more;
       continue;

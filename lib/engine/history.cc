@@ -100,7 +100,7 @@ TransferView ToView(registry::TransferRow row) {
   return view;
 }
 
-std::vector<registry::FailureRow> ToRows(const std::vector<schedule::ProviderFailure>& failures) {
+std::vector<registry::FailureRow> ToRows(const schedule::Failures& failures) {
   std::vector<registry::FailureRow> rows;
   const size_t count = std::min(failures.size(), registry::kMaxFailuresPerIntent);
   for (size_t i = 0; i < count; ++i) {

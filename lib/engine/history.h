@@ -19,7 +19,7 @@ schedule::Outcome FromStored(registry::TransferOutcome outcome);
 registry::TransferRow ToRow(const TransferView& view, schedule::Outcome outcome);
 TransferView ToView(registry::TransferRow row);
 
-std::vector<registry::FailureRow> ToRows(const std::vector<schedule::ProviderFailure>& failures);
+std::vector<registry::FailureRow> ToRows(const schedule::Failures& failures);
 std::vector<schedule::ProviderFailure> ToFailures(std::vector<registry::FailureRow> rows);
 
 }  // namespace blobd::engine

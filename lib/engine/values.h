@@ -70,6 +70,9 @@ enum class IntentState { kQueued, kWaiting, kParked, kRunning, kPaused, kEnded }
 IntentState StateOf(schedule::RequestState state);
 
 // One intent as it stands: its row, and the present state of its request.
+// Of the intents of one request, in views of other things.
+inline constexpr size_t kIntentsShown = 1000;
+
 struct IntentView {
   registry::IntentRow row;
   IntentState state = IntentState::kQueued;
@@ -82,7 +85,7 @@ struct IntentView {
   uint64_t complete_blobs = 0;
   double rate = 0;  // bytes per second
   std::vector<TransferId> transfers;
-  std::vector<schedule::ProviderFailure> failures;
+  schedule::Failures failures;
 };
 
 enum class TransferState {

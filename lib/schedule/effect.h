@@ -2,9 +2,12 @@
 // were asked with.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -66,13 +69,37 @@ struct ProviderFailure {
   ProviderId provider;
   Outcome outcome = Outcome::kRetryLater;
   std::string reason;
+  friend bool operator==(const ProviderFailure&, const ProviderFailure&) = default;
 };
+// A list that never changes, and that any number of intents share: a request may have a hundred
+// thousand, and a thousand providers that failed it.
+class Failures {
+ public:
+  Failures() = default;
+  explicit Failures(std::vector<ProviderFailure> list) {
+    if (list.empty()) return;
+    list_ = std::make_shared<const std::vector<ProviderFailure>>(std::move(list));
+  }
+
+  bool empty() const { return list_ == nullptr; }
+  size_t size() const { return empty() ? 0 : list_->size(); }
+  const ProviderFailure& operator[](size_t i) const { return (*list_)[i]; }
+  const ProviderFailure* begin() const { return empty() ? nullptr : list_->data(); }
+  const ProviderFailure* end() const { return begin() + size(); }
+  friend bool operator==(const Failures& a, const Failures& b) {
+    return a.list_ == b.list_ || std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+
+ private:
+  std::shared_ptr<const std::vector<ProviderFailure>> list_;
+};
+
 // The intent has ended, once. Make it durable, then tell its watchers.
 struct FinishIntent {
   IntentId intent;
   ResultCode code = ResultCode::kDone;
   std::string reason;
-  std::vector<ProviderFailure> failures;
+  Failures failures;
 };
 
 // The provider map changed: keep it over restarts.

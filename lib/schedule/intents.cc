@@ -167,10 +167,15 @@ void Scheduler::State::OnLeave(IntentId id, bool withdrawn) {
   DropOrReorder(request);
 }
 
+const Failures& Scheduler::State::FailuresToTell(const Request& request) {
+  if (!told || told->first != request.id) told.emplace(request.id, FailuresOf(request));
+  return told->second;
+}
+
 void Scheduler::State::OnDeadline(IntentId id) {
   Request& request = *t.intents.at(id);
   EndIntent(request,
-            {id, ResultCode::kDeadlineExceeded, "the deadline passed", FailuresOf(request)});
+            {id, ResultCode::kDeadlineExceeded, "the deadline passed", FailuresToTell(request)});
   DropOrReorder(request);
 }
 
@@ -192,7 +197,7 @@ void Scheduler::State::EndImpatient(Request& request) {
     if (!intent.paused && intent.patience_over <= t.now) impatient.push_back(id);
   }
   if (impatient.empty()) return;
-  const std::vector<ProviderFailure> failures = FailuresOf(request);
+  const Failures& failures = FailuresToTell(request);
   for (const IntentId id : impatient) {
     if (failures.empty()) {
       EndIntent(request, {id, ResultCode::kNoProviders, "no provider is known", {}});
@@ -225,8 +230,7 @@ void Scheduler::State::OnStoreAnswered(const StoreAnswered& event) {
 }
 
 void Scheduler::State::Finish(Request& request, ResultCode code, const std::string& reason) {
-  std::vector<ProviderFailure> failures;
-  if (code != ResultCode::kDone) failures = FailuresOf(request);
+  const Failures failures = code == ResultCode::kDone ? Failures() : FailuresOf(request);
   while (!request.intents.empty()) {
     EndIntent(request, {request.intents.begin()->first, code, reason, failures});
   }

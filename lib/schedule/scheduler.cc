@@ -100,6 +100,7 @@ void Scheduler::Step(Instant now, const Event& event, std::vector<Effect>& effec
   state_->Plan();
   state_->Sweep();
   state_->out = nullptr;
+  state_->told.reset();
 }
 
 std::optional<Instant> Scheduler::NextDeadline() const {
@@ -124,6 +125,39 @@ std::optional<RequestView> Scheduler::ViewOfKind(const Kind& kind) const {
   const Request* request = state_->t.FindKind(kind);
   if (request == nullptr) return std::nullopt;
   return ViewOf(state_->t, *request);
+}
+
+std::optional<RequestId> Scheduler::RequestOf(IntentId intent) const {
+  const Request* request = state_->t.FindIntent(intent);
+  if (request == nullptr) return std::nullopt;
+  return request->id;
+}
+
+std::optional<RequestId> Scheduler::RequestOf(const Kind& kind) const {
+  const Request* request = state_->t.FindKind(kind);
+  if (request == nullptr) return std::nullopt;
+  return request->id;
+}
+
+std::vector<IntentId> Scheduler::IntentsOf(const Kind& kind, size_t limit) const {
+  std::vector<IntentId> intents;
+  const Request* request = state_->t.FindKind(kind);
+  if (request == nullptr) return intents;
+  for (const auto& [id, intent] : request->intents) {
+    if (intents.size() == limit) break;
+    intents.push_back(id);
+  }
+  return intents;
+}
+
+std::vector<ProviderId> Scheduler::ProvidersOf(const Kind& kind) const {
+  std::vector<ProviderId> providers;
+  const Request* request = state_->t.FindKind(kind);
+  if (request == nullptr) return providers;
+  for (const ProviderLink& link : request->wanted->providers) {
+    providers.push_back(link.provider->id);
+  }
+  return providers;
 }
 
 std::optional<Why> Scheduler::WhyOfIntent(IntentId intent) const {

@@ -71,18 +71,20 @@ struct Options {
 
 enum class RequestState { kInStore, kQueued, kWaiting, kParked, kRunning, kPaused };
 
-// What can be said of a request from outside.
+// What can be said of a request from outside. It costs in proportion to its providers; who they
+// are, and whose intents it serves, is asked for apart, as these may be many.
 struct RequestView {
   RequestId id;
   Kind kind;
   RequestState state = RequestState::kQueued;
   uint64_t verified_bytes = 0;
   uint64_t total_bytes = 0;  // 0: not known yet
-  std::vector<IntentId> intents;
+  size_t intents = 0;
+  IntentId first_intent;  // the oldest there is; 0: none
+  size_t providers = 0;
   std::vector<TransferId> transfers;
-  std::vector<ProviderId> providers;
   std::string waits_for;  // one sentence for people; empty while running
-  std::vector<ProviderFailure> failures;
+  Failures failures;
 };
 
 // Why a request is where it is: a fact it waits on, and how many of what stand for it.
@@ -181,6 +183,12 @@ class Scheduler {
   // nullopt if the intent is unknown or has ended.
   std::optional<RequestView> ViewOfIntent(IntentId intent) const;
   std::optional<RequestView> ViewOfKind(const Kind& kind) const;
+  std::optional<RequestId> RequestOf(IntentId intent) const;
+  std::optional<RequestId> RequestOf(const Kind& kind) const;
+  // The oldest first.
+  std::vector<IntentId> IntentsOf(const Kind& kind, size_t limit) const;
+  // Empty also if nobody wants it.
+  std::vector<ProviderId> ProvidersOf(const Kind& kind) const;
   std::optional<Why> WhyOfIntent(IntentId intent) const;
   std::optional<Why> WhyOfKind(const Kind& kind) const;
   // Of these providers, those NodesHave or Queue would refuse now because they are banned.

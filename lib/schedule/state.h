@@ -34,7 +34,8 @@ class Scheduler::State {
   void Sweep();
 
   Tables t;
-  std::vector<Effect>* out = nullptr;  // during a Step
+  std::vector<Effect>* out = nullptr;                  // during a Step
+  std::optional<std::pair<RequestId, Failures>> told;  // of this Step: see FailuresToTell
 
  private:
   // intents.cc
@@ -56,6 +57,8 @@ class Scheduler::State {
   // The same, and its caller is told how it ended.
   void EndIntent(Request& request, FinishIntent finish);
   void DropOrReorder(Request& request);
+  // Made once a Step: the deadlines of many intents of one request may pass at once.
+  const Failures& FailuresToTell(const Request& request);
   void SetPriority(Request& request, Priority priority);
   void Finish(Request& request, ResultCode code, const std::string& reason);
   // Ends those that are out of patience, for want of a provider; the request may be left without

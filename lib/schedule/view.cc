@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/units.h"
@@ -116,22 +117,32 @@ void DescribeState(const Tables& tables, const Request& request, RequestView& vi
 
 }  // namespace
 
-std::vector<ProviderFailure> FailuresOf(const Request& request) {
+FailureIndex::FailureIndex(const ProviderFailure* begin, const ProviderFailure* end) {
+  for (const ProviderFailure* each = begin; each != end; ++each) sorted_.push_back(each);
+  std::sort(sorted_.begin(), sorted_.end(),
+            [](const auto* a, const auto* b) { return a->provider < b->provider; });
+}
+
+const ProviderFailure* FailureIndex::Find(const ProviderId& provider) const {
+  const auto at = std::lower_bound(
+      sorted_.begin(), sorted_.end(), provider,
+      [](const ProviderFailure* each, const ProviderId& id) { return each->provider < id; });
+  return at == sorted_.end() || (*at)->provider != provider ? nullptr : *at;
+}
+
+Failures FailuresOf(const Request& request) {
   std::vector<ProviderFailure> failures;
   if (request.trouble != nullptr) failures = request.trouble->failures;
-  const size_t told_of_it = failures.size();
+  const Failures of_it(failures);
+  const FailureIndex told(of_it.begin(), of_it.end());
   for (const ProviderLink& link : request.wanted->providers) {
     const Provider& provider = *link.provider;
     if (provider.last_failure.empty()) continue;
-    const auto end = failures.begin() + static_cast<std::ptrdiff_t>(told_of_it);
-    const bool told = std::any_of(failures.begin(), end, [&](const ProviderFailure& failure) {
-      return failure.provider == provider.id;
-    });
-    // What the provider said of this very request tells more than its last failure with any.
-    if (!told)
-      failures.push_back(ProviderFailure{provider.id, Outcome::kRetryLater, provider.last_failure});
+    // What it said of this very request tells more than its last failure with any.
+    if (told.Find(provider.id) != nullptr) continue;
+    failures.push_back({provider.id, Outcome::kRetryLater, provider.last_failure});
   }
-  return failures;
+  return Failures(std::move(failures));
 }
 
 RequestState StateOf(const Tables& tables, const Request& request) {
@@ -146,12 +157,11 @@ RequestView ViewOf(const Tables& tables, const Request& request) {
   view.kind = request.kind;
   view.verified_bytes = request.verified_bytes;
   view.total_bytes = request.total_bytes;
-  for (const auto& [intent, row] : request.intents) view.intents.push_back(intent);
+  view.intents = request.intents.size();
+  if (!request.intents.empty()) view.first_intent = request.intents.begin()->first;
+  view.providers = request.wanted->providers.size();
   view.transfers = request.transfers;
   view.failures = FailuresOf(request);
-  for (const ProviderLink& link : request.wanted->providers) {
-    view.providers.push_back(link.provider->id);
-  }
   DescribeState(tables, request, view);
   return view;
 }

@@ -106,32 +106,32 @@ Why WhyOf(const Tables& tables, const Request& request) {
       why.waits = Describe(tables, DecideNextStep(tables, request).waits);
       break;
   }
-  std::vector<ProviderFailure> failures = FailuresOf(request);
+  const Failures failures = FailuresOf(request);
+  const FailureIndex index(failures.begin(), failures.end());
+  std::vector<bool> said(failures.size());
   for (const ProviderLink& link : request.wanted->providers) {
     ProviderWhy& one = why.providers.emplace_back();
     one.provider = link.provider->id;
     one.failures = link.provider->failures;
+    if (const ProviderFailure* last = index.Find(one.provider)) {
+      one.last_error = last->reason;
+      said[static_cast<size_t>(last - failures.begin())] = true;
+    }
     DescribeStanding(tables, request, *link.provider, one);
     if (why.waits.size() == 1 && one.standing == ProviderStanding::kUnreachable) {
       Wait& wait = why.waits.front();
       if (wait.fact == WaitFact::kProvider) wait.until = std::min(wait.until, one.until);
     }
   }
-  for (const ProviderFailure& failure : failures) {
-    const auto known =
-        std::find_if(why.providers.begin(), why.providers.end(),
-                     [&](const ProviderWhy& one) { return one.provider == failure.provider; });
-    if (known != why.providers.end()) {
-      known->last_error = failure.reason;
-    } else {
-      ProviderWhy& gone = why.providers.emplace_back();
-      gone.provider = failure.provider;
-      gone.standing = ProviderStanding::kWithoutContent;
-      gone.last_error = failure.reason;
-      if (!tables.bans.Banned(failure.provider, tables.now)) continue;
-      gone.standing = ProviderStanding::kBanned;
-      gone.until = tables.bans.Find(failure.provider)->until;
-    }
+  for (size_t i = 0; i < failures.size(); ++i) {
+    if (said[i]) continue;
+    ProviderWhy& gone = why.providers.emplace_back();
+    gone.provider = failures[i].provider;
+    gone.standing = ProviderStanding::kWithoutContent;
+    gone.last_error = failures[i].reason;
+    if (!tables.bans.Banned(gone.provider, tables.now)) continue;
+    gone.standing = ProviderStanding::kBanned;
+    gone.until = tables.bans.Find(gone.provider)->until;
   }
   return why;
 }

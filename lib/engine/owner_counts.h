@@ -1,0 +1,52 @@
+// OwnerCounts: whose intents want a kind, and how many each has. Nearly always it is one user.
+#pragma once
+
+#include <absl/container/inlined_vector.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/check.h"
+
+namespace blobd::engine {
+
+class OwnerCounts {
+ public:
+  void Add(uint32_t uid) {
+    const auto it = Find(uid);
+    if (it != counts_.end()) {
+      ++it->intents;
+    } else {
+      counts_.push_back({uid, 1});
+    }
+  }
+
+  // REQUIRES: Has(uid)
+  void Remove(uint32_t uid) {
+    const auto it = Find(uid);
+    BLOBD_CHECK(it != counts_.end());
+    if (--it->intents == 0) counts_.erase(it);
+  }
+
+  bool Has(uint32_t uid) const {
+    return std::any_of(counts_.begin(), counts_.end(),
+                       [&](const Count& each) { return each.uid == uid; });
+  }
+  bool empty() const { return counts_.empty(); }
+
+ private:
+  struct Count {
+    uint32_t uid;
+    uint32_t intents;
+  };
+  using Counts = absl::InlinedVector<Count, 2>;
+
+  Counts::iterator Find(uint32_t uid) {
+    return std::find_if(counts_.begin(), counts_.end(),
+                        [&](const Count& each) { return each.uid == uid; });
+  }
+
+  Counts counts_;
+};
+
+}  // namespace blobd::engine
