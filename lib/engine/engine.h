@@ -235,7 +235,7 @@ class Engine final : private transfer::NodeNetworkSink,
                        std::string reason) override;
   void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) override;
   void OnDisconnected(const NodeId& node, bool in_order, std::string reason) override;
-  void OnPathRtt(const NodeId& node, Duration rtt) override;
+  void OnPathRtt(const NodeId& node, Duration rtt, Instant heard) override;
   void OnPathDark(const NodeId& node) override;
   void OnMoved(const NodeId& node, const SocketAddress& to) override;
   void OnReplaced(const NodeId& node, const SocketAddress& at, Duration rtt) override;

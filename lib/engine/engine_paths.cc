@@ -110,7 +110,9 @@ void Engine::OnDialFailed(const NodeId& node, bool local_fault, std::string reas
   paths_.DialFailed(node, local_fault, std::move(reason));
 }
 
-void Engine::OnPathRtt(const NodeId& node, Duration rtt) { paths_.PathRtt(node, rtt); }
+void Engine::OnPathRtt(const NodeId& node, Duration rtt, Instant heard) {
+  paths_.PathRtt(node, rtt, heard);
+}
 
 void Engine::OnPathDark(const NodeId& node) {
   deps_.log.Write(LogLevel::kInfo, {.provider = node}, "the path has gone dark");

@@ -210,7 +210,7 @@ TEST_F(PathsTest, AConnectionMovesToTheBetterPathAndSaysSo) {
   network_->sink->OnConnected(kNode, kStale, milliseconds(40));
   loop_.Settle();
   ASSERT_EQ(network_->gets.size(), 1u);
-  network_->sink->OnPathRtt(kNode, milliseconds(40));
+  network_->sink->OnPathRtt(kNode, milliseconds(40), loop_.Now());
   loop_.Advance(seconds(3));
   EXPECT_EQ(network_->probes.count(kFound), 1u) << "while something is got others are asked";
   network_->sink->OnProbeAnswered(kNode, kFound, milliseconds(5));
@@ -250,7 +250,7 @@ TEST_F(PathsTest, WhereAConnectionCouldNotGoIsLeftAlone) {
   ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
   Find("dns", {kFound});
   network_->sink->OnConnected(kNode, kStale, milliseconds(40));
-  network_->sink->OnPathRtt(kNode, milliseconds(40));
+  network_->sink->OnPathRtt(kNode, milliseconds(40), loop_.Now());
   network_->sink->OnProbeAnswered(kNode, kFound, milliseconds(5));
   loop_.Settle();
   ASSERT_EQ(network_->moves.size(), 1u);

@@ -76,10 +76,10 @@ void NodePaths::Disconnected(const NodeId& node) {
   Deliver({node, path::ConnectionDown{connection}});
 }
 
-void NodePaths::PathRtt(const NodeId& node, Duration rtt) {
+void NodePaths::PathRtt(const NodeId& node, Duration rtt, Instant heard) {
   const auto link = links_.find(node);
   if (link == links_.end() || !link->second.connection) return;
-  Deliver({node, path::ConnectionRtt{link->second.connection, rtt}});
+  Deliver({node, path::ConnectionRtt{link->second.connection, rtt, heard}});
 }
 
 void NodePaths::PathDark(const NodeId& node) {

@@ -67,7 +67,7 @@ class NodePaths final : public NodeLookupSink {
   void AttemptFailed(const NodeId& node, const SocketAddress& address, std::string reason);
   void DialFailed(const NodeId& node, bool local_fault, std::string reason);
   void Disconnected(const NodeId& node);
-  void PathRtt(const NodeId& node, Duration rtt);
+  void PathRtt(const NodeId& node, Duration rtt, Instant heard);
   void PathDark(const NodeId& node);
   void Moved(const NodeId& node, const SocketAddress& to);
   void Replaced(const NodeId& node, const SocketAddress& at, Duration rtt);

@@ -72,6 +72,7 @@ struct ConnectionDown {
 struct ConnectionRtt {
   ConnectionId connection;
   Duration rtt{0};
+  Instant heard;  // when it last did, which this may come long after
 };
 // A migration that we asked for is validated, or the peer went elsewhere.
 struct ConnectionMoved {

@@ -114,7 +114,8 @@ class Remote {
     // The lower of the last two answers to probes: one that was late does not count.
     std::optional<Duration> last, before;
     Instant heard;
-    std::optional<Instant> answer_by;  // else it is dark: the network has changed
+    Instant changed;  // when the network did: what was heard before says nothing of it now
+    std::optional<Instant> answer_by;  // else it is dark, since then
     bool dark = false;
   };
 
@@ -149,7 +150,8 @@ class Remote {
   void FailDial(bool local_fault, std::string reason);
   // remote_paths.cc
   void Use(const Moment& at, ConnectionId id, const SocketAddress& address);
-  void Hear(Instant now, const SocketAddress& address);
+  // Something came over it, at that time.
+  void Hear(Instant heard, const SocketAddress& address);
   void GoDark(Instant now, const SocketAddress& address);
   bool InUse(const SocketAddress& address) const;
   std::optional<Duration> RttOf(const SocketAddress& address, const Path& path) const;

@@ -67,6 +67,10 @@ class RemoteTest : public testing::Test {
     const Remote* remote = remotes_.Find(kNode);
     return remote == nullptr ? std::nullopt : remote->selection().address;
   }
+  // What a connection measured that has just heard something.
+  void Measure(ConnectionId connection, Duration rtt) {
+    Tell(ConnectionRtt{connection, rtt, moment_.now});
+  }
   void Answer(const SocketAddress& address, Duration rtt) { Tell(ProbeAnswered{address, rtt}); }
 
   const NodeId kNode = {{1}};

@@ -51,11 +51,11 @@ void Remote::On(const Moment& at, const ConnectionDown& down) {
   upgrade_check_ = Instant::Max();
 }
 
-void Remote::On(const Moment& at, const ConnectionRtt& measured) {
+void Remote::On(const Moment& /*at*/, const ConnectionRtt& measured) {
   const auto it = connections_.find(measured.connection);
   if (it == connections_.end()) return;
   it->second.rtt = measured.rtt;
-  Hear(at.now, it->second.address);
+  Hear(measured.heard, it->second.address);
 }
 
 void Remote::On(const Moment& at, const ConnectionMoved& moved) {
@@ -122,6 +122,7 @@ void Remote::On(const Moment& at, const NetworkChanged& changed) {
   unfit_until_.clear();
   for (auto& [address, path] : paths_) {
     const Duration rtt = RttOf(address, path).value_or(Duration::zero());
+    path.changed = at.now;
     path.answer_by = at.now + std::max(options_.prove_again, rtt * kRttsToProveAgain);
   }
   probes_.AskAll(at.now);
@@ -140,9 +141,10 @@ void Remote::Use(const Moment& at, ConnectionId id, const SocketAddress& address
   if (proof.is_kept) Emit(KeepAddress{std::move(proof.known), proof.evicted});
 }
 
-void Remote::Hear(Instant now, const SocketAddress& address) {
+void Remote::Hear(Instant heard, const SocketAddress& address) {
   Path& path = paths_[address];
-  path.heard = now;
+  path.heard = std::max(path.heard, heard);
+  if (heard < path.changed) return;
   path.dark = false;
   path.answer_by.reset();
 }

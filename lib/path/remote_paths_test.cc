@@ -43,9 +43,9 @@ TEST_F(RemotePaths, AFasterPathIsFoundAndUsedAndAgainAfterTheySwap) {
   EXPECT_EQ(moves[0].to, kB);
   EXPECT_FALSE(moves[0].immediate);  // the old path works meanwhile
   Tell(ConnectionMoved{connection, kB});
-  Tell(ConnectionRtt{connection, milliseconds(5)});
+  Measure(connection, milliseconds(5));
   // The delays are swapped. The path that is left is asked on, in a steady rhythm.
-  Tell(ConnectionRtt{connection, milliseconds(40)});
+  Measure(connection, milliseconds(40));
   Pass(seconds(1));
   const auto probes = Take<Probe>();
   ASSERT_FALSE(probes.empty());
@@ -96,7 +96,7 @@ TEST_F(RemotePaths, APeerThatDoesNotFollowIsDialledAnew) {
 
 TEST_F(RemotePaths, ADarkPathIsLeftAtOnceForOneThatWorks) {
   const ConnectionId connection = Transferring(milliseconds(5));
-  Tell(ConnectionRtt{connection, milliseconds(20)});
+  Measure(connection, milliseconds(20));
   Answer(kB, milliseconds(100));
   ASSERT_EQ(selected(), kA);
   Tell(WentDark{connection});
@@ -131,7 +131,7 @@ TEST_F(RemotePaths, TheLastPathIsNotGivenUpAndAllAreAsked) {
 TEST_F(RemotePaths, ADarkPathThatIsHeardAgainIsNotDark) {
   const ConnectionId connection = Transferring(milliseconds(20));
   Tell(WentDark{connection});
-  Tell(ConnectionRtt{connection, milliseconds(20)});
+  Measure(connection, milliseconds(20));
   EXPECT_FALSE(remotes_.Find(kNode)->Paths().at(0).dark);
 }
 
@@ -180,7 +180,7 @@ TEST_F(RemotePaths, APeerThatDidNotFollowIsDialledAtTheSamePlace) {
   EXPECT_TRUE(Take<Reconnect>().empty());
   // From now on it is known.
   Answer(kA, milliseconds(40));
-  Tell(ConnectionRtt{next, milliseconds(90)});
+  Measure(next, milliseconds(90));
   EXPECT_EQ(Take<Reconnect>().at(0).to, kA);
 }
 
@@ -240,7 +240,7 @@ TEST_F(RemotePaths, NothingIsDialledBesideAMoveFromAPathThatIsWellAgain) {
   Tell(WentDark{connection});
   ASSERT_TRUE(Take<Move>().at(0).immediate);
   Pass(milliseconds(200));
-  Tell(ConnectionRtt{connection, milliseconds(20)});
+  Measure(connection, milliseconds(20));
   EXPECT_EQ(selected(), kA);
   Pass(milliseconds(700));
   EXPECT_TRUE(Take<Reconnect>().empty());
@@ -255,7 +255,7 @@ TEST_F(RemotePaths, WhoHasLeftADarkPathThatIsWellAgainGoesBack) {
   Answer(kB, milliseconds(100));
   Tell(WentDark{connection});
   ASSERT_EQ(Take<Move>().at(0).to, kB);
-  Tell(ConnectionRtt{connection, milliseconds(20)});
+  Measure(connection, milliseconds(20));
   ASSERT_EQ(selected(), kA);
   const auto back = Take<Move>();
   ASSERT_EQ(back.size(), 1U);
@@ -271,7 +271,7 @@ TEST_F(RemotePaths, WhoCannotGoBackToItIsDialledThere) {
   const ConnectionId connection = Transferring(milliseconds(20));
   Answer(kB, milliseconds(100));
   Tell(WentDark{connection});
-  Tell(ConnectionRtt{connection, milliseconds(20)});
+  Measure(connection, milliseconds(20));
   Take<Move>();
   Tell(MoveFailed{connection, kA});
   EXPECT_EQ(Take<Reconnect>().at(0).to, kA);
@@ -326,7 +326,7 @@ TEST_F(RemotePaths, ABetterPathIsLookedForEveryMinute) {
   const auto probes = Take<Probe>();
   ASSERT_EQ(probes.size(), 1);
   EXPECT_EQ(probes[0].addresses, (Addresses{kA, kB}));
-  Tell(ConnectionRtt{connection, milliseconds(10)});  // good enough
+  Measure(connection, milliseconds(10));  // good enough
   Pass(seconds(60));
   EXPECT_TRUE(Take<Probe>().empty());
 }
@@ -335,7 +335,7 @@ TEST_F(RemotePaths, ANetworkChangeAsksAllPathsAndLosesTheSilent) {
   const ConnectionId connection = Transferring(milliseconds(20));
   Answer(kB, milliseconds(30));
   Pass(milliseconds(100));
-  Tell(ConnectionRtt{connection, milliseconds(20)});
+  Measure(connection, milliseconds(20));
   Take<Probe>();
   NetworkChanges(true);
   EXPECT_EQ(Take<PunchHoles>().size(), 1);
@@ -349,11 +349,25 @@ TEST_F(RemotePaths, ANetworkChangeAsksAllPathsAndLosesTheSilent) {
   EXPECT_TRUE(Take<Move>().at(0).immediate);
 }
 
+TEST_F(RemotePaths, WhatWasHeardBeforeTheNetworkChangedProvesNothing) {
+  const ConnectionId connection = Transferring(milliseconds(20));
+  Answer(kB, milliseconds(30));
+  const Instant heard = moment_.now;
+  Pass(milliseconds(50));
+  NetworkChanges(true);
+  Pass(milliseconds(100));
+  Answer(kB, milliseconds(30));
+  // The network loop says a few times a second what it has heard.
+  Tell(ConnectionRtt{connection, milliseconds(20), heard});
+  Pass(milliseconds(200));
+  EXPECT_EQ(selected(), kB);
+}
+
 TEST_F(RemotePaths, ANetworkChangeThatHarmsNothingChangesNothing) {
   const ConnectionId connection = Transferring(milliseconds(20));
   NetworkChanges(false);
   EXPECT_TRUE(Take<PunchHoles>().empty());
-  Tell(ConnectionRtt{connection, milliseconds(20)});
+  Measure(connection, milliseconds(20));
   Pass(seconds(1));
   EXPECT_EQ(selected(), kA);
   EXPECT_FALSE(remotes_.Find(kNode)->Paths().at(0).dark);
@@ -403,7 +417,7 @@ TEST_F(RemotePaths, AVisitorMovesItself) {
   EXPECT_EQ(book_.Of(kNode).at(0).source, "incoming");
   Tell(ConnectionMoved{{1}, kB});
   EXPECT_EQ(remotes_.Find(kNode)->connections(), 1);
-  Tell(ConnectionRtt{{1}, milliseconds(20)});
+  Measure(ConnectionId{1}, milliseconds(20));
   EXPECT_EQ(Take<Move>().size(), 0);
   EXPECT_TRUE(IsOpen(kB));
 }

@@ -198,7 +198,8 @@ void World::TurnLinks() {
       peer.proven[link.address] = now_.now;
       link.silence.Heard(now_.now);
       if (now_.now.nanos() / 10'000'000 % 10 == 0) {
-        events.push_back({link.node, ConnectionRtt{id, PlaceOf(peer, link.address)->rtt}});
+        events.push_back(
+            {link.node, ConnectionRtt{id, PlaceOf(peer, link.address)->rtt, link.heard}});
       }
     }
     if (peer.busy) {

@@ -75,8 +75,9 @@ class NodeNetworkSink {
   virtual void OnDialFailed(const NodeId& node, bool local_fault, std::string reason) = 0;
   virtual void OnDisconnected(const NodeId& node, bool in_order, std::string reason) = 0;
   // Of a connection over which something is got: how long a round trip on its path takes, the
-  // lowest of the last second; a few times a second while the peer is heard.
-  virtual void OnPathRtt(const NodeId& node, Duration rtt) = 0;
+  // lowest of the last second; a few times a second while the peer is heard. `heard`: when it last
+  // was, by the clock that the loops share.
+  virtual void OnPathRtt(const NodeId& node, Duration rtt, Instant heard) = 0;
   // The peer does not answer there any more.
   virtual void OnPathDark(const NodeId& node) = 0;
   // What became of a Move or Reconnect. `not_yet`: it could not even be tried now.

@@ -463,7 +463,9 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
           node.path.Look(*path, wanted.count(node.id) != 0, deps_.network_loop.Now());
       if (news.rtt) {
         TellOf(node, false,
-               [id = node.id, rtt = *news.rtt](NodeNetworkSink& sink) { sink.OnPathRtt(id, rtt); });
+               [id = node.id, rtt = *news.rtt, heard = path->heard](NodeNetworkSink& sink) {
+                 sink.OnPathRtt(id, rtt, heard);
+               });
       }
       if (news.went_dark) {
         TellOf(node, false, [id = node.id](NodeNetworkSink& sink) { sink.OnPathDark(id); });

@@ -100,7 +100,7 @@ class QuicNetworkTest : public testing::Test, public NodeNetworkSink, public Upl
   void OnAttemptFailed(const NodeId&, const SocketAddress&, std::string) override {}
   void OnDialFailed(const NodeId&, bool, std::string reason) override { FAIL() << reason; }
   void OnDisconnected(const NodeId&, bool, std::string) override { ++disconnected_; }
-  void OnPathRtt(const NodeId&, Duration) override {}
+  void OnPathRtt(const NodeId&, Duration, Instant) override {}
   void OnPathDark(const NodeId&) override {}
   void OnMoved(const NodeId&, const SocketAddress&) override { FAIL(); }
   void OnReplaced(const NodeId& node, const SocketAddress& at, Duration) override {
