@@ -47,6 +47,41 @@ TEST_F(EngineMirrorsTest, WhatIsWithoutProofIsSeenAndCountsForNothing) {
   EXPECT_EQ(engine_->ListTransfers({}, 10, true, {}).at(0).unproven_bytes, 1000u);
 }
 
+// Each watcher hears of every change, whoever else looks in between.
+TEST_F(EngineMirrorsTest, TwoWatchersHearOfBytesWithoutProofAndOfNewReasons) {
+  QueueItem item;
+  item.kind = kKind;
+  item.providers = {{MirrorUrl{"https://m/a"}, {}, "api"}};
+  const IntentId intent = Queue(kAnn, {item})->front().intent;
+  const auto first = Watch(intent);
+  const auto tell = [&](uint64_t unproven) {
+    transfer::GetProgress progress;
+    progress.state = transfer::GetState::kReceiving;
+    progress.unproven_bytes = unproven;
+    mirrors_.sink->OnGetProgress(OnlyMirrorGet(), progress);
+    loop_.Settle();
+  };
+  tell(1000);
+  const auto second = Watch(intent);
+  EXPECT_EQ(first->views.back().unproven_bytes, 1000u) << "told before the second one joined";
+  loop_.Advance(milliseconds(200));
+  const size_t before = first->views.size();
+  tell(500);
+  loop_.Advance(milliseconds(200));
+  EXPECT_GT(first->views.size(), before);
+  for (const auto& watcher : {first, second}) EXPECT_EQ(watcher->views.back().unproven_bytes, 500u);
+
+  for (const std::string reason : {"the first reason", "another reason"}) {
+    for (int i = 0; mirrors_.gets.empty() && i < 600; ++i) loop_.Advance(seconds(1));
+    End(OnlyMirrorGet(), Outcome::kRetryLater, reason);
+    loop_.Advance(milliseconds(200));
+    for (const auto& watcher : {first, second}) {
+      ASSERT_EQ(watcher->views.back().failures.size(), 1u);
+      EXPECT_NE(watcher->views.back().failures[0].reason.find(reason), std::string::npos);
+    }
+  }
+}
+
 // Many transfers under a low limit get less than a provider must give (scheduling.md).
 TEST_F(EngineMirrorsTest, WhatOurOwnLimitHoldsBackIsNoStall) {
   QueueItem item;
