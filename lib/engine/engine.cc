@@ -328,6 +328,7 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   }
   running_.erase(id);
   schedule::TransferEnded event{id, end.outcome, reason, end.wait};
+  event.own_fault = end.own_fault;
   event.holds = end.holds;
   event.lacks = end.lacks;
   event.content_void = end.line_is_void;

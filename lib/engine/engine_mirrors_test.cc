@@ -100,6 +100,30 @@ TEST_F(EngineMirrorsTest, WhatOurOwnLimitHoldsBackIsNoStall) {
   EXPECT_EQ(mirrors_.stops, std::vector<TransferId>{transfer});
 }
 
+// A request that waits for our network goes on when that is back, whatever the disk does.
+TEST_F(EngineMirrorsTest, AFaultOfOurNetworkIsNotTakenForOneOfTheDisk) {
+  for (const auto fault : {schedule::OwnFault::kDisk, schedule::OwnFault::kNetwork}) {
+    const bool is_network = fault == schedule::OwnFault::kNetwork;
+    const IntentId intent = QueueFrom("https://m/a");
+    const TransferId transfer = OnlyMirrorGet();
+    mirrors_.gets.clear();
+    transfer::GetEnd end{Outcome::kLocalFault, "no route to host", {}};
+    end.own_fault = fault;
+    mirrors_.sink->OnGetEnded(transfer, {}, end);
+    loop_.Settle();
+    const auto view = Get(intent);
+    ASSERT_TRUE(view.ok()) << view.status();
+    const std::string thing = is_network ? "waits for the network" : "waits for the disk";
+    EXPECT_TRUE(view->waits_for.starts_with(thing)) << view->waits_for;
+    engine_->OnNetworkChanged(false, true);
+    loop_.Settle();
+    EXPECT_EQ(mirrors_.gets.size(), is_network ? 1u : 0u);
+    ASSERT_TRUE(Cancel(kAnn, {intent}).ok());
+    if (is_network) End(OnlyMirrorGet(), Outcome::kStopped);
+    loop_.Advance(seconds(11));  // what comes back is told every ten seconds at most
+  }
+}
+
 TEST_F(EngineMirrorsTest, WhatNobodyWantsIsForgotten) {
   const IntentId intent = QueueFrom("https://m/a");
   const TransferId transfer = OnlyMirrorGet();
