@@ -112,7 +112,8 @@ struct TransferView {
   double rate = 0;
   WallTime started;
   WallTime finished;
-  std::vector<IntentId> intents;
+  std::vector<IntentId> intents;  // for which it runs
+  uint64_t intent_count = 0;      // of these, should not all be named
 };
 
 // A node of which something is known.
