@@ -18,6 +18,8 @@ constexpr uint64_t kTransferIdBlock = 1'000'000;
 // Ids of transfers left when the next block is asked for: far more than can start until it is here.
 constexpr uint64_t kTransferIdReserve = kTransferIdBlock / 2;
 constexpr Duration kLookAgain = seconds(1);
+// Ids and keys that one uid has looked up in the registry at once: that many take it some 50 ms.
+constexpr size_t kLookUpsOfUid = 10'000;
 
 // Damage and an impossible kind are answers; everything else may be better in a moment.
 bool IsPassing(const Status& status) {
@@ -37,6 +39,7 @@ Engine::Engine(Deps deps, EngineOptions options)
              }),
       intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock),
       timer_(deps_.timers, [this] { Deliver(schedule::Tick{}); }),
+      look_ups_(kLookUpsOfUid),
       configured_limits_{options_.schedule.limits, options_.intents_per_uid},
       limits_(configured_limits_) {}
 

@@ -36,6 +36,7 @@
 #include "engine/remote_watch.h"
 #include "engine/request_views.h"
 #include "engine/transfer_table.h"
+#include "engine/uid_turns.h"
 #include "engine/values.h"
 #include "engine/wants.h"
 #include "path/address_book.h"
@@ -291,6 +292,7 @@ class Engine final : private transfer::NodeNetworkSink,
 
   // Queue (engine_queue.cc).
   Status CheckQuota(const Caller& caller, size_t more) const;
+  void FindKeys(std::shared_ptr<PendingQueue> pending, std::vector<std::string> keys);
   Status MatchKeys(PendingQueue& pending) const;
   void Admit(std::shared_ptr<PendingQueue> pending);
   void AdmitNow(PendingQueue& pending, uint64_t first_id);
@@ -338,6 +340,7 @@ class Engine final : private transfer::NodeNetworkSink,
   // Intents (engine_intents.cc).
   void SortIds(const Caller& caller, const std::vector<IntentId>& ids,
                UniqueFunction<void(StatusOr<SortedIds>)> done);
+  StatusOr<bool> SortLive(const Caller& caller, IntentId id, SortedIds* sorted) const;
   void CancelNow(const SortedIds& ids, UniqueFunction<void(StatusOr<CancelAnswer>)> done);
   void AddLive(registry::IntentRow row, bool durable);
   void RemoveLive(IntentId id);
@@ -389,6 +392,7 @@ class Engine final : private transfer::NodeNetworkSink,
   ContentTable contents_;
   MirrorFaults faults_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
+  UidTurns look_ups_;  // of ids and keys in the registry
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
   std::map<IntentId, IntentView> told_;  // what the watchers heard last
   TimerId sampling_ = 0;

@@ -5,7 +5,6 @@
 #include <set>
 #include <utility>
 
-#include "base/check.h"
 #include "engine/engine.h"
 #include "engine/history.h"
 #include "engine/journal_text.h"
@@ -45,49 +44,51 @@ IntentView ViewOfEnded(registry::IntentRow row) {
 
 // ---- Ending ----
 
+// True: it lives, and is in `sorted` now. An error: it is another's.
+StatusOr<bool> Engine::SortLive(const Caller& caller, IntentId id, SortedIds* sorted) const {
+  const auto it = live_.find(id);
+  if (it == live_.end() || !it->second.durable) return false;
+  const uint32_t owner = it->second.row.owner_uid;
+  if (!caller.is_admin() && owner != caller.uid)
+    return PermissionDenied("intent {} belongs to uid {}", id.value, owner);
+  sorted->live.push_back(id);
+  return true;
+}
+
 // Which of these live, and which have ended; the others would be an error. Nothing is done to any
 // before all are known.
 void Engine::SortIds(const Caller& caller, const std::vector<IntentId>& ids,
                      UniqueFunction<void(StatusOr<SortedIds>)> done) {
   if (scheduler_ == nullptr || restoring_) return done(Ready());
-  struct Pending {
-    SortedIds sorted;
-    Status failure;
-    size_t waits = 1;
-    UniqueFunction<void(StatusOr<SortedIds>)> done;
-    void Arrived() {
-      if (--waits > 0) return;
-      failure.ok() ? done(std::move(sorted)) : done(failure);
-    }
-  };
-  auto pending = std::make_shared<Pending>();
-  pending->done = std::move(done);
+  SortedIds sorted;
+  std::vector<IntentId> others;  // they may have ended: those the registry knows
   std::set<IntentId> seen;
   for (const IntentId id : ids) {
     if (!seen.insert(id).second) continue;
-    const auto it = live_.find(id);
-    if (it != live_.end() && it->second.durable) {
-      if (!caller.is_admin() && it->second.row.owner_uid != caller.uid) {
-        pending->failure =
-            PermissionDenied("intent {} belongs to uid {}", id.value, it->second.row.owner_uid);
-      }
-      pending->sorted.live.push_back(id);
-      continue;
-    }
-    // It may be one that has ended: those the registry knows.
-    ++pending->waits;
-    deps_.registry.GetIntent(id, [pending, id](auto row) {
-      if (!row.ok()) {
-        pending->failure = row.status();
-      } else if (!row->has_value()) {
-        pending->failure = NotFound("there is no intent {}", id.value);
-      } else {
-        pending->sorted.ended.push_back(id);
-      }
-      pending->Arrived();
-    });
+    const StatusOr<bool> lives = SortLive(caller, id, &sorted);
+    if (!lives.ok()) return done(lives.status());
+    if (!*lives) others.push_back(id);
   }
-  pending->Arrived();
+  if (others.empty()) return done(std::move(sorted));
+  const size_t weight = others.size();
+  auto on_known = [this, caller, others, sorted = std::move(sorted),
+                   done = std::move(done)](const StatusOr<std::vector<IntentId>>& known) mutable {
+    look_ups_.End(caller.uid, others.size());
+    if (!known.ok()) return done(known.status());
+    for (size_t i = 0; i < others.size(); ++i) {
+      if (i == known->size() || known->at(i) != others[i])
+        return done(NotFound("there is no intent {}", others[i].value));
+      // Its Queue may have been answered meanwhile.
+      const StatusOr<bool> lives = SortLive(caller, others[i], &sorted);
+      if (!lives.ok()) return done(lives.status());
+      if (!*lives) sorted.ended.push_back(others[i]);
+    }
+    done(std::move(sorted));
+  };
+  look_ups_.Start(caller.uid, weight,
+                  [this, others = std::move(others), on_known = std::move(on_known)]() mutable {
+                    deps_.registry.KnownIntents(std::move(others), std::move(on_known));
+                  });
 }
 
 void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,

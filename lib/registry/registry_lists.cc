@@ -32,6 +32,26 @@ StatusOr<std::optional<IntentRow>> RegistryDb::FindIntentByKey(uint32_t owner_ui
   return ReadOne(Use(kFindIntent).Bind(int64_t{owner_uid}, std::string_view(key)), &ReadIntent);
 }
 
+StatusOr<std::vector<IntentId>> RegistryDb::KnownIntents(const std::vector<IntentId>& ids) {
+  std::vector<IntentId> known;
+  for (const IntentId id : ids) {
+    if (id.value > kMaxInteger) continue;
+    BLOBD_ASSIGN_OR_RETURN(const bool is_there, HasRow(Use(kHasIntent).Bind(Signed(id.value))));
+    if (is_there) known.push_back(id);
+  }
+  return known;
+}
+
+StatusOr<std::vector<IntentRow>> RegistryDb::FindIntentsByKeys(
+    uint32_t owner_uid, const std::vector<std::string>& keys) {
+  std::vector<IntentRow> rows;
+  for (const std::string& key : keys) {
+    BLOBD_ASSIGN_OR_RETURN(std::optional<IntentRow> row, FindIntentByKey(owner_uid, key));
+    if (row) rows.push_back(*std::move(row));
+  }
+  return rows;
+}
+
 // In these lists conditions are added only where asked for, so that each combination gets the index
 // that fits it. The last condition names every parameter.
 
