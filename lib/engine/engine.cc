@@ -20,6 +20,9 @@ constexpr uint64_t kTransferIdReserve = kTransferIdBlock / 2;
 constexpr Duration kLookAgain = seconds(1);
 // Ids and keys that one uid has looked up in the registry at once: that many take it some 50 ms.
 constexpr size_t kLookUpsOfUid = 10'000;
+// Lists of intents that the registry makes for one uid at once. What two conditions leave over of
+// what one index gives may be read in vain: a tenth of a second, for which commits wait.
+constexpr size_t kListsOfUid = 2;
 
 // Damage and an impossible kind are answers; everything else may be better in a moment.
 bool IsPassing(const Status& status) {
@@ -40,6 +43,7 @@ Engine::Engine(Deps deps, EngineOptions options)
       intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock),
       timer_(deps_.timers, [this] { Deliver(schedule::Tick{}); }),
       look_ups_(kLookUpsOfUid),
+      lists_(kListsOfUid),
       configured_limits_{options_.schedule.limits, options_.intents_per_uid},
       limits_(configured_limits_) {}
 

@@ -123,8 +123,9 @@ class Engine final : private transfer::NodeNetworkSink,
                                       const std::vector<NamedProvider>& providers);
 
   void GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> done);
-  void ListIntents(const registry::IntentFilter& filter, IntentId after, size_t limit,
-                   UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done);
+  // Two lists of one uid are made at a time; the others wait their turn.
+  void ListIntents(const Caller& caller, const registry::IntentFilter& filter, IntentId after,
+                   size_t limit, UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done);
   // kNotFound for an unknown intent. One that has ended is told once, as the last.
   void Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher,
              UniqueFunction<void(Status)> done);
@@ -393,6 +394,7 @@ class Engine final : private transfer::NodeNetworkSink,
   MirrorFaults faults_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
   UidTurns look_ups_;  // of ids and keys in the registry
+  UidTurns lists_;     // of intents there
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
   std::map<IntentId, IntentView> told_;  // what the watchers heard last
   TimerId sampling_ = 0;

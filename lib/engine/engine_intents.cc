@@ -277,22 +277,26 @@ void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> d
   });
 }
 
-void Engine::ListIntents(const registry::IntentFilter& filter, IntentId after, size_t limit,
+void Engine::ListIntents(const Caller& caller, const registry::IntentFilter& filter, IntentId after,
+                         size_t limit,
                          UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done) {
-  deps_.registry.ListIntents(
-      filter, after, limit,
-      [this, done = std::move(done)](StatusOr<std::vector<registry::IntentRow>> rows) mutable {
-        if (!rows.ok()) return done(rows.status());
-        std::vector<IntentView> views;
-        views.reserve(rows->size());
-        RequestViews requests(scheduler_.get());
-        for (registry::IntentRow& row : *rows) {
-          const auto it = live_.find(row.id);
-          views.push_back(it != live_.end() ? ViewOf(it->second, requests)
-                                            : ViewOfEnded(std::move(row)));
-        }
-        done(std::move(views));
-      });
+  auto on_rows = [this, uid = caller.uid,
+                  done = std::move(done)](StatusOr<std::vector<registry::IntentRow>> rows) mutable {
+    lists_.End(uid, 1);
+    if (!rows.ok()) return done(rows.status());
+    std::vector<IntentView> views;
+    views.reserve(rows->size());
+    RequestViews requests(scheduler_.get());
+    for (registry::IntentRow& row : *rows) {
+      const auto it = live_.find(row.id);
+      views.push_back(it != live_.end() ? ViewOf(it->second, requests)
+                                        : ViewOfEnded(std::move(row)));
+    }
+    done(std::move(views));
+  };
+  lists_.Start(caller.uid, 1, [this, filter, after, limit, on_rows = std::move(on_rows)]() mutable {
+    deps_.registry.ListIntents(filter, after, limit, std::move(on_rows));
+  });
 }
 
 }  // namespace blobd::engine

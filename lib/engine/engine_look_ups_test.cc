@@ -36,6 +36,25 @@ TEST_F(LookUpsTest, ManyIdsAndKeysAreOneLookUp) {
   EXPECT_EQ(Cancel(kRoot, known)->already_ended, known);
 }
 
+TEST_F(LookUpsTest, ListsOfOneCallerAreMadeTwoAtATime) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  size_t answers = 0;
+  const auto list = [&](const Caller& caller) {
+    engine_->ListIntents(caller, {}, {}, 10, [&, id](StatusOr<std::vector<IntentView>> views) {
+      ASSERT_TRUE(views.ok()) << views.status();
+      ASSERT_EQ(views->size(), 1u);
+      EXPECT_EQ(views->front().row.id, id);
+      ++answers;
+    });
+  };
+  for (int i = 0; i < 100; ++i) list(kAnn);
+  EXPECT_EQ(registry_.intent_lists, 2);
+  list(kJoe);
+  EXPECT_EQ(registry_.intent_lists, 3) << "others do not wait for them";
+  loop_.Settle();
+  EXPECT_EQ(answers, 101u);
+}
+
 // A caller that guesses an id which is being made is told nothing false of it.
 TEST_F(LookUpsTest, AnIdThatIsBeingMadeLivesOnceItIsThere) {
   registry_.hold_commits = true;

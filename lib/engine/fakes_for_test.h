@@ -137,6 +137,7 @@ class FakeRegistry final : public registry::Registry {
   }
   void ListIntents(const registry::IntentFilter& /*filter*/, IntentId after, size_t limit,
                    UniqueFunction<void(StatusOr<std::vector<registry::IntentRow>>)> done) override {
+    ++intent_lists;
     std::vector<registry::IntentRow> rows;
     for (auto it = intents.upper_bound(after); it != intents.end() && rows.size() < limit; ++it)
       rows.push_back(it->second);
@@ -234,7 +235,8 @@ class FakeRegistry final : public registry::Registry {
   Status load_status;
   bool hold_commits = false;
   int commits = 0;
-  int look_ups = 0;  // of ids or keys; one for many is one
+  int look_ups = 0;      // of ids or keys; one for many is one
+  int intent_lists = 0;  // how often they were asked for
 
  private:
   template <typename Done, typename Value>
