@@ -18,10 +18,10 @@ constexpr uint64_t kTransferIdBlock = 1'000'000;
 // Ids of transfers left when the next block is asked for: far more than can start until it is here.
 constexpr uint64_t kTransferIdReserve = kTransferIdBlock / 2;
 constexpr Duration kLookAgain = seconds(1);
-// Ids and keys that one uid has looked up in the registry at once: that many take it some 50 ms.
+// Ids and keys that the registry looks up for one uid at once: what one call may name.
 constexpr size_t kLookUpsOfUid = 10'000;
-// Lists of intents that the registry makes for one uid at once. What two conditions leave over of
-// what one index gives may be read in vain: a tenth of a second, for which commits wait.
+// Lists of intents that it makes for one uid at once. Commits wait for them, and where two
+// conditions meet it may read much by the index of one to find little.
 constexpr size_t kListsOfUid = 2;
 
 // Damage and an impossible kind are answers; everything else may be better in a moment.
@@ -48,7 +48,8 @@ Engine::Engine(Deps deps, EngineOptions options)
       limits_(configured_limits_) {}
 
 Engine::~Engine() {
-  for (const TimerId timer : {sampling_, drain_timer_, long_wait_timer_, network_timer_}) {
+  for (const TimerId timer :
+       {sampling_, drain_timer_, long_wait_timer_, network_timer_, ends_timer_}) {
     if (timer != 0) deps_.timers.CancelTimer(timer);
   }
 }
@@ -119,9 +120,11 @@ void Engine::CheckDrained(bool out_of_time) {
       deps_.control, [this, waiting = std::exchange(drained_, {})](const Status& status) mutable {
         if (!status.ok())
           deps_.log.Write(LogLevel::kError, {}, "flush at shutdown: " + Message(status));
-        // Behind every commit that is under way: registry answers come in order.
-        deps_.registry.Commit({}, [waiting = std::move(waiting)](const Status&) mutable {
-          for (auto& done : waiting) done();
+        AfterEnds([this, waiting = std::move(waiting)]() mutable {
+          // Behind every commit that is under way: registry answers come in order.
+          deps_.registry.Commit({}, [waiting = std::move(waiting)](const Status&) mutable {
+            for (auto& done : waiting) done();
+          });
         });
       });
 }
@@ -260,11 +263,16 @@ void Engine::CommitChanges() {
                                 if (block.ok()) transfer_ids_end_ = block->end;
                               });
   }
-  if (changes_.empty()) return;
+  WriteEnds();
+  // Behind the ends of the same step, so that an intent that did not end durably has its providers.
+  const bool ends_wait = ends_under_way_ > 0 && ends_.size() > ends_under_way_;
+  if (changes_.empty() || ends_wait) return;
   // What is lost with a failed commit here (a provider, an address, a ban) is learnt again; intents
   // never go this way.
   deps_.registry.Commit(std::exchange(changes_, {}), [this](const Status& status) {
-    if (!status.ok()) deps_.log.Write(LogLevel::kError, {}, "registry: " + Message(status));
+    const bool told = std::exchange(changes_refused_, !status.ok());
+    if (!status.ok() && !told)
+      deps_.log.Write(LogLevel::kError, {}, "registry: " + Message(status));
   });
 }
 

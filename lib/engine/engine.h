@@ -347,10 +347,17 @@ class Engine final : private transfer::NodeNetworkSink,
   void RemoveLive(IntentId id);
   void NoteWant(const registry::IntentRow& row);
   void NoteUnwanted(const registry::IntentRow& row, bool last);
-  void Finish(const schedule::FinishIntent& effect);
-  void CommitFinish(IntentId id);
   IntentView ViewOf(const LiveIntent& intent) const;
   IntentView ViewOf(const LiveIntent& intent, RequestViews& requests) const;
+
+  // Ends (engine_ends.cc).
+  void Finish(const schedule::FinishIntent& effect);
+  void WriteEnds();
+  void OnEndsCommitted(const Status& status);
+  void OnEndsRefused(const Status& status);
+  void TellEnd(IntentId id);
+  // Runs `then` when no end is on its way to the disk.
+  void AfterEnds(Task then);
 
   // Watching (engine_watch.cc).
   void TellWatchers(IntentId id, const IntentView& view, bool last);
@@ -381,6 +388,16 @@ class Engine final : private transfer::NodeNetworkSink,
   std::vector<schedule::Effect> effects_;
   std::vector<registry::Change> changes_;  // of this delivery, not committed yet
   DeadlineTimer timer_;                    // of the scheduler
+
+  static constexpr size_t kMostEndsAtOnce = 2048;  // a commit of some milliseconds
+  std::deque<IntentId> ends_;                      // finished, and not durable yet
+  size_t ends_under_way_ = 0;                      // of these, the first ones: in a commit
+  size_t ends_at_once_ = kMostEndsAtOnce;          // in the next commit; few after a refusal
+  bool ends_refused_ = false;                      // it is in the journal
+  TimerId ends_timer_ = 0;                         // until they are tried again
+  size_t ends_awaited_ = 0;                        // how many `on_end` there are
+  std::vector<Task> after_ends_;
+  bool changes_refused_ = false;  // it is in the journal
 
   std::map<IntentId, LiveIntent> live_;
   std::unordered_map<Kind, LiveKind> kinds_;

@@ -1,48 +1,14 @@
-// Intents: restored, cancelled, ended, asked for. See engine.h.
-#include <fmt/format.h>
-
+// Intents: cancelled, kept, asked for. See engine.h; their ends are written in engine_ends.cc.
 #include <algorithm>
 #include <set>
 #include <utility>
 
 #include "engine/engine.h"
 #include "engine/history.h"
-#include "engine/journal_text.h"
 
 namespace blobd::engine {
-namespace {
 
-constexpr Duration kCommitRetry = seconds(1);
-
-registry::ResultCode StoredCode(schedule::ResultCode code) {
-  switch (code) {
-    case schedule::ResultCode::kDone:
-      return registry::ResultCode::kDone;
-    case schedule::ResultCode::kCancelled:
-      return registry::ResultCode::kCancelled;
-    case schedule::ResultCode::kNoProviders:
-      return registry::ResultCode::kNoProviders;
-    case schedule::ResultCode::kFailed:
-      return registry::ResultCode::kFailed;
-    case schedule::ResultCode::kDeadlineExceeded:
-      return registry::ResultCode::kDeadlineExceeded;
-  }
-  return registry::ResultCode::kFailed;
-}
-
-IntentView ViewOfEnded(registry::IntentRow row) {
-  IntentView view;
-  view.state = IntentState::kEnded;
-  if (row.result == registry::ResultCode::kDone) {
-    view.verified_bytes = view.total_bytes = row.total_bytes;
-  }
-  view.row = std::move(row);
-  return view;
-}
-
-}  // namespace
-
-// ---- Ending ----
+// ---- Cancelling ----
 
 // True: it lives, and is in `sorted` now. An error: it is another's.
 StatusOr<bool> Engine::SortLive(const Caller& caller, IntentId id, SortedIds* sorted) const {
@@ -125,68 +91,11 @@ void Engine::CancelNow(const SortedIds& ids, UniqueFunction<void(StatusOr<Cancel
     const bool ended = it->second.finished.has_value();
     (ended ? pending->answer.already_ended : pending->answer.cancelled).push_back(id);
     it->second.on_end.emplace_back(on_end);
+    ++ends_awaited_;
     ++pending->waits;
     if (!ended) Deliver(schedule::Cancel{id});
   }
   on_end(OkStatus());
-}
-
-void Engine::Finish(const schedule::FinishIntent& effect) {
-  const auto it = live_.find(effect.intent);
-  if (it == live_.end()) return;  // withdrawn
-  LiveIntent& intent = it->second;
-  intent.finished = effect;
-  registry::IntentRow& row = intent.row;
-  row.result = StoredCode(effect.code);
-  row.reason = effect.reason;
-  row.finished = deps_.clock.WallNow();
-  if (const auto kind = kinds_.find(row.kind); kind != kinds_.end()) {
-    row.downloaded_bytes = kind->second.received_bytes;
-    if (effect.code == schedule::ResultCode::kDone) row.total_bytes = kind->second.total_bytes;
-  }
-  if (intent.durable) CommitFinish(effect.intent);
-}
-
-void Engine::CommitFinish(IntentId id) {
-  const auto it = live_.find(id);
-  if (it == live_.end()) return;
-  std::vector<registry::Change> changes;
-  changes.push_back(registry::PutIntent{it->second.row});
-  if (const auto& failures = it->second.finished->failures; !failures.empty()) {
-    changes.push_back(registry::PutIntentFailures{id, ToRows(failures)});
-  }
-  deps_.registry.Commit(std::move(changes), [this, id](const Status& status) {
-    const auto live = live_.find(id);
-    if (live == live_.end()) return;
-    if (!status.ok()) {
-      // Not told before it is durable; the disk may have room again soon.
-      deps_.log.Write(
-          LogLevel::kError, {.intent = id},
-          "the end of an intent could not be written, trying again: " + Message(status));
-      deps_.timers.AddTimer(deps_.timers.Now() + kCommitRetry, [this, id] { CommitFinish(id); });
-      for (auto waiting = std::exchange(live->second.on_end, {}); auto& on_end : waiting) {
-        on_end(status);
-      }
-      return;
-    }
-    auto waiting = std::exchange(live->second.on_end, {});
-    IntentView view = ViewOfEnded(live->second.row);
-    view.failures = live->second.finished->failures;
-    const bool good = view.row.result == registry::ResultCode::kDone;
-    const std::optional<Hash> logged = LoggedHash(view.row.kind);
-    deps_.log.Write(
-        good ? LogLevel::kInfo : LogLevel::kNotice,
-        {.hash = logged,
-         .intent = id,
-         .event = good ? LogEvent::kIntentDone : LogEvent::kIntentEnded},
-        good ? "intent done"
-             : "intent ended: " + ReasonForJournal(view.row.kind.hash, logged, view.row.reason));
-    ++counters_.intents_ended[std::string(ResultName(view.row.result))];
-    if (good) counters_.intent_time.Add(view.row.finished - view.row.created);
-    RemoveLive(id);
-    TellWatchers(id, view, true);
-    for (auto& on_end : waiting) on_end(OkStatus());
-  });
 }
 
 // ---- The table of live intents ----

@@ -181,12 +181,13 @@ void Engine::OnQueueCommitted(PendingQueue& pending, const Status& status) {
     if (queued.existed || it == live_.end()) continue;
     if (status.ok()) {
       it->second.durable = true;
-      if (it->second.finished) CommitFinish(queued.intent);
+      if (it->second.finished) ends_.push_back(queued.intent);
       continue;
     }
     RemoveLive(queued.intent);
     Deliver(schedule::Withdraw{queued.intent});
   }
+  CommitChanges();
   if (!status.ok()) return Refuse(pending, status);
   // The call that made them was answered first; if its commit failed, they are gone.
   for (const IntentId id : pending.shared) {

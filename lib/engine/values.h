@@ -88,6 +88,9 @@ struct IntentView {
   schedule::Failures failures;
 };
 
+// Of one that has ended, as the registry has it; without its failures.
+IntentView ViewOfEnded(registry::IntentRow row);
+
 enum class TransferState {
   kWaiting,
   kConnecting,
