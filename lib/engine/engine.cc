@@ -18,6 +18,11 @@ constexpr uint64_t kTransferIdBlock = 1'000'000;
 // Ids of transfers left when the next block is asked for: far more than can start until it is here.
 constexpr uint64_t kTransferIdReserve = kTransferIdBlock / 2;
 constexpr Duration kLookAgain = seconds(1);
+// Ids and keys that the registry looks up for one uid at once: what one call may name.
+constexpr size_t kLookUpsOfUid = 10'000;
+// Lists of intents that it makes for one uid at once. Commits wait for them, and where two
+// conditions meet it may read much by the index of one to find little.
+constexpr size_t kListsOfUid = 2;
 
 // Damage and an impossible kind are answers; everything else may be better in a moment.
 bool IsPassing(const Status& status) {
@@ -37,11 +42,14 @@ Engine::Engine(Deps deps, EngineOptions options)
              }),
       intent_ids_(deps_.registry, registry::IdSpace::kIntent, kIntentIdBlock),
       timer_(deps_.timers, [this] { Deliver(schedule::Tick{}); }),
+      look_ups_(kLookUpsOfUid),
+      lists_(kListsOfUid),
       configured_limits_{options_.schedule.limits, options_.intents_per_uid},
       limits_(configured_limits_) {}
 
 Engine::~Engine() {
-  for (const TimerId timer : {sampling_, drain_timer_, long_wait_timer_, network_timer_}) {
+  for (const TimerId timer :
+       {sampling_, drain_timer_, long_wait_timer_, network_timer_, ends_timer_}) {
     if (timer != 0) deps_.timers.CancelTimer(timer);
   }
 }
@@ -112,9 +120,11 @@ void Engine::CheckDrained(bool out_of_time) {
       deps_.control, [this, waiting = std::exchange(drained_, {})](const Status& status) mutable {
         if (!status.ok())
           deps_.log.Write(LogLevel::kError, {}, "flush at shutdown: " + Message(status));
-        // Behind every commit that is under way: registry answers come in order.
-        deps_.registry.Commit({}, [waiting = std::move(waiting)](const Status&) mutable {
-          for (auto& done : waiting) done();
+        AfterEnds([this, waiting = std::move(waiting)]() mutable {
+          // Behind every commit that is under way: registry answers come in order.
+          deps_.registry.Commit({}, [waiting = std::move(waiting)](const Status&) mutable {
+            for (auto& done : waiting) done();
+          });
         });
       });
 }
@@ -253,11 +263,16 @@ void Engine::CommitChanges() {
                                 if (block.ok()) transfer_ids_end_ = block->end;
                               });
   }
-  if (changes_.empty()) return;
+  WriteEnds();
+  // Behind the ends of the same step, so that an intent that did not end durably has its providers.
+  const bool ends_wait = ends_under_way_ > 0 && ends_.size() > ends_under_way_;
+  if (changes_.empty() || ends_wait) return;
   // What is lost with a failed commit here (a provider, an address, a ban) is learnt again; intents
   // never go this way.
   deps_.registry.Commit(std::exchange(changes_, {}), [this](const Status& status) {
-    if (!status.ok()) deps_.log.Write(LogLevel::kError, {}, "registry: " + Message(status));
+    const bool told = std::exchange(changes_refused_, !status.ok());
+    if (!status.ok() && !told)
+      deps_.log.Write(LogLevel::kError, {}, "registry: " + Message(status));
   });
 }
 
@@ -328,6 +343,7 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   }
   running_.erase(id);
   schedule::TransferEnded event{id, end.outcome, reason, end.wait};
+  event.own_fault = end.own_fault;
   event.holds = end.holds;
   event.lacks = end.lacks;
   event.content_void = end.line_is_void;

@@ -36,6 +36,7 @@
 #include "engine/remote_watch.h"
 #include "engine/request_views.h"
 #include "engine/transfer_table.h"
+#include "engine/uid_turns.h"
 #include "engine/values.h"
 #include "engine/wants.h"
 #include "path/address_book.h"
@@ -122,8 +123,9 @@ class Engine final : private transfer::NodeNetworkSink,
                                       const std::vector<NamedProvider>& providers);
 
   void GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> done);
-  void ListIntents(const registry::IntentFilter& filter, IntentId after, size_t limit,
-                   UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done);
+  // Two lists of one uid are made at a time; the others wait their turn.
+  void ListIntents(const Caller& caller, const registry::IntentFilter& filter, IntentId after,
+                   size_t limit, UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done);
   // kNotFound for an unknown intent. One that has ended is told once, as the last.
   void Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher,
              UniqueFunction<void(Status)> done);
@@ -291,6 +293,7 @@ class Engine final : private transfer::NodeNetworkSink,
 
   // Queue (engine_queue.cc).
   Status CheckQuota(const Caller& caller, size_t more) const;
+  void FindKeys(std::shared_ptr<PendingQueue> pending, std::vector<std::string> keys);
   Status MatchKeys(PendingQueue& pending) const;
   void Admit(std::shared_ptr<PendingQueue> pending);
   void AdmitNow(PendingQueue& pending, uint64_t first_id);
@@ -338,15 +341,23 @@ class Engine final : private transfer::NodeNetworkSink,
   // Intents (engine_intents.cc).
   void SortIds(const Caller& caller, const std::vector<IntentId>& ids,
                UniqueFunction<void(StatusOr<SortedIds>)> done);
+  StatusOr<bool> SortLive(const Caller& caller, IntentId id, SortedIds* sorted) const;
   void CancelNow(const SortedIds& ids, UniqueFunction<void(StatusOr<CancelAnswer>)> done);
   void AddLive(registry::IntentRow row, bool durable);
   void RemoveLive(IntentId id);
   void NoteWant(const registry::IntentRow& row);
   void NoteUnwanted(const registry::IntentRow& row, bool last);
-  void Finish(const schedule::FinishIntent& effect);
-  void CommitFinish(IntentId id);
   IntentView ViewOf(const LiveIntent& intent) const;
   IntentView ViewOf(const LiveIntent& intent, RequestViews& requests) const;
+
+  // Ends (engine_ends.cc).
+  void Finish(const schedule::FinishIntent& effect);
+  void WriteEnds();
+  void OnEndsCommitted(const Status& status);
+  void OnEndsRefused(const Status& status);
+  void TellEnd(IntentId id);
+  // Runs `then` when no end is on its way to the disk.
+  void AfterEnds(Task then);
 
   // Watching (engine_watch.cc).
   void TellWatchers(IntentId id, const IntentView& view, bool last);
@@ -378,6 +389,16 @@ class Engine final : private transfer::NodeNetworkSink,
   std::vector<registry::Change> changes_;  // of this delivery, not committed yet
   DeadlineTimer timer_;                    // of the scheduler
 
+  static constexpr size_t kMostEndsAtOnce = 2048;  // a commit of some milliseconds
+  std::deque<IntentId> ends_;                      // finished, and not durable yet
+  size_t ends_under_way_ = 0;                      // of these, the first ones: in a commit
+  size_t ends_at_once_ = kMostEndsAtOnce;          // in the next commit; few after a refusal
+  bool ends_refused_ = false;                      // it is in the journal
+  TimerId ends_timer_ = 0;                         // until they are tried again
+  size_t ends_awaited_ = 0;                        // how many `on_end` there are
+  std::vector<Task> after_ends_;
+  bool changes_refused_ = false;  // it is in the journal
+
   std::map<IntentId, LiveIntent> live_;
   std::unordered_map<Kind, LiveKind> kinds_;
   std::map<std::pair<uint32_t, std::string>, IntentId>
@@ -389,6 +410,8 @@ class Engine final : private transfer::NodeNetworkSink,
   ContentTable contents_;
   MirrorFaults faults_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
+  UidTurns look_ups_;  // of ids and keys in the registry
+  UidTurns lists_;     // of intents there
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
   std::map<IntentId, IntentView> told_;  // what the watchers heard last
   TimerId sampling_ = 0;

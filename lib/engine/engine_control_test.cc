@@ -97,6 +97,14 @@ TEST_F(PauseTest, OthersWhoWantItGetItAllTheSame) {
   EXPECT_EQ(Get(ann)->state, IntentState::kRunning);
   EXPECT_TRUE(Get(ann)->row.paused);
   EXPECT_FALSE(Get(joe)->row.paused);
+  // Nothing else changes, and who watches hears it all the same.
+  const auto watcher = Watch(ann);
+  for (const bool paused : {false, true}) {
+    ASSERT_TRUE(Pause(kAnn, {ann}, paused).ok());
+    loop_.Advance(milliseconds(200));
+    EXPECT_EQ(watcher->views.back().row.paused, paused);
+    EXPECT_EQ(watcher->views.back().state, IntentState::kRunning);
+  }
 }
 
 TEST_F(PauseTest, OnlyTheOwnerAndRootPause) {

@@ -1,93 +1,60 @@
-// Intents: restored, cancelled, ended, asked for. See engine.h.
-#include <fmt/format.h>
-
+// Intents: cancelled, kept, asked for. See engine.h; their ends are written in engine_ends.cc.
 #include <algorithm>
 #include <set>
 #include <utility>
 
-#include "base/check.h"
 #include "engine/engine.h"
 #include "engine/history.h"
-#include "engine/journal_text.h"
 
 namespace blobd::engine {
-namespace {
 
-constexpr Duration kCommitRetry = seconds(1);
+// ---- Cancelling ----
 
-registry::ResultCode StoredCode(schedule::ResultCode code) {
-  switch (code) {
-    case schedule::ResultCode::kDone:
-      return registry::ResultCode::kDone;
-    case schedule::ResultCode::kCancelled:
-      return registry::ResultCode::kCancelled;
-    case schedule::ResultCode::kNoProviders:
-      return registry::ResultCode::kNoProviders;
-    case schedule::ResultCode::kFailed:
-      return registry::ResultCode::kFailed;
-    case schedule::ResultCode::kDeadlineExceeded:
-      return registry::ResultCode::kDeadlineExceeded;
-  }
-  return registry::ResultCode::kFailed;
+// True: it lives, and is in `sorted` now. An error: it is another's.
+StatusOr<bool> Engine::SortLive(const Caller& caller, IntentId id, SortedIds* sorted) const {
+  const auto it = live_.find(id);
+  if (it == live_.end() || !it->second.durable) return false;
+  const uint32_t owner = it->second.row.owner_uid;
+  if (!caller.is_admin() && owner != caller.uid)
+    return PermissionDenied("intent {} belongs to uid {}", id.value, owner);
+  sorted->live.push_back(id);
+  return true;
 }
-
-IntentView ViewOfEnded(registry::IntentRow row) {
-  IntentView view;
-  view.state = IntentState::kEnded;
-  if (row.result == registry::ResultCode::kDone) {
-    view.verified_bytes = view.total_bytes = row.total_bytes;
-  }
-  view.row = std::move(row);
-  return view;
-}
-
-}  // namespace
-
-// ---- Ending ----
 
 // Which of these live, and which have ended; the others would be an error. Nothing is done to any
 // before all are known.
 void Engine::SortIds(const Caller& caller, const std::vector<IntentId>& ids,
                      UniqueFunction<void(StatusOr<SortedIds>)> done) {
   if (scheduler_ == nullptr || restoring_) return done(Ready());
-  struct Pending {
-    SortedIds sorted;
-    Status failure;
-    size_t waits = 1;
-    UniqueFunction<void(StatusOr<SortedIds>)> done;
-    void Arrived() {
-      if (--waits > 0) return;
-      failure.ok() ? done(std::move(sorted)) : done(failure);
-    }
-  };
-  auto pending = std::make_shared<Pending>();
-  pending->done = std::move(done);
+  SortedIds sorted;
+  std::vector<IntentId> others;  // they may have ended: those the registry knows
   std::set<IntentId> seen;
   for (const IntentId id : ids) {
     if (!seen.insert(id).second) continue;
-    const auto it = live_.find(id);
-    if (it != live_.end() && it->second.durable) {
-      if (!caller.is_admin() && it->second.row.owner_uid != caller.uid) {
-        pending->failure =
-            PermissionDenied("intent {} belongs to uid {}", id.value, it->second.row.owner_uid);
-      }
-      pending->sorted.live.push_back(id);
-      continue;
-    }
-    // It may be one that has ended: those the registry knows.
-    ++pending->waits;
-    deps_.registry.GetIntent(id, [pending, id](auto row) {
-      if (!row.ok()) {
-        pending->failure = row.status();
-      } else if (!row->has_value()) {
-        pending->failure = NotFound("there is no intent {}", id.value);
-      } else {
-        pending->sorted.ended.push_back(id);
-      }
-      pending->Arrived();
-    });
+    const StatusOr<bool> lives = SortLive(caller, id, &sorted);
+    if (!lives.ok()) return done(lives.status());
+    if (!*lives) others.push_back(id);
   }
-  pending->Arrived();
+  if (others.empty()) return done(std::move(sorted));
+  const size_t weight = others.size();
+  auto on_known = [this, caller, others, sorted = std::move(sorted),
+                   done = std::move(done)](const StatusOr<std::vector<IntentId>>& known) mutable {
+    look_ups_.End(caller.uid, others.size());
+    if (!known.ok()) return done(known.status());
+    for (size_t i = 0; i < others.size(); ++i) {
+      if (i == known->size() || known->at(i) != others[i])
+        return done(NotFound("there is no intent {}", others[i].value));
+      // Its Queue may have been answered meanwhile.
+      const StatusOr<bool> lives = SortLive(caller, others[i], &sorted);
+      if (!lives.ok()) return done(lives.status());
+      if (!*lives) sorted.ended.push_back(others[i]);
+    }
+    done(std::move(sorted));
+  };
+  look_ups_.Start(caller.uid, weight,
+                  [this, others = std::move(others), on_known = std::move(on_known)]() mutable {
+                    deps_.registry.KnownIntents(std::move(others), std::move(on_known));
+                  });
 }
 
 void Engine::Cancel(const Caller& caller, const std::vector<IntentId>& intents,
@@ -124,68 +91,11 @@ void Engine::CancelNow(const SortedIds& ids, UniqueFunction<void(StatusOr<Cancel
     const bool ended = it->second.finished.has_value();
     (ended ? pending->answer.already_ended : pending->answer.cancelled).push_back(id);
     it->second.on_end.emplace_back(on_end);
+    ++ends_awaited_;
     ++pending->waits;
     if (!ended) Deliver(schedule::Cancel{id});
   }
   on_end(OkStatus());
-}
-
-void Engine::Finish(const schedule::FinishIntent& effect) {
-  const auto it = live_.find(effect.intent);
-  if (it == live_.end()) return;  // withdrawn
-  LiveIntent& intent = it->second;
-  intent.finished = effect;
-  registry::IntentRow& row = intent.row;
-  row.result = StoredCode(effect.code);
-  row.reason = effect.reason;
-  row.finished = deps_.clock.WallNow();
-  if (const auto kind = kinds_.find(row.kind); kind != kinds_.end()) {
-    row.downloaded_bytes = kind->second.received_bytes;
-    if (effect.code == schedule::ResultCode::kDone) row.total_bytes = kind->second.total_bytes;
-  }
-  if (intent.durable) CommitFinish(effect.intent);
-}
-
-void Engine::CommitFinish(IntentId id) {
-  const auto it = live_.find(id);
-  if (it == live_.end()) return;
-  std::vector<registry::Change> changes;
-  changes.push_back(registry::PutIntent{it->second.row});
-  if (const auto& failures = it->second.finished->failures; !failures.empty()) {
-    changes.push_back(registry::PutIntentFailures{id, ToRows(failures)});
-  }
-  deps_.registry.Commit(std::move(changes), [this, id](const Status& status) {
-    const auto live = live_.find(id);
-    if (live == live_.end()) return;
-    if (!status.ok()) {
-      // Not told before it is durable; the disk may have room again soon.
-      deps_.log.Write(
-          LogLevel::kError, {.intent = id},
-          "the end of an intent could not be written, trying again: " + Message(status));
-      deps_.timers.AddTimer(deps_.timers.Now() + kCommitRetry, [this, id] { CommitFinish(id); });
-      for (auto waiting = std::exchange(live->second.on_end, {}); auto& on_end : waiting) {
-        on_end(status);
-      }
-      return;
-    }
-    auto waiting = std::exchange(live->second.on_end, {});
-    IntentView view = ViewOfEnded(live->second.row);
-    view.failures = live->second.finished->failures;
-    const bool good = view.row.result == registry::ResultCode::kDone;
-    const std::optional<Hash> logged = LoggedHash(view.row.kind);
-    deps_.log.Write(
-        good ? LogLevel::kInfo : LogLevel::kNotice,
-        {.hash = logged,
-         .intent = id,
-         .event = good ? LogEvent::kIntentDone : LogEvent::kIntentEnded},
-        good ? "intent done"
-             : "intent ended: " + ReasonForJournal(view.row.kind.hash, logged, view.row.reason));
-    ++counters_.intents_ended[std::string(ResultName(view.row.result))];
-    if (good) counters_.intent_time.Add(view.row.finished - view.row.created);
-    RemoveLive(id);
-    TellWatchers(id, view, true);
-    for (auto& on_end : waiting) on_end(OkStatus());
-  });
 }
 
 // ---- The table of live intents ----
@@ -276,22 +186,26 @@ void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> d
   });
 }
 
-void Engine::ListIntents(const registry::IntentFilter& filter, IntentId after, size_t limit,
+void Engine::ListIntents(const Caller& caller, const registry::IntentFilter& filter, IntentId after,
+                         size_t limit,
                          UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done) {
-  deps_.registry.ListIntents(
-      filter, after, limit,
-      [this, done = std::move(done)](StatusOr<std::vector<registry::IntentRow>> rows) mutable {
-        if (!rows.ok()) return done(rows.status());
-        std::vector<IntentView> views;
-        views.reserve(rows->size());
-        RequestViews requests(scheduler_.get());
-        for (registry::IntentRow& row : *rows) {
-          const auto it = live_.find(row.id);
-          views.push_back(it != live_.end() ? ViewOf(it->second, requests)
-                                            : ViewOfEnded(std::move(row)));
-        }
-        done(std::move(views));
-      });
+  auto on_rows = [this, uid = caller.uid,
+                  done = std::move(done)](StatusOr<std::vector<registry::IntentRow>> rows) mutable {
+    lists_.End(uid, 1);
+    if (!rows.ok()) return done(rows.status());
+    std::vector<IntentView> views;
+    views.reserve(rows->size());
+    RequestViews requests(scheduler_.get());
+    for (registry::IntentRow& row : *rows) {
+      const auto it = live_.find(row.id);
+      views.push_back(it != live_.end() ? ViewOf(it->second, requests)
+                                        : ViewOfEnded(std::move(row)));
+    }
+    done(std::move(views));
+  };
+  lists_.Start(caller.uid, 1, [this, filter, after, limit, on_rows = std::move(on_rows)]() mutable {
+    deps_.registry.ListIntents(filter, after, limit, std::move(on_rows));
+  });
 }
 
 }  // namespace blobd::engine

@@ -47,6 +47,41 @@ TEST_F(EngineMirrorsTest, WhatIsWithoutProofIsSeenAndCountsForNothing) {
   EXPECT_EQ(engine_->ListTransfers({}, 10, true, {}).at(0).unproven_bytes, 1000u);
 }
 
+// Each watcher hears of every change, whoever else looks in between.
+TEST_F(EngineMirrorsTest, TwoWatchersHearOfBytesWithoutProofAndOfNewReasons) {
+  QueueItem item;
+  item.kind = kKind;
+  item.providers = {{MirrorUrl{"https://m/a"}, {}, "api"}};
+  const IntentId intent = Queue(kAnn, {item})->front().intent;
+  const auto first = Watch(intent);
+  const auto tell = [&](uint64_t unproven) {
+    transfer::GetProgress progress;
+    progress.state = transfer::GetState::kReceiving;
+    progress.unproven_bytes = unproven;
+    mirrors_.sink->OnGetProgress(OnlyMirrorGet(), progress);
+    loop_.Settle();
+  };
+  tell(1000);
+  const auto second = Watch(intent);
+  EXPECT_EQ(first->views.back().unproven_bytes, 1000u) << "told before the second one joined";
+  loop_.Advance(milliseconds(200));
+  const size_t before = first->views.size();
+  tell(500);
+  loop_.Advance(milliseconds(200));
+  EXPECT_GT(first->views.size(), before);
+  for (const auto& watcher : {first, second}) EXPECT_EQ(watcher->views.back().unproven_bytes, 500u);
+
+  for (const std::string reason : {"the first reason", "another reason"}) {
+    for (int i = 0; mirrors_.gets.empty() && i < 600; ++i) loop_.Advance(seconds(1));
+    End(OnlyMirrorGet(), Outcome::kRetryLater, reason);
+    loop_.Advance(milliseconds(200));
+    for (const auto& watcher : {first, second}) {
+      ASSERT_EQ(watcher->views.back().failures.size(), 1u);
+      EXPECT_NE(watcher->views.back().failures[0].reason.find(reason), std::string::npos);
+    }
+  }
+}
+
 // Many transfers under a low limit get less than a provider must give (scheduling.md).
 TEST_F(EngineMirrorsTest, WhatOurOwnLimitHoldsBackIsNoStall) {
   QueueItem item;
@@ -63,6 +98,30 @@ TEST_F(EngineMirrorsTest, WhatOurOwnLimitHoldsBackIsNoStall) {
   EXPECT_TRUE(mirrors_.stops.empty());
   loop_.Advance(seconds(2));
   EXPECT_EQ(mirrors_.stops, std::vector<TransferId>{transfer});
+}
+
+// A request that waits for our network goes on when that is back, whatever the disk does.
+TEST_F(EngineMirrorsTest, AFaultOfOurNetworkIsNotTakenForOneOfTheDisk) {
+  for (const auto fault : {schedule::OwnFault::kDisk, schedule::OwnFault::kNetwork}) {
+    const bool is_network = fault == schedule::OwnFault::kNetwork;
+    const IntentId intent = QueueFrom("https://m/a");
+    const TransferId transfer = OnlyMirrorGet();
+    mirrors_.gets.clear();
+    transfer::GetEnd end{Outcome::kLocalFault, "no route to host", {}};
+    end.own_fault = fault;
+    mirrors_.sink->OnGetEnded(transfer, {}, end);
+    loop_.Settle();
+    const auto view = Get(intent);
+    ASSERT_TRUE(view.ok()) << view.status();
+    const std::string thing = is_network ? "waits for the network" : "waits for the disk";
+    EXPECT_TRUE(view->waits_for.starts_with(thing)) << view->waits_for;
+    engine_->OnNetworkChanged(false, true);
+    loop_.Settle();
+    EXPECT_EQ(mirrors_.gets.size(), is_network ? 1u : 0u);
+    ASSERT_TRUE(Cancel(kAnn, {intent}).ok());
+    if (is_network) End(OnlyMirrorGet(), Outcome::kStopped);
+    loop_.Advance(seconds(11));  // what comes back is told every ten seconds at most
+  }
 }
 
 TEST_F(EngineMirrorsTest, WhatNobodyWantsIsForgotten) {

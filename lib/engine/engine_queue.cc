@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -17,8 +18,6 @@ struct Engine::PendingQueue {
   std::vector<QueueItem> items;
   UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done;
   std::vector<std::optional<registry::IntentRow>> found;  // by key, one per item
-  size_t lookups = 0;
-  Status failure;
   std::vector<QueuedIntent> answer;
   std::vector<IntentId> shared;  // found by key, of a call whose commit was still under way
 };
@@ -37,22 +36,33 @@ void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
   pending->items = std::move(items);
   pending->done = std::move(done);
   pending->found.resize(pending->items.size());
-  pending->lookups = 1;
-  for (size_t i = 0; i < pending->items.size(); ++i) {
-    const std::string& key = pending->items[i].idempotency_key;
-    if (key.empty()) continue;
-    ++pending->lookups;
-    deps_.registry.FindIntentByKey(
-        caller.uid, key, [this, pending, i](StatusOr<std::optional<registry::IntentRow>> row) {
-          if (row.ok()) {
-            pending->found[i] = *std::move(row);
-          } else {
-            pending->failure = row.status();
-          }
-          if (--pending->lookups == 0) Admit(pending);
-        });
+  std::vector<std::string> keys;
+  for (const QueueItem& item : pending->items) {
+    if (!item.idempotency_key.empty()) keys.push_back(item.idempotency_key);
   }
-  if (--pending->lookups == 0) Admit(pending);
+  keys.empty() ? Admit(std::move(pending)) : FindKeys(std::move(pending), std::move(keys));
+}
+
+void Engine::FindKeys(std::shared_ptr<PendingQueue> pending, std::vector<std::string> keys) {
+  const uint32_t uid = pending->caller.uid;
+  const size_t weight = keys.size();
+  auto on_found = [this, uid, weight,
+                   pending](StatusOr<std::vector<registry::IntentRow>> rows) mutable {
+    look_ups_.End(uid, weight);
+    if (!rows.ok()) return pending->done(rows.status());
+    std::unordered_map<std::string_view, registry::IntentRow*> of_key;
+    for (registry::IntentRow& row : *rows) of_key[row.idempotency_key] = &row;
+    for (size_t i = 0; i < pending->items.size(); ++i) {
+      const std::string& key = pending->items[i].idempotency_key;
+      if (key.empty()) continue;
+      if (const auto it = of_key.find(key); it != of_key.end()) pending->found[i] = *it->second;
+    }
+    Admit(std::move(pending));
+  };
+  look_ups_.Start(uid, weight,
+                  [this, uid, keys = std::move(keys), on_found = std::move(on_found)]() mutable {
+                    deps_.registry.FindIntentsByKeys(uid, std::move(keys), std::move(on_found));
+                  });
 }
 
 Status Engine::CheckQuota(const Caller& caller, size_t more) const {
@@ -69,7 +79,6 @@ void Engine::Refuse(PendingQueue& pending, const Status& status) {
 }
 
 void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
-  if (!pending->failure.ok()) return pending->done(pending->failure);
   if (const Status status = Ready(); !status.ok()) return pending->done(status);
   Status checked = MatchKeys(*pending);
   // The quota again: now it is known how many are new, and others may have been admitted meanwhile.
@@ -172,12 +181,13 @@ void Engine::OnQueueCommitted(PendingQueue& pending, const Status& status) {
     if (queued.existed || it == live_.end()) continue;
     if (status.ok()) {
       it->second.durable = true;
-      if (it->second.finished) CommitFinish(queued.intent);
+      if (it->second.finished) ends_.push_back(queued.intent);
       continue;
     }
     RemoveLive(queued.intent);
     Deliver(schedule::Withdraw{queued.intent});
   }
+  CommitChanges();
   if (!status.ok()) return Refuse(pending, status);
   // The call that made them was answered first; if its commit failed, they are gone.
   for (const IntentId id : pending.shared) {

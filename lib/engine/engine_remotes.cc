@@ -125,18 +125,21 @@ void Engine::Unban(const ProviderId& provider, UniqueFunction<void(Status)> done
   if (!scheduler_->FindBan(provider, deps_.timers.Now())) {
     return done(NotFound("{} is not banned", ToString(provider)));
   }
-  deps_.registry.Commit({registry::DropBan{provider}}, [this, provider, done = std::move(done)](
-                                                           const Status& status) mutable {
-    if (!status.ok()) return done(Annotate(status, "the registry could not be written"));
-    if (const auto* node = std::get_if<NodeId>(&provider)) {
-      remotes_.Banned(*node, {}, "");
-      remote_watch_.Note(*node);
-    }
-    deps_.log.Write(LogLevel::kNotice, {.provider = provider, .event = LogEvent::kBanLifted},
-                    "the ban is lifted");
-    Deliver(schedule::Unban{provider});
-    done(OkStatus());
-  });
+  // Behind the ban, should that not be on its way yet.
+  std::vector<registry::Change> changes = std::exchange(changes_, {});
+  changes.push_back(registry::DropBan{provider});
+  deps_.registry.Commit(
+      std::move(changes), [this, provider, done = std::move(done)](const Status& status) mutable {
+        if (!status.ok()) return done(Annotate(status, "the registry could not be written"));
+        if (const auto* node = std::get_if<NodeId>(&provider)) {
+          remotes_.Banned(*node, {}, "");
+          remote_watch_.Note(*node);
+        }
+        deps_.log.Write(LogLevel::kNotice, {.provider = provider, .event = LogEvent::kBanLifted},
+                        "the ban is lifted");
+        Deliver(schedule::Unban{provider});
+        done(OkStatus());
+      });
 }
 
 void Engine::NoteEndedBans(Instant since) {

@@ -111,6 +111,8 @@ std::vector<TransferView> Engine::ListTransfers(TransferId after, size_t limit, 
   for (TransferView& view : views) {
     if (running_.count(view.id) == 0) continue;
     view.intents = scheduler_->IntentsOf(view.kind, kIntentsShown);
+    if (const auto it = kinds_.find(view.kind); it != kinds_.end())
+      view.intent_count = it->second.owners.intents();
   }
   return views;
 }

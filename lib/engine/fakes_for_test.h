@@ -119,17 +119,25 @@ class FakeRegistry final : public registry::Registry {
         StatusOr<std::optional<registry::IntentRow>>(
             it == intents.end() ? std::nullopt : std::optional<registry::IntentRow>(it->second)));
   }
-  void FindIntentByKey(
-      uint32_t owner, const std::string& key,
-      UniqueFunction<void(StatusOr<std::optional<registry::IntentRow>>)> done) override {
-    std::optional<registry::IntentRow> found;
-    for (const auto& [id, row] : intents) {
-      if (row.owner_uid == owner && row.idempotency_key == key) found = row;
+  void KnownIntents(std::vector<IntentId> ids, Done<std::vector<IntentId>> done) override {
+    ++look_ups;
+    std::erase_if(ids, [&](IntentId id) { return intents.count(id) == 0; });
+    Answer(std::move(done), StatusOr<std::vector<IntentId>>(std::move(ids)));
+  }
+  void FindIntentsByKeys(uint32_t owner, std::vector<std::string> keys,
+                         Done<std::vector<registry::IntentRow>> done) override {
+    ++look_ups;
+    std::vector<registry::IntentRow> found;
+    for (const std::string& key : keys) {
+      for (const auto& [id, row] : intents) {
+        if (row.owner_uid == owner && row.idempotency_key == key) found.push_back(row);
+      }
     }
-    Answer(std::move(done), StatusOr<std::optional<registry::IntentRow>>(std::move(found)));
+    Answer(std::move(done), StatusOr<std::vector<registry::IntentRow>>(std::move(found)));
   }
   void ListIntents(const registry::IntentFilter& /*filter*/, IntentId after, size_t limit,
                    UniqueFunction<void(StatusOr<std::vector<registry::IntentRow>>)> done) override {
+    ++intent_lists;
     std::vector<registry::IntentRow> rows;
     for (auto it = intents.upper_bound(after); it != intents.end() && rows.size() < limit; ++it)
       rows.push_back(it->second);
@@ -227,6 +235,8 @@ class FakeRegistry final : public registry::Registry {
   Status load_status;
   bool hold_commits = false;
   int commits = 0;
+  int look_ups = 0;      // of ids or keys; one for many is one
+  int intent_lists = 0;  // how often they were asked for
 
  private:
   template <typename Done, typename Value>

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "base/check.h"
 
@@ -33,6 +34,11 @@ class OwnerCounts {
                        [&](const Count& each) { return each.uid == uid; });
   }
   bool empty() const { return counts_.empty(); }
+  // Of all together.
+  uint64_t intents() const {
+    return std::accumulate(counts_.begin(), counts_.end(), uint64_t{0},
+                           [](uint64_t sum, const Count& each) { return sum + each.intents; });
+  }
 
  private:
   struct Count {

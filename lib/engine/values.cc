@@ -1,6 +1,7 @@
 #include "engine/values.h"
 
 #include <chrono>
+#include <utility>
 
 namespace blobd::engine {
 
@@ -12,6 +13,16 @@ registry::RemoteAddressRow RowOf(const NodeId& node, const path::KnownAddress& k
           std::chrono::duration_cast<microseconds>(known.rtt).count(),
           known.failure,
           known.last_failed};
+}
+
+IntentView ViewOfEnded(registry::IntentRow row) {
+  IntentView view;
+  view.state = IntentState::kEnded;
+  if (row.result == registry::ResultCode::kDone) {
+    view.verified_bytes = view.total_bytes = row.total_bytes;
+  }
+  view.row = std::move(row);
+  return view;
 }
 
 std::string_view OutcomeName(schedule::Outcome outcome) {

@@ -88,6 +88,9 @@ struct IntentView {
   schedule::Failures failures;
 };
 
+// Of one that has ended, as the registry has it; without its failures.
+IntentView ViewOfEnded(registry::IntentRow row);
+
 enum class TransferState {
   kWaiting,
   kConnecting,
@@ -112,7 +115,8 @@ struct TransferView {
   double rate = 0;
   WallTime started;
   WallTime finished;
-  std::vector<IntentId> intents;
+  std::vector<IntentId> intents;  // for which it runs
+  uint64_t intent_count = 0;      // of these, should not all be named
 };
 
 // A node of which something is known.

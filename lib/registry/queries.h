@@ -1,8 +1,10 @@
-// The statements that RegistryDb prepares once.
+// The statements of RegistryDb: those that it prepares once, and lists.
 #pragma once
 
 #include <cstddef>
 #include <string>
+
+#include "registry/registry.h"
 
 namespace blobd::registry {
 
@@ -54,6 +56,8 @@ enum Query : size_t {
 };
 
 std::string SqlOf(Query query);
+// With the parameters after, hash, owner, label and limit, whatever the filter names of them.
+std::string SqlOfList(const IntentFilter& filter);
 
 // At most this many rows beyond its limit leave a table in one commit, so that a limit made smaller
 // does not stop the commits that come after.

@@ -95,8 +95,11 @@ class Registry {
   virtual void ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) = 0;
 
   virtual void GetIntent(IntentId id, Done<std::optional<IntentRow>> done) = 0;
-  virtual void FindIntentByKey(uint32_t owner_uid, const std::string& key,
-                               Done<std::optional<IntentRow>> done) = 0;
+  // Of `ids`, in their order, those that an intent has, be it that it has ended.
+  virtual void KnownIntents(std::vector<IntentId> ids, Done<std::vector<IntentId>> done) = 0;
+  // The owner's intents that have these idempotency keys, in the order of the keys.
+  virtual void FindIntentsByKeys(uint32_t owner_uid, std::vector<std::string> keys,
+                                 Done<std::vector<IntentRow>> done) = 0;
   // Intents with an id greater than `after`, by id, at most `limit`.
   virtual void ListIntents(const IntentFilter& filter, IntentId after, size_t limit,
                            Done<std::vector<IntentRow>> done) = 0;

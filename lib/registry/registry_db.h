@@ -46,7 +46,10 @@ class RegistryDb {
   StatusOr<Snapshot> Load();
   StatusOr<LoadedPage> LoadPage(const LoadCursor& from, size_t limit);
   StatusOr<std::optional<IntentRow>> GetIntent(IntentId id);
+  StatusOr<std::vector<IntentId>> KnownIntents(const std::vector<IntentId>& ids);
   StatusOr<std::optional<IntentRow>> FindIntentByKey(uint32_t owner_uid, const std::string& key);
+  StatusOr<std::vector<IntentRow>> FindIntentsByKeys(uint32_t owner_uid,
+                                                     const std::vector<std::string>& keys);
   StatusOr<std::vector<IntentRow>> ListIntents(const IntentFilter& filter, IntentId after,
                                                size_t limit);
   StatusOr<std::vector<FailureRow>> FailuresOf(IntentId intent);

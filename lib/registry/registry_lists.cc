@@ -32,19 +32,30 @@ StatusOr<std::optional<IntentRow>> RegistryDb::FindIntentByKey(uint32_t owner_ui
   return ReadOne(Use(kFindIntent).Bind(int64_t{owner_uid}, std::string_view(key)), &ReadIntent);
 }
 
-// In these lists conditions are added only where asked for, so that each combination gets the index
-// that fits it. The last condition names every parameter.
+StatusOr<std::vector<IntentId>> RegistryDb::KnownIntents(const std::vector<IntentId>& ids) {
+  std::vector<IntentId> known;
+  for (const IntentId id : ids) {
+    if (id.value > kMaxInteger) continue;
+    BLOBD_ASSIGN_OR_RETURN(const bool is_there, HasRow(Use(kHasIntent).Bind(Signed(id.value))));
+    if (is_there) known.push_back(id);
+  }
+  return known;
+}
+
+StatusOr<std::vector<IntentRow>> RegistryDb::FindIntentsByKeys(
+    uint32_t owner_uid, const std::vector<std::string>& keys) {
+  std::vector<IntentRow> rows;
+  for (const std::string& key : keys) {
+    BLOBD_ASSIGN_OR_RETURN(std::optional<IntentRow> row, FindIntentByKey(owner_uid, key));
+    if (row) rows.push_back(*std::move(row));
+  }
+  return rows;
+}
 
 StatusOr<std::vector<IntentRow>> RegistryDb::ListIntents(const IntentFilter& filter, IntentId after,
                                                          size_t limit) {
   if (after.value > kMaxInteger) return std::vector<IntentRow>();
-  std::string sql = kIntentsTable.Select() + " WHERE id>?1";
-  if (filter.finished) sql += *filter.finished ? " AND result<>0" : " AND result=0";
-  if (filter.hash) sql += " AND hash=?2";
-  if (filter.owner_uid) sql += " AND owner_uid=?3";
-  if (filter.label) sql += " AND label=?4";
-  sql += " AND ?2 IS ?2 AND ?3 IS ?3 AND ?4 IS ?4 ORDER BY id LIMIT ?5";
-  BLOBD_ASSIGN_OR_RETURN(sqlite::Statement list, database_.Prepare(sql));
+  BLOBD_ASSIGN_OR_RETURN(sqlite::Statement list, database_.Prepare(SqlOfList(filter)));
   const Hash hash = filter.hash.value_or(Hash{});
   list.Bind(Signed(after.value), hash.view(), int64_t{filter.owner_uid.value_or(0)},
             std::string_view(filter.label ? *filter.label : std::string_view()), Limit(limit));
@@ -60,6 +71,7 @@ StatusOr<std::optional<TagRow>> RegistryDb::FindTag(const std::string& name) {
   return ReadOne(Use(kFindTag).Bind(std::string_view(name)), &ReadTag);
 }
 
+// As in SqlOfList, conditions are added only where asked for.
 StatusOr<std::vector<TagRow>> RegistryDb::ListTags(const TagFilter& filter,
                                                    const std::string& after, size_t limit) {
   std::string sql = kTagsTable.Select() + " WHERE name>?1";

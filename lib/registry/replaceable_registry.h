@@ -46,9 +46,12 @@ class ReplaceableRegistry final : public Registry {
   void GetIntent(IntentId id, Done<std::optional<IntentRow>> done) override {
     Ask(&Registry::GetIntent, std::move(done), id);
   }
-  void FindIntentByKey(uint32_t owner_uid, const std::string& key,
-                       Done<std::optional<IntentRow>> done) override {
-    Ask(&Registry::FindIntentByKey, std::move(done), owner_uid, key);
+  void KnownIntents(std::vector<IntentId> ids, Done<std::vector<IntentId>> done) override {
+    Ask(&Registry::KnownIntents, std::move(done), std::move(ids));
+  }
+  void FindIntentsByKeys(uint32_t owner_uid, std::vector<std::string> keys,
+                         Done<std::vector<IntentRow>> done) override {
+    Ask(&Registry::FindIntentsByKeys, std::move(done), owner_uid, std::move(keys));
   }
   void ListIntents(const IntentFilter& filter, IntentId after, size_t limit,
                    Done<std::vector<IntentRow>> done) override {

@@ -178,6 +178,13 @@ CREATE TABLE settings(
 ) STRICT;
 )sql";
 
+// What lists of intents are filtered by; each index has the ids of one value in order.
+constexpr std::string_view kVersionFour = R"sql(
+CREATE INDEX intents_by_owner ON intents(owner_uid);
+CREATE INDEX intents_by_label ON intents(label) WHERE label <> '';
+CREATE INDEX intents_ended ON intents(id) WHERE result <> 0;
+)sql";
+
 std::string WithViews(std::string_view tables) {
   return std::string(tables) + std::string(kOfflineViewsVersionOne);
 }
@@ -186,8 +193,8 @@ std::string WithViews(std::string_view tables) {
 
 const sqlite::Schema& RegistrySchema() {
   static const std::string version_two = WithViews(kVersionTwo);
-  static const std::array<std::string_view, 3> migrations = {kVersionOne, version_two,
-                                                             kVersionThree};
+  static const std::array<std::string_view, 4> migrations = {kVersionOne, version_two,
+                                                             kVersionThree, kVersionFour};
   static const sqlite::Schema schema{
       .what = "a registry of blobd",
       .application_id = 0x626c6f52,  // "bloR"

@@ -12,7 +12,11 @@ namespace {
 
 // A transaction of this many changes costs a few milliseconds besides its sync; a larger one would
 // only make its callers wait longer.
-constexpr size_t kGroupCost = 8192;
+constexpr size_t kGroupPlaces = 8192;
+// Changes write a row, its sum and its indexes, and are synced; a look-up finds a row or does not.
+constexpr size_t kLookUpsPerPlace = 4;
+
+size_t PlacesOfLookUps(size_t count) { return 1 + count / kLookUpsPerPlace; }
 
 }  // namespace
 
@@ -20,10 +24,10 @@ constexpr size_t kGroupCost = 8192;
 // answered once.
 class SqliteRegistry::Operation {
  public:
-  Operation(bool writes, size_t cost) : writes_(writes), cost_(cost) {}
+  Operation(bool writes, size_t places) : writes_(writes), places_(places) {}
   virtual ~Operation() = default;
   bool writes() const { return writes_; }
-  size_t cost() const { return cost_; }
+  size_t places() const { return places_; }
 
   virtual Status Run(RegistryDb& db) = 0;
   virtual void Fail(const Status& status) = 0;
@@ -34,15 +38,15 @@ class SqliteRegistry::Operation {
 
  private:
   const bool writes_;
-  const size_t cost_;
+  const size_t places_;
 };
 
 template <typename Outcome>
 class SqliteRegistry::Call final : public Operation {
  public:
-  Call(bool writes, size_t cost, UniqueFunction<Outcome(RegistryDb&)> work,
+  Call(bool writes, size_t places, UniqueFunction<Outcome(RegistryDb&)> work,
        UniqueFunction<void(Outcome)> done)
-      : Operation(writes, cost), work_(std::move(work)), done_(std::move(done)) {}
+      : Operation(writes, places), work_(std::move(work)), done_(std::move(done)) {}
 
   Status Run(RegistryDb& db) override {
     outcome_.emplace(work_(db));
@@ -122,9 +126,10 @@ SqliteRegistry::~SqliteRegistry() {
 }
 
 template <typename Outcome>
-bool SqliteRegistry::TakePlace(size_t cost, UniqueFunction<void(Outcome)>& done) {
-  if (waiting_cost_.fetch_add(cost) + cost <= options_.max_waiting) return true;
-  waiting_cost_.fetch_sub(cost);
+bool SqliteRegistry::TakePlaces(bool writes, size_t places, UniqueFunction<void(Outcome)>& done) {
+  std::atomic<size_t>& taken = writes ? places_of_changes_ : places_of_queries_;
+  if (taken.fetch_add(places) + places <= options_.max_waiting) return true;
+  taken.fetch_sub(places);
   answer_on_.Post([done = std::move(done)]() mutable {
     done(ResourceExhausted("too many changes wait for the registry's disk"));
   });
@@ -132,27 +137,27 @@ bool SqliteRegistry::TakePlace(size_t cost, UniqueFunction<void(Outcome)>& done)
 }
 
 template <typename Outcome, typename Work>
-void SqliteRegistry::Enqueue(bool writes, size_t cost, Work work,
+void SqliteRegistry::Enqueue(bool writes, size_t places, Work work,
                              UniqueFunction<void(Outcome)> done) {
-  if (!TakePlace(cost, done)) return;
-  auto call = std::make_unique<Call<Outcome>>(writes, cost, std::move(work), std::move(done));
+  if (!TakePlaces(writes, places, done)) return;
+  auto call = std::make_unique<Call<Outcome>>(writes, places, std::move(work), std::move(done));
   loop_->Post([this, call = std::move(call)]() mutable { waiting_.push_back(std::move(call)); });
 }
 
 template <typename T, typename Work>
-void SqliteRegistry::Query(Work work, Done<T> done) {
-  Enqueue<StatusOr<T>>(false, 1, std::move(work), std::move(done));
+void SqliteRegistry::Query(Work work, Done<T> done, size_t places) {
+  Enqueue<StatusOr<T>>(false, places, std::move(work), std::move(done));
 }
 
 template <typename Outcome, typename Work>
 void SqliteRegistry::OnReader(Work work, UniqueFunction<void(Outcome)> done) {
-  if (!TakePlace(1, done)) return;
+  if (!TakePlaces(false, 1, done)) return;
   Task task = [this, work = std::move(work), done = std::move(done)]() mutable {
     Outcome outcome = [&]() -> Outcome {
       BLOBD_ASSIGN_OR_RETURN(sqlite::Database reader, sqlite::OpenReader(path_, options_.vfs));
       return work(reader);
     }();
-    waiting_cost_.fetch_sub(1);
+    places_of_queries_.fetch_sub(1);
     answer_on_.Post([done = std::move(done), outcome = std::move(outcome)]() mutable {
       done(std::move(outcome));
     });
@@ -173,9 +178,9 @@ void SqliteRegistry::LoadPage(const LoadCursor& from, size_t limit, Done<LoadedP
 }
 
 void SqliteRegistry::Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) {
-  const size_t cost = std::max<size_t>(1, changes.size());
+  const size_t places = std::max<size_t>(1, changes.size());
   Enqueue<Status>(
-      true, cost, [changes = std::move(changes)](RegistryDb& db) { return db.Apply(changes); },
+      true, places, [changes = std::move(changes)](RegistryDb& db) { return db.Apply(changes); },
       std::move(done));
 }
 
@@ -190,11 +195,21 @@ void SqliteRegistry::GetIntent(IntentId id, Done<std::optional<IntentRow>> done)
                                   std::move(done));
 }
 
-void SqliteRegistry::FindIntentByKey(uint32_t owner_uid, const std::string& key,
-                                     Done<std::optional<IntentRow>> done) {
-  Query<std::optional<IntentRow>>(
-      [owner_uid, key](RegistryDb& db) { return db.FindIntentByKey(owner_uid, key); },
-      std::move(done));
+void SqliteRegistry::KnownIntents(std::vector<IntentId> ids, Done<std::vector<IntentId>> done) {
+  const size_t places = PlacesOfLookUps(ids.size());
+  Query<std::vector<IntentId>>(
+      [ids = std::move(ids)](RegistryDb& db) { return db.KnownIntents(ids); }, std::move(done),
+      places);
+}
+
+void SqliteRegistry::FindIntentsByKeys(uint32_t owner_uid, std::vector<std::string> keys,
+                                       Done<std::vector<IntentRow>> done) {
+  const size_t places = PlacesOfLookUps(keys.size());
+  Query<std::vector<IntentRow>>(
+      [owner_uid, keys = std::move(keys)](RegistryDb& db) {
+        return db.FindIntentsByKeys(owner_uid, keys);
+      },
+      std::move(done), places);
 }
 
 void SqliteRegistry::ListIntents(const IntentFilter& filter, IntentId after, size_t limit,
@@ -265,13 +280,13 @@ void SqliteRegistry::Backup(const std::string& path, UniqueFunction<void(Status)
 
 void SqliteRegistry::RunWaiting() {
   std::vector<std::unique_ptr<Operation>> group;
-  size_t cost = 0;
+  size_t places = 0;
   for (std::unique_ptr<Operation>& operation : std::exchange(waiting_, {})) {
-    cost += operation->cost();
+    places += operation->places();
     group.push_back(std::move(operation));
-    if (cost < kGroupCost) continue;
+    if (places < kGroupPlaces) continue;
     RunGroup(std::exchange(group, {}));
-    cost = 0;
+    places = 0;
   }
   if (!group.empty()) RunGroup(group);
 }
@@ -280,17 +295,19 @@ void SqliteRegistry::RunGroup(const std::vector<std::unique_ptr<Operation>>& gro
   bool writes = false;
   for (const auto& operation : group) writes = writes || operation->writes();
   const Status written = writes ? WriteGroup(group) : OkStatus();
-  size_t cost = 0;
+  size_t changes = 0;
+  size_t queries = 0;
   for (const auto& operation : group) {
+    (operation->writes() ? changes : queries) += operation->places();
     if (operation->writes()) {
       if (!written.ok() && !operation->failed()) operation->Fail(written);
     } else if (!writes || !written.ok()) {
       // Also what ran inside the failed transaction: it may have seen what is undone now.
       (void)operation->Run(db_);
     }
-    cost += operation->cost();
   }
-  waiting_cost_.fetch_sub(cost);
+  places_of_changes_.fetch_sub(changes);
+  places_of_queries_.fetch_sub(queries);
   for (const auto& operation : group) operation->Answer(answer_on_);
 }
 

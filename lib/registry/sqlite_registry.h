@@ -6,6 +6,9 @@
 // alone. Queries run in place among the commits they were called between, and are answered like
 // them after the sync: what an answer shows is durable.
 //
+// What waits has places: a change takes one, and so does a query, or four of the look-ups of one.
+// Queries have places of their own, so that whoever asks much does not keep others from committing.
+//
 // Thread:    see registry.h. The destructor waits until everything called has been done; answers
 //            are still posted.
 // Ownership: owns thread and connection; `answer_on` outlives the registry.
@@ -31,7 +34,7 @@ class SqliteRegistry final : public Registry {
   struct Options {
     std::string vfs = {};         // see sqlite::OpenOptions
     std::string boot_id = {};     // likewise
-    size_t max_waiting = 100000;  // changes and queries that wait, together
+    size_t max_waiting = 100000;  // places of changes that wait, and as many of queries
     uint32_t transfers_kept = 10000;
     uint32_t ended_intents_kept = 100000;
     uint32_t tags_per_owner = 10000;  // one more is refused
@@ -52,8 +55,9 @@ class SqliteRegistry final : public Registry {
   void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) override;
   void ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) override;
   void GetIntent(IntentId id, Done<std::optional<IntentRow>> done) override;
-  void FindIntentByKey(uint32_t owner_uid, const std::string& key,
-                       Done<std::optional<IntentRow>> done) override;
+  void KnownIntents(std::vector<IntentId> ids, Done<std::vector<IntentId>> done) override;
+  void FindIntentsByKeys(uint32_t owner_uid, std::vector<std::string> keys,
+                         Done<std::vector<IntentRow>> done) override;
   void ListIntents(const IntentFilter& filter, IntentId after, size_t limit,
                    Done<std::vector<IntentRow>> done) override;
   void FailuresOf(IntentId intent, Done<std::vector<FailureRow>> done) override;
@@ -80,11 +84,11 @@ class SqliteRegistry final : public Registry {
                  std::unique_ptr<loop::Loop> reader_loop, Executor& answer_on, Options options);
   // False, and answered, when too much waits.
   template <typename Outcome>
-  bool TakePlace(size_t cost, UniqueFunction<void(Outcome)>& done);
+  bool TakePlaces(bool writes, size_t places, UniqueFunction<void(Outcome)>& done);
   template <typename Outcome, typename Work>
-  void Enqueue(bool writes, size_t cost, Work work, UniqueFunction<void(Outcome)> done);
+  void Enqueue(bool writes, size_t places, Work work, UniqueFunction<void(Outcome)> done);
   template <typename T, typename Work>
-  void Query(Work work, Done<T> done);
+  void Query(Work work, Done<T> done, size_t places = 1);
   template <typename Outcome, typename Work>
   void OnReader(Work work, UniqueFunction<void(Outcome)> done);
   void RunWaiting();
@@ -95,7 +99,8 @@ class SqliteRegistry final : public Registry {
   const Options options_;
   const std::string path_;
   const sqlite::OpenFindings findings_;
-  std::atomic<size_t> waiting_cost_ = 0;
+  std::atomic<size_t> places_of_changes_ = 0;  // taken
+  std::atomic<size_t> places_of_queries_ = 0;
   // Below: the registry's thread only.
   RegistryDb db_;
   std::vector<std::unique_ptr<Operation>> waiting_;

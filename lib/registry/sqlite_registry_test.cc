@@ -144,6 +144,43 @@ TEST_F(SqliteRegistryTest, TooMuchWaitingIsRefused) {
   EXPECT_TRUE(Commit(many).ok());
 }
 
+// Ten thousand look-ups are one query, and leave the places of changes alone.
+TEST_F(SqliteRegistryTest, ManyAreLookedUpAtOnce) {
+  std::vector<Change> changes;
+  for (uint64_t id = 1; id <= 5; ++id) {
+    changes.push_back(PutIntent{Intent(id, 1, id == 3 ? 1 : 0, fmt::format("key {}", id))});
+  }
+  ASSERT_TRUE(Commit(std::move(changes)).ok());
+  const auto known = [&](std::vector<IntentId> ids) {
+    return Await<StatusOr<std::vector<IntentId>>>(
+        [&](auto done) { registry_->KnownIntents(std::move(ids), std::move(done)); });
+  };
+  const auto by_keys = [&](std::vector<std::string> keys) {
+    return Await<StatusOr<std::vector<IntentRow>>>(
+        [&](auto done) { registry_->FindIntentsByKeys(0, std::move(keys), std::move(done)); });
+  };
+  EXPECT_EQ(known({{5}, {9}, {2}, {~uint64_t{0}}, {0}}).value(), (std::vector<IntentId>{{5}, {2}}));
+  const auto rows = by_keys({"key 4", "key 3", "no such key", "", "key 1"});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_EQ(rows->size(), 2u) << "one is another owner's";
+  EXPECT_EQ(rows->at(0).id.value, 4u);
+  EXPECT_EQ(rows->at(1).id.value, 1u);
+  EXPECT_TRUE(known({}).value().empty());
+
+  // Four of them take one place, and changes have places of their own.
+  Reopen({.max_waiting = 2501});
+  const std::vector<IntentId> many(10'000, IntentId{5});
+  EXPECT_EQ(known(std::vector<IntentId>(10'004, IntentId{5})).status().code(),
+            StatusCode::kResourceExhausted);
+  Status committed = Unavailable("no answer");
+  registry_->Commit(std::vector<Change>(2501, PutIntent{Intent(6)}),
+                    [&](const Status& status) { committed = status; });
+  const auto found = known(many);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(*found, many);
+  EXPECT_TRUE(committed.ok()) << committed;
+}
+
 TEST_F(SqliteRegistryTest, AfterAFailedSyncNothingIsAcknowledged) {
   std::atomic<bool> fails = false;
   sqlite::FailingVfs vfs([&](sqlite::FailingVfs::Call call, bool is_log) {

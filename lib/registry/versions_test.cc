@@ -46,11 +46,15 @@ TEST_F(BackupTest, ABackupIsWholeAndComesBack) {
 
 TEST_F(BackupTest, WhatIsNoGoodBackupReplacesNothing) {
   Fill(200);
-  const std::string good = ReadFile(path());
   const std::string backup = directory_.File("backup.db");
   Reopen();
+  IntentRow failed = Intent(10, 10);
+  failed.result = ResultCode::kFailed;
+  failed.reason = "zzzzzzzzzz";
+  ASSERT_TRUE(Commit({PutIntent{failed}}).ok());
   ASSERT_TRUE(Backup(backup).ok());
   registry_.reset();
+  const std::string good = ReadFile(path());
   const std::string image = ReadFile(backup);
   const auto refused = [&](const std::string& bytes) {
     WriteFile(backup, bytes);
@@ -62,7 +66,7 @@ TEST_F(BackupTest, WhatIsNoGoodBackupReplacesNothing) {
   EXPECT_EQ(refused(""), StatusCode::kDataLoss);
   EXPECT_EQ(refused(image.substr(0, image.size() / 2)), StatusCode::kDataLoss);
   std::string bad = image;
-  bad[bad.find("xxxxxxxxxx")] = 'y';  // in a label: no structure, no index
+  bad[bad.find("zzzzzzzzzz")] = 'y';  // in a reason: no structure, no index
   EXPECT_EQ(refused(bad), StatusCode::kDataLoss);
   bad = image;
   bad[68] = 'z';  // the application id
@@ -185,6 +189,57 @@ TEST_F(VersionTwoTest, IsMigratedAndKept) {
 }
 
 TEST_F(VersionTwoTest, IsRecovered) {
+  auto report = Recover();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->complete()) << testing::PrintToString(report->Lines());
+  ExpectAllThere();
+}
+
+// What version 3 wrote: lists of intents had no indexes.
+class VersionThreeTest : public DamageTest {
+ protected:
+  VersionThreeTest() {
+    registry_.reset();
+    for (const char* suffix : {"", "-wal", "-shm", ".ids"}) {
+      std::filesystem::remove(path() + suffix);
+    }
+    sqlite::Schema schema = RegistrySchema();
+    schema.migrations = schema.migrations.first(3);
+    auto database = sqlite::OpenDatabase(path(), schema, {});
+    EXPECT_TRUE(database.ok()) << database.status();
+    const std::string insert = fmt::format(
+        "INSERT INTO intents({0}, sum) SELECT n.id, zeroblob(32), 0, 1, 7, "
+        "iif(n.id=2, 'two', ''), '', 5, 0, 0, iif(n.id<3, 0, 2), '', 0, 0, 0, 0, 0 "
+        "FROM (SELECT 1 AS id UNION SELECT 2 UNION SELECT 3) AS n;"
+        "UPDATE intents SET sum = row_sum('intents', {0})",
+        kIntentsTable.columns);
+    const Status filled = database->Execute(insert);
+    EXPECT_TRUE(filled.ok()) << filled;
+  }
+  void ExpectAllThere() {
+    Reopen();
+    EXPECT_EQ(List({}), (std::vector<uint64_t>{1, 2, 3}));
+    IntentFilter filter;
+    filter.owner_uid = 7;
+    EXPECT_EQ(List(filter), (std::vector<uint64_t>{1, 2, 3}));
+    filter.finished = true;
+    EXPECT_EQ(List(filter), (std::vector<uint64_t>{3}));
+    filter = {};
+    filter.label = "two";
+    EXPECT_EQ(List(filter), (std::vector<uint64_t>{2}));
+    filter.label = "";
+    EXPECT_EQ(List(filter), (std::vector<uint64_t>{1, 3}));
+  }
+};
+
+TEST_F(VersionThreeTest, IsMigratedAndKept) {
+  ExpectAllThere();
+  sqlite::Schema schema = RegistrySchema();
+  schema.migrations = schema.migrations.first(3);
+  EXPECT_EQ(*sqlite::CheckCopy(path() + ".v3", schema), 3);
+}
+
+TEST_F(VersionThreeTest, IsRecovered) {
   auto report = Recover();
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(report->complete()) << testing::PrintToString(report->Lines());

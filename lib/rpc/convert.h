@@ -30,6 +30,7 @@ inline constexpr size_t kMaxReasonBytes = 256;
 inline constexpr size_t kMaxUrlBytes = 2048;
 inline constexpr size_t kMaxTicketBytes = 16 * 1024;
 inline constexpr uint32_t kMaxPage = 1000;
+inline constexpr size_t kMaxIntentsShown = 1000;  // of a request or transfer
 inline constexpr uint32_t kDefaultPage = 100;
 
 StatusOr<Hash> ToHash(std::string_view text, std::string_view field);

@@ -10,7 +10,6 @@ namespace blobd::rpc {
 namespace {
 
 constexpr size_t kMaxProvidersShown = 1024;
-constexpr size_t kMaxIntentsShown = 1000;
 
 v1::WaitFact FromFact(schedule::WaitFact fact) {
   switch (fact) {

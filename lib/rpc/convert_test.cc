@@ -97,5 +97,21 @@ TEST(Convert, PageTokensAreOfOneListOnly) {
   EXPECT_EQ(PageSize(5000), 1000u);
 }
 
+// A page of transfers must stay readable for everybody, however many want the same.
+TEST(Convert, ATransferNamesItsFirstIntentsAndCountsAll) {
+  engine::TransferView view;
+  view.id = TransferId{1};
+  view.provider = MirrorUrl{"http://m/a"};
+  view.intent_count = 100'000;
+  for (uint64_t id = 1; id <= 100'000; ++id) view.intents.push_back(IntentId{id});
+  v1::Transfer transfer;
+  Fill(view, &transfer);
+  ASSERT_EQ(transfer.intent_ids_size(), 1000);
+  EXPECT_EQ(transfer.intent_ids(0), 1u);
+  EXPECT_EQ(transfer.intent_ids(999), 1000u);
+  EXPECT_EQ(transfer.intents(), 100'000u);
+  EXPECT_LT(transfer.ByteSizeLong(), 4096u);
+}
+
 }  // namespace
 }  // namespace blobd::rpc

@@ -177,7 +177,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
   context_.OnControl(reactor, [this, reactor, response, caller = *caller, filter,
                                after = IntentId{*after}, limit] {
     context_.engine.ListIntents(
-        filter, after, limit,
+        caller, filter, after, limit,
         [this, reactor, response, caller, limit,
          is_by_hash = filter.hash.has_value()](StatusOr<std::vector<engine::IntentView>> views) {
           if (!views.ok()) return reactor->End(views.status());

@@ -182,7 +182,10 @@ void Fill(const engine::TransferView& view, v1::Transfer* out) {
   out->set_rate(view.rate);
   out->set_started_unix_ms(view.started.unix_ms);
   out->set_finished_unix_ms(view.finished.unix_ms);
-  for (const IntentId id : view.intents) out->add_intent_ids(id.value);
+  for (size_t i = 0; i < std::min(view.intents.size(), kMaxIntentsShown); ++i) {
+    out->add_intent_ids(view.intents[i].value);
+  }
+  out->set_intents(static_cast<uint32_t>(view.intent_count));
 }
 
 void Fill(const engine::UploadView& view, v1::Upload* out) {

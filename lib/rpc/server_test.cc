@@ -56,6 +56,23 @@ TEST_F(ServerTest, UnknownThingsAreNotFound) {
   EXPECT_EQ(Read(*blobs, read, &content).error_code(), grpc::NOT_FOUND);
 }
 
+// Together they are more than the registry has places; each call is one look-up, in its turn.
+TEST_F(ServerTest, ManyUnknownIdsKeepNobodyFromQueueing) {
+  const auto stub = v1::Downloads::NewStub(Channel());
+  v1::CancelRequest cancel;
+  for (uint64_t id = 1; id <= 10'000; ++id) cancel.add_intent_ids(1'000'000 + id);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 12; ++i) {
+    callers.emplace_back([&] {
+      v1::CancelResponse cancelled;
+      const grpc::Status status = Call(*stub, &v1::Downloads::Stub::Cancel, cancel, &cancelled);
+      EXPECT_EQ(status.error_code(), grpc::NOT_FOUND) << status.error_message();
+    });
+  }
+  for (char digit = '0'; digit <= '9'; ++digit) EXPECT_NE(Queue(*stub, digit), 0u);
+  for (std::thread& caller : callers) caller.join();
+}
+
 TEST_F(ServerTest, WhatIsAddedCanBeReadInRanges) {
   const auto stub = v1::Blobs::NewStub(Channel());
   std::string content(700'000, 'x');

@@ -402,7 +402,9 @@ void MirrorGet::OnFailedLane(const FetchEnd& end) {
   if (!AnyDelivers()) {
     const bool is_early = end.kind == FetchEnd::Kind::kShort || end.kind == FetchEnd::Kind::kDone;
     const std::string reason = end.reason.empty() ? "the file ended too early" : end.reason;
-    return End({is_early ? Outcome::kRetryLater : http::OutcomeOf(end), reason, end.retry_after});
+    GetEnd ended{is_early ? Outcome::kRetryLater : http::OutcomeOf(end), reason, end.retry_after};
+    ended.own_fault = schedule::OwnFault::kNetwork;  // no route, or no socket
+    return End(std::move(ended));
   }
   AllowLanes(lanes_allowed_ - 1);
   Hold(std::max(kFailedWait, end.retry_after.value_or(Duration(0))));

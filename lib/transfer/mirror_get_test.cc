@@ -207,6 +207,9 @@ TEST_F(MirrorGetTest, RefusalsAreToldAsTheyAre) {
     EXPECT_EQ(get.observer->end->outcome, outcome);
     EXPECT_EQ(get.observer->end->reason, "so it is");
     EXPECT_EQ(get.observer->end->wait, seconds(7));
+    if (outcome == Outcome::kLocalFault) {
+      EXPECT_EQ(get.observer->end->own_fault, schedule::OwnFault::kNetwork);
+    }
   }
 }
 

@@ -63,6 +63,7 @@ struct GetEnd {
   RangeSet lacks = {};
   // The size by which its line was laid out was a mirror's claim, and is wrong.
   bool line_is_void = false;
+  schedule::OwnFault own_fault = schedule::OwnFault::kDisk;  // kLocalFault: what of ours it was
 };
 
 class NodeNetworkSink {
