@@ -28,8 +28,8 @@ namespace {
 
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;  // also a configuration that cannot be used
-// Another try will not help: a registry of a newer version, a state directory of others or in use.
-// The unit does not start the daemon again after these two.
+// Another try will not help: a registry of a newer version, a state directory of others. The unit
+// does not start the daemon again after these two.
 constexpr int kExitRefused = 3;
 
 struct Arguments {

@@ -36,6 +36,10 @@ using engine::LogLevel;
 // How long calls may go on after everything else has been drained.
 constexpr Duration kRpcGrace = milliseconds(500);
 constexpr Duration kUploadGrace = seconds(30);
+// Not even SIGKILL ends a process that waits for a hung disk, and until that is well it has the
+// state directory. Whom a service manager started waits so long for it; that many starts are fewer
+// than the unit allows, so it goes on.
+constexpr Duration kLockPatience = seconds(30);
 
 // gRPC's descriptors take numbers of their own, transfers hold files open: take what the system
 // allows.
@@ -69,6 +73,14 @@ std::vector<std::string> InheritedSockets() {
   return all;
 }
 
+StatusOr<StateDir> TakeStateDir(const std::string& path, LogSink& log) {
+  StatusOr<StateDir> taken = StateDir::Lock(path);
+  if (taken.status().code() != StatusCode::kUnavailable || !Supervision::IsHeard()) return taken;
+  log.Write(LogLevel::kWarning, "waiting until it has ended: " + Message(taken.status()));
+  sd_notify(0, "STATUS=Waiting for another blobd, which uses the state directory");
+  return StateDir::Lock(path, kLockPatience);
+}
+
 size_t WorkerCount(uint32_t configured) {
   if (configured != 0) return configured;
   return std::max(2u, std::thread::hardware_concurrency());
@@ -79,7 +91,7 @@ size_t WorkerCount(uint32_t configured) {
 StatusOr<std::unique_ptr<Node>> Node::Open(const Config& config, ReadConfig read_config,
                                            LogSink& log) {
   RaiseDescriptorLimit();
-  BLOBD_ASSIGN_OR_RETURN(StateDir state_dir, StateDir::Lock(config.state_dir));
+  BLOBD_ASSIGN_OR_RETURN(StateDir state_dir, TakeStateDir(config.state_dir, log));
   std::unique_ptr<Node> node(new Node(config, std::move(read_config), log, std::move(state_dir)));
   BLOBD_RETURN_IF_ERROR(node->OpenParts());
   return node;

@@ -25,11 +25,6 @@ int64_t Micros(Duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
 
-bool IsHeard() {
-  const char* socket = std::getenv("NOTIFY_SOCKET");
-  return socket != nullptr && *socket != '\0';
-}
-
 Duration WatchdogTime() {
   uint64_t micros = 0;
   if (sd_watchdog_enabled(0, &micros) <= 0) return Duration::zero();
@@ -37,6 +32,11 @@ Duration WatchdogTime() {
 }
 
 }  // namespace
+
+bool Supervision::IsHeard() {
+  const char* socket = std::getenv("NOTIFY_SOCKET");
+  return socket != nullptr && *socket != '\0';
+}
 
 Supervision::Supervision(loop::Loop& control, loop::Loop& network)
     : control_(control),

@@ -21,6 +21,9 @@ namespace blobd::daemon {
 
 class Supervision {
  public:
+  // Whether there is a service manager.
+  static bool IsHeard();
+
   Supervision(loop::Loop& control, loop::Loop& network);
   ~Supervision();
   Supervision(const Supervision&) = delete;

@@ -286,10 +286,27 @@ class RefusalTest(E2eTest):
             return subprocess.run([str(BLOBD), "--listen", "127.0.0.1:0", *map(str, options)],
                                   capture_output=True, timeout=TIMEOUT, check=False)
         in_use = run("--state-dir", self.daemon.state, "--socket", self.directory / "second.sock")
-        self.assertEqual(in_use.returncode, 3, in_use.stderr)
+        self.assertEqual(in_use.returncode, 1, in_use.stderr)
+        self.assertIn(b"another blobd uses", in_use.stderr)
         (self.directory / "wrong.toml").write_text("nothing = 1\n")
         wrong = run("--config", self.directory / "wrong.toml")
         self.assertEqual(wrong.returncode, 2, wrong.stderr)
+        (self.directory / "shared").mkdir()
+        (self.directory / "shared").chmod(0o777)
+        shared = run("--state-dir", self.directory / "shared")
+        self.assertEqual(shared.returncode, 3, shared.stderr)
+
+    def test_under_a_service_manager_it_waits_for_the_one_before_it(self):
+        manager = Manager(self.directory / "notify")
+        self.addCleanup(manager.close)
+        node = self.daemon.status()["nodeId"]
+        second = self.start_daemon("second", wait=False)
+        second.state = self.daemon.state
+        second.launch({"NOTIFY_SOCKET": str(manager.path)})
+        self.assertIn("Waiting for another blobd", manager.wait_for("STATUS")["STATUS"])
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertEqual(manager.wait_for("READY")["STATUS"], f"Serving as node {node}")
+        self.assertIn("waiting until it has ended: another blobd uses", second.log())
 
 
 if __name__ == "__main__":
