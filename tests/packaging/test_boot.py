@@ -406,6 +406,8 @@ class LoadTest(BootTest):
         sockets = ("blobd.socket", "blobd.service")
         self.machine.run("systemctl", "stop", *sockets)
         self.machine.run("systemctl", "mask", "--runtime", *sockets)
+        self.addCleanup(self.machine.run, "systemctl", "unmask", "--runtime", *sockets)
+        self.addCleanup(self.machine.run, "ip", "link", "set", "cable0", "up")
         self.machine.run("systemctl", "start", "--no-block", self.needs(blob, "--deadline 2s"))
         self.machine.wait_until("it tries again", tries)
         self.assertIn("needs.service", self.machine.run("systemctl", "list-jobs"))
