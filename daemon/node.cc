@@ -2,18 +2,12 @@
 
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstddef>
-#include <cstdlib>
-#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -26,7 +20,6 @@
 #include "daemon/version.h"
 #include "quic/endpoint.h"
 #include "quic/identity.h"
-#include "rpc/listener.h"
 
 namespace blobd::daemon {
 namespace {
@@ -48,29 +41,6 @@ void RaiseDescriptorLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-// Where a socket that was passed in is bound, for people.
-std::string PathOf(int fd) {
-  sockaddr_un address{};
-  socklen_t size = sizeof address;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
-  // With the longest paths there is no zero behind it.
-  const size_t length = size - std::min<size_t>(size, offsetof(sockaddr_un, sun_path));
-  return std::string(address.sun_path, strnlen(address.sun_path, length));
-}
-
-// The names of the sockets that were passed in, in the order of their descriptors.
-std::vector<std::string> InheritedSockets() {
-  char** names = nullptr;
-  const int count = sd_listen_fds_with_names(1, &names);
-  std::vector<std::string> all;
-  for (int i = 0; i < count; ++i) {
-    all.emplace_back(names != nullptr ? names[i] : "");
-    if (names != nullptr) std::free(names[i]);
-  }
-  std::free(names);
-  return all;
 }
 
 StatusOr<StateDir> TakeStateDir(const std::string& path, LogSink& log) {
@@ -130,7 +100,7 @@ Status Node::OpenParts() {
   upload_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   BLOBD_RETURN_IF_ERROR(OpenEndpoint());
-  BLOBD_RETURN_IF_ERROR(OpenSockets());
+  BLOBD_ASSIGN_OR_RETURN(sockets_, ListeningSockets::Open(config_, log_));
   return OpenMetrics();
 }
 
@@ -259,55 +229,9 @@ std::vector<SocketAddress> Node::OwnAddresses(bool include_loopback) const {
   return addresses;
 }
 
-Status Node::OpenSockets() {
-  const std::vector<std::string> inherited = InheritedSockets();
-  if (!inherited.empty()) return TakeInheritedSockets(inherited);
-  const std::string data_socket = DataSocketPath(config_);
-  for (const std::string& path : {config_.socket, data_socket, config_.metrics_socket}) {
-    // The directory of a default place may be missing for a user's own daemon.
-    const size_t slash = path.rfind('/');
-    if (slash != std::string::npos && slash > 0) mkdir(path.substr(0, slash).c_str(), 0755);
-  }
-  const auto bind = [this](const std::string& path, int type) {
-    auto bound = rpc::Listener::Bind(path, config_.socket_group, type);
-    if (bound.ok()) own_sockets_.push_back(path);
-    return bound;
-  };
-  BLOBD_ASSIGN_OR_RETURN(listening_.grpc, bind(config_.socket, SOCK_STREAM));
-  BLOBD_ASSIGN_OR_RETURN(listening_.data, bind(data_socket, SOCK_SEQPACKET));
-  if (config_.metrics_socket.empty()) return OkStatus();
-  BLOBD_ASSIGN_OR_RETURN(listening_metrics_, bind(config_.metrics_socket, SOCK_STREAM));
-  return OkStatus();
-}
-
-// They are told apart by their types, whatever their order and names, but for the one that is
-// called "metrics". Without one for data, callers send and read streams.
-Status Node::TakeInheritedSockets(const std::vector<std::string>& names) {
-  for (size_t i = 0; i < names.size(); ++i) {
-    const int fd = SD_LISTEN_FDS_START + static_cast<int>(i);
-    if (names[i] == "metrics" && listening_metrics_ < 0 &&
-        sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) > 0) {
-      listening_metrics_ = fd;
-      continue;
-    }
-    const bool is_data = sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, nullptr, 0) > 0;
-    if (!is_data && sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) <= 0)
-      return InvalidArgument("descriptor {} that was passed in is no listening Unix socket", fd);
-    int& place = is_data ? listening_.data : listening_.grpc;
-    if (place >= 0) return InvalidArgument("two sockets of one type were passed in");
-    place = fd;
-    if (!is_data) config_.socket = PathOf(fd);
-  }
-  if (listening_.grpc < 0) return InvalidArgument("no stream socket was passed in");
-  if (listening_.data < 0) {
-    log_.Write(LogLevel::kNotice,
-               "no data socket (ListenSequentialPacket=) was passed in: callers use streams");
-  }
-  return OkStatus();
-}
-
 Status Node::OpenMetrics() {
-  if (listening_metrics_ < 0) return OkStatus();
+  const int listening = sockets_->TakeForMetrics();
+  if (listening < 0) return OkStatus();
   // Asked for on the network loop, which knows what the limits do; the rest is known on the control
   // loop.
   const auto collect = [this](UniqueFunction<void(std::string)> done) {
@@ -321,9 +245,7 @@ Status Node::OpenMetrics() {
               [done = std::move(done)](const Measured& all) mutable { done(FormatMetrics(all)); });
     });
   };
-  BLOBD_ASSIGN_OR_RETURN(
-      metrics_,
-      MetricsServer::Create(*network_loop_, std::exchange(listening_metrics_, -1), collect));
+  BLOBD_ASSIGN_OR_RETURN(metrics_, MetricsServer::Create(*network_loop_, listening, collect));
   return OkStatus();
 }
 
@@ -460,7 +382,7 @@ void Node::Serve() {
       rpc::Server::Start({*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
                           [this](bool include_loopback) { return OwnAddresses(include_loopback); },
                           *registry_, [this] { return serve_mode_.load(); }, mirrors_.get()},
-                         identity_, std::exchange(listening_, {}), rpc::PeerLimits{});
+                         identity_, sockets_->TakeForCalls(), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();
@@ -472,7 +394,7 @@ void Node::Serve() {
   log_.Write(
       LogLevel::kNotice, engine::LogEvent::kReady,
       fmt::format("blobd {} is ready: node {}, UDP {}, socket {}", kVersion,
-                  identity_.node_id.ToHex(), identity_.listen_addresses.front(), config_.socket));
+                  identity_.node_id.ToHex(), identity_.listen_addresses.front(), sockets_->path()));
   supervision_->Ready();
 }
 
@@ -526,10 +448,7 @@ Node::~Node() {
   mirrors_.reset();
   store_.reset();
   registry_.reset();
-  for (const int fd : {listening_.grpc, listening_.data, listening_metrics_}) {
-    if (fd >= 0) close(fd);
-  }
-  for (const std::string& path : own_sockets_) unlink(path.c_str());
+  sockets_.reset();
   if (signal_fd_ >= 0) {
     control_->Unwatch(signal_fd_);
     close(signal_fd_);

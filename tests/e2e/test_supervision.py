@@ -220,6 +220,9 @@ class CredentialTest(E2eTest):
 class RestartTest(E2eTest):
     """Sockets that are passed in outlive the daemon, and its callers only wait."""
 
+    config = ("data_socket = \"/nowhere/data.sock\"\nmetrics_socket = \"/nowhere/metrics.sock\"\n"
+              "socket_group = \"nobody\"\n")
+
     def prepare(self):
         self.sockets = []
         for name, kind in (("blobd-data.sock", socket.SOCK_SEQPACKET), ("blobd.sock", socket.SOCK_STREAM)):
@@ -235,6 +238,13 @@ class RestartTest(E2eTest):
                   'LISTEN_PID=$$ LISTEN_FDS=2 exec "$@"')
         self.daemon.command = lambda: ["bash", "-c", script, "bash", *plain]
         self.daemon.inherited = [s.fileno() for s in self.sockets]
+
+    def test_what_the_configuration_says_of_sockets_is_not_used_and_that_is_said(self):
+        log = self.daemon.log()
+        self.assertRegex(log, r'data_socket = "/nowhere/data.sock" in the configuration is not used: .*, for this '
+                         + str(self.directory / "blobd-data.sock"))
+        self.assertRegex(log, r'metrics_socket = "/nowhere/metrics.sock" .* and none for this')
+        self.assertIn("socket_group in the configuration is not used", log)
 
     def test_a_get_outlives_a_restart_and_kill(self):
         content = os.urandom(300_000)
