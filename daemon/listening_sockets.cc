@@ -67,9 +67,12 @@ Status ListeningSockets::Make(const Config& config) {
   path_ = config.socket;
   const std::string data_socket = DataSocketPath(config);
   for (const std::string& path : {config.socket, data_socket, config.metrics_socket}) {
-    // The directory of a default place may be missing for a user's own daemon.
+    // The directory of a default place may be missing for a user's own daemon. Who may connect is
+    // the socket's mode to say.
     const size_t slash = path.rfind('/');
-    if (slash != std::string::npos && slash > 0) mkdir(path.substr(0, slash).c_str(), 0755);
+    if (slash == std::string::npos || slash == 0) continue;
+    const std::string directory = path.substr(0, slash);
+    if (mkdir(directory.c_str(), 0755) == 0) chmod(directory.c_str(), 0755);
   }
   const auto bind = [this, &config](const std::string& path, int type) {
     auto bound = rpc::Listener::Bind(path, config.socket_group, type);

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 from harness import BLOBCTL, BLOBD, DONE, TIMEOUT, E2eTest
 
@@ -288,6 +289,31 @@ class RestartTest(E2eTest):
                 call.wait(TIMEOUT)
                 call.stdout.close()
                 call.stderr.close()
+
+
+class ByHandTest(E2eTest):
+    """What the unit says of files and core dumps holds without a unit."""
+
+    def prepare(self):
+        plain = self.daemon.command()
+        self.daemon.command = lambda: ["bash", "-c", 'umask 0; ulimit -S -c hard; exec "$@"', "bash", *plain]
+
+    def test_what_it_makes_is_for_nobody_else(self):
+        (self.directory / "content").write_bytes(os.urandom(100_000))
+        self.daemon.add(self.directory / "content")
+        made = list(self.daemon.state.rglob("*"))
+        self.assertGreater(len(made), 5)
+        self.assertEqual([path for path in made if path.lstat().st_mode & 0o077], [])
+
+    def test_its_memory_is_for_nobody_else(self):
+        limits = Path(f"/proc/{self.daemon.pid}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size +0 ")
+        if os.geteuid() != 0:
+            self.skipTest("needs another user")
+        # What is to be read of such a process belongs to root, whoever runs it.
+        other = self.start_daemon("other", "", uid=12345)
+        self.assertEqual(Path(f"/proc/{other.pid}/environ").stat().st_uid, 0)
+        self.assertRegex(Path(f"/proc/{other.pid}/status").read_text(), r"Uid:\t12345\t")
 
 
 class RefusalTest(E2eTest):
