@@ -72,6 +72,52 @@ class LoadTest(BootTest):
         journal = self.machine.journal()
         self.assertNotRegex(journal, r"(?i)denied|not permitted|SIGSYS|Read-only file system")
 
+    def test_what_is_off_by_default_is_allowed_too(self):
+        extra = self.machine.root / "etc/blobd/conf.d/50-lookup.toml"
+        # Nobody there speaks TLS, which is found out by trying.
+        extra.write_text("[lookup]\nlocal = true\ndns = true\ndns_servers = [\"10.99.0.2:53\"]\npkarr = true\n"
+                         "pkarr_publish = true\npkarr_relay = \"https://10.99.0.2:8080/pkarr\"\n")
+        self.addCleanup(extra.unlink)
+        self.machine.run("systemctl", "stop", "blobd.service")
+        self.machine.run("systemctl", "start", "blobd-metrics.socket")
+        self.addCleanup(self.machine.run, "systemctl", "stop", "blobd-metrics.socket")
+        self.machine.run("systemctl", "start", "blobd.service")
+        before = self.pid()
+        done = self.machine.try_run("blobctl", "get", "-q", "3" * 64, "--from", "2" * 64, "--deadline", "3s")
+        self.assertNotEqual(done.returncode, 0)
+        self.machine.run("ip", "address", "add", "10.99.0.77/24", "dev", "cable0")
+        self.machine.run("ip", "link", "set", "cable0", "down")
+        self.machine.run("ip", "link", "set", "cable0", "up")
+        self.machine.run("ip", "address", "delete", "10.99.0.77/24", "dev", "cable0")
+        self.assertIn("\nblobd_degraded 0\n", self.machine.run(
+            "curl", "--silent", "--unix-socket", "/run/blobd/metrics.sock", "http://blobd/metrics"))
+        blob = self.outside.add(os.urandom(50_000))
+        self.get(blob)
+        self.assertEqual(self.pid(), before)
+        self.assertNotRegex(self.machine.journal(), "SIGSYS|status=31")
+
+    def test_a_get_that_moves_outlives_a_restart(self):
+        # It is cut: it may not end while the daemon drains.
+        extra = self.machine.root / "etc/blobd/conf.d/50-drain.toml"
+        extra.write_text("drain_grace_ms = 200\n")
+        self.addCleanup(extra.unlink)
+        self.machine.run("systemctl", "restart", "blobd.service")
+        content = os.urandom(12 << 20)
+        blob = self.outside.add(content)
+        self.ctl("limits", "download_rate=2MB/s")
+        get = self.machine.start("blobctl", "get", blob, "--from", self.outside.provider, "--patience", "1h", "-o",
+                                 "/var/tmp/moved")
+        self.addCleanup(get.wait)
+        self.addCleanup(get.kill)
+
+        def verified():
+            intents = json.loads(self.ctl("intents", "--json")).get("intents", [])
+            return sum(int(intent.get("verifiedBytes", 0)) for intent in intents)
+        self.machine.wait_until("it moves", lambda: verified() > 1 << 20)
+        self.machine.run("systemctl", "restart", "blobd.service")
+        self.assertEqual(get.wait(60), 0, get.stderr.read().decode())
+        self.assertEqual((self.machine.root / "var/tmp/moved").read_bytes(), content)
+
     def lines(self, **fields):
         """Those of the journal that have these fields."""
         self.machine.run("journalctl", "--sync")
