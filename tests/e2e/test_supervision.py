@@ -337,6 +337,7 @@ class RefusalTest(E2eTest):
         self.addCleanup(manager.close)
         node = self.daemon.status()["nodeId"]
         second = self.start_daemon("second", wait=False)
+        os.chmod(self.directory, 0o755)
         second.state = self.daemon.state
         second.launch({"NOTIFY_SOCKET": str(manager.path)})
         self.assertIn("Waiting for another blobd", manager.wait_for("STATUS")["STATUS"])
