@@ -89,25 +89,24 @@ Status Node::OpenParts() {
   supervision_->Step("Opening the registry");
   BLOBD_RETURN_IF_ERROR(registry_->Open());
   supervision_->Step("Opening the store");
-  const store::DiskStore::Options store_options;
+  store::DiskStore::Options store_options;
+  // It has no timers; an idle daemon is not to wake for it.
+  store_options.tick_soon = [this] {
+    control_->Post([this] {
+      control_->AddTimer(control_->Now() + store::DiskStore::kTick, [this] { store_->Tick(); });
+    });
+  };
   BLOBD_ASSIGN_OR_RETURN(
       store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
   if (!store_->opening_note().empty()) log_.Write(LogLevel::kWarning, store_->opening_note());
   ballast_ = std::make_unique<BallastGuard>(state_dir_.File("ballast"), *store_,
                                             workers_->MakeStrand(), log_);
-  TickStore();
   download_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
   upload_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   BLOBD_RETURN_IF_ERROR(OpenEndpoint());
   BLOBD_ASSIGN_OR_RETURN(sockets_, ListeningSockets::Open(config_, log_));
   return OpenMetrics();
-}
-
-// What the store does by the clock.
-void Node::TickStore() {
-  store_->Tick();
-  control_->AddTimer(control_->Now() + store::DiskStore::kTick, [this] { TickStore(); });
 }
 
 // The endpoint, and what shares it: getting from other nodes, and serving them.

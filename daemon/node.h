@@ -54,7 +54,6 @@ class Node {
  private:
   Node(const Config& config, ReadConfig read_config, LogSink& log, StateDir state_dir);
   Status OpenParts();
-  void TickStore();
   Status OpenEndpoint();
   Status OpenMirrors();
   void OpenKeeper();

@@ -112,7 +112,9 @@ void Supervision::Tick() {
 }
 
 void Supervision::AskNetwork() {
-  if (watchdog_ == Duration::zero() || std::exchange(asking_, true)) return;
+  if (watchdog_ == Duration::zero() || control_.Now() < feed_at_) return;
+  if (std::exchange(asking_, true)) return;
+  feed_at_ = control_.Now() + watchdog_ / kFeeds;
   network_.Post([&control = control_, self = self_] {
     control.Post([self] {
       Supervision* const supervision = *self;

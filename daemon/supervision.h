@@ -61,6 +61,7 @@ class Supervision {
   std::string said_;  // the status as it was said last
   TimerId timer_ = 0;
   bool asking_ = false;  // the network loop has not answered yet
+  Instant feed_at_;      // when it is asked next
   // Gone when this is: an answer that comes later finds nobody.
   const std::shared_ptr<Supervision*> self_;
 };

@@ -1,6 +1,7 @@
 """What a service manager sees of blobd, and gives it: readiness, status, watchdog, reload, credentials, sockets."""
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -108,6 +109,29 @@ class WatchdogTest(SupervisedTest):
             os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
             pass
+
+
+class IdleTest(SupervisedTest):
+    watchdog = 30  # as in the unit
+    seconds = 10
+
+    def wake_ups(self):
+        """How often the control loop, which is the main thread, has gone to sleep so far."""
+        status = Path(f"/proc/{self.daemon.pid}/status").read_text()
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE).group(1))
+
+    def test_it_hardly_wakes(self):
+        self.manager.wait_for("READY")
+        file = self.directory / "content"
+        file.write_bytes(os.urandom(100_000))
+        self.daemon.add(file)
+        self.manager.wait_for("WATCHDOG")  # by then nothing of that is left to do
+        before = self.wake_ups()
+        deadline = time.monotonic() + self.seconds
+        while time.monotonic() < deadline:
+            self.manager.receive(deadline - time.monotonic())
+        # It looks at the status every two seconds, and asks the network loop every eight.
+        self.assertLess(self.wake_ups() - before, 2 * self.seconds)
 
 
 class ReloadTest(SupervisedTest):
@@ -311,6 +335,7 @@ class ByHandTest(E2eTest):
         if os.geteuid() != 0:
             self.skipTest("needs another user")
         # What is to be read of such a process belongs to root, whoever runs it.
+        os.chmod(self.directory, 0o755)
         other = self.start_daemon("other", "", uid=12345)
         self.assertEqual(Path(f"/proc/{other.pid}/environ").stat().st_uid, 0)
         self.assertRegex(Path(f"/proc/{other.pid}/status").read_text(), r"Uid:\t12345\t")
@@ -337,7 +362,6 @@ class RefusalTest(E2eTest):
         self.addCleanup(manager.close)
         node = self.daemon.status()["nodeId"]
         second = self.start_daemon("second", wait=False)
-        os.chmod(self.directory, 0o755)
         second.state = self.daemon.state
         second.launch({"NOTIFY_SOCKET": str(manager.path)})
         self.assertIn("Waiting for another blobd", manager.wait_for("STATUS")["STATUS"])
