@@ -17,6 +17,7 @@
 #include "daemon/node_key.h"
 #include "daemon/own_addresses.h"
 #include "daemon/reload.h"
+#include "daemon/user_namespace.h"
 #include "daemon/version.h"
 #include "quic/endpoint.h"
 #include "quic/identity.h"
@@ -79,6 +80,8 @@ Status Node::OpenParts() {
   BLOBD_ASSIGN_OR_RETURN(control_, loop::Loop::Create());
   BLOBD_ASSIGN_OR_RETURN(network_loop_, loop::Loop::Create());
   for (const std::string& warning : config_.warnings) log_.Write(LogLevel::kWarning, warning);
+  if (const std::string warning = WarningOfUnknownUsers(); !warning.empty())
+    log_.Write(LogLevel::kWarning, warning);
   supervision_ = std::make_unique<Supervision>(*control_, *network_loop_);
   BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
   file_system_ = std::make_unique<store::RealFileSystem>();

@@ -1,10 +1,7 @@
 """blobd as its packages install it, on a really booted systemd: its units and its life."""
 import json
-import os
 import re
-import subprocess
 import unittest
-from pathlib import Path
 
 import machine
 from booted import STATE, BootTest, setUpModule  # noqa: F401
@@ -103,6 +100,7 @@ class ServiceTest(BootTest):
         self.machine.try_run("systemctl", "restart", "blobd.service")
         done = self.machine.try_run("timeout", "20", "runuser", "-u", "ann", "--", "blobctl", "queue", "-q", "1" * 64)
         self.assertNotEqual(done.returncode, 0)
+        self.assertIn("a unit must not have PrivateUsers=", self.machine.journal())
 
     def units(self, kind):
         """Those of the packages, with a name for the instance."""
