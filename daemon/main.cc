@@ -1,5 +1,8 @@
 // blobd: the daemon's command line.
 #include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <absl/synchronization/mutex.h>
@@ -28,8 +31,8 @@ namespace {
 
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;  // also a configuration that cannot be used
-// Another try will not help: a registry of a newer version, a state directory of others or in use.
-// The unit does not start the daemon again after these two.
+// Another try will not help: a registry of a newer version, a state directory of others. The unit
+// does not start the daemon again after these two.
 constexpr int kExitRefused = 3;
 
 struct Arguments {
@@ -42,6 +45,17 @@ struct Arguments {
   bool check_config = false;
   std::string restore_registry;
 };
+
+// What the unit asks for, also where nobody does: nothing that is made is for others, and the
+// node's key, which is in memory, gets into no core file and to no other process of the same user.
+void KeepToOurselves() {
+  umask(077);
+  rlimit cores{};
+  getrlimit(RLIMIT_CORE, &cores);
+  cores.rlim_cur = 0;
+  setrlimit(RLIMIT_CORE, &cores);
+  prctl(PR_SET_DUMPABLE, 0);  // what a program is piped into does not mind the limit
+}
 
 StatusOr<Config> MakeConfig(const Arguments& arguments) {
   Config config = DefaultConfig();
@@ -112,6 +126,7 @@ int Run(const Arguments& arguments) {
 }  // namespace blobd::daemon
 
 int main(int argc, char** argv) {
+  blobd::daemon::KeepToOurselves();
   blobd::ChooseTableKey();
   // Debian's Abseil looks for lock cycles at every lock of gRPC, under a lock that all share; it
   // costs 5 to 8 % of the calls per second, and the thread sanitizer looks for them in the tests.

@@ -2,18 +2,12 @@
 
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstddef>
-#include <cstdlib>
-#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -23,10 +17,10 @@
 #include "daemon/node_key.h"
 #include "daemon/own_addresses.h"
 #include "daemon/reload.h"
+#include "daemon/user_namespace.h"
 #include "daemon/version.h"
 #include "quic/endpoint.h"
 #include "quic/identity.h"
-#include "rpc/listener.h"
 
 namespace blobd::daemon {
 namespace {
@@ -36,6 +30,10 @@ using engine::LogLevel;
 // How long calls may go on after everything else has been drained.
 constexpr Duration kRpcGrace = milliseconds(500);
 constexpr Duration kUploadGrace = seconds(30);
+// Not even SIGKILL ends a process that waits for a hung disk, and until that is well it has the
+// state directory. Whom a service manager started waits so long for it; that many starts are fewer
+// than the unit allows, so it goes on.
+constexpr Duration kLockPatience = seconds(30);
 
 // gRPC's descriptors take numbers of their own, transfers hold files open: take what the system
 // allows.
@@ -46,27 +44,12 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Where a socket that was passed in is bound, for people.
-std::string PathOf(int fd) {
-  sockaddr_un address{};
-  socklen_t size = sizeof address;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
-  // With the longest paths there is no zero behind it.
-  const size_t length = size - std::min<size_t>(size, offsetof(sockaddr_un, sun_path));
-  return std::string(address.sun_path, strnlen(address.sun_path, length));
-}
-
-// The names of the sockets that were passed in, in the order of their descriptors.
-std::vector<std::string> InheritedSockets() {
-  char** names = nullptr;
-  const int count = sd_listen_fds_with_names(1, &names);
-  std::vector<std::string> all;
-  for (int i = 0; i < count; ++i) {
-    all.emplace_back(names != nullptr ? names[i] : "");
-    if (names != nullptr) std::free(names[i]);
-  }
-  std::free(names);
-  return all;
+StatusOr<StateDir> TakeStateDir(const std::string& path, LogSink& log) {
+  StatusOr<StateDir> taken = StateDir::Lock(path);
+  if (taken.status().code() != StatusCode::kUnavailable || !Supervision::IsHeard()) return taken;
+  log.Write(LogLevel::kWarning, "waiting until it has ended: " + Message(taken.status()));
+  sd_notify(0, "STATUS=Waiting for another blobd, which uses the state directory");
+  return StateDir::Lock(path, kLockPatience);
 }
 
 size_t WorkerCount(uint32_t configured) {
@@ -79,7 +62,7 @@ size_t WorkerCount(uint32_t configured) {
 StatusOr<std::unique_ptr<Node>> Node::Open(const Config& config, ReadConfig read_config,
                                            LogSink& log) {
   RaiseDescriptorLimit();
-  BLOBD_ASSIGN_OR_RETURN(StateDir state_dir, StateDir::Lock(config.state_dir));
+  BLOBD_ASSIGN_OR_RETURN(StateDir state_dir, TakeStateDir(config.state_dir, log));
   std::unique_ptr<Node> node(new Node(config, std::move(read_config), log, std::move(state_dir)));
   BLOBD_RETURN_IF_ERROR(node->OpenParts());
   return node;
@@ -97,6 +80,8 @@ Status Node::OpenParts() {
   BLOBD_ASSIGN_OR_RETURN(control_, loop::Loop::Create());
   BLOBD_ASSIGN_OR_RETURN(network_loop_, loop::Loop::Create());
   for (const std::string& warning : config_.warnings) log_.Write(LogLevel::kWarning, warning);
+  if (const std::string warning = WarningOfUnknownUsers(); !warning.empty())
+    log_.Write(LogLevel::kWarning, warning);
   supervision_ = std::make_unique<Supervision>(*control_, *network_loop_);
   BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
   file_system_ = std::make_unique<store::RealFileSystem>();
@@ -107,25 +92,24 @@ Status Node::OpenParts() {
   supervision_->Step("Opening the registry");
   BLOBD_RETURN_IF_ERROR(registry_->Open());
   supervision_->Step("Opening the store");
-  const store::DiskStore::Options store_options;
+  store::DiskStore::Options store_options;
+  // It has no timers; an idle daemon is not to wake for it.
+  store_options.tick_soon = [this] {
+    control_->Post([this] {
+      control_->AddTimer(control_->Now() + store::DiskStore::kTick, [this] { store_->Tick(); });
+    });
+  };
   BLOBD_ASSIGN_OR_RETURN(
       store_, store::DiskStore::Open(state_dir_.path(), *workers_, *file_system_, store_options));
   if (!store_->opening_note().empty()) log_.Write(LogLevel::kWarning, store_->opening_note());
   ballast_ = std::make_unique<BallastGuard>(state_dir_.File("ballast"), *store_,
                                             workers_->MakeStrand(), log_);
-  TickStore();
   download_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
   upload_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   BLOBD_RETURN_IF_ERROR(OpenEndpoint());
-  BLOBD_RETURN_IF_ERROR(OpenSockets());
+  BLOBD_ASSIGN_OR_RETURN(sockets_, ListeningSockets::Open(config_, log_));
   return OpenMetrics();
-}
-
-// What the store does by the clock.
-void Node::TickStore() {
-  store_->Tick();
-  control_->AddTimer(control_->Now() + store::DiskStore::kTick, [this] { TickStore(); });
 }
 
 // The endpoint, and what shares it: getting from other nodes, and serving them.
@@ -247,55 +231,9 @@ std::vector<SocketAddress> Node::OwnAddresses(bool include_loopback) const {
   return addresses;
 }
 
-Status Node::OpenSockets() {
-  const std::vector<std::string> inherited = InheritedSockets();
-  if (!inherited.empty()) return TakeInheritedSockets(inherited);
-  const std::string data_socket = DataSocketPath(config_);
-  for (const std::string& path : {config_.socket, data_socket, config_.metrics_socket}) {
-    // The directory of a default place may be missing for a user's own daemon.
-    const size_t slash = path.rfind('/');
-    if (slash != std::string::npos && slash > 0) mkdir(path.substr(0, slash).c_str(), 0755);
-  }
-  const auto bind = [this](const std::string& path, int type) {
-    auto bound = rpc::Listener::Bind(path, config_.socket_group, type);
-    if (bound.ok()) own_sockets_.push_back(path);
-    return bound;
-  };
-  BLOBD_ASSIGN_OR_RETURN(listening_.grpc, bind(config_.socket, SOCK_STREAM));
-  BLOBD_ASSIGN_OR_RETURN(listening_.data, bind(data_socket, SOCK_SEQPACKET));
-  if (config_.metrics_socket.empty()) return OkStatus();
-  BLOBD_ASSIGN_OR_RETURN(listening_metrics_, bind(config_.metrics_socket, SOCK_STREAM));
-  return OkStatus();
-}
-
-// They are told apart by their types, whatever their order and names, but for the one that is
-// called "metrics". Without one for data, callers send and read streams.
-Status Node::TakeInheritedSockets(const std::vector<std::string>& names) {
-  for (size_t i = 0; i < names.size(); ++i) {
-    const int fd = SD_LISTEN_FDS_START + static_cast<int>(i);
-    if (names[i] == "metrics" && listening_metrics_ < 0 &&
-        sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) > 0) {
-      listening_metrics_ = fd;
-      continue;
-    }
-    const bool is_data = sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, nullptr, 0) > 0;
-    if (!is_data && sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) <= 0)
-      return InvalidArgument("descriptor {} that was passed in is no listening Unix socket", fd);
-    int& place = is_data ? listening_.data : listening_.grpc;
-    if (place >= 0) return InvalidArgument("two sockets of one type were passed in");
-    place = fd;
-    if (!is_data) config_.socket = PathOf(fd);
-  }
-  if (listening_.grpc < 0) return InvalidArgument("no stream socket was passed in");
-  if (listening_.data < 0) {
-    log_.Write(LogLevel::kNotice,
-               "no data socket (ListenSequentialPacket=) was passed in: callers use streams");
-  }
-  return OkStatus();
-}
-
 Status Node::OpenMetrics() {
-  if (listening_metrics_ < 0) return OkStatus();
+  const int listening = sockets_->TakeForMetrics();
+  if (listening < 0) return OkStatus();
   // Asked for on the network loop, which knows what the limits do; the rest is known on the control
   // loop.
   const auto collect = [this](UniqueFunction<void(std::string)> done) {
@@ -309,9 +247,7 @@ Status Node::OpenMetrics() {
               [done = std::move(done)](const Measured& all) mutable { done(FormatMetrics(all)); });
     });
   };
-  BLOBD_ASSIGN_OR_RETURN(
-      metrics_,
-      MetricsServer::Create(*network_loop_, std::exchange(listening_metrics_, -1), collect));
+  BLOBD_ASSIGN_OR_RETURN(metrics_, MetricsServer::Create(*network_loop_, listening, collect));
   return OkStatus();
 }
 
@@ -448,7 +384,7 @@ void Node::Serve() {
       rpc::Server::Start({*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
                           [this](bool include_loopback) { return OwnAddresses(include_loopback); },
                           *registry_, [this] { return serve_mode_.load(); }, mirrors_.get()},
-                         identity_, std::exchange(listening_, {}), rpc::PeerLimits{});
+                         identity_, sockets_->TakeForCalls(), rpc::PeerLimits{});
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();
@@ -460,7 +396,7 @@ void Node::Serve() {
   log_.Write(
       LogLevel::kNotice, engine::LogEvent::kReady,
       fmt::format("blobd {} is ready: node {}, UDP {}, socket {}", kVersion,
-                  identity_.node_id.ToHex(), identity_.listen_addresses.front(), config_.socket));
+                  identity_.node_id.ToHex(), identity_.listen_addresses.front(), sockets_->path()));
   supervision_->Ready();
 }
 
@@ -514,10 +450,7 @@ Node::~Node() {
   mirrors_.reset();
   store_.reset();
   registry_.reset();
-  for (const int fd : {listening_.grpc, listening_.data, listening_metrics_}) {
-    if (fd >= 0) close(fd);
-  }
-  for (const std::string& path : own_sockets_) unlink(path.c_str());
+  sockets_.reset();
   if (signal_fd_ >= 0) {
     control_->Unwatch(signal_fd_);
     close(signal_fd_);

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "daemon/ballast_guard.h"
 #include "daemon/config.h"
+#include "daemon/listening_sockets.h"
 #include "daemon/log_sink.h"
 #include "daemon/metrics_server.h"
 #include "daemon/rate_clock.h"
@@ -53,14 +54,11 @@ class Node {
  private:
   Node(const Config& config, ReadConfig read_config, LogSink& log, StateDir state_dir);
   Status OpenParts();
-  void TickStore();
   Status OpenEndpoint();
   Status OpenMirrors();
   void OpenKeeper();
   Status MayCollect() const;
   std::vector<SocketAddress> OwnAddresses(bool include_loopback) const;
-  Status OpenSockets();
-  Status TakeInheritedSockets(const std::vector<std::string>& names);
   Status OpenMetrics();
   Status WatchSignals();
   void OnSignal();
@@ -91,9 +89,6 @@ class Node {
   int draining_ = 0;             // parts that have not drained yet
   SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
-  rpc::Server::Sockets listening_;
-  int listening_metrics_ = -1;
-  std::vector<std::string> own_sockets_;  // paths to be removed at the end
   rpc::DaemonIdentity identity_;
 
   // In the order of their dependencies; taken down in reverse by the destructor.
@@ -116,6 +111,7 @@ class Node {
   std::unique_ptr<engine::Keeper> keeper_;
   std::unique_ptr<transfer::UploadServer> upload_server_;
   std::unique_ptr<engine::UploadTable> uploads_;
+  std::unique_ptr<ListeningSockets> sockets_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<MetricsServer> metrics_;
   std::thread network_thread_;

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <fstream>
 #include <utility>
 
@@ -48,20 +50,45 @@ std::string FirstLine(const std::string& path) {
   return line;
 }
 
+// Waits in the kernel until the lock is free: there is no call that does so with a limit. The alarm
+// rings again and again, since the first may come before the wait has begun. Returns 0 or the
+// errno, EWOULDBLOCK if it did not become free.
+int WaitForLock(int fd, Duration patience) {
+  constexpr suseconds_t kLookMicros = 100'000;
+  const Instant deadline = SystemClock().Now() + patience;
+  struct sigaction ring {};
+  struct sigaction before {};
+  ring.sa_handler = [](int) {};  // and without SA_RESTART, so that it interrupts
+  sigaction(SIGALRM, &ring, &before);
+  const itimerval often{{0, kLookMicros}, {0, kLookMicros}};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  int error = EINTR;
+  while (error == EINTR && SystemClock().Now() < deadline)
+    error = flock(fd, LOCK_EX) == 0 ? 0 : errno;
+  const itimerval never{};
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
+  return error == EINTR ? EWOULDBLOCK : error;
+}
+
+int TakeLock(int fd, Duration patience) {
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return 0;
+  if (errno != EWOULDBLOCK || patience == Duration::zero()) return errno;
+  return WaitForLock(fd, patience);
+}
+
 }  // namespace
 
-StatusOr<StateDir> StateDir::Lock(const std::string& path) {
+StatusOr<StateDir> StateDir::Lock(const std::string& path, Duration patience) {
   BLOBD_RETURN_IF_ERROR(MakeDirectories(path));
   BLOBD_RETURN_IF_ERROR(CheckIsOurs(path));
   const std::string file = path + "/LOCK";
   const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return ErrnoStatus(errno, "open " + file);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
+  if (const int error = TakeLock(fd, patience); error != 0) {
     close(fd);
     if (error == EWOULDBLOCK)
-      return FailedPrecondition("another blobd uses {}; stop it, or name another --state-dir",
-                                path);
+      return Unavailable("another blobd uses {}; stop it, or name another --state-dir", path);
     return ErrnoStatus(error, "lock " + file);
   }
   return StateDir(path, fd);

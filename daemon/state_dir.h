@@ -2,20 +2,23 @@
 // the rooms keep.
 //
 // Ownership: holds the lock until it goes away.
-// Errors: kFailedPrecondition: another daemon has it, or others own it or may write to it.
-//         kPermissionDenied, kNotFound as the file system says.
+// Errors: kFailedPrecondition: others own it or may write to it. kUnavailable: another daemon has
+//         it. kPermissionDenied, kNotFound as the file system says.
 #pragma once
 
 #include <string>
 
 #include "base/status.h"
+#include "base/time.h"
 
 namespace blobd::daemon {
 
 class StateDir {
  public:
-  // Makes the directory (mode 0700) and its parents if needed, and takes the lock.
-  static StatusOr<StateDir> Lock(const std::string& path);
+  // Makes the directory (mode 0700) and its parents if needed, and takes the lock. Blocks for at
+  // most `patience` while another daemon has it, and takes the alarm signal meanwhile.
+  // REQUIRES: with patience, no other thread runs.
+  static StatusOr<StateDir> Lock(const std::string& path, Duration patience = Duration::zero());
   StateDir(StateDir&& other) noexcept;
   StateDir& operator=(StateDir&&) = delete;
   ~StateDir();

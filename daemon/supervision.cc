@@ -12,8 +12,10 @@ namespace {
 
 // How often a status that changed is told.
 constexpr Duration kInterval = seconds(2);
-// A step of the start may take so long, a damaged disk included, until it is held to be stuck.
+// A step of the start may do nothing for so long, a damaged disk included, until it is held to be
+// stuck. Whether it does something is looked at more often than that.
 constexpr Duration kStepTime = minutes(10);
+constexpr Duration kStepLook = minutes(2);
 // While the start goes on it asks for so much more each time: many times the interval.
 constexpr Duration kLoadingTime = seconds(60);
 // What comes behind the grace times of a shutdown: cut transfers, a last sync, the end of calls.
@@ -25,11 +27,6 @@ int64_t Micros(Duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
 
-bool IsHeard() {
-  const char* socket = std::getenv("NOTIFY_SOCKET");
-  return socket != nullptr && *socket != '\0';
-}
-
 Duration WatchdogTime() {
   uint64_t micros = 0;
   if (sd_watchdog_enabled(0, &micros) <= 0) return Duration::zero();
@@ -37,6 +34,11 @@ Duration WatchdogTime() {
 }
 
 }  // namespace
+
+bool Supervision::IsHeard() {
+  const char* socket = std::getenv("NOTIFY_SOCKET");
+  return socket != nullptr && *socket != '\0';
+}
 
 Supervision::Supervision(loop::Loop& control, loop::Loop& network)
     : control_(control),
@@ -51,10 +53,17 @@ Supervision::~Supervision() {
 }
 
 void Supervision::Step(const std::string& what) {
-  Say(fmt::format("STATUS={}\nEXTEND_TIMEOUT_USEC={}", what, Micros(kStepTime)));
+  step_watch_ = nullptr;
+  const std::string text =
+      fmt::format("STATUS={}\nEXTEND_TIMEOUT_USEC={}", what, Micros(kStepTime));
+  Say(text);
+  if (!heard_) return;
+  step_watch_ =
+      std::make_unique<StepWatch>(StepWatch::Options{kStepLook}, [this, text] { Say(text); });
 }
 
 void Supervision::Begin(std::function<std::string()> describe) {
+  step_watch_ = nullptr;
   describe_ = std::move(describe);
   if (heard_) Tick();
 }
@@ -112,7 +121,9 @@ void Supervision::Tick() {
 }
 
 void Supervision::AskNetwork() {
-  if (watchdog_ == Duration::zero() || std::exchange(asking_, true)) return;
+  if (watchdog_ == Duration::zero() || control_.Now() < feed_at_) return;
+  if (std::exchange(asking_, true)) return;
+  feed_at_ = control_.Now() + watchdog_ / kFeeds;
   network_.Post([&control = control_, self = self_] {
     control.Post([self] {
       Supervision* const supervision = *self;

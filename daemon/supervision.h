@@ -15,18 +15,23 @@
 #include <string>
 
 #include "base/time.h"
+#include "daemon/step_watch.h"
 #include "loop/loop.h"
 
 namespace blobd::daemon {
 
 class Supervision {
  public:
+  // Whether there is a service manager.
+  static bool IsHeard();
+
   Supervision(loop::Loop& control, loop::Loop& network);
   ~Supervision();
   Supervision(const Supervision&) = delete;
   Supervision& operator=(const Supervision&) = delete;
 
-  // A step of the start begins that may take long: the manager waits for it.
+  // A step of the start begins that may take long: the manager waits for it, and longer as long as
+  // it reads and writes (step_watch.h).
   void Step(const std::string& what);
   // From now on `describe` is asked every few seconds, and the watchdog is fed; before Ready, it is
   // said that the start goes on.
@@ -53,11 +58,13 @@ class Supervision {
   const bool heard_;     // somebody listens
   Duration watchdog_{};  // zero: it is not asked for
   Phase phase_ = Phase::kStarting;
+  std::unique_ptr<StepWatch> step_watch_;  // of a step of the start
   std::function<std::string()> describe_;
   std::function<std::string()> waits_for_;
   std::string said_;  // the status as it was said last
   TimerId timer_ = 0;
   bool asking_ = false;  // the network loop has not answered yet
+  Instant feed_at_;      // when it is asked next
   // Gone when this is: an answer that comes later finds nobody.
   const std::shared_ptr<Supervision*> self_;
 };

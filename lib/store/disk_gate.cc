@@ -20,12 +20,14 @@ int64_t Spare(uint64_t reserve) { return static_cast<int64_t>(std::min(reserve /
 }  // namespace
 
 DiskGate::DiskGate(FileSystem& file_system, std::string directory, Options options,
-                   const Clock& clock, std::function<void()> changed)
+                   const Clock& clock, std::function<void()> changed,
+                   std::function<void()> troubled)
     : file_system_(file_system),
       directory_(std::move(directory)),
       options_(options),
       clock_(clock),
-      changed_(std::move(changed)) {
+      changed_(std::move(changed)),
+      troubled_(std::move(troubled)) {
   since_ms_ = clock_.WallNow().unix_ms;
   Refresh();
   if (cause_ == Cause::kNone && Room() <= 0) Become(Cause::kReserve);
@@ -49,6 +51,7 @@ void DiskGate::Become(Cause cause) {
   if (cause_.exchange(cause) == cause) return;
   since_ms_ = clock_.WallNow().unix_ms;
   changed_();
+  if (cause != Cause::kNone && troubled_) troubled_();
 }
 
 Status DiskGate::Refusal() const {
@@ -107,6 +110,7 @@ void DiskGate::NoteRefused(uint64_t bytes) {
   uint64_t refused = refused_;
   while ((refused == 0 || bytes < refused) && !refused_.compare_exchange_weak(refused, bytes)) {
   }
+  if (troubled_) troubled_();
 }
 
 void DiskGate::GiveBack(uint64_t bytes) { admitted_.fetch_sub(bytes); }
@@ -125,7 +129,7 @@ void DiskGate::LookAgain() {
 }
 
 bool DiskGate::NeedsProbe() const {
-  if (cause_ == Cause::kNone && refused_ == 0) return false;
+  if (!IsTroubled()) return false;
   return clock_.Now() - Instant::FromNanos(probed_at_) >= kProbeAgain;
 }
 

@@ -29,10 +29,11 @@ class DiskGate {
     uint64_t reserve_percent = 0;
   };
 
-  // `changed` is called on any thread when watchers are to be told; it must not wait. The directory
-  // exists. File system and clock outlive the gate.
+  // `changed` is called on any thread when watchers are to be told, and `troubled`, which may be
+  // null, whenever IsTroubled becomes true; neither may wait. The directory exists. File system and
+  // clock outlive the gate.
   DiskGate(FileSystem& file_system, std::string directory, Options options, const Clock& clock,
-           std::function<void()> changed);
+           std::function<void()> changed, std::function<void()> troubled = nullptr);
   DiskGate(const DiskGate&) = delete;
   DiskGate& operator=(const DiskGate&) = delete;
 
@@ -51,7 +52,8 @@ class DiskGate {
   // A write failed in a way that says nothing: is the file system read-only?
   void LookAgain();
 
-  // Whether a probe is due: once a second while the disk is not well or somebody was refused.
+  // Whether the disk is not well or somebody was refused; a probe is due once a second then.
+  bool IsTroubled() const { return cause_ != Cause::kNone || refused_ != 0; }
   bool NeedsProbe() const;
   // Looks whether there is room again, and whether a small file can be written; waits for the disk.
   // True: it can, and the disk is well again if `ProbeEnded` is told that all else could be written
@@ -76,6 +78,7 @@ class DiskGate {
   const Options options_;
   const Clock& clock_;
   const std::function<void()> changed_;
+  const std::function<void()> troubled_;
 
   std::atomic<Cause> cause_ = Cause::kNone;
   std::atomic<int64_t> since_ms_ = 0;  // of cause_

@@ -330,6 +330,32 @@ TEST_F(FullDiskTest, ImportOfADescriptorIsRefusedBeforeItCopies) {
   store_.ExpectNoPartialFiles();
 }
 
+// Nobody wakes for a store in which nothing happens.
+TEST_F(FullDiskTest, TicksAreAskedForWhileSomethingIsDue) {
+  TickOn();
+  EXPECT_FALSE(store_.tick_asked());
+  const TestBlob blob(20 * kGroupSize, 1);
+  store_.Write(blob, RangeSet(Range{0, 3}));
+  store_.Stats();
+  EXPECT_TRUE(store_.tick_asked());
+  store_.Tick();
+  EXPECT_TRUE(store_.tick_asked());  // not due yet
+  ASSERT_TRUE(store_.Flush().ok());
+  store_.clock.Advance(seconds(3));
+  store_.Tick();
+  EXPECT_FALSE(store_.tick_asked());
+
+  store_.files.SetSpace(100 * kGiB, kGiB / 2);
+  store_.clock.Advance(seconds(1));
+  const TestBlob small(100, 2);
+  EXPECT_EQ(store_.PutSmall(small.hash, small.content).code(), StatusCode::kResourceExhausted);
+  TickOn();
+  EXPECT_TRUE(store_.tick_asked());
+  store_.files.SetSpace(100 * kGiB, 20 * kGiB);
+  TickOn();
+  EXPECT_FALSE(store_.tick_asked());
+}
+
 // A writer that stalls publishes no more; what it published is synced all the same.
 TEST_F(FullDiskTest, TicksKeepTheBoundForStalledWriters) {
   const TestBlob blob(20 * kGroupSize, 1);

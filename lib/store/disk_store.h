@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -37,6 +38,9 @@ class DiskStore final : public BlobStore, public UnprovenLogs {
     uint64_t reserve_bytes = kGiB;
     uint64_t reserve_percent = 5;
     const Clock* clock = &SystemClock();
+    // Called on any thread, and may not wait: something will be due by the clock, so Tick is to be
+    // called once, kTick later. Null: whoever owns the store calls it all the time.
+    std::function<void()> tick_soon = {};
   };
 
   // Opens the store in `state_dir`, which exists, or creates it there. Blocks on the disk. Refuses
@@ -90,8 +94,8 @@ class DiskStore final : public BlobStore, public UnprovenLogs {
   void ForgetUnproven(const Hash& hash) override;
 
   // What is due by the clock: syncs of stalled writers, and a look at a disk that was full or
-  // read-only. Whoever owns the store calls it about every kTick; it costs nothing if nothing is
-  // due. Any thread.
+  // read-only. Whoever owns the store calls it when Options::tick_soon says so; it costs nothing if
+  // nothing is due. Any thread.
   static constexpr Duration kTick = milliseconds(500);
   void Tick();
   // What opening found damaged, and what was done about it, for the log; empty if nothing.

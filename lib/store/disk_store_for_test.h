@@ -1,6 +1,7 @@
 // A DiskStore with everything it needs, and its calls as plain functions. Used by tests only.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ class StoreUnderTest {
       : state_dir_(std::move(state_dir)), layout_(state_dir_) {
     options_.clock = &clock;
     options_.vfs = std::move(vfs);
+    options_.tick_soon = [this] { tick_asked_ = true; };
     if (start == Start::kOpen) Reopen();
   }
   ~StoreUnderTest() { Close(); }
@@ -120,10 +122,14 @@ class StoreUnderTest {
     EXPECT_TRUE(uses.ok()) << uses.status();
     return *uses;
   }
+  // As whoever owns a store does it: only if it was asked for.
   void Tick() {
+    Stats();
+    if (!tick_asked_.exchange(false)) return;
     store_->Tick();
     Stats();
   }
+  bool tick_asked() const { return tick_asked_; }
   // No more faults, and the store knows.
   void HealDisk() {
     files.Heal();
@@ -244,6 +250,7 @@ class StoreUnderTest {
   const std::string state_dir_;
   const Layout layout_;
   DiskStore::Options options_;
+  std::atomic<bool> tick_asked_ = false;
   Inbox inbox_;
   std::unique_ptr<loop::WorkerPool> workers_;
   std::unique_ptr<DiskStore> store_;

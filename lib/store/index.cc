@@ -39,14 +39,16 @@ Index::Index(Layout layout, loop::WorkerPool& workers, FileSystem& file_system,
       strand_(workers.MakeStrand()),
       db_(std::move(db)),
       tally_(totals),
-      gate_(file_system_, layout_.partial(), {options_.reserve_bytes, options_.reserve_percent},
-            *options_.clock,
-            // While the index is being made nobody watches yet.
-            [this] {
-              strand_->Post([weak = weak_from_this()] {
-                if (const std::shared_ptr<Index> index = weak.lock()) index->TellDiskState();
-              });
-            }) {}
+      gate_(
+          file_system_, layout_.partial(), {options_.reserve_bytes, options_.reserve_percent},
+          *options_.clock,
+          // While the index is being made nobody watches yet.
+          [this] {
+            strand_->Post([weak = weak_from_this()] {
+              if (const std::shared_ptr<Index> index = weak.lock()) index->TellDiskState();
+            });
+          },
+          [this] { AskForTick(); }) {}
 
 namespace {
 

@@ -20,7 +20,7 @@
 // of it any more; unlink its files and sync the directories; remove the row. Opening takes that up.
 //
 // Thread:    everything but Counts and the constants (strand, file_system, layout, gate,
-//            NextImport, MakeStrand) on the index strand only.
+//            NextImport, MakeStrand, AskForTick) on the index strand only.
 // Ownership: kept alive by its own tasks. Pool and file system outlive the last of them: the pool
 //            goes away first.
 #pragma once
@@ -111,6 +111,8 @@ class Index : public std::enable_shared_from_this<Index> {
   void AddDiskWatch(std::shared_ptr<DiskWatcher> watcher);
   void RemoveWatch(const std::shared_ptr<DiskWatcher>& watcher);
   void Tick();
+  // Any thread: something will be due by the clock.
+  void AskForTick();
   void KeepUnproven(const Hash& hash);
   void ForgetUnproven(const Hash& hash);
   // For Loading.
@@ -276,6 +278,7 @@ class Index : public std::enable_shared_from_this<Index> {
   const DiskStore::Options options_;
   const std::shared_ptr<Executor> strand_;
   std::atomic<uint64_t> next_import_ = 1;
+  std::atomic<bool> tick_asked_ = false;  // and there was none since
 
   StoreDb db_;
   StoreTally tally_;

@@ -34,6 +34,7 @@ void Index::MarkDirty(const Live& live, const RangeSet& groups) {
   if (live->dirty.empty()) {
     live->dirty_since = options_.clock->Now();
     dirty_order_.push_back(live);
+    AskForTick();
   }
   live->dirty.InsertAll(groups);
   dirty_bytes_ += groups.Count() * kGroupSize;
@@ -179,6 +180,7 @@ void Index::KeepHidden() {
   const StatusOr<bool> copied = db_.Checkpoint();
   if (!copied.ok()) NoteDatabase(copied.status());
   was_hidden_ = !copied.ok() || !*copied;
+  if (was_hidden_) AskForTick();
 }
 
 // After a sync that failed nothing would be recorded any more until the process ends. Opening the
@@ -197,15 +199,24 @@ void Index::MendDatabase() {
 // SQLite says of a read-only file system no more than that it could not write.
 void Index::NoteDatabase(const Status& status) {
   (void)gate_.Note(status);
-  if (!status.ok()) gate_.LookAgain();
+  if (status.ok()) return;
+  gate_.LookAgain();
+  AskForTick();
 }
 
-// The probe is a small write and a small transaction, and nobody writes anything else then.
+void Index::AskForTick() {
+  if (options_.tick_soon && !tick_asked_.exchange(true)) options_.tick_soon();
+}
+
+// The probe is a small write and a small transaction, and nobody writes anything else then. What
+// cannot be done yet asks for the next tick; what becomes due meanwhile does so by itself.
 void Index::Tick() {
+  tick_asked_ = false;
   MendDatabase();
   SyncWhatIsDue();
   KeepHidden();
   if (gate_.NeedsProbe() && gate_.ProbeFiles()) gate_.ProbeEnded(db_.Probe());
+  if (db_.sync_failed() || was_hidden_ || !dirty_order_.empty() || gate_.IsTroubled()) AskForTick();
 }
 
 void Index::AddDiskWatch(std::shared_ptr<DiskWatcher> watcher) {

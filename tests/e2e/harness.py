@@ -16,6 +16,8 @@ import time
 import unittest
 from pathlib import Path
 
+import sandbox
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("BLOBD_BUILD", ROOT / "build" / "dev")).resolve()
 BLOBD = BUILD / "daemon" / "blobd"
@@ -73,13 +75,19 @@ class Daemon:
         self.directory = Path(directory)
         self._listen = listen
         self._prefix = ["ip", "netns", "exec", namespace] if namespace else []
+        self._instance = None  # in the sandbox
+        if sandbox.is_on():
+            sandbox.refuse(a_network_of_its_own=namespace, another_user=uid is not None)
+            self._instance = sandbox.next_instance()
+            uid = sandbox.user()
+        elif uid is not None:
+            self._prefix += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
         self._uid = uid
         if uid is not None:
-            self._prefix += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
             os.chown(directory, uid, uid)
         self.state = self.directory / "state"
         self.socket = self.directory / "blobd.sock"
-        self.log_path = self.directory / "blobd.log"
+        self.log_path = sandbox.log_of(self._instance) if self._instance else self.directory / "blobd.log"
         self.environment = {}  # besides ours
         self.inherited = ()  # descriptors that it is given, besides the usual ones
         self._config = None
@@ -98,6 +106,12 @@ class Daemon:
         self.state.mkdir(exist_ok=True)
         if self._uid is not None:
             os.chown(self.state, self._uid, self._uid)
+        if self._instance:
+            program, *arguments = self.command()
+            sandbox.refuse(another_program=program != str(BLOBD), descriptors_of_ours=self.inherited,
+                           another_environment=environment)
+            self._process = sandbox.Process(self._instance, arguments)
+            return
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              env={**os.environ, **(environment or {})}, pass_fds=self.inherited)

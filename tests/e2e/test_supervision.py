@@ -1,12 +1,14 @@
 """What a service manager sees of blobd, and gives it: readiness, status, watchdog, reload, credentials, sockets."""
 import json
 import os
+import re
 import select
 import signal
 import socket
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 from harness import BLOBCTL, BLOBD, DONE, TIMEOUT, E2eTest
 
@@ -107,6 +109,29 @@ class WatchdogTest(SupervisedTest):
             os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
             pass
+
+
+class IdleTest(SupervisedTest):
+    watchdog = 30  # as in the unit
+    seconds = 10
+
+    def wake_ups(self):
+        """How often the control loop, which is the main thread, has gone to sleep so far."""
+        status = Path(f"/proc/{self.daemon.pid}/status").read_text()
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE).group(1))
+
+    def test_it_hardly_wakes(self):
+        self.manager.wait_for("READY")
+        file = self.directory / "content"
+        file.write_bytes(os.urandom(100_000))
+        self.daemon.add(file)
+        self.manager.wait_for("WATCHDOG")  # by then nothing of that is left to do
+        before = self.wake_ups()
+        deadline = time.monotonic() + self.seconds
+        while time.monotonic() < deadline:
+            self.manager.receive(deadline - time.monotonic())
+        # It looks at the status every two seconds, and asks the network loop every eight.
+        self.assertLess(self.wake_ups() - before, 2 * self.seconds)
 
 
 class ReloadTest(SupervisedTest):
@@ -220,6 +245,9 @@ class CredentialTest(E2eTest):
 class RestartTest(E2eTest):
     """Sockets that are passed in outlive the daemon, and its callers only wait."""
 
+    config = ("data_socket = \"/nowhere/data.sock\"\nmetrics_socket = \"/nowhere/metrics.sock\"\n"
+              "socket_group = \"nobody\"\n")
+
     def prepare(self):
         self.sockets = []
         for name, kind in (("blobd-data.sock", socket.SOCK_SEQPACKET), ("blobd.sock", socket.SOCK_STREAM)):
@@ -235,6 +263,13 @@ class RestartTest(E2eTest):
                   'LISTEN_PID=$$ LISTEN_FDS=2 exec "$@"')
         self.daemon.command = lambda: ["bash", "-c", script, "bash", *plain]
         self.daemon.inherited = [s.fileno() for s in self.sockets]
+
+    def test_what_the_configuration_says_of_sockets_is_not_used_and_that_is_said(self):
+        log = self.daemon.log()
+        self.assertRegex(log, r'data_socket = "/nowhere/data.sock" in the configuration is not used: .*, for this '
+                         + str(self.directory / "blobd-data.sock"))
+        self.assertRegex(log, r'metrics_socket = "/nowhere/metrics.sock" .* and none for this')
+        self.assertIn("socket_group in the configuration is not used", log)
 
     def test_a_get_outlives_a_restart_and_kill(self):
         content = os.urandom(300_000)
@@ -280,16 +315,59 @@ class RestartTest(E2eTest):
                 call.stderr.close()
 
 
+class ByHandTest(E2eTest):
+    """What the unit says of files and core dumps holds without a unit."""
+
+    def prepare(self):
+        plain = self.daemon.command()
+        self.daemon.command = lambda: ["bash", "-c", 'umask 0; ulimit -S -c hard; exec "$@"', "bash", *plain]
+
+    def test_what_it_makes_is_for_nobody_else(self):
+        (self.directory / "content").write_bytes(os.urandom(100_000))
+        self.daemon.add(self.directory / "content")
+        made = list(self.daemon.state.rglob("*"))
+        self.assertGreater(len(made), 5)
+        self.assertEqual([path for path in made if path.lstat().st_mode & 0o077], [])
+
+    def test_its_memory_is_for_nobody_else(self):
+        limits = Path(f"/proc/{self.daemon.pid}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size +0 ")
+        if os.geteuid() != 0:
+            self.skipTest("needs another user")
+        # What is to be read of such a process belongs to root, whoever runs it.
+        os.chmod(self.directory, 0o755)
+        other = self.start_daemon("other", "", uid=12345)
+        self.assertEqual(Path(f"/proc/{other.pid}/environ").stat().st_uid, 0)
+        self.assertRegex(Path(f"/proc/{other.pid}/status").read_text(), r"Uid:\t12345\t")
+
+
 class RefusalTest(E2eTest):
     def test_exit_codes_say_whether_another_try_helps(self):
         def run(*options):
             return subprocess.run([str(BLOBD), "--listen", "127.0.0.1:0", *map(str, options)],
                                   capture_output=True, timeout=TIMEOUT, check=False)
         in_use = run("--state-dir", self.daemon.state, "--socket", self.directory / "second.sock")
-        self.assertEqual(in_use.returncode, 3, in_use.stderr)
+        self.assertEqual(in_use.returncode, 1, in_use.stderr)
+        self.assertIn(b"another blobd uses", in_use.stderr)
         (self.directory / "wrong.toml").write_text("nothing = 1\n")
         wrong = run("--config", self.directory / "wrong.toml")
         self.assertEqual(wrong.returncode, 2, wrong.stderr)
+        (self.directory / "shared").mkdir()
+        (self.directory / "shared").chmod(0o777)
+        shared = run("--state-dir", self.directory / "shared")
+        self.assertEqual(shared.returncode, 3, shared.stderr)
+
+    def test_under_a_service_manager_it_waits_for_the_one_before_it(self):
+        manager = Manager(self.directory / "notify")
+        self.addCleanup(manager.close)
+        node = self.daemon.status()["nodeId"]
+        second = self.start_daemon("second", wait=False)
+        second.state = self.daemon.state
+        second.launch({"NOTIFY_SOCKET": str(manager.path)})
+        self.assertIn("Waiting for another blobd", manager.wait_for("STATUS")["STATUS"])
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertEqual(manager.wait_for("READY")["STATUS"], f"Serving as node {node}")
+        self.assertIn("waiting until it has ended: another blobd uses", second.log())
 
 
 if __name__ == "__main__":

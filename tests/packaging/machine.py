@@ -31,11 +31,11 @@ def depends_of(package):
     return [re.split(r"[ (|]", one.strip())[0] for one in text.split(",") if one.strip()]
 
 
-def make_tree():
-    """The tree, with everything that our packages need but not them."""
+def make_tree(tree=TREE, *others):
+    """The tree, with everything that our packages need but not them, and with other packages."""
     needed = sorted({name for package in packages() for name in depends_of(package)} - {"blobd", "blobctl"})
-    subprocess.run([str(HERE / "make-tree"), str(TREE), *needed], check=True)
-    return TREE
+    subprocess.run([str(HERE / "make-tree"), str(tree), *needed, *others], check=True)
+    return tree
 
 
 def run(*command, **options):
@@ -60,11 +60,12 @@ def why_no_boot():
 class Machine:
     _number = 0
 
-    def __init__(self, tree=TREE):
+    def __init__(self, tree=TREE, shown=(), size="2g"):
+        """`shown`: files and directories of this machine that are there too, to be read. `size`: of its layer."""
         Machine._number += 1
         self.name = f"blobd-{os.getpid()}-{Machine._number}"
         self._work = Path(tempfile.mkdtemp(prefix="blobd-machine-"))
-        run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", self._work)
+        run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", self._work)
         for name in ("upper", "work", "root"):
             (self._work / name).mkdir()
         self.root = self._work / "root"
@@ -73,6 +74,7 @@ class Machine:
         # A machine-id of its own, and the journal kept.
         (self.root / "etc" / "machine-id").write_text(uuid.uuid4().hex + "\n")
         (self.root / "var" / "log" / "journal").mkdir(exist_ok=True)
+        self._shown = [f"--bind-ro={path}" for path in shown]
         self._cgroups = []
         self._process = None
         self._leader = None
@@ -89,7 +91,7 @@ class Machine:
         with open(self._work / "console", "wb") as console:
             self._process = subprocess.Popen(
                 ["systemd-nspawn", "--quiet", "--directory", str(self.root), "--machine", self.name, "--boot",
-                 "--register=no", "--keep-unit", "--private-network", "--console=pipe", "--link-journal=no"],
+                 "--register=no", "--keep-unit", "--private-network", "--console=pipe", "--link-journal=no", *self._shown],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=self._enter_cgroups)
         deadline = time.monotonic() + BOOT_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
