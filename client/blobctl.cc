@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <map>
@@ -17,7 +17,7 @@
 namespace blobd::client {
 
 int Fail(const Status& status) {
-  fmt::print(stderr, "blobctl: {}\n", Message(status));
+  PrintError("blobctl: {}\n", Message(status));
   return ExitCodeOf(status);
 }
 
@@ -386,7 +386,19 @@ CLI::App* ChosenOf(CLI::App* app) {
   return app;
 }
 
-Style StyleOf(const Arguments& args, bool json_given) {
+// "--json" alone takes no value, and so no word behind it: that may be an argument.
+std::vector<std::string> WithoutBareJson(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  for (std::string& word : words) {
+    if (word == "--") break;
+    if (word == "--json") word = "--json=auto";
+  }
+  // CLI11 takes them from the end.
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
+Style StyleOf(const Arguments& args) {
   Style style;
   style.quiet = args.quiet;
   style.full = args.full;
@@ -394,9 +406,9 @@ Style StyleOf(const Arguments& args, bool json_given) {
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   const char* no_colour = std::getenv("NO_COLOR");
   style.colour = terminal && (no_colour == nullptr || *no_colour == '\0');
-  if (!json_given || args.json == "off") return style;
-  style.json = args.json == "pretty" || (args.json.empty() && terminal) ? JsonForm::kPretty
-                                                                        : JsonForm::kShort;
+  if (args.json == "off") return style;
+  style.json = args.json == "pretty" || (args.json == "auto" && terminal) ? JsonForm::kPretty
+                                                                          : JsonForm::kShort;
   return style;
 }
 
@@ -411,11 +423,9 @@ int Main(int argc, char** argv) {
   app.add_option("--state-dir", args.state_dir, "Where the daemon keeps its state, for --offline")
       ->type_name("DIR")
       ->needs(offline);
-  auto* json = app.add_option("--json", args.json, "Machine-readable output: pretty, short or off")
-                   ->expected(0, 1)
-                   ->default_str("")
-                   ->check(CLI::IsMember({"", "pretty", "short", "off"}))
-                   ->type_name("FORM");
+  app.add_option("--json", args.json, "Machine-readable output: pretty, short or off")
+      ->check(CLI::IsMember({"auto", "pretty", "short", "off"}))
+      ->type_name("FORM");
   app.add_flag("-q,--quiet", args.quiet, "Ids only");
   app.add_flag("-l,--full", args.full, "Hashes in full");
   app.add_flag("--no-legend", args.no_legend, "Tables without their head");
@@ -433,13 +443,13 @@ int Main(int argc, char** argv) {
   AddKeepingCommands(app, args, commands);
   AddRegistryCommands(app, args, commands);
   try {
-    app.parse(argc, argv);
+    app.parse(WithoutBareJson(argc, argv));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitDone : kExitUsage;
   }
   Interrupt interrupt;
-  Context context{args.socket.empty() ? DaemonClient::DefaultSocket() : args.socket,
-                  StyleOf(args, json->count() > 0), interrupt, nullptr};
+  Context context{args.socket.empty() ? DaemonClient::DefaultSocket() : args.socket, StyleOf(args),
+                  interrupt, nullptr};
   if (const auto local = local_commands.find(ChosenOf(&app)); local != local_commands.end())
     return local->second(context);
   auto daemon = args.offline ? OpenOffline(args.state_dir) : DaemonClient::Connect(context.socket);
@@ -456,7 +466,7 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const int code = blobd::client::Main(argc, argv);
-  std::fflush(nullptr);
+  blobd::client::FlushOutput();
   // gRPC's own clean-up at exit can hang for seconds, and there is nothing left to save.
   _exit(code);
 }

@@ -66,6 +66,9 @@ int RunTransfers(Context& context, const ListOptions& options);
 int RunBlobs(Context& context, const ListOptions& options);
 int RunStatus(Context& context);
 
+// The API's limit (blobs.proto, CreateCollectionRequest).
+inline constexpr size_t kMaxCollectionEntries = 100'000;
+
 struct AddOptions {
   std::vector<std::string> paths;
   bool is_private = false;

@@ -61,12 +61,6 @@ grpc::ChannelArguments Arguments() {
   return arguments;
 }
 
-Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return OkStatus();
-  return MakeStatus(static_cast<StatusCode>(static_cast<int>(status.error_code())),
-                    std::string_view(status.error_message()));
-}
-
 class GrpcDaemonClient final : public DaemonClient {
  public:
   explicit GrpcDaemonClient(const std::string& path)
@@ -128,10 +122,7 @@ class GrpcDaemonClient final : public DaemonClient {
         heard = true;
         on_state(intent);
       });
-      // What a daemon that goes away cuts is kCancelled or kUnavailable, as the moment has it.
-      const bool cut = status.code() == StatusCode::kUnavailable ||
-                       (status.code() == StatusCode::kCancelled && !interrupted());
-      if (!cut) return status;
+      if (status.code() != StatusCode::kUnavailable) return status;
       if (heard) give_up = std::chrono::steady_clock::now() + kRestartTime;
       if (interrupted() || !WaitForRestart(give_up)) return status;
     }
@@ -161,7 +152,7 @@ class GrpcDaemonClient final : public DaemonClient {
     stream->WritesDone();
     const grpc::Status status = stream->Finish();
     if (!read_status.ok()) return read_status;
-    if (!status.ok()) return FromGrpc(status);
+    if (!status.ok()) return Ended(status);
     return response;
   }
   StatusOr<v1::CreateCollectionResponse> CreateCollection(
@@ -181,7 +172,7 @@ class GrpcDaemonClient final : public DaemonClient {
     while (write_status.ok() && stream->Read(&response)) write_status = write(response.data());
     if (!write_status.ok()) call.context()->TryCancel();
     const grpc::Status status = stream->Finish();
-    return write_status.ok() ? FromGrpc(status) : write_status;
+    return write_status.ok() ? Ended(status) : write_status;
   }
   StatusOr<v1::Blob> Stat(const std::string& hash) override {
     v1::StatRequest request;
@@ -252,7 +243,7 @@ class GrpcDaemonClient final : public DaemonClient {
     const auto stream = remotes_->Watch(call.context(), request);
     v1::WatchRemotesResponse response;
     while (stream->Read(&response)) on_change(response);
-    const Status status = FromGrpc(stream->Finish());
+    const Status status = Ended(stream->Finish());
     return status.ok() ? Unavailable("the daemon ended the watch") : status;
   }
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest& request) override {
@@ -302,7 +293,7 @@ class GrpcDaemonClient final : public DaemonClient {
     if (!write_status.ok()) call.context()->TryCancel();
     const grpc::Status status = stream->Finish();
     if (!write_status.ok()) return write_status;
-    if (!status.ok()) return FromGrpc(status);
+    if (!status.ok()) return Ended(status);
     if (!response.has_total_bytes() || response.total_bytes() != size)
       return DataLoss("the copy broke off; try again");
     return size;
@@ -319,7 +310,7 @@ class GrpcDaemonClient final : public DaemonClient {
     const auto stream = downloads_->WatchIntent(call.context(), request);
     v1::WatchIntentResponse response;
     while (stream->Read(&response)) on_state(response.intent());
-    return FromGrpc(stream->Finish());
+    return Ended(stream->Finish());
   }
 
   // True when the daemon can be asked again; false if it is too late, or the caller was
@@ -368,16 +359,28 @@ class GrpcDaemonClient final : public DaemonClient {
     const Call call(*this);
     Response response;
     const grpc::Status status = (stub.*method)(call.context(), request, &response);
-    if (!status.ok()) return FromGrpc(status);
+    if (!status.ok()) return Ended(status);
     return response;
   }
 
+  // How a call ended. What a daemon that goes away cuts is kUnavailable, or kCancelled as the
+  // moment has it; only Interrupt makes it the caller's doing.
+  Status Ended(const grpc::Status& status) const {
+    if (status.ok()) return OkStatus();
+    if (status.error_code() != grpc::StatusCode::CANCELLED) {
+      return MakeStatus(static_cast<StatusCode>(static_cast<int>(status.error_code())),
+                        std::string_view(status.error_message()));
+    }
+    return interrupted() ? Cancelled("interrupted")
+                         : Unavailable("blobd went away during the call; try again");
+  }
+
   template <typename Response>
-  static Status ReadAll(grpc::ClientReader<Response>& stream,
-                        const std::function<void(const Response&)>& on_message) {
+  Status ReadAll(grpc::ClientReader<Response>& stream,
+                 const std::function<void(const Response&)>& on_message) {
     Response response;
     while (stream.Read(&response)) on_message(response);
-    return FromGrpc(stream.Finish());
+    return Ended(stream.Finish());
   }
 
   const std::shared_ptr<grpc::Channel> channel_;

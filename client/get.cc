@@ -1,9 +1,11 @@
 // get: queue, watch with a progress bar, export. And watch: the middle part alone.
 #include <fmt/format.h>
 #include <poll.h>
+#include <termios.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <csignal>
 
 #include "base/units.h"
 #include "base/utf8.h"
@@ -32,19 +34,21 @@ StatusOr<v1::Intent> Watch(Context& context, uint64_t id, bool show) {
 void PrintFailures(const v1::Intent& intent) {
   std::string reason = EscapeForTerminal(intent.reason());
   if (reason.empty()) reason = std::string(StateName(intent.state()));
-  fmt::print(stderr, "blobctl: {} {}: {}\n", intent.kind().hash().substr(0, 10),
-             StateName(intent.state()), reason);
+  PrintError("blobctl: {} {}: {}\n", intent.kind().hash().substr(0, 10), StateName(intent.state()),
+             reason);
   for (const v1::ProviderFailure& failure : intent.failures()) {
-    fmt::print(stderr, "  {}: {}\n", EscapeForTerminal(failure.provider()).substr(0, 80),
+    PrintError("  {}: {}\n", EscapeForTerminal(failure.provider()).substr(0, 80),
                EscapeForTerminal(failure.reason()));
   }
 }
 
-// Ctrl-C on a terminal: let it go on without us?
-bool AsksToCancel() {
+// Ctrl-C on a terminal: let it go on without us? Other signals mean that nobody is there to answer.
+bool AsksToCancel(const Context& context) {
+  if (context.interrupt.signal() != SIGINT) return false;
   if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1) return false;
-  fmt::print(stderr, "\nLet the download go on in the background? [Y/n] ");
-  std::fflush(stderr);
+  // What was typed before the question is no answer to it.
+  tcflush(STDIN_FILENO, TCIFLUSH);
+  PrintError("\nLet the download go on in the background? [Y/n] ");
   char answer[16] = {};
   pollfd input{STDIN_FILENO, POLLIN, 0};
   if (poll(&input, 1, 30'000) <= 0 || read(STDIN_FILENO, answer, sizeof answer - 1) <= 0)
@@ -52,17 +56,54 @@ bool AsksToCancel() {
   return answer[0] == 'n' || answer[0] == 'N';
 }
 
-int Interrupted(const Context& context, uint64_t id, bool cancel) {
+Status Cancel(DaemonClient& daemon, uint64_t id) {
+  v1::CancelRequest request;
+  request.add_intent_ids(id);
+  return daemon.Cancel(request).status();
+}
+
+// An intent that somebody waited for gives up at once when no provider is left. What goes on in the
+// background has time: so it becomes an intent with the usual patience, which shares the request
+// with the first. Returns the id under which it goes on.
+StatusOr<uint64_t> LetGoOn(DaemonClient& daemon, const v1::QueueItem& item, uint64_t id) {
+  v1::QueueRequest request;
+  *request.add_items() = item;
+  request.mutable_items(0)->clear_patience_ms();
+  // A key belongs to one intent: it is free for the second when the first has ended.
+  const bool has_key = !item.idempotency_key().empty();
+  if (has_key) BLOBD_RETURN_IF_ERROR(Cancel(daemon, id));
+  BLOBD_ASSIGN_OR_RETURN(const v1::QueueResponse queued, daemon.Queue(request));
+  if (!has_key) BLOBD_RETURN_IF_ERROR(Cancel(daemon, id));
+  return queued.intents(0).intent_id();
+}
+
+// What a `get` has asked for, and how it was answered.
+struct Asked {
+  v1::QueueItem item;
+  v1::QueuedIntent intent;
+  bool is_impatient;  // gives up without a provider, as nobody said otherwise
+};
+
+int Interrupted(const Context& context, const Asked& asked, const GetOptions& options) {
   // The interrupted connection is used up: a new one for the last word.
-  if (cancel || AsksToCancel()) {
-    auto daemon = DaemonClient::Connect(context.socket);
-    if (!daemon.ok()) return Fail(daemon.status());
-    v1::CancelRequest request;
-    request.add_intent_ids(id);
-    if (const auto answer = (*daemon)->Cancel(request); !answer.ok()) return Fail(answer.status());
-    fmt::print(stderr, "blobctl: intent {} is cancelled\n", id);
+  auto daemon = DaemonClient::Connect(context.socket);
+  if (!daemon.ok()) return Fail(daemon.status());
+  uint64_t id = asked.intent.intent_id();
+  // Before the question: a second Ctrl-C ends us, and not the download.
+  if (!options.cancel_on_interrupt && asked.is_impatient && !asked.intent.existed()) {
+    const auto successor = LetGoOn(**daemon, asked.item, id);
+    if (!successor.ok()) return Fail(successor.status());
+    id = *successor;
+  }
+  if (options.cancel_on_interrupt || AsksToCancel(context)) {
+    if (const Status status = Cancel(**daemon, id); !status.ok()) return Fail(status);
+    PrintError("blobctl: intent {} is cancelled\n", id);
+  } else if (options.output.empty()) {
+    PrintError("blobctl: intent {} goes on; see it with \"blobctl watch {}\"\n", id, id);
   } else {
-    fmt::print(stderr, "blobctl: intent {} goes on; see it with \"blobctl watch {}\"\n", id, id);
+    PrintError(
+        "blobctl: intent {} goes on, but nothing is written; for that run the same command again\n",
+        id);
   }
   return kExitInterrupted;
 }
@@ -81,22 +122,26 @@ int Export(Context& context, const v1::Intent& intent, const GetOptions& options
 void PrintDone(const Context& context, const v1::Intent& intent, const std::string& output) {
   if (context.style.is_json() || output == "-") return;
   if (context.style.quiet) {
-    fmt::print("{}\n", intent.kind().hash());
+    PrintOut("{}\n", intent.kind().hash());
     return;
   }
   const int64_t ms = std::max<int64_t>(1, intent.finished_unix_ms() - intent.created_unix_ms());
-  fmt::print("{} {}, {} verified{}{}\n", intent.kind().hash(), FormatSize(intent.total_bytes()),
-             intent.downloaded_bytes() == 0
-                 ? "already here"
-                 : fmt::format("in {} ({})", FormatDuration(milliseconds(ms)),
-                               FormatRate(static_cast<double>(intent.downloaded_bytes()) * 1000 /
-                                          static_cast<double>(ms))),
-             output.empty() ? "" : " -> ", EscapeForTerminal(output));
+  PrintOut("{} {}, {} verified{}{}\n", intent.kind().hash(), FormatSize(intent.total_bytes()),
+           intent.downloaded_bytes() == 0
+               ? "already here"
+               : fmt::format("in {} ({})", FormatDuration(milliseconds(ms)),
+                             FormatRate(static_cast<double>(intent.downloaded_bytes()) * 1000 /
+                                        static_cast<double>(ms))),
+           output.empty() ? "" : " -> ", EscapeForTerminal(output));
 }
 
 }  // namespace
 
 int RunGet(Context& context, const GetOptions& options) {
+  if (options.output == "-" && context.style.is_json() && !options.detach) {
+    return Fail(InvalidArgument(
+        "-o - writes the content to standard output, where --json writes too; use -o FILE"));
+  }
   QueueOptions queue = options.queue;
   // Somebody is waiting: no provider now is an answer, not a reason to wait for a day.
   if (!queue.patience_ms && !options.detach) queue.patience_ms = 0;
@@ -110,21 +155,20 @@ int RunGet(Context& context, const GetOptions& options) {
   if (!queued.ok()) return Fail(queued.status());
   const v1::QueuedIntent& intent = queued->intents(0);
   for (const std::string& provider : intent.refused_providers()) {
-    fmt::print(stderr, "blobctl: provider {} is banned and was not used\n",
-               EscapeForTerminal(provider));
+    PrintError("blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
   }
   if (options.detach) {
     if (context.style.is_json()) {
       PrintJson(context.style, intent);
     } else {
-      fmt::print("{}{}\n", context.style.quiet ? "" : "intent ", intent.intent_id());
+      PrintOut("{}{}\n", context.style.quiet ? "" : "intent ", intent.intent_id());
     }
     return kExitDone;
   }
   const auto ended = Watch(context, intent.intent_id(), true);
   if (!ended.ok()) {
     if (ended.status().code() == StatusCode::kCancelled && context.interrupt.happened()) {
-      return Interrupted(context, intent.intent_id(), options.cancel_on_interrupt);
+      return Interrupted(context, {*item, intent, !options.queue.patience_ms}, options);
     }
     return Fail(ended.status());
   }

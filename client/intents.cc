@@ -32,12 +32,12 @@ void PrintShares(const Style& style, const v1::ListTransfersResponse& all) {
     table.Add(
         {ShownProvider(style, provider), FormatSize(bytes), fmt::format("{:.1f} %", percent)});
   }
-  fmt::print("\n");
+  PrintOut("\n");
   table.Print(style);
 }
 
 void PrintUploads(const Style& style, const v1::ListTransfersResponse& all) {
-  if (!style.no_legend) fmt::print("\nuploads\n");
+  if (!style.no_legend) PrintOut("\nuploads\n");
   Table table({"NODE", "ADDRESS", "STREAMS", "SENT", "RATE", "AGE"});
   for (const v1::Upload& upload : all.uploads()) {
     table.Add({ShownHash(style, upload.node_id()), upload.address(),
@@ -67,14 +67,13 @@ int RunQueue(Context& context, const QueueOptions& options) {
   }
   for (const v1::QueuedIntent& intent : response->intents()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", intent.intent_id());
+      PrintOut("{}\n", intent.intent_id());
     } else {
-      fmt::print("intent {}{}\n", intent.intent_id(),
-                 intent.existed() ? " (queued before under this key)" : "");
+      PrintOut("intent {}{}\n", intent.intent_id(),
+               intent.existed() ? " (queued before under this key)" : "");
     }
     for (const std::string& provider : intent.refused_providers()) {
-      fmt::print(stderr, "blobctl: provider {} is banned and was not used\n",
-                 EscapeForTerminal(provider));
+      PrintError("blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
     }
   }
   return kExitDone;
@@ -88,9 +87,9 @@ int RunCancel(Context& context, const std::vector<uint64_t>& ids) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    for (const uint64_t id : response->cancelled()) fmt::print("intent {} cancelled\n", id);
+    for (const uint64_t id : response->cancelled()) PrintOut("intent {} cancelled\n", id);
     for (const uint64_t id : response->already_ended())
-      fmt::print("intent {} had ended already; nothing to cancel\n", id);
+      PrintOut("intent {} had ended already; nothing to cancel\n", id);
   }
   return kExitDone;
 }
@@ -112,14 +111,13 @@ int RunNodesHave(Context& context, const std::string& hash,
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
     if (response->wanted()) {
-      fmt::print("{} of {} providers are new\n", response->added(), request.providers_size());
+      PrintOut("{} of {} providers are new\n", response->added(), request.providers_size());
     } else {
-      fmt::print("no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n",
-                 EscapeForTerminal(hash));
+      PrintOut("no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n",
+               EscapeForTerminal(hash));
     }
     for (const std::string& provider : response->refused_providers()) {
-      fmt::print(stderr, "blobctl: provider {} is banned and was refused\n",
-                 EscapeForTerminal(provider));
+      PrintError("blobctl: provider {} is banned and was refused\n", EscapeForTerminal(provider));
     }
   }
   return kExitDone;
@@ -148,7 +146,7 @@ int RunIntents(Context& context, const ListOptions& options) {
   Table table({"INTENT", "STATE", "HASH", "FORMAT", "PROGRESS", "SIZE", "RATE", "AGE", "LABEL"});
   for (const v1::Intent& intent : all.intents()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", intent.intent_id());
+      PrintOut("{}\n", intent.intent_id());
       continue;
     }
     const uint64_t total =
@@ -190,7 +188,7 @@ int RunTransfers(Context& context, const ListOptions& options) {
   Table table({"TRANSFER", "STATE", "HASH", "PROVIDER", "VERIFIED", "RATE", "AGE", "REASON"});
   for (const v1::Transfer& transfer : all.transfers()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", transfer.transfer_id());
+      PrintOut("{}\n", transfer.transfer_id());
       continue;
     }
     table.Add({std::to_string(transfer.transfer_id()), std::string(StateName(transfer.state())),
@@ -221,7 +219,7 @@ int RunBlobs(Context& context, const ListOptions& options) {
   Table table({"HASH", "STATE", "SIZE", "VERIFIED", "PRIVATE"});
   for (const v1::Blob& blob : all.blobs()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", blob.hash());
+      PrintOut("{}\n", blob.hash());
       continue;
     }
     table.Add({ShownHash(context.style, blob.hash()),

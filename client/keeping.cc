@@ -57,7 +57,7 @@ void AddRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Ke
 void PrintGc(const Style& style, const GcOptions& options, const v1::CollectGarbageResponse& all) {
   if (style.is_json()) return PrintJson(style, all);
   if (style.quiet) {
-    for (const v1::Keeping& blob : all.removed()) fmt::print("{}\n", blob.hash());
+    for (const v1::Keeping& blob : all.removed()) PrintOut("{}\n", blob.hash());
     return;
   }
   if (options.dry_run) {
@@ -66,9 +66,9 @@ void PrintGc(const Style& style, const GcOptions& options, const v1::CollectGarb
     AddRows(style, all.kept(), "stays", &table);
     table.Print(style);
   }
-  fmt::print("{} {} blobs, {}; {} stay, {}\n", options.dry_run ? "would remove" : "removed",
-             all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
-             FormatSize(all.kept_bytes()));
+  PrintOut("{} {} blobs, {}; {} stay, {}\n", options.dry_run ? "would remove" : "removed",
+           all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
+           FormatSize(all.kept_bytes()));
 }
 
 }  // namespace
@@ -113,12 +113,12 @@ int RunRemove(Context& context, const std::vector<std::string>& wanted, bool for
     PrintJson(context.style, *response);
   } else {
     for (const std::string& hash : response->removed()) {
-      fmt::print("{}{}\n", context.style.quiet ? "" : "removed ", hash);
+      PrintOut("{}{}\n", context.style.quiet ? "" : "removed ", hash);
     }
   }
-  std::fflush(stdout);
+  FlushOutput();
   for (const std::string& hash : response->absent()) {
-    fmt::print(stderr, "blobctl: nothing of {} is here\n", hash);
+    PrintError("blobctl: nothing of {} is here\n", hash);
   }
   return response->absent().empty() ? kExitDone : kExitNotFound;
 }
@@ -146,17 +146,17 @@ int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all
     for (const v1::VerifyFinding& finding : message.findings()) {
       mismatch |= finding.result() == v1::VERIFY_RESULT_ROTTEN;
       if (is_text) progress.Clear();
-      if (is_text) fmt::print("{}: {}\n", finding.hash(), EscapeForTerminal(finding.reason()));
-      if (context.style.quiet) fmt::print("{}\n", finding.hash());
+      if (is_text) PrintOut("{}: {}\n", finding.hash(), EscapeForTerminal(finding.reason()));
+      if (context.style.quiet) PrintOut("{}\n", finding.hash());
     }
   });
   progress.Clear();
   if (context.style.is_json()) PrintJson(context.style, whole);
   if (is_text && status.ok()) {
-    fmt::print("{} blobs, {} read; {} not well\n", whole.blobs(), FormatSize(whole.bytes()),
-               whole.failed_blobs());
+    PrintOut("{} blobs, {} read; {} not well\n", whole.blobs(), FormatSize(whole.bytes()),
+             whole.failed_blobs());
   }
-  std::fflush(stdout);
+  FlushOutput();
   if (!status.ok()) return Fail(status);
   if (mismatch) return kExitMismatch;
   if (whole.failed_blobs() == 0) return kExitDone;

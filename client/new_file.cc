@@ -55,8 +55,8 @@ Status NewFile::Exists() const {
 }
 
 Status NewFile::Commit() {
-  if (fsync(file_.get()) != 0) return ErrnoStatus(errno, "sync " + target_);
-  if (!Name()) return errno == EEXIST ? Exists() : ErrnoStatus(errno, "rename to " + target_);
+  if (fsync(file_.get()) != 0) return FileError(errno, "sync " + target_);
+  if (!Name()) return errno == EEXIST ? Exists() : FileError(errno, "rename to " + target_);
   file_ = Descriptor();
   // The name too: as far as the file system lets a directory be synced.
   (void)fsync(directory_.get());

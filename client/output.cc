@@ -3,22 +3,41 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "base/time.h"
 #include "base/units.h"
 #include "base/utf8.h"
+#include "client/exit_code.h"
 
 namespace blobd::client {
 namespace {
+
+[[noreturn]] void EndForOutput(std::string_view why, ExitCode code) {
+  PrintError("blobctl: {}\n", why);
+  _exit(code);
+}
+
+[[noreturn]] void EndForOutput(int error) {
+  EndForOutput(fmt::format("cannot write to standard output: {}", std::strerror(error)),
+               error == ENOSPC || error == EDQUOT ? kExitNoSpace : kExitFailed);
+}
 
 std::string ToJson(const google::protobuf::Message& message, bool pretty) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = pretty;
   options.always_print_primitive_fields = true;
   std::string json;
-  if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  if (!status.ok()) {
+    EndForOutput("the answer cannot be written as JSON: " + EscapeForTerminal(status.ToString()),
+                 kExitFailed);
+  }
   if (json.empty() || json.back() != '\n') json += '\n';
   return json;
 }
@@ -32,13 +51,26 @@ size_t Width(std::string_view text) {
 
 }  // namespace
 
+void WriteOutput(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) EndForOutput(errno);
+}
+
+void FlushOutput() {
+  if (std::fflush(stdout) != 0) EndForOutput(errno);
+}
+
+void WriteError(std::string_view text) {
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+  (void)std::fflush(stderr);
+}
+
 void PrintJson(const Style& style, const google::protobuf::Message& message) {
-  fmt::print("{}", ToJson(message, style.json == JsonForm::kPretty));
+  PrintOut("{}", ToJson(message, style.json == JsonForm::kPretty));
 }
 
 void PrintJsonLine(const google::protobuf::Message& message) {
-  fmt::print("{}", ToJson(message, false));
-  std::fflush(stdout);
+  PrintOut("{}", ToJson(message, false));
+  FlushOutput();
 }
 
 void Table::Print(const Style& style) const {
@@ -58,8 +90,8 @@ void Table::Print(const Style& style) const {
       if (i + 1 < shown[r].size()) line.append(widths[i] - Width(shown[r][i]) + 2, ' ');
     }
     const bool head = r == 0 && !style.no_legend;
-    fmt::print("{}{}{}\n", head && style.colour ? "\x1b[1m" : "", line,
-               head && style.colour ? "\x1b[0m" : "");
+    PrintOut("{}{}{}\n", head && style.colour ? "\x1b[1m" : "", line,
+             head && style.colour ? "\x1b[0m" : "");
   }
 }
 

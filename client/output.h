@@ -2,10 +2,12 @@
 // escaped before a terminal sees it.
 #pragma once
 
+#include <fmt/format.h>
 #include <google/protobuf/message.h>
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "blobd/v1/downloads.pb.h"
@@ -25,7 +27,23 @@ struct Style {
   bool is_json() const { return json != JsonForm::kOff; }
 };
 
+// Writes to standard output. Where that cannot be done, nothing of what the command has to say is
+// of use any more: the process ends, with an error and kExitFailed, or kExitNoSpace.
+void WriteOutput(std::string_view text);
+void FlushOutput();
+template <typename... Args>
+void PrintOut(fmt::format_string<Args...> format, Args&&... args) {
+  WriteOutput(fmt::format(format, std::forward<Args>(args)...));
+}
+// Writes to standard error, at once; what cannot be written there is lost.
+void WriteError(std::string_view text);
+template <typename... Args>
+void PrintError(fmt::format_string<Args...> format, Args&&... args) {
+  WriteError(fmt::format(format, std::forward<Args>(args)...));
+}
+
 // Prints a message as one JSON document: protobuf's mapping, with fields of value 0 included.
+// What JSON cannot hold, such as a name that is no UTF-8, ends the process as WriteOutput does.
 void PrintJson(const Style& style, const google::protobuf::Message& message);
 // The same on one line whatever the style: for streams.
 void PrintJsonLine(const google::protobuf::Message& message);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/units.h"
 #include "client/output.h"
@@ -78,15 +77,13 @@ void ProgressLine::Show(const std::string& what, uint64_t done, uint64_t total) 
 }
 
 void ProgressLine::Draw(const std::string& line) {
-  fmt::print(stderr, "\r\x1b[K{}", line);
-  std::fflush(stderr);
+  PrintError("\r\x1b[K{}", line);
   drawn_ = true;
 }
 
 void ProgressLine::Clear() {
   if (!drawn_) return;
-  fmt::print(stderr, "\r\x1b[K");
-  std::fflush(stderr);
+  PrintError("\r\x1b[K");
   drawn_ = false;
 }
 

@@ -72,16 +72,16 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
   std::string state = StateOf(remote);
   if (!remote.connected_address().empty()) state += " at " + remote.connected_address();
   if (remote.looking_up()) state += ", being looked up";
-  fmt::print("Node       {}\n", remote.node_id());
-  fmt::print("State      {}\n", state);
+  PrintOut("Node       {}\n", remote.node_id());
+  PrintOut("State      {}\n", state);
   if (remote.last_success_unix_ms() != 0)
-    fmt::print("Contact    {} ago\n", ShownAge(remote.last_success_unix_ms()));
+    PrintOut("Contact    {} ago\n", ShownAge(remote.last_success_unix_ms()));
   if (const std::string trouble = TroubleOf(remote); !trouble.empty())
-    fmt::print("Trouble    {}\n", EscapeForTerminal(trouble));
+    PrintOut("Trouble    {}\n", EscapeForTerminal(trouble));
   if (remote.transfer_ids_size() > 0)
-    fmt::print("Gives      {} transfers, {}\n", remote.transfer_ids_size(),
-               FormatRate(remote.download_rate()));
-  if (remote.has_upload()) fmt::print("Gets       {}\n", FormatRate(remote.upload().rate()));
+    PrintOut("Gives      {} transfers, {}\n", remote.transfer_ids_size(),
+             FormatRate(remote.download_rate()));
+  if (remote.has_upload()) PrintOut("Gets       {}\n", FormatRate(remote.upload().rate()));
   if (!remote.paths().empty()) {
     Table paths({"PATH", "RTT", "CONNECTIONS", "SELECTED"});
     for (const v1::RemotePath& path : remote.paths()) {
@@ -103,7 +103,7 @@ void PrintRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::
   Table table({"NODE", "STATE", "ADDRESSES", "LAST CONTACT", "DOWN", "UP", "TROUBLE"});
   for (const v1::Remote& remote : remotes) {
     if (style.quiet) {
-      fmt::print("{}\n", remote.node_id());
+      PrintOut("{}\n", remote.node_id());
       continue;
     }
     table.Add({ShownHash(style, remote.node_id()), StateOf(remote), AddressesOf(style, remote),
@@ -123,7 +123,7 @@ int RunRemote(Context& context, const std::string& node) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (context.style.quiet) {
-    fmt::print("{}\n", response->remote().node_id());
+    PrintOut("{}\n", response->remote().node_id());
   } else {
     PrintRemote(context.style, response->remote());
   }
@@ -158,9 +158,9 @@ int RunWatchRemotes(Context& context, const std::string& node) {
           PrintRemote(style, change.remotes(0));
         }
         for (const std::string& gone : change.gone_node_ids()) {
-          fmt::print("{}  nothing is known of it any more\n", ShownHash(style, gone));
+          PrintOut("{}  nothing is known of it any more\n", ShownHash(style, gone));
         }
-        std::fflush(stdout);
+        FlushOutput();
         style.no_legend = true;
       });
   return context.interrupt.happened() ? static_cast<int>(kExitInterrupted) : Fail(status);
@@ -176,7 +176,7 @@ int RunAddRemote(Context& context, const std::string& node,
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    fmt::print("{} of {} addresses are new\n", response->added(), addresses.size());
+    PrintOut("{} of {} addresses are new\n", response->added(), addresses.size());
   }
   return kExitDone;
 }

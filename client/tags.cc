@@ -19,8 +19,8 @@ int DeleteTag(Context& context, const TagOptions& options) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    fmt::print("tag {} is gone; it named {}\n", EscapeForTerminal(options.name),
-               NameOf(response->tag().kind()));
+    PrintOut("tag {} is gone; it named {}\n", EscapeForTerminal(options.name),
+             NameOf(response->tag().kind()));
   }
   return kExitDone;
 }
@@ -64,11 +64,11 @@ int RunTag(Context& context, const TagOptions& options) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (context.style.quiet) {
-    fmt::print("{}\n", NameOf(response->tag().kind()));
+    PrintOut("{}\n", NameOf(response->tag().kind()));
   } else {
     const std::string& before = response->previous_hash();
-    fmt::print("{} names {}{}\n", EscapeForTerminal(options.name), NameOf(response->tag().kind()),
-               before.empty() ? "" : ", before " + before);
+    PrintOut("{} names {}{}\n", EscapeForTerminal(options.name), NameOf(response->tag().kind()),
+             before.empty() ? "" : ", before " + before);
   }
   return kExitDone;
 }
@@ -89,7 +89,7 @@ int RunTags(Context& context, const std::string& prefix, const ListOptions& opti
   Table table({"NAME", "HASH", "FORMAT", "OWNER", "PRIVATE", "MOVED"});
   for (const v1::Tag& tag : all.tags()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", EscapeForTerminal(tag.name()));
+      PrintOut("{}\n", EscapeForTerminal(tag.name()));
       continue;
     }
     const bool is_list = tag.kind().format() == v1::BLOB_FORMAT_HASH_SEQ;
