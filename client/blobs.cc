@@ -49,6 +49,11 @@ int RunExport(Context& context, const ExportArguments& arguments) {
   if (const Status status = ResolveTag(context, &wanted); !status.ok()) return Fail(status);
   ProgressLine progress(!context.style.quiet && arguments.output != "-");
   const bool collection = wanted.size() == 65 && wanted.front() == 's';
+  const bool is_text = !context.style.quiet && !context.style.is_json() && arguments.output != "-";
+  if (is_text && !collection && IsKnownCollection(*context.daemon, wanted)) {
+    PrintError("blobctl: {} is the list of a collection, and is written as that; its files: s{}\n",
+               wanted, wanted);
+  }
   const ExportOptions options{arguments.output, arguments.force};
   const Status status = collection
                             ? ExportCollection(*context.daemon, wanted.substr(1), options, progress)

@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -44,7 +45,7 @@ std::string LimitText(const v1::Limit& limit, uint64_t value) {
 }
 
 void PrintLimits(const Style& style, const google::protobuf::RepeatedPtrField<v1::Limit>& limits) {
-  Table table({"LIMIT", "VALUE", "CONFIGURED", "PERSISTED", "BECAUSE"});
+  Table table({"LIMIT", "VALUE", {"CONFIGURED", 0, 2}, {"PERSISTED", 0, 3}, {"BECAUSE", 10, 1}});
   std::string schedule;
   for (const v1::Limit& limit : limits) {
     if (style.quiet) {
@@ -198,7 +199,7 @@ int RunBans(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"PROVIDER", "FOR", "TIMES", "REASON"});
+  Table table({{"PROVIDER", 10, 0}, "FOR", {"TIMES", 0, 2}, {"REASON", 12, 1}});
   for (const v1::Ban& ban : all.bans()) {
     if (context.style.quiet) {
       PrintOut("{}\n", EscapeForTerminal(ban.provider()));
@@ -209,7 +210,7 @@ int RunBans(Context& context, const ListOptions& options) {
                FormatDuration(std::max(Duration::zero(), left)), std::to_string(ban.times()),
                ban.reason()});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  if (!context.style.quiet) table.Print(context.style, "no bans");
   return kExitDone;
 }
 

@@ -5,16 +5,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <set>
 
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/export.h"
+#include "client/new_file.h"
 #include "client/progress_line.h"
 
 namespace blobd::client {
 namespace {
+
+// What the daemon has for the last word of one that does not wait any more.
+constexpr std::chrono::seconds kLastWord(10);
 
 // Watches until the intent ends. kCancelled if the person pressed Ctrl-C.
 StatusOr<v1::Intent> Watch(Context& context, uint64_t id, bool show) {
@@ -56,24 +62,23 @@ bool AsksToCancel(const Context& context) {
   return answer[0] == 'n' || answer[0] == 'N';
 }
 
-Status Cancel(DaemonClient& daemon, uint64_t id) {
+Status Cancel(DaemonClient& daemon, const std::set<uint64_t>& ids) {
   v1::CancelRequest request;
-  request.add_intent_ids(id);
+  for (const uint64_t id : ids) request.add_intent_ids(id);
   return daemon.Cancel(request).status();
 }
 
 // An intent that somebody waited for gives up at once when no provider is left. What goes on in the
 // background has time: so it becomes an intent with the usual patience, which shares the request
-// with the first. Returns the id under which it goes on.
+// with the first. Returns the id under which it goes on. The first is cancelled, unless it has a
+// key, under which somebody may ask for it again.
 StatusOr<uint64_t> LetGoOn(DaemonClient& daemon, const v1::QueueItem& item, uint64_t id) {
   v1::QueueRequest request;
   *request.add_items() = item;
   request.mutable_items(0)->clear_patience_ms();
-  // A key belongs to one intent: it is free for the second when the first has ended.
-  const bool has_key = !item.idempotency_key().empty();
-  if (has_key) BLOBD_RETURN_IF_ERROR(Cancel(daemon, id));
+  request.mutable_items(0)->clear_idempotency_key();
   BLOBD_ASSIGN_OR_RETURN(const v1::QueueResponse queued, daemon.Queue(request));
-  if (!has_key) BLOBD_RETURN_IF_ERROR(Cancel(daemon, id));
+  if (item.idempotency_key().empty()) BLOBD_RETURN_IF_ERROR(Cancel(daemon, {id}));
   return queued.intents(0).intent_id();
 }
 
@@ -84,19 +89,24 @@ struct Asked {
   bool is_impatient;  // gives up without a provider, as nobody said otherwise
 };
 
-int Interrupted(const Context& context, const Asked& asked, const GetOptions& options) {
+// Nobody waits for it any more: it goes on, or is cancelled.
+int Leave(const Context& context, const Asked& asked, const GetOptions& options) {
   // The interrupted connection is used up: a new one for the last word.
-  auto daemon = DaemonClient::Connect(context.socket);
+  auto daemon = DaemonClient::Connect(context.socket, {kLastWord, nullptr});
   if (!daemon.ok()) return Fail(daemon.status());
   uint64_t id = asked.intent.intent_id();
+  const bool cancel = context.interrupt.happened() && options.cancel_on_interrupt;
+  // Under a key that was used before it is somebody's who did not wait, and stays as it was.
+  const bool is_ours = asked.item.idempotency_key().empty() || !asked.intent.existed();
   // Before the question: a second Ctrl-C ends us, and not the download.
-  if (!options.cancel_on_interrupt && asked.is_impatient && !asked.intent.existed()) {
+  if (!cancel && asked.is_impatient && is_ours) {
     const auto successor = LetGoOn(**daemon, asked.item, id);
     if (!successor.ok()) return Fail(successor.status());
     id = *successor;
   }
-  if (options.cancel_on_interrupt || AsksToCancel(context)) {
-    if (const Status status = Cancel(**daemon, id); !status.ok()) return Fail(status);
+  if (cancel || AsksToCancel(context)) {
+    if (const Status status = Cancel(**daemon, {asked.intent.intent_id(), id}); !status.ok())
+      return Fail(status);
     PrintError("blobctl: intent {} is cancelled\n", id);
   } else if (options.output.empty()) {
     PrintError("blobctl: intent {} goes on; see it with \"blobctl watch {}\"\n", id, id);
@@ -105,7 +115,7 @@ int Interrupted(const Context& context, const Asked& asked, const GetOptions& op
         "blobctl: intent {} goes on, but nothing is written; for that run the same command again\n",
         id);
   }
-  return kExitInterrupted;
+  return context.interrupt.happened() ? kExitInterrupted : kExitTimeout;
 }
 
 int Export(Context& context, const v1::Intent& intent, const GetOptions& options) {
@@ -142,6 +152,11 @@ int RunGet(Context& context, const GetOptions& options) {
     return Fail(InvalidArgument(
         "-o - writes the content to standard output, where --json writes too; use -o FILE"));
   }
+  const bool is_file = !options.output.empty() && options.output != "-" && !options.detach;
+  if (const Status status = is_file ? CheckTarget(options.output, options.force) : OkStatus();
+      !status.ok()) {
+    return Fail(status);
+  }
   QueueOptions queue = options.queue;
   // Somebody is waiting: no provider now is an answer, not a reason to wait for a day.
   if (!queue.patience_ms && !options.detach) queue.patience_ms = 0;
@@ -167,9 +182,8 @@ int RunGet(Context& context, const GetOptions& options) {
   }
   const auto ended = Watch(context, intent.intent_id(), true);
   if (!ended.ok()) {
-    if (ended.status().code() == StatusCode::kCancelled && context.interrupt.happened()) {
-      return Interrupted(context, {*item, intent, !options.queue.patience_ms}, options);
-    }
+    if (context.interrupt.happened() || ended.status().code() == StatusCode::kDeadlineExceeded)
+      return Leave(context, {*item, intent, !options.queue.patience_ms}, options);
     return Fail(ended.status());
   }
   if (ended->state() != v1::INTENT_STATE_DONE) {

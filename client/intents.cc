@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -26,7 +27,7 @@ void PrintShares(const Style& style, const v1::ListTransfersResponse& all) {
     sum += transfer.verified_bytes();
   }
   if (shares.size() < 2 || sum == 0) return;
-  Table table({"PROVIDER", "VERIFIED", "SHARE"});
+  Table table({{"PROVIDER", 16, 0}, "VERIFIED", "SHARE"});
   for (const auto& [provider, bytes] : shares) {
     const double percent = 100.0 * static_cast<double>(bytes) / static_cast<double>(sum);
     table.Add(
@@ -38,7 +39,8 @@ void PrintShares(const Style& style, const v1::ListTransfersResponse& all) {
 
 void PrintUploads(const Style& style, const v1::ListTransfersResponse& all) {
   if (!style.no_legend) PrintOut("\nuploads\n");
-  Table table({"NODE", "ADDRESS", "STREAMS", "SENT", "RATE", "AGE"});
+  Table table(
+      {"NODE", {"ADDRESS", 12, 2}, {"STREAMS", 0, 3}, {"SENT", 0, 1}, "RATE", {"AGE", 0, 4}});
   for (const v1::Upload& upload : all.uploads()) {
     table.Add({ShownHash(style, upload.node_id()), upload.address(),
                std::to_string(upload.streams()), FormatSize(upload.sent_bytes()),
@@ -70,7 +72,7 @@ int RunQueue(Context& context, const QueueOptions& options) {
       PrintOut("{}\n", intent.intent_id());
     } else {
       PrintOut("intent {}{}\n", intent.intent_id(),
-               intent.existed() ? " (queued before under this key)" : "");
+               intent.existed() && !options.key.empty() ? " (queued before under this key)" : "");
     }
     for (const std::string& provider : intent.refused_providers()) {
       PrintError("blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
@@ -143,7 +145,15 @@ int RunIntents(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"INTENT", "STATE", "HASH", "FORMAT", "PROGRESS", "SIZE", "RATE", "AGE", "LABEL"});
+  Table table({"INTENT",
+               "STATE",
+               {"HASH", 0, 1},
+               {"FORMAT", 0, 6},
+               "PROGRESS",
+               {"SIZE", 0, 4},
+               {"RATE", 0, 2},
+               {"AGE", 0, 5},
+               {"LABEL", 8, 3}});
   for (const v1::Intent& intent : all.intents()) {
     if (context.style.quiet) {
       PrintOut("{}\n", intent.intent_id());
@@ -158,7 +168,9 @@ int RunIntents(Context& context, const ListOptions& options) {
                intent.rate() > 0 ? FormatRate(intent.rate()) : "-",
                ShownAge(intent.created_unix_ms()), intent.label()});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  const std::string none =
+      options.all ? "no intents" : "no unfinished intents; --all shows those that have ended";
+  if (!context.style.quiet) table.Print(context.style, none);
   return kExitDone;
 }
 
@@ -185,7 +197,14 @@ int RunTransfers(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"TRANSFER", "STATE", "HASH", "PROVIDER", "VERIFIED", "RATE", "AGE", "REASON"});
+  Table table({"TRANSFER",
+               "STATE",
+               {"HASH", 0, 3},
+               {"PROVIDER", 10, 1},
+               {"VERIFIED", 0, 2},
+               {"RATE", 0, 4},
+               {"AGE", 0, 5},
+               {"REASON", 12, 6}});
   for (const v1::Transfer& transfer : all.transfers()) {
     if (context.style.quiet) {
       PrintOut("{}\n", transfer.transfer_id());
@@ -199,7 +218,7 @@ int RunTransfers(Context& context, const ListOptions& options) {
                ShownAge(transfer.started_unix_ms()), transfer.reason()});
   }
   if (context.style.quiet) return kExitDone;
-  table.Print(context.style);
+  table.Print(context.style, options.all ? "no transfers" : "no running transfers");
   if (!options.hash.empty()) PrintShares(context.style, all);
   if (!all.uploads().empty()) PrintUploads(context.style, all);
   return kExitDone;
@@ -216,7 +235,7 @@ int RunBlobs(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"HASH", "STATE", "SIZE", "VERIFIED", "PRIVATE"});
+  Table table({"HASH", "STATE", "SIZE", {"VERIFIED", 0, 2}, {"PRIVATE", 0, 1}});
   for (const v1::Blob& blob : all.blobs()) {
     if (context.style.quiet) {
       PrintOut("{}\n", blob.hash());
@@ -227,7 +246,7 @@ int RunBlobs(Context& context, const ListOptions& options) {
                blob.size() == 0 && !blob.size_proven() ? "-" : FormatSize(blob.size()),
                FormatSize(blob.verified_bytes()), blob.is_private() ? "yes" : "-"});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  if (!context.style.quiet) table.Print(context.style, "no blobs");
   return kExitDone;
 }
 

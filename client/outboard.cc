@@ -118,6 +118,11 @@ int RunOutboard(Context& context, const OutboardOptions& options) {
   if (!options.output.empty() && options.files.size() != 1)
     return Fail(InvalidArgument("-o goes with one file"));
   for (const std::string& path : options.files) {
+    // JSON would have another name.
+    if (context.style.is_json() && !(IsUtf8(path) && IsUtf8(options.output))) {
+      return Fail(InvalidArgument("{}: the name is not UTF-8, as JSON is; leave --json out",
+                                  EscapeForTerminal(path)));
+    }
     const auto written = WriteOutboard(context, path, options);
     if (!written.ok()) return Fail(written.status());
     Print(context.style, path, *written);

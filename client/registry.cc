@@ -12,6 +12,7 @@
 #include "client/context.h"
 #include "client/copy_file.h"
 #include "client/descriptor.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -83,7 +84,7 @@ int RunRecoverRegistry(Context& context) {
       PrintOut("acknowledged: {}\n", EscapeForTerminal(note));
     return kExitDone;
   }
-  Table table({"WHAT", "SAVED", "LOST"});
+  Table table({{"WHAT", 10, 0}, "SAVED", "LOST"});
   for (const v1::RecoveredTable& each : recovered->tables()) {
     table.Add({each.name(), std::to_string(each.saved_rows()), std::to_string(each.lost_rows())});
   }

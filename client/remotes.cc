@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -83,14 +84,19 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
              FormatRate(remote.download_rate()));
   if (remote.has_upload()) PrintOut("Gets       {}\n", FormatRate(remote.upload().rate()));
   if (!remote.paths().empty()) {
-    Table paths({"PATH", "RTT", "CONNECTIONS", "SELECTED"});
+    Table paths({{"PATH", 16, 0}, "RTT", {"CONNECTIONS", 0, 2}, {"SELECTED", 10, 1}});
     for (const v1::RemotePath& path : remote.paths()) {
       paths.Add({path.address(), path.dark() ? "dark" : RttOf(path.rtt_us()),
                  std::to_string(path.connections()), path.selected() ? path.because() : "-"});
     }
     paths.Print(style);
   }
-  Table table({"ADDRESS", "SOURCE", "USAGE", "LAST WORKED", "RTT", "TROUBLE"});
+  Table table({{"ADDRESS", 16, 0},
+               {"SOURCE", 0, 2},
+               {"USAGE", 0, 1},
+               {"LAST WORKED", 0, 4},
+               {"RTT", 0, 3},
+               {"TROUBLE", 12, 5}});
   for (const v1::RemoteAddress& address : remote.addresses()) {
     table.Add({address.address(), address.source(), std::string(UsageOf(address.usage())),
                address.last_worked_unix_ms() != 0 ? ShownAge(address.last_worked_unix_ms()) : "-",
@@ -99,8 +105,15 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
   table.Print(style);
 }
 
-void PrintRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Remote>& remotes) {
-  Table table({"NODE", "STATE", "ADDRESSES", "LAST CONTACT", "DOWN", "UP", "TROUBLE"});
+void PrintRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Remote>& remotes,
+               const std::string& none) {
+  Table table({"NODE",
+               {"STATE", 10, 0},
+               {"ADDRESSES", 12, 1},
+               {"LAST CONTACT", 0, 3},
+               {"DOWN", 0, 4},
+               {"UP", 0, 5},
+               {"TROUBLE", 12, 2}});
   for (const v1::Remote& remote : remotes) {
     if (style.quiet) {
       PrintOut("{}\n", remote.node_id());
@@ -110,7 +123,7 @@ void PrintRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::
                ShownAge(remote.last_success_unix_ms()), RateOf(remote.download_rate()),
                RateOf(remote.upload().rate()), TroubleOf(remote)});
   }
-  if (!style.quiet) table.Print(style);
+  if (!style.quiet) table.Print(style, none);
 }
 
 }  // namespace
@@ -140,7 +153,7 @@ int RunRemotes(Context& context, const ListOptions& options) {
   if (context.style.is_json()) {
     PrintJson(context.style, all);
   } else {
-    PrintRows(context.style, all.remotes());
+    PrintRows(context.style, all.remotes(), "no nodes are known");
   }
   return kExitDone;
 }
@@ -153,7 +166,7 @@ int RunWatchRemotes(Context& context, const std::string& node) {
       context.daemon->WatchRemotes(request, [&](const v1::WatchRemotesResponse& change) {
         if (style.is_json()) return PrintJsonLine(change);
         if (node.empty()) {
-          PrintRows(style, change.remotes());
+          PrintRows(style, change.remotes(), "");
         } else if (!change.remotes().empty()) {
           PrintRemote(style, change.remotes(0));
         }

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -86,7 +87,12 @@ int RunTags(Context& context, const std::string& prefix, const ListOptions& opti
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"NAME", "HASH", "FORMAT", "OWNER", "PRIVATE", "MOVED"});
+  Table table({{"NAME", 12, 0},
+               "HASH",
+               {"FORMAT", 0, 2},
+               {"OWNER", 0, 3},
+               {"PRIVATE", 0, 4},
+               {"MOVED", 0, 1}});
   for (const v1::Tag& tag : all.tags()) {
     if (context.style.quiet) {
       PrintOut("{}\n", EscapeForTerminal(tag.name()));
@@ -100,7 +106,7 @@ int RunTags(Context& context, const std::string& prefix, const ListOptions& opti
                std::to_string(tag.owner_uid()), tag.is_private() ? "yes" : "-",
                ShownAge(tag.moved_unix_ms())});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  if (!context.style.quiet) table.Print(context.style, "no tags");
   return kExitDone;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -18,7 +19,9 @@ std::optional<uint64_t> IntentIdOf(const std::string& text) {
   return id;
 }
 
-void PrintProviders(const Style& style, const v1::RequestWhy& why) {
+void PrintProviders(Style style, const v1::RequestWhy& why) {
+  // Sentences that say what to do are not cut.
+  style.columns = 0;
   Table table({"PROVIDER", "HOW IT STANDS", "LAST ERROR"});
   for (const v1::ProviderWhy& provider : why.providers()) {
     table.Add({ShownProvider(style, provider.provider()), provider.sentence(),

@@ -171,7 +171,9 @@ class Daemon:
 
     def terminal(self, *args, columns=100, environment=None):
         """Starts blobctl on a terminal; the caller closes it."""
-        return Terminal(self.ctl_command(*args), columns=columns, environment={**os.environ, **(environment or {})})
+        return Terminal(self.ctl_command(*args), columns=columns, environment={
+            **{name: value for name, value in os.environ.items() if name != "NO_COLOR"}, "TERM": "xterm",
+            **(environment or {})})
 
     def ctl_start(self, *args):
         """Starts blobctl in the background."""
