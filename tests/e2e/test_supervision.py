@@ -302,15 +302,14 @@ class RestartTest(E2eTest):
 
     def test_no_call_is_lost(self):
         # Neither those that are cut nor those that come meanwhile: what only reads, and what is queued.
+        commands = 2 * [("status", "-q"), ("queue", "-q", "5a" * 32)]
         queued = 0
-        for _ in range(3):
-            calls = []
-            for end in (self.daemon.stop, self.daemon.kill):
-                calls += [self.daemon.ctl_start(*command) for command in 3 * [("status", "-q"), ("queue", "-q", "5a" * 32)]]
-                time.sleep(0.1)
-                end()
-                calls += [self.daemon.ctl_start(*command) for command in 3 * [("status", "-q"), ("queue", "-q", "5a" * 32)]]
-                self.daemon.start()
+        for end in (self.daemon.stop, self.daemon.kill, self.daemon.stop):
+            calls = [self.daemon.ctl_start(*command) for command in commands]
+            time.sleep(0.1)
+            end()
+            calls += [self.daemon.ctl_start(*command) for command in commands]
+            self.daemon.start()
             for call in calls:
                 self.assertEqual(call.wait(TIMEOUT), DONE, call.stderr.read().decode())
                 call.stdout.close()
