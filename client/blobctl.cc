@@ -91,7 +91,8 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Help; also of each command");
   AddGlobalOptions(app, args);
-  app.set_version_flag("--version", kVersion, "The version, as \"blobctl version\"");
+  // Not in the help, which has no line to spare: there is "blobctl version".
+  app.set_version_flag("--version", kVersion)->group("");
   const Commands commands = AddCommands(app, args);
   try {
     app.parse(WithoutBareJson(argc, argv));
