@@ -47,8 +47,9 @@ CLI::Validator SizeOrBytes() {
 
 CLI::Validator Id() {
   return {[](std::string& text) {
-            const bool is_number = IsNumber(text);
-            return is_number ? "" : Quoted(text) + " is no id; \"blobctl intents\" shows them";
+            // Below 2^64: CLI11 takes what is larger for the largest.
+            const bool is_id = IsNumber(text) && text.size() < 20;
+            return is_id ? "" : Quoted(text) + " is no id; \"blobctl intents\" shows them";
           },
           ""};
 }

@@ -195,7 +195,7 @@ std::string UsageError(const CLI::App& top, const CLI::App& chosen, const CLI::P
   } else if (option != rest.end()) {
     // What stands behind it was no argument, so this comes before what is wrong with those.
     text = Unexpected(top, chosen, *option);
-  } else if (error.get_name() == "ExtrasError") {
+  } else if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
     // "The following argument was not expected: now"
     const std::string what = error.what();
     text = Unexpected(top, chosen, what.substr(std::min(what.find(": ") + 2, what.size())));

@@ -83,7 +83,7 @@ class Usage(unittest.TestCase):
         self.check(("status", "now"), 'one argument too many: "now"')
         self.check(("get", "x", "y"), "WANTED: at most 1, but there are 2")
         self.check(("cancel", "abc"), '"abc" is no id')
-        self.check(("cancel", "99999999999999999999"), '"99999999999999999999" is no such number')
+        self.check(("cancel", "99999999999999999999"), '"99999999999999999999" is no id')
         self.check(("intents", "-n", "many"), '--limit: "many" is no such number')
         self.check(("gc", "--to", "10XB"), '"10XB" is no size')
         self.check(("gc", "--to", "50"), '"50" is no size: write 500MB')
