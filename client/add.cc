@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/file_names.h"
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/add_file.h"
@@ -25,8 +26,9 @@ namespace fs = std::filesystem;
 constexpr size_t kFilesAtOnce = 4;
 
 StatusOr<v1::AddResponse> AddPath(FileAdder& adder, const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
+  // A FIFO whose writer has not come yet keeps us waiting when it is read, not here.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return FileError(errno, "open " + EscapeForTerminal(path));
   return adder.Add(file.get(), path);
 }
 
@@ -35,7 +37,7 @@ StatusOr<v1::AddResponse> AddPath(FileAdder& adder, const std::string& path) {
 StatusOr<v1::AddResponse> AddListed(FileAdder& adder, int root, const std::string& name) {
   BLOBD_ASSIGN_OR_RETURN(const Descriptor file, OpenBeneath(root, name, O_RDONLY | O_NONBLOCK, 0));
   struct stat facts {};
-  if (fstat(file.get(), &facts) != 0) return ErrnoStatus(errno, "stat " + EscapeForTerminal(name));
+  if (fstat(file.get(), &facts) != 0) return FileError(errno, "stat " + EscapeForTerminal(name));
   if (!S_ISREG(facts.st_mode)) {
     return FailedPrecondition("{} is no regular file any more", EscapeForTerminal(name));
   }
@@ -55,8 +57,7 @@ StatusOr<Tree> FilesBelow(const std::string& root) {
        it.increment(error)) {
     const std::string name = fs::path(it->path()).lexically_relative(root).string();
     if (it->is_symlink()) {
-      fmt::print(stderr, "blobctl: {} is a symbolic link and is left out\n",
-                 EscapeForTerminal(name));
+      PrintError("blobctl: {} is a symbolic link and is left out\n", EscapeForTerminal(name));
     } else if (it->is_regular_file()) {
       std::error_code unknown;
       const auto size = it->file_size(unknown);
@@ -69,13 +70,28 @@ StatusOr<Tree> FilesBelow(const std::string& root) {
   return tree;
 }
 
+// What a collection may not have is said before hours of work, not after them.
+Status CheckNames(const std::string& root, const std::vector<std::string>& names) {
+  if (names.size() > kMaxCollectionEntries) {
+    return InvalidArgument("{} has {} files, and a collection at most {}; add parts of it",
+                           EscapeForTerminal(root), names.size(), kMaxCollectionEntries);
+  }
+  for (const std::string& name : names) {
+    if (IsUtf8(name)) continue;
+    return InvalidArgument("{}: the name is not UTF-8, as the names of a collection are; rename it",
+                           EscapeForTerminal(name));
+  }
+  return Annotate(CheckFileNames(names), EscapeForTerminal(root));
+}
+
 // Every regular file below `root` becomes an entry, in order of name.
 StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root, bool is_private,
                                        ProgressLine& line) {
   BLOBD_ASSIGN_OR_RETURN(const Descriptor directory, OpenDirectory(root));
   BLOBD_ASSIGN_OR_RETURN(const Tree tree, FilesBelow(root));
+  BLOBD_RETURN_IF_ERROR(CheckNames(root, tree.names));
   SharedProgress progress(line, "adding", tree.bytes);
-  FileAdder adder(*context.daemon, is_private, progress);
+  FileAdder adder(*context.daemon, context.interrupt.descriptor(), is_private, progress);
   std::vector<v1::AddResponse> added(tree.names.size());
   BLOBD_RETURN_IF_ERROR(ForEach(tree.names.size(), kFilesAtOnce, [&](size_t i) {
     auto response = AddListed(adder, directory.get(), tree.names[i]);
@@ -105,7 +121,7 @@ StatusOr<v1::AddResponse> AddOne(Context& context, const std::string& path, bool
   std::error_code unknown;
   const auto size = path == "-" ? 0 : fs::file_size(path, unknown);
   SharedProgress progress(line, "adding", unknown ? 0 : size);
-  FileAdder adder(*context.daemon, is_private, progress);
+  FileAdder adder(*context.daemon, context.interrupt.descriptor(), is_private, progress);
   return path == "-" ? adder.Add(STDIN_FILENO, "standard input") : AddPath(adder, path);
 }
 
@@ -123,14 +139,14 @@ int RunAdd(Context& context, const AddOptions& options) {
     if (context.style.is_json()) {
       PrintJson(context.style, *added);
     } else if (context.style.quiet) {
-      fmt::print("{}\n", name);
+      PrintOut("{}\n", name);
     } else {
-      fmt::print("{} {} {}\n", name, FormatSize(added->size()), EscapeForTerminal(path));
+      PrintOut("{} {} {}\n", name, FormatSize(added->size()), EscapeForTerminal(path));
     }
   }
   const bool hint = !is_private && !context.style.quiet && !context.style.is_json();
   if (hint && isatty(STDOUT_FILENO) == 1) {
-    fmt::print("Share it: blobctl ticket {}\n", options.paths.size() == 1 ? name : "HASH");
+    PrintOut("Share it: blobctl ticket {}\n", options.paths.size() == 1 ? name : "HASH");
   }
   return kExitDone;
 }

@@ -1,12 +1,15 @@
 #include "client/add_file.h"
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 
 #include "base/utf8.h"
 #include "client/data_channel.h"
+#include "client/descriptor.h"
 
 namespace blobd::client {
 namespace {
@@ -42,10 +45,12 @@ StatusOr<v1::AddResponse> FileAdder::Add(int fd, const std::string& name) {
 StatusOr<v1::AddResponse> FileAdder::AddStream(int fd, const std::string& name) {
   return client_.Add(is_private_, [&](char* buffer, size_t capacity) -> StatusOr<size_t> {
     for (;;) {
-      if (client_.interrupted()) return Cancelled("interrupted");
+      std::array<pollfd, 2> fds = {pollfd{fd, POLLIN, 0}, pollfd{interrupt_, POLLIN, 0}};
+      if (poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) continue;
+      if (fds[1].revents != 0) return Cancelled("interrupted");
       const ssize_t count = read(fd, buffer, capacity);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return ErrnoStatus(errno, "read " + EscapeForTerminal(name));
+      if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      if (count < 0) return FileError(errno, "read " + EscapeForTerminal(name));
       progress_.Add(static_cast<uint64_t>(count));
       return static_cast<size_t>(count);
     }

@@ -33,8 +33,10 @@ class SharedProgress {
 
 class FileAdder {
  public:
-  FileAdder(DaemonClient& client, bool is_private, SharedProgress& progress)
-      : client_(client), is_private_(is_private), progress_(progress) {}
+  // `interrupt`: readable once the caller was interrupted, while it reads from what may keep it
+  // waiting: a terminal, a pipe.
+  FileAdder(DaemonClient& client, int interrupt, bool is_private, SharedProgress& progress)
+      : client_(client), interrupt_(interrupt), is_private_(is_private), progress_(progress) {}
 
   // `fd` is read from where it is, if it cannot be handed in whole. `name` is for errors.
   StatusOr<v1::AddResponse> Add(int fd, const std::string& name);
@@ -43,6 +45,7 @@ class FileAdder {
   StatusOr<v1::AddResponse> AddStream(int fd, const std::string& name);
 
   DaemonClient& client_;
+  const int interrupt_;
   const bool is_private_;
   SharedProgress& progress_;
 };

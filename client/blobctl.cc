@@ -1,384 +1,29 @@
 // blobctl: the command line. It parses, connects and dispatches; the commands are in their own
 // files.
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
-#include <functional>
-#include <map>
 #include <string>
 
+#include "base/utf8.h"
+#include "client/commands.h"
 #include "client/context.h"
+#include "client/daemon_socket.h"
+#include "client/help.h"
 #include "client/offline_client.h"
 #include "client/version.h"
 
 namespace blobd::client {
 
 int Fail(const Status& status) {
-  fmt::print(stderr, "blobctl: {}\n", Message(status));
+  PrintError("blobctl: {}\n", Message(status));
   return ExitCodeOf(status);
 }
 
 namespace {
-
-struct Arguments {
-  std::string socket;
-  bool offline = false;
-  std::string state_dir;
-  std::string json = "off";
-  bool quiet = false;
-  bool full = false;
-  bool no_legend = false;
-  bool watch = false;
-  GetOptions get;
-  QueueOptions queue;
-  ListOptions list;
-  ExportArguments exported;
-  AddOptions add;
-  ImportStoreOptions import_store;
-  ExportStoreOptions export_store;
-  TicketOptions ticket;
-  TagOptions tag;
-  GcOptions gc;
-  PauseOptions pause;
-  LimitsOptions limits;
-  OutboardOptions outboard;
-  ImportOptions import;
-  BanOptions ban;
-  bool publish = false;
-  bool force = false;
-  bool all = false;
-  std::vector<uint64_t> ids;
-  std::vector<std::string> paths;
-  std::string hash;
-  uint64_t offset = 0;
-  uint64_t length = 0;
-};
-
-using Command = std::function<int(Context&)>;
-
-// "500ms", "30s", "5m", "24h" or a bare number of seconds, in milliseconds.
-const std::map<std::string, int64_t> kTimeUnits = {
-    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
-
-void AddQueueOptions(CLI::App* command, QueueOptions* options) {
-  command
-      ->add_option("--from", options->providers,
-                   "A provider: NODE_ID, NODE_ID@IP:PORT[,IP:PORT...] or a URL")
-      ->type_name("PROVIDER")
-      ->expected(1)
-      ->take_all();
-  command->add_option("--priority", options->priority, "How urgent it is")
-      ->check(CLI::IsMember({"background", "normal", "urgent"}))
-      ->type_name("LEVEL");
-  command->add_option("--label", options->label, "For people and filters")->type_name("TEXT");
-  command
-      ->add_option("--key", options->key, "Makes repeating the command safe: same key, same intent")
-      ->type_name("TEXT");
-  command
-      ->add_option("--patience", options->patience_ms,
-                   "How long to wait for a provider, as in 30s or 24h")
-      ->transform(CLI::AsNumberWithUnit(kTimeUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED))
-      ->type_name("TIME");
-  command->add_option("--deadline", options->deadline_ms, "Give up after this time, as in 10m")
-      ->transform(CLI::AsNumberWithUnit(kTimeUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED))
-      ->type_name("TIME");
-}
-
-void AddDownloadCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* get = app.add_subcommand(
-      "get", "Get a blob or collection, show progress, write it to a file or directory");
-  get->add_option("WANTED", args.get.queue.wanted, "A ticket, a hash, or s + hash for a collection")
-      ->required()
-      ->expected(1);
-  get->add_option("-o,--output", args.get.output, "Where to write it; - for standard output")
-      ->type_name("PATH");
-  get->add_flag("--force", args.get.force, "Replace an existing file");
-  get->add_flag("--detach", args.get.detach, "Print the intent's id and return at once");
-  get->add_flag("--cancel-on-interrupt", args.get.cancel_on_interrupt,
-                "Ctrl-C cancels instead of detaching");
-  AddQueueOptions(get, &args.get.queue);
-  commands[get] = [&args](Context& context) { return RunGet(context, args.get); };
-
-  auto* queue = app.add_subcommand("queue", "Queue downloads and return when they are durable");
-  queue->add_option("WANTED", args.queue.wanted, "Tickets, hashes, or s + hash for collections")
-      ->required();
-  AddQueueOptions(queue, &args.queue);
-  commands[queue] = [&args](Context& context) { return RunQueue(context, args.queue); };
-
-  auto* cancel = app.add_subcommand("cancel", "Cancel intents");
-  cancel->add_option("INTENT", args.ids, "Ids that queue or intents printed")->required();
-  commands[cancel] = [&args](Context& context) { return RunCancel(context, args.ids); };
-
-  auto* pause =
-      app.add_subcommand("pause", "Let intents rest until they are resumed; what came stays");
-  pause->add_flag("--everything", args.pause.everything, "All downloads; for root only");
-  commands[pause] = [&args](Context& context) { return RunPause(context, args.pause); };
-  auto* resume = app.add_subcommand("resume", "Let paused intents go on");
-  resume->add_flag("--everything", args.pause.everything,
-                   "End a pause of everything; for root only");
-  commands[resume] = [&args](Context& context) { return RunResume(context, args.pause); };
-  for (CLI::App* command : {pause, resume})
-    command->add_option("INTENT", args.pause.ids, "Ids that queue or intents printed");
-
-  auto* nodes_have = app.add_subcommand("nodes-have", "Say who has a hash that is wanted");
-  nodes_have->add_option("HASH", args.hash, "The hash")->required();
-  nodes_have->add_option("PROVIDER", args.paths, "NODE_ID, NODE_ID@IP:PORT[,IP:PORT...] or a URL")
-      ->required();
-  commands[nodes_have] = [&args](Context& context) {
-    return RunNodesHave(context, args.hash, args.paths);
-  };
-
-  auto* watch = app.add_subcommand("watch", "Show an intent's progress until it ends");
-  watch->add_option("INTENT", args.ids, "Its id")->required()->expected(1);
-  commands[watch] = [&args](Context& context) { return RunWatch(context, args.ids.front()); };
-}
-
-void AddListCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* intents = app.add_subcommand("intents", "List intents");
-  intents->add_flag("-a,--all", args.list.all, "Ended ones too");
-  intents->add_option("--hash", args.list.hash, "Only those for this hash")->type_name("HASH");
-  intents->add_option("--label", args.list.label, "Only those with this label")->type_name("TEXT");
-  commands[intents] = [&args](Context& context) { return RunIntents(context, args.list); };
-
-  auto* transfers =
-      app.add_subcommand("transfers", "List running transfers")->alias("transfer-list");
-  transfers->add_flag("-a,--all", args.list.all, "Recent ones that have ended, too");
-  transfers->add_option("--hash", args.list.hash, "Only those for this hash")->type_name("HASH");
-  commands[transfers] = [&args](Context& context) { return RunTransfers(context, args.list); };
-
-  auto* blobs = app.add_subcommand("blobs", "List blobs in the store");
-  commands[blobs] = [&args](Context& context) { return RunBlobs(context, args.list); };
-  for (CLI::App* list : {intents, transfers, blobs}) {
-    list->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
-  }
-  auto* status = app.add_subcommand("status", "Show who and how the daemon is");
-  commands[status] = [](Context& context) { return RunStatus(context); };
-}
-
-void AddBlobCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* add =
-      app.add_subcommand("add", "Put files into the store; a directory becomes a collection");
-  add->add_option("PATH", args.add.paths, "Files or directories; - for standard input")->required();
-  add->add_flag("--private", args.add.is_private, "Never serve them to other nodes");
-  commands[add] = [&args](Context& context) { return RunAdd(context, args.add); };
-
-  auto* from_url = app.add_subcommand(
-      "import", "Take in a file from a web server, and print its hash; for root only");
-  from_url->add_option("URL", args.import.url, "Its address, http or https")->required();
-  from_url->add_flag("--private", args.import.is_private, "Never serve it to other nodes");
-  from_url->add_option("--max-size", args.import.max_bytes, "Refuse more than this, as in 10GiB")
-      ->transform(CLI::AsSizeValue(false))
-      ->type_name("SIZE");
-  commands[from_url] = [&args](Context& context) { return RunImport(context, args.import); };
-
-  auto* cat = app.add_subcommand("cat", "Write a blob to standard output");
-  cat->add_option("HASH", args.hash, "The hash")->required();
-  cat->add_option("--offset", args.offset, "The first byte")->type_name("BYTES");
-  cat->add_option("--length", args.length, "How many bytes; 0: to the end")->type_name("BYTES");
-  commands[cat] = [&args](Context& context) {
-    return RunCat(context, args.hash, args.offset, args.length);
-  };
-
-  auto* exported =
-      app.add_subcommand("export", "Write a blob to a file, or a collection to a directory");
-  exported->add_option("WANTED", args.exported.wanted, "A hash, or s + hash for a collection")
-      ->required();
-  exported
-      ->add_option("-o,--output", args.exported.output, "Where to write it; - for standard output")
-      ->type_name("PATH")
-      ->required();
-  exported->add_flag("--force", args.exported.force, "Replace an existing file");
-  commands[exported] = [&args](Context& context) { return RunExport(context, args.exported); };
-}
-
-void AddStoreCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* imported = app.add_subcommand(
-      "import-store", "Take in every complete blob of another blobd's directory, or a copy of it");
-  imported
-      ->add_option("DIR", args.import_store.directory,
-                   "A state directory, its blobs/, or what export-store wrote")
-      ->required();
-  imported->add_flag("--private", args.import_store.is_private, "Never serve them to other nodes");
-  imported->add_flag("--collection", args.import_store.collection,
-                     "Make a collection of them, named by their hashes, and print its hash");
-  commands[imported] = [&args](Context& context) {
-    return RunImportStore(context, args.import_store);
-  };
-
-  auto* exported = app.add_subcommand(
-      "export-store", "Write complete blobs as files HH/HASH.data, for import-store elsewhere");
-  exported->add_option("DIR", args.export_store.directory, "Where to; made if it is missing")
-      ->required();
-  exported->add_option("WANTED", args.export_store.wanted,
-                       "Hashes, s + hash for collections, or tags; else everything");
-  exported->add_flag("--private", args.export_store.with_private,
-                     "Of everything, private blobs too");
-  commands[exported] = [&args](Context& context) {
-    return RunExportStore(context, args.export_store);
-  };
-}
-
-void AddSharingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* ticket =
-      app.add_subcommand("ticket", "Print a ticket with which others get a blob from here");
-  ticket->add_option("WANTED", args.ticket.wanted, "A hash, or s + hash for a collection")
-      ->required();
-  ticket->add_option("--format", args.ticket.format, "What it is, if the hash alone does not say")
-      ->check(CLI::IsMember({"raw", "collection"}))
-      ->type_name("FORMAT");
-  auto* addresses = ticket
-                        ->add_option("--address", args.ticket.addresses,
-                                     "An address of this machine; else those of its interfaces")
-                        ->type_name("IP:PORT")
-                        ->expected(1)
-                        ->take_all();
-  auto* none = ticket->add_flag("--no-addresses", args.ticket.no_addresses, "Name the node only")
-                   ->excludes(addresses);
-  ticket->add_flag("--loopback", args.ticket.loopback, "Also for nodes on this machine")
-      ->excludes(none);
-  commands[ticket] = [&args](Context& context) { return RunTicket(context, args.ticket); };
-
-  auto* hide = app.add_subcommand("private", "Serve a blob, or a collection, to nobody any more");
-  hide->add_option("WANTED", args.paths, "Hashes, or s + hash for collections")->required();
-  hide->add_flag("--off", args.publish, "Serve it again; for root only");
-  commands[hide] = [&args](Context& context) {
-    return RunPrivate(context, args.paths, !args.publish);
-  };
-
-  auto* remotes = app.add_subcommand("remotes", "List the nodes that are known");
-  remotes->require_subcommand(0, 1);
-  remotes->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
-  remotes->add_flag("-w,--watch", args.watch, "Show them, and what changes, until interrupted");
-  commands[remotes] = [&args](Context& context) {
-    return args.watch ? RunWatchRemotes(context, "") : RunRemotes(context, args.list);
-  };
-  auto* remote = app.add_subcommand("remote", "Show a node: its addresses, and who told them");
-  remote->add_option("NODE_ID", args.hash, "The node")->required();
-  remote->add_flag("-w,--watch", args.watch, "Show it again with every change, until interrupted");
-  commands[remote] = [&args](Context& context) {
-    return args.watch ? RunWatchRemotes(context, args.hash) : RunRemote(context, args.hash);
-  };
-
-  auto* add = remotes->add_subcommand("add", "Say where a node may be reached; for root only");
-  add->add_option("NODE_ID", args.hash, "The node")->required();
-  add->add_option("ADDRESS", args.paths, "IP:PORT or [IPV6]:PORT")->required();
-  commands[add] = [&args](Context& context) {
-    return RunAddRemote(context, args.hash, args.paths);
-  };
-}
-
-void AddControlCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* limits = app.add_subcommand("limits", "Show limits, or change them at once");
-  limits->add_option(
-      "SETTING", args.limits.changes,
-      "NAME=VALUE, as in connections=50, download_rate=10MB/s or upload_rate=off; for root");
-  limits
-      ->add_option("--reset", args.limits.reset,
-                   "Back to what the configuration says; \"all\" resets all")
-      ->type_name("NAME")
-      ->expected(1)
-      ->take_all();
-  limits->add_flag("--persist", args.limits.persist, "The new values stay over restarts");
-  commands[limits] = [&args](Context& context) { return RunLimits(context, args.limits); };
-
-  auto* drain = app.add_subcommand(
-      "drain", "Bring downloads to rest before a stop, and wait for that; for root only");
-  commands[drain] = [](Context& context) { return RunDrain(context); };
-
-  auto* ban =
-      app.add_subcommand("ban", "Get nothing from a node or mirror any more; for root only");
-  ban->add_option("PROVIDER", args.ban.provider, "A node id or a URL")->required();
-  ban->add_option("--for", args.ban.length_ms,
-                  "For how long, as in 12h; else an hour, or longer "
-                  "with each repeat")
-      ->transform(CLI::AsNumberWithUnit(kTimeUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED))
-      ->type_name("TIME");
-  ban->add_option("--reason", args.ban.reason, "For people")->type_name("TEXT");
-  commands[ban] = [&args](Context& context) { return RunBan(context, args.ban); };
-  auto* unban = app.add_subcommand("unban", "Lift a ban; for root only");
-  unban->add_option("PROVIDER", args.ban.provider, "A node id or a URL")->required();
-  commands[unban] = [&args](Context& context) { return RunUnban(context, args.ban.provider); };
-  auto* bans = app.add_subcommand("bans", "List who is banned, for how long and why");
-  bans->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
-  commands[bans] = [&args](Context& context) { return RunBans(context, args.list); };
-}
-
-void AddTagCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* tag = app.add_subcommand("tag", "Give content a name, which keeps it; or move the name");
-  tag->add_option("NAME", args.tag.name, "The tag")->required();
-  tag->add_option("WANTED", args.tag.wanted, "A hash, s + hash, a ticket or another tag");
-  tag->add_option("--format", args.tag.format, "What it is, if the hash alone does not say")
-      ->check(CLI::IsMember({"raw", "collection"}))
-      ->type_name("FORMAT");
-  tag->add_flag("--private", args.tag.is_private,
-                "Show others not what it names, and serve that to no node");
-  auto* only_new = tag->add_flag("--new", args.tag.only_new, "Only if there is no such tag");
-  tag->add_option("--expect", args.tag.expected, "Only if it names this hash now")
-      ->type_name("HASH")
-      ->excludes(only_new);
-  tag->add_flag("-d,--delete", args.tag.remove, "Take the name away; the content stays until gc")
-      ->excludes(only_new);
-  commands[tag] = [&args](Context& context) { return RunTag(context, args.tag); };
-
-  auto* tags = app.add_subcommand("tags", "List tags");
-  tags->add_option("PREFIX", args.hash, "Only those whose names begin so");
-  tags->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
-  commands[tags] = [&args](Context& context) { return RunTags(context, args.hash, args.list); };
-}
-
-void AddKeepingCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* gc = app.add_subcommand("gc", "Remove what nothing keeps; for root only");
-  gc->add_flag("--dry-run", args.gc.dry_run, "Only say what would go, and why the rest stays");
-  gc->add_option("--to", args.gc.to_bytes, "Stop when the store has no more than this, as in 10GiB")
-      ->transform(CLI::AsSizeValue(false))
-      ->type_name("SIZE");
-  commands[gc] = [&args](Context& context) { return RunGc(context, args.gc); };
-
-  auto* remove = app.add_subcommand("rm", "Remove blobs that nothing keeps");
-  remove->add_option("HASH", args.paths, "Hashes or tags")->required();
-  remove->add_flag("--force", args.force, "Also what is kept; for root only");
-  commands[remove] = [&args](Context& context) {
-    return RunRemove(context, args.paths, args.force);
-  };
-
-  auto* why =
-      app.add_subcommand("why", "Say what an intent or a hash waits for, and why a blob is kept");
-  why->add_option("WHAT", args.hash, "A hash, a tag or an intent's id")->required();
-  commands[why] = [&args](Context& context) { return RunWhy(context, args.hash); };
-
-  auto* verify =
-      app.add_subcommand("verify", "Hash blobs again, and get again what does not fit any more");
-  auto* named = verify->add_option("HASH", args.paths, "Hashes or tags");
-  verify->add_flag("--all", args.all, "Every blob that is here")->excludes(named);
-  commands[verify] = [&args](Context& context) { return RunVerify(context, args.paths, args.all); };
-}
-
-void AddRegistryCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* backup = app.add_subcommand(
-      "backup", "Write a copy of the registry (intents, providers, tags) to a file; for root only");
-  backup->add_option("FILE", args.paths, "A new file")->required()->expected(1);
-  commands[backup] = [&args](Context& context) { return RunBackup(context, args.paths.front()); };
-
-  auto* registry = app.add_subcommand("registry", "Mend the daemon's registry");
-  registry->require_subcommand(1);
-  auto* recover = registry->add_subcommand(
-      "recover", "Save what can be read of a damaged registry and go on; for root only");
-  commands[recover] = [](Context& context) { return RunRecoverRegistry(context); };
-}
-
-// Those that need no daemon.
-void AddLocalCommands(CLI::App& app, Arguments& args, std::map<CLI::App*, Command>& commands) {
-  auto* outboard = app.add_subcommand(
-      "outboard", "Write a file's hash tree beside it, for a web server that has both");
-  outboard->add_option("FILE", args.outboard.files, "Regular files")->required();
-  outboard->add_option("-o,--output", args.outboard.output, "Where, if not to FILE.obao4")
-      ->type_name("PATH");
-  outboard->add_flag("--force", args.outboard.force, "Replace an existing file");
-  commands[outboard] = [&args](Context& context) { return RunOutboard(context, args.outboard); };
-}
 
 // The command given: with a command of its own, that one.
 CLI::App* ChosenOf(CLI::App* app) {
@@ -386,69 +31,82 @@ CLI::App* ChosenOf(CLI::App* app) {
   return app;
 }
 
-Style StyleOf(const Arguments& args, bool json_given) {
+// "--json" alone takes no value, and so no word behind it: that may be an argument.
+std::vector<std::string> WithoutBareJson(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + std::max(argc, 1));
+  for (std::string& word : words) {
+    if (word == "--") break;
+    if (word == "--json") word = "--json=auto";
+  }
+  // CLI11 takes them from the end.
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
+Style StyleOf(const Arguments& args) {
   Style style;
   style.quiet = args.quiet;
   style.full = args.full;
   style.no_legend = args.no_legend;
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   const char* no_colour = std::getenv("NO_COLOR");
-  style.colour = terminal && (no_colour == nullptr || *no_colour == '\0');
-  if (!json_given || args.json == "off") return style;
-  style.json = args.json == "pretty" || (args.json.empty() && terminal) ? JsonForm::kPretty
-                                                                        : JsonForm::kShort;
+  style.colour = terminal && !IsDumbTerminal() && (no_colour == nullptr || *no_colour == '\0');
+  if (terminal) style.columns = ColumnsOf(STDOUT_FILENO, 80);
+  if (args.json == "off") return style;
+  style.json = args.json == "pretty" || (args.json == "auto" && terminal) ? JsonForm::kPretty
+                                                                          : JsonForm::kShort;
   return style;
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app{"blobctl asks blobd, the machine's download daemon for immutable content."};
-  Arguments args;
-  app.fallthrough();
-  app.require_subcommand(1);
-  app.add_option("--socket", args.socket, "The daemon's socket")->type_name("PATH");
-  auto* offline = app.add_flag("--offline", args.offline,
-                               "Read what a stopped daemon left: intents, transfers, blobs");
-  app.add_option("--state-dir", args.state_dir, "Where the daemon keeps its state, for --offline")
-      ->type_name("DIR")
-      ->needs(offline);
-  auto* json = app.add_option("--json", args.json, "Machine-readable output: pretty, short or off")
-                   ->expected(0, 1)
-                   ->default_str("")
-                   ->check(CLI::IsMember({"", "pretty", "short", "off"}))
-                   ->type_name("FORM");
-  app.add_flag("-q,--quiet", args.quiet, "Ids only");
-  app.add_flag("-l,--full", args.full, "Hashes in full");
-  app.add_flag("--no-legend", args.no_legend, "Tables without their head");
-  app.set_version_flag("--version", std::string("blobctl ") + kVersion);
-  std::map<CLI::App*, Command> commands;
-  std::map<CLI::App*, Command> local_commands;
-  AddLocalCommands(app, args, local_commands);
-  AddDownloadCommands(app, args, commands);
-  AddListCommands(app, args, commands);
-  AddBlobCommands(app, args, commands);
-  AddStoreCommands(app, args, commands);
-  AddSharingCommands(app, args, commands);
-  AddControlCommands(app, args, commands);
-  AddTagCommands(app, args, commands);
-  AddKeepingCommands(app, args, commands);
-  AddRegistryCommands(app, args, commands);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitDone : kExitUsage;
-  }
+// Says once that the daemon lets us wait, where somebody may read it.
+void SayWaiting(const Context& context) {
+  if (context.style.quiet || isatty(STDERR_FILENO) != 1) return;
+  PrintError("{}blobctl: waiting for blobd at {} ...\n", IsDumbTerminal() ? "" : "\r\x1b[K",
+             EscapeForTerminal(context.socket));
+}
+
+int Run(const CLI::App* chosen, const Commands& commands, const Arguments& args) {
   Interrupt interrupt;
-  Context context{args.socket.empty() ? DaemonClient::DefaultSocket() : args.socket,
-                  StyleOf(args, json->count() > 0), interrupt, nullptr};
-  if (const auto local = local_commands.find(ChosenOf(&app)); local != local_commands.end())
+  Context context{args.socket.empty() ? DefaultSocket() : args.socket, StyleOf(args), interrupt,
+                  nullptr};
+  if (const auto local = commands.local.find(chosen); local != commands.local.end())
     return local->second(context);
-  auto daemon = args.offline ? OpenOffline(args.state_dir) : DaemonClient::Connect(context.socket);
+  DaemonClient::Options options;
+  if (args.timeout_ms) options.timeout = std::chrono::milliseconds(*args.timeout_ms);
+  options.on_waiting = [&context] { SayWaiting(context); };
+  auto daemon =
+      args.offline ? OpenOffline(args.state_dir) : DaemonClient::Connect(context.socket, options);
   if (!daemon.ok()) return Fail(daemon.status());
   context.daemon = *std::move(daemon);
   interrupt.OnInterrupt([&context] { context.daemon->Interrupt(); });
-  const int code = commands.at(ChosenOf(&app))(context);
+  const int code = commands.remote.at(chosen)(context);
   interrupt.OnInterrupt(nullptr);
   return code;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{"Asks blobd, the machine's download daemon for immutable content", "blobctl"};
+  Arguments args;
+  app.fallthrough();
+  app.require_subcommand(1);
+  app.set_help_flag("-h,--help", "Help; also of each command");
+  AddGlobalOptions(app, args);
+  // Not in the help, which has no line to spare: there is "blobctl version".
+  app.set_version_flag("--version", kVersion)->group("");
+  const Commands commands = AddCommands(app, args);
+  try {
+    app.parse(WithoutBareJson(argc, argv));
+  } catch (const CLI::CallForHelp&) {
+    WriteOutput(HelpOf(*ChosenOf(&app)));
+    return kExitDone;
+  } catch (const CLI::CallForVersion&) {
+    PrintOut("blobctl {}\n", kVersion);
+    return kExitDone;
+  } catch (const CLI::ParseError& error) {
+    WriteError(UsageError(app, *ChosenOf(&app), error));
+    return kExitUsage;
+  }
+  return Run(ChosenOf(&app), commands, args);
 }
 
 }  // namespace
@@ -456,7 +114,7 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const int code = blobd::client::Main(argc, argv);
-  std::fflush(nullptr);
+  blobd::client::FlushOutput();
   // gRPC's own clean-up at exit can hang for seconds, and there is nothing left to save.
   _exit(code);
 }

@@ -49,6 +49,11 @@ int RunExport(Context& context, const ExportArguments& arguments) {
   if (const Status status = ResolveTag(context, &wanted); !status.ok()) return Fail(status);
   ProgressLine progress(!context.style.quiet && arguments.output != "-");
   const bool collection = wanted.size() == 65 && wanted.front() == 's';
+  const bool is_text = !context.style.quiet && !context.style.is_json() && arguments.output != "-";
+  if (is_text && !collection && IsKnownCollection(*context.daemon, wanted)) {
+    PrintError("blobctl: {} is the list of a collection, and is written as that; its files: s{}\n",
+               wanted, wanted);
+  }
   const ExportOptions options{arguments.output, arguments.force};
   const Status status = collection
                             ? ExportCollection(*context.daemon, wanted.substr(1), options, progress)
@@ -65,36 +70,36 @@ int RunStatus(Context& context) {
     return kExitDone;
   }
   if (context.style.quiet) {
-    fmt::print("{}\n", status->state());
+    PrintOut("{}\n", status->state());
     return kExitDone;
   }
-  fmt::print("blobd {}, {} for {}\n", status->version(), status->state(),
-             ShownAge(status->started_unix_ms()));
+  PrintOut("blobd {}, {} for {}\n", status->version(), status->state(),
+           ShownAge(status->started_unix_ms()));
   if (status->everything_paused())
-    fmt::print("  Paused     everything; \"blobctl resume --everything\" ends it\n");
+    PrintOut("  Paused     everything; \"blobctl resume --everything\" ends it\n");
   if (!status->degraded().empty())
-    fmt::print("  Degraded   {}\n", EscapeForTerminal(status->degraded()));
+    PrintOut("  Degraded   {}\n", EscapeForTerminal(status->degraded()));
   for (const std::string& warning : status->warnings())
-    fmt::print("  Warning    {}\n", EscapeForTerminal(warning));
-  fmt::print("  Node       {}\n", status->node_id());
+    PrintOut("  Warning    {}\n", EscapeForTerminal(warning));
+  PrintOut("  Node       {}\n", status->node_id());
   for (const std::string& address : status->listen_addresses())
-    fmt::print("  Listens    {} (UDP)\n", address);
-  fmt::print("  State      {}\n", EscapeForTerminal(status->state_directory()));
-  fmt::print("  Downloads  {} requests, {} transfers, {}\n", status->unfinished_requests(),
-             status->running_transfers(), FormatRate(status->download_rate()));
+    PrintOut("  Listens    {} (UDP)\n", address);
+  PrintOut("  State      {}\n", EscapeForTerminal(status->state_directory()));
+  PrintOut("  Downloads  {} requests, {} transfers, {}\n", status->unfinished_requests(),
+           status->running_transfers(), FormatRate(status->download_rate()));
   const v1::UploadStatus& uploads = status->uploads();
-  fmt::print("  Serves     {}: {} nodes, {} requests, {}; {} sent since the start\n",
-             status->serve(), uploads.nodes(), uploads.streams(), FormatRate(uploads.rate()),
-             FormatSize(uploads.sent_bytes()));
-  fmt::print("  Store      {} blobs, {}; {} partial, {}\n", status->store().complete_blobs(),
-             FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
-             FormatSize(status->store().partial_bytes()));
+  PrintOut("  Serves     {}: {} nodes, {} requests, {}; {} sent since the start\n", status->serve(),
+           uploads.nodes(), uploads.streams(), FormatRate(uploads.rate()),
+           FormatSize(uploads.sent_bytes()));
+  PrintOut("  Store      {} blobs, {}; {} partial, {}\n", status->store().complete_blobs(),
+           FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
+           FormatSize(status->store().partial_bytes()));
   const v1::DiskStatus& disk = status->disk();
-  fmt::print("  Disk       {} of {} free, {} kept in reserve{}\n", FormatSize(disk.free_bytes()),
-             FormatSize(disk.total_bytes()), FormatSize(disk.reserve_bytes()),
-             disk.reason().empty() ? "" : "; downloads wait: " + EscapeForTerminal(disk.reason()));
-  fmt::print("  Durability at most {} (or 5 s) of work is fetched again after a power loss\n",
-             FormatSize(status->unsynced_bytes_bound()));
+  PrintOut("  Disk       {} of {} free, {} kept in reserve{}\n", FormatSize(disk.free_bytes()),
+           FormatSize(disk.total_bytes()), FormatSize(disk.reserve_bytes()),
+           disk.reason().empty() ? "" : "; downloads wait: " + EscapeForTerminal(disk.reason()));
+  PrintOut("  Durability at most {} (or 5 s) of work is fetched again after a power loss\n",
+           FormatSize(status->unsynced_bytes_bound()));
   return kExitDone;
 }
 

@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <string>
 
 #include "base/time.h"
 #include "client/context.h"
+#include "client/descriptor.h"
 #include "client/exit_code.h"
 #include "client/pages.h"
 #include "client/progress_line.h"
@@ -100,6 +102,18 @@ TEST(ExitCode, OfEndedIntents) {
   EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitMismatch);
   intent.add_failures()->set_outcome(v1::FAILURE_OUTCOME_NOT_HERE);
   EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitFailed);
+  // Nobody who was named can be reached, or has it.
+  intent.mutable_failures(0)->set_outcome(v1::FAILURE_OUTCOME_RETRY_LATER);
+  EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitNoProvider);
+  intent.add_failures()->set_outcome(v1::FAILURE_OUTCOME_ABORT_REQUEST);
+  EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitFailed);
+}
+
+TEST(ExitCode, OurOwnFilesAreNoAnswerOfTheDaemon) {
+  for (const int error : {ENOENT, EACCES, EMFILE, EIO, EEXIST, EISDIR})
+    EXPECT_EQ(ExitCodeOf(FileError(error, "open x")), kExitFailed) << error;
+  EXPECT_EQ(ExitCodeOf(FileError(ENOSPC, "write x")), kExitNoSpace);
+  EXPECT_EQ(FileError(ENOENT, "open x").message(), "open x: No such file or directory");
 }
 
 TEST(ProgressText, FitsTheTerminal) {

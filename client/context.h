@@ -66,6 +66,9 @@ int RunTransfers(Context& context, const ListOptions& options);
 int RunBlobs(Context& context, const ListOptions& options);
 int RunStatus(Context& context);
 
+// The API's limit (blobs.proto, CreateCollectionRequest).
+inline constexpr size_t kMaxCollectionEntries = 100'000;
+
 struct AddOptions {
   std::vector<std::string> paths;
   bool is_private = false;
@@ -153,6 +156,10 @@ struct OutboardOptions {
 // Needs no daemon.
 int RunOutboard(Context& context, const OutboardOptions& options);
 
+// These need no daemon either. `shell`: bash, zsh or fish.
+int RunVersion(Context& context);
+int RunCompletion(Context& context, const std::string& shell);
+
 struct LimitsOptions {
   std::vector<std::string> changes;  // NAME=VALUE
   std::vector<std::string> reset;
@@ -176,7 +183,7 @@ bool IsHashSyntax(const std::string& text);
 // Puts what a tag names in the place of its name: a hash, or s + hash. What is written as a hash is
 // left as it is. kNotFound: there is no such tag.
 Status ResolveTag(Context& context, std::string* wanted);
-// The same for what may also be a ticket, which is left as it is; so is what is nothing of these.
+// The same for what may also be a ticket, which is left as it is, even one that was cut.
 Status ResolveWanted(Context& context, std::string* wanted);
 // As ResolveTag, and leaves the hash alone.
 Status ResolveHash(Context& context, std::string* hash);

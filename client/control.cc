@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -44,12 +45,12 @@ std::string LimitText(const v1::Limit& limit, uint64_t value) {
 }
 
 void PrintLimits(const Style& style, const google::protobuf::RepeatedPtrField<v1::Limit>& limits) {
-  Table table({"LIMIT", "VALUE", "CONFIGURED", "PERSISTED", "BECAUSE"});
+  Table table({"LIMIT", "VALUE", {"CONFIGURED", 0, 2}, {"PERSISTED", 0, 3}, {"BECAUSE", 10, 1}});
   std::string schedule;
   for (const v1::Limit& limit : limits) {
     if (style.quiet) {
       const bool is_off = limit.is_rate() && limit.value() == 0;
-      fmt::print("{}={}\n", limit.name(), is_off ? "off" : std::to_string(limit.value()));
+      PrintOut("{}={}\n", limit.name(), is_off ? "off" : std::to_string(limit.value()));
       continue;
     }
     table.Add({limit.name(), LimitText(limit, limit.value()), LimitText(limit, limit.configured()),
@@ -60,15 +61,15 @@ void PrintLimits(const Style& style, const google::protobuf::RepeatedPtrField<v1
   }
   if (style.quiet) return;
   table.Print(style);
-  if (!schedule.empty()) fmt::print("The schedule of rates changes in {}.\n", schedule);
+  if (!schedule.empty()) PrintOut("The schedule of rates changes in {}.\n", schedule);
 }
 
 template <typename Ids>
 void PrintIds(const Style& style, const Ids& changed, const char* what,
               const google::protobuf::RepeatedField<google::protobuf::uint64>& ended) {
   if (style.quiet) return;
-  for (const uint64_t id : changed) fmt::print("intent {} {}\n", id, what);
-  for (const uint64_t id : ended) fmt::print("intent {} has ended already\n", id);
+  for (const uint64_t id : changed) PrintOut("intent {} {}\n", id, what);
+  for (const uint64_t id : ended) PrintOut("intent {} has ended already\n", id);
 }
 
 Status CheckIds(const PauseOptions& options) {
@@ -92,7 +93,7 @@ int RunPause(Context& context, const PauseOptions& options) {
     return kExitDone;
   }
   PrintIds(context.style, response->paused(), "paused", response->already_ended());
-  if (options.everything && !context.style.quiet) fmt::print("everything is paused\n");
+  if (options.everything && !context.style.quiet) PrintOut("everything is paused\n");
   return kExitDone;
 }
 
@@ -109,7 +110,7 @@ int RunResume(Context& context, const PauseOptions& options) {
   }
   PrintIds(context.style, response->resumed(), "resumed", response->already_ended());
   if (options.everything && !context.style.quiet) {
-    fmt::print("everything goes on, but for intents that are paused themselves\n");
+    PrintOut("everything goes on, but for intents that are paused themselves\n");
   }
   return kExitDone;
 }
@@ -150,8 +151,8 @@ int RunDrain(Context& context) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    fmt::print("drained; {} unfinished requests go on after the next start\n",
-               response->unfinished_requests());
+    PrintOut("drained; {} unfinished requests go on after the next start\n",
+             response->unfinished_requests());
   }
   return kExitDone;
 }
@@ -169,7 +170,7 @@ int RunBan(Context& context, const BanOptions& options) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
     const Duration left = WallTime{response->until_unix_ms()} - SystemClock().WallNow();
-    fmt::print("banned for {}\n", FormatDuration(std::max(Duration::zero(), left)));
+    PrintOut("banned for {}\n", FormatDuration(std::max(Duration::zero(), left)));
   }
   return kExitDone;
 }
@@ -182,7 +183,7 @@ int RunUnban(Context& context, const std::string& provider) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    fmt::print("the ban is lifted\n");
+    PrintOut("the ban is lifted\n");
   }
   return kExitDone;
 }
@@ -198,10 +199,10 @@ int RunBans(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"PROVIDER", "FOR", "TIMES", "REASON"});
+  Table table({{"PROVIDER", 10, 0}, "FOR", {"TIMES", 0, 2}, {"REASON", 12, 1}});
   for (const v1::Ban& ban : all.bans()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", EscapeForTerminal(ban.provider()));
+      PrintOut("{}\n", EscapeForTerminal(ban.provider()));
       continue;
     }
     const Duration left = WallTime{ban.until_unix_ms()} - SystemClock().WallNow();
@@ -209,7 +210,7 @@ int RunBans(Context& context, const ListOptions& options) {
                FormatDuration(std::max(Duration::zero(), left)), std::to_string(ban.times()),
                ban.reason()});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  if (!context.style.quiet) table.Print(context.style, "no bans");
   return kExitDone;
 }
 

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <memory>
 
+#include "client/descriptor.h"
+
 namespace blobd::client {
 namespace {
 
@@ -40,7 +42,7 @@ Status CopyInKernel(int source, uint64_t* offset, uint64_t* length, int target,
         copy_file_range(source, &at, target, nullptr, std::min(*length, kKernelPiece), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO))
-      return ErrnoStatus(errno, "write");
+      return FileError(errno, "write");
     // Other files, other kernels: reading and writing says what is really wrong.
     if (size <= 0) return OkStatus();
     *offset += static_cast<uint64_t>(size);
@@ -56,7 +58,7 @@ Status WriteAll(int fd, std::string_view data) {
   while (!data.empty()) {
     const ssize_t written = write(fd, data.data(), data.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "write");
+    if (written < 0) return FileError(errno, "write");
     data.remove_prefix(static_cast<size_t>(written));
   }
   return OkStatus();
@@ -71,7 +73,7 @@ Status CopyOut(int source, uint64_t offset, uint64_t length, int target, const O
     const ssize_t size = pread(source, buffer.get(), std::min<uint64_t>(length, kBuffer),
                                static_cast<off_t>(offset));
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return ErrnoStatus(errno, "read a blob");
+    if (size < 0) return FileError(errno, "read a blob");
     if (size == 0) return EndedEarly();
     BLOBD_RETURN_IF_ERROR(WriteAll(target, {buffer.get(), static_cast<size_t>(size)}));
     offset += static_cast<uint64_t>(size);

@@ -1,107 +1,72 @@
 #include "client/daemon_client.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/channel_arguments.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <fmt/format.h>
 
-#include <cerrno>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
-#include <set>
+#include <random>
 #include <utility>
 
-#include "base/mutex.h"
 #include "blobd/v1/admin.grpc.pb.h"
 #include "blobd/v1/blobs.grpc.pb.h"
 #include "blobd/v1/downloads.grpc.pb.h"
 #include "blobd/v1/remotes.grpc.pb.h"
 #include "blobd/v1/tags.grpc.pb.h"
+#include "client/connection.h"
+#include "client/daemon_socket.h"
 
 namespace blobd::client {
 namespace {
 
-constexpr char kSystemSocket[] = "/run/blobd/blobd.sock";
 constexpr size_t kAddPiece = 512 * 1024;
-// How long the daemon may take to be there again, and how often it is asked.
+// How long the daemon may take to be there again where nobody holds its socket meanwhile: for what
+// has begun, a watch or a stream.
 constexpr std::chrono::seconds kRestartTime(60);
-constexpr std::chrono::milliseconds kAskAgain(250);
+// How long a daemon may turn a watcher away, as one does that is going away.
+constexpr std::chrono::seconds kTurnedAway(60);
+// A call that is cut each time may be what ends the daemon.
+constexpr int kMostTries = 5;
 
-// 0, or the errno of connecting.
-int TryConnect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return ENAMETOOLONG;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return errno;
-  const int error =
-      connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
-  close(fd);
-  return error;
-}
+// Whether a call may be made again when it was cut, and nobody knows what came of it.
+enum class Repeat { kNever, kSafe };
 
-// Where only we can have put a socket: the variable may have been kept from another user (sudo -E).
-bool IsOurOwn(const char* directory) {
-  struct stat facts {};
-  return lstat(directory, &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == geteuid() &&
-         (facts.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
-grpc::ChannelArguments Arguments() {
-  grpc::ChannelArguments arguments;
-  // A page of names can be larger than the library's default of 4 MiB.
-  arguments.SetMaxReceiveMessageSize(64 << 20);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  return arguments;
-}
-
-Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return OkStatus();
-  return MakeStatus(static_cast<StatusCode>(static_cast<int>(status.error_code())),
-                    std::string_view(status.error_message()));
+std::string NewKey() {
+  std::random_device random;
+  std::string key = "blobctl-";
+  for (int i = 0; i < 4; ++i) key += fmt::format("{:08x}", random());
+  return key;
 }
 
 class GrpcDaemonClient final : public DaemonClient {
  public:
-  explicit GrpcDaemonClient(const std::string& path)
-      : channel_(grpc::CreateCustomChannel("unix:" + path, grpc::InsecureChannelCredentials(),
-                                           Arguments())),
-        downloads_(v1::Downloads::NewStub(channel_)),
-        blobs_(v1::Blobs::NewStub(channel_)),
-        remotes_(v1::Remotes::NewStub(channel_)),
-        tags_(v1::Tags::NewStub(channel_)),
-        admin_(v1::Admin::NewStub(channel_)) {}
+  GrpcDaemonClient(const std::string& path, const Options& options)
+      : connection_(path, {options.timeout, options.on_waiting}),
+        downloads_(v1::Downloads::NewStub(connection_.channel())),
+        blobs_(v1::Blobs::NewStub(connection_.channel())),
+        remotes_(v1::Remotes::NewStub(connection_.channel())),
+        tags_(v1::Tags::NewStub(connection_.channel())),
+        admin_(v1::Admin::NewStub(connection_.channel())) {}
 
-  void Interrupt() override {
-    const MutexLock lock(mutex_);
-    interrupted_ = true;
-    for (grpc::ClientContext* context : running_) context->TryCancel();
-  }
-  bool interrupted() const override {
-    const MutexLock lock(mutex_);
-    return interrupted_;
-  }
+  void Interrupt() override { connection_.Interrupt(); }
+  bool interrupted() const override { return connection_.interrupted(); }
+  Status stopped() const override { return connection_.stopped(); }
 
   StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest& request) override {
-    return Unary(*downloads_, &v1::Downloads::Stub::Queue, request);
+    v1::QueueRequest keyed = request;
+    for (v1::QueueItem& item : *keyed.mutable_items())
+      if (item.idempotency_key().empty()) item.set_idempotency_key(NewKey());
+    return Unary(*downloads_, &v1::Downloads::Stub::Queue, keyed, Repeat::kSafe);
   }
   StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest& request) override {
     return Unary(*downloads_, &v1::Downloads::Stub::Cancel, request);
   }
   StatusOr<v1::PauseResponse> Pause(const v1::PauseRequest& request) override {
-    return Unary(*downloads_, &v1::Downloads::Stub::Pause, request);
+    return Unary(*downloads_, &v1::Downloads::Stub::Pause, request, Repeat::kSafe);
   }
   StatusOr<v1::ResumeResponse> Resume(const v1::ResumeRequest& request) override {
-    return Unary(*downloads_, &v1::Downloads::Stub::Resume, request);
+    return Unary(*downloads_, &v1::Downloads::Stub::Resume, request, Repeat::kSafe);
   }
   StatusOr<v1::WhyResponse> Why(const v1::WhyRequest& request) override {
-    return Unary(*downloads_, &v1::Downloads::Stub::Why, request);
+    return Unary(*downloads_, &v1::Downloads::Stub::Why, request, Repeat::kSafe);
   }
   StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest& request) override {
     return Unary(*downloads_, &v1::Downloads::Stub::NodesHave, request);
@@ -109,37 +74,39 @@ class GrpcDaemonClient final : public DaemonClient {
   StatusOr<v1::Intent> GetIntent(uint64_t id) override {
     v1::GetIntentRequest request;
     request.set_intent_id(id);
-    return Unary(*downloads_, &v1::Downloads::Stub::GetIntent, request);
+    return Unary(*downloads_, &v1::Downloads::Stub::GetIntent, request, Repeat::kSafe);
   }
   StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest& request) override {
-    return Unary(*downloads_, &v1::Downloads::Stub::ListIntents, request);
+    return Unary(*downloads_, &v1::Downloads::Stub::ListIntents, request, Repeat::kSafe);
   }
   StatusOr<v1::ListTransfersResponse> ListTransfers(
       const v1::ListTransfersRequest& request) override {
-    return Unary(*downloads_, &v1::Downloads::Stub::ListTransfers, request);
+    return Unary(*downloads_, &v1::Downloads::Stub::ListTransfers, request, Repeat::kSafe);
   }
 
-  // A daemon that is started again is a pause: the intent is there afterwards, under the same id.
+  // The intent is there after a restart, under the same id.
   Status WatchIntent(uint64_t id, const std::function<void(const v1::Intent&)>& on_state) override {
-    auto give_up = std::chrono::steady_clock::now() + kRestartTime;
+    auto give_up = std::chrono::steady_clock::now() + kTurnedAway;
     for (;;) {
+      BLOBD_RETURN_IF_ERROR(connection_.Await(kRestartTime));
       bool heard = false;
-      Status status = WatchOnce(id, [&](const v1::Intent& intent) {
+      const grpc::Status status = WatchOnce(id, [&](const v1::Intent& intent) {
         heard = true;
         on_state(intent);
       });
-      // What a daemon that goes away cuts is kCancelled or kUnavailable, as the moment has it.
-      const bool cut = status.code() == StatusCode::kUnavailable ||
-                       (status.code() == StatusCode::kCancelled && !interrupted());
-      if (!cut) return status;
-      if (heard) give_up = std::chrono::steady_clock::now() + kRestartTime;
-      if (interrupted() || !WaitForRestart(give_up)) return status;
+      const bool cut = connection_.WasCut(status);
+      const Status ended = connection_.Ended(status);
+      if (ended.code() != StatusCode::kUnavailable) return ended;
+      const auto now = std::chrono::steady_clock::now();
+      if (heard || cut) give_up = now + kTurnedAway;
+      if (now >= give_up) return ended;
     }
   }
 
   StatusOr<v1::AddResponse> Add(
       bool is_private, const std::function<StatusOr<size_t>(char*, size_t)>& read) override {
-    const Call call(*this);
+    BLOBD_RETURN_IF_ERROR(connection_.Await());
+    const Connection::Call call(connection_);
     v1::AddResponse response;
     const auto stream = blobs_->Add(call.context(), &response);
     v1::AddRequest message;
@@ -161,52 +128,65 @@ class GrpcDaemonClient final : public DaemonClient {
     stream->WritesDone();
     const grpc::Status status = stream->Finish();
     if (!read_status.ok()) return read_status;
-    if (!status.ok()) return FromGrpc(status);
+    if (!status.ok()) return connection_.Ended(status);
     return response;
   }
   StatusOr<v1::CreateCollectionResponse> CreateCollection(
       const v1::CreateCollectionRequest& request) override {
-    return Unary(*blobs_, &v1::Blobs::Stub::CreateCollection, request);
+    return Unary(*blobs_, &v1::Blobs::Stub::CreateCollection, request, Repeat::kSafe);
   }
   StatusOr<v1::GetCollectionResponse> GetCollection(
       const v1::GetCollectionRequest& request) override {
-    return Unary(*blobs_, &v1::Blobs::Stub::GetCollection, request);
+    return Unary(*blobs_, &v1::Blobs::Stub::GetCollection, request, Repeat::kSafe);
   }
   Status Read(const v1::ReadRequest& request,
               const std::function<Status(std::string_view)>& write) override {
-    const Call call(*this);
-    const auto stream = blobs_->Read(call.context(), request);
-    v1::ReadResponse response;
-    Status write_status;
-    while (write_status.ok() && stream->Read(&response)) write_status = write(response.data());
-    if (!write_status.ok()) call.context()->TryCancel();
-    const grpc::Status status = stream->Finish();
-    return write_status.ok() ? FromGrpc(status) : write_status;
+    v1::ReadRequest rest = request;
+    bool begun = false;
+    for (int tries = 1;; ++tries) {
+      BLOBD_RETURN_IF_ERROR(connection_.Await(begun ? kRestartTime : std::chrono::seconds(0)));
+      uint64_t got = 0;
+      Status write_status;
+      const grpc::Status status = ReadOnce(rest, [&](std::string_view data) {
+        got += data.size();
+        write_status = write(data);
+        return write_status.ok();
+      });
+      if (!write_status.ok()) return write_status;
+      if (status.ok() || !connection_.WasCut(status)) return connection_.Ended(status);
+      begun = begun || got > 0;
+      if (got > 0) tries = 1;
+      if (tries == kMostTries) return connection_.Ended(status);
+      rest.set_offset(rest.offset() + got);
+      // A length of 0 means all: what was asked for has come, only its end was cut.
+      if (request.length() != 0 && got >= rest.length()) return OkStatus();
+      if (request.length() != 0) rest.set_length(rest.length() - got);
+    }
   }
   StatusOr<v1::Blob> Stat(const std::string& hash) override {
     v1::StatRequest request;
     request.set_hash(hash);
-    return Unary(*blobs_, &v1::Blobs::Stub::Stat, request);
+    return Unary(*blobs_, &v1::Blobs::Stub::Stat, request, Repeat::kSafe);
   }
   StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest& request) override {
-    return Unary(*blobs_, &v1::Blobs::Stub::List, request);
+    return Unary(*blobs_, &v1::Blobs::Stub::List, request, Repeat::kSafe);
   }
 
   StatusOr<v1::OpenResponse> Open(const v1::OpenRequest& request) override {
-    return Unary(*blobs_, &v1::Blobs::Stub::Open, request);
+    return Unary(*blobs_, &v1::Blobs::Stub::Open, request, Repeat::kSafe);
   }
   StatusOr<v1::ImportResponse> Import(const v1::ImportRequest& request) override {
     return Unary(*blobs_, &v1::Blobs::Stub::Import, request);
   }
 
   StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest& request) override {
-    return Unary(*blobs_, &v1::Blobs::Stub::SetPrivate, request);
+    return Unary(*blobs_, &v1::Blobs::Stub::SetPrivate, request, Repeat::kSafe);
   }
 
   StatusOr<v1::WhyKeptResponse> WhyKept(const std::string& hash) override {
     v1::WhyKeptRequest request;
     request.set_hash(hash);
-    return Unary(*blobs_, &v1::Blobs::Stub::WhyKept, request);
+    return Unary(*blobs_, &v1::Blobs::Stub::WhyKept, request, Repeat::kSafe);
   }
   StatusOr<v1::RemoveResponse> Remove(const v1::RemoveRequest& request) override {
     return Unary(*blobs_, &v1::Blobs::Stub::Remove, request);
@@ -214,18 +194,21 @@ class GrpcDaemonClient final : public DaemonClient {
   Status CollectGarbage(
       const v1::CollectGarbageRequest& request,
       const std::function<void(const v1::CollectGarbageResponse&)>& on_message) override {
-    const Call call(*this);
+    BLOBD_RETURN_IF_ERROR(connection_.Await());
+    const Connection::Call call(connection_);
     return ReadAll<v1::CollectGarbageResponse>(*blobs_->CollectGarbage(call.context(), request),
                                                on_message);
   }
   Status ImportUrl(const v1::ImportUrlRequest& request,
                    const std::function<void(const v1::ImportUrlResponse&)>& on_message) override {
-    const Call call(*this);
+    BLOBD_RETURN_IF_ERROR(connection_.Await());
+    const Connection::Call call(connection_);
     return ReadAll<v1::ImportUrlResponse>(*blobs_->ImportUrl(call.context(), request), on_message);
   }
   Status Verify(const v1::VerifyRequest& request,
                 const std::function<void(const v1::VerifyResponse&)>& on_message) override {
-    const Call call(*this);
+    BLOBD_RETURN_IF_ERROR(connection_.Await());
+    const Connection::Call call(connection_);
     return ReadAll<v1::VerifyResponse>(*blobs_->Verify(call.context(), request), on_message);
   }
 
@@ -236,23 +219,24 @@ class GrpcDaemonClient final : public DaemonClient {
     return Unary(*tags_, &v1::Tags::Stub::Delete, request);
   }
   StatusOr<v1::ListTagsResponse> ListTags(const v1::ListTagsRequest& request) override {
-    return Unary(*tags_, &v1::Tags::Stub::List, request);
+    return Unary(*tags_, &v1::Tags::Stub::List, request, Repeat::kSafe);
   }
 
   StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) override {
-    return Unary(*remotes_, &v1::Remotes::Stub::List, request);
+    return Unary(*remotes_, &v1::Remotes::Stub::List, request, Repeat::kSafe);
   }
   StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest& request) override {
-    return Unary(*remotes_, &v1::Remotes::Stub::Get, request);
+    return Unary(*remotes_, &v1::Remotes::Stub::Get, request, Repeat::kSafe);
   }
   Status WatchRemotes(
       const v1::WatchRemotesRequest& request,
       const std::function<void(const v1::WatchRemotesResponse&)>& on_change) override {
-    const Call call(*this);
+    BLOBD_RETURN_IF_ERROR(connection_.Await());
+    const Connection::Call call(connection_);
     const auto stream = remotes_->Watch(call.context(), request);
     v1::WatchRemotesResponse response;
     while (stream->Read(&response)) on_change(response);
-    const Status status = FromGrpc(stream->Finish());
+    const Status status = connection_.Ended(stream->Finish());
     return status.ok() ? Unavailable("the daemon ended the watch") : status;
   }
   StatusOr<v1::AddAddressesResponse> AddAddresses(const v1::AddAddressesRequest& request) override {
@@ -260,7 +244,7 @@ class GrpcDaemonClient final : public DaemonClient {
   }
 
   StatusOr<v1::CreateTicketResponse> CreateTicket(const v1::CreateTicketRequest& request) override {
-    return Unary(*admin_, &v1::Admin::Stub::CreateTicket, request);
+    return Unary(*admin_, &v1::Admin::Stub::CreateTicket, request, Repeat::kSafe);
   }
   StatusOr<v1::BanResponse> Ban(const v1::BanRequest& request) override {
     return Unary(*remotes_, &v1::Remotes::Stub::Ban, request);
@@ -269,10 +253,10 @@ class GrpcDaemonClient final : public DaemonClient {
     return Unary(*remotes_, &v1::Remotes::Stub::Unban, request);
   }
   StatusOr<v1::ListBansResponse> ListBans(const v1::ListBansRequest& request) override {
-    return Unary(*remotes_, &v1::Remotes::Stub::ListBans, request);
+    return Unary(*remotes_, &v1::Remotes::Stub::ListBans, request, Repeat::kSafe);
   }
   StatusOr<v1::GetLimitsResponse> GetLimits() override {
-    return Unary(*admin_, &v1::Admin::Stub::GetLimits, v1::GetLimitsRequest());
+    return Unary(*admin_, &v1::Admin::Stub::GetLimits, v1::GetLimitsRequest(), Repeat::kSafe);
   }
   StatusOr<v1::SetLimitsResponse> SetLimits(const v1::SetLimitsRequest& request) override {
     return Unary(*admin_, &v1::Admin::Stub::SetLimits, request);
@@ -281,16 +265,17 @@ class GrpcDaemonClient final : public DaemonClient {
     return Unary(*admin_, &v1::Admin::Stub::Drain, v1::DrainRequest());
   }
   StatusOr<v1::StatusResponse> DaemonStatus() override {
-    return Unary(*admin_, &v1::Admin::Stub::Status, v1::StatusRequest());
+    return Unary(*admin_, &v1::Admin::Stub::Status, v1::StatusRequest(), Repeat::kSafe);
   }
   StatusOr<v1::ParseTicketResponse> ParseTicket(const std::string& ticket) override {
     v1::ParseTicketRequest request;
     request.set_ticket(ticket);
-    return Unary(*admin_, &v1::Admin::Stub::ParseTicket, request);
+    return Unary(*admin_, &v1::Admin::Stub::ParseTicket, request, Repeat::kSafe);
   }
 
   StatusOr<uint64_t> Backup(const std::function<Status(std::string_view)>& write) override {
-    const Call call(*this);
+    BLOBD_RETURN_IF_ERROR(connection_.Await());
+    const Connection::Call call(connection_);
     const auto stream = admin_->Backup(call.context(), v1::BackupRequest());
     v1::BackupResponse response;
     Status write_status;
@@ -302,7 +287,7 @@ class GrpcDaemonClient final : public DaemonClient {
     if (!write_status.ok()) call.context()->TryCancel();
     const grpc::Status status = stream->Finish();
     if (!write_status.ok()) return write_status;
-    if (!status.ok()) return FromGrpc(status);
+    if (!status.ok()) return connection_.Ended(status);
     if (!response.has_total_bytes() || response.total_bytes() != size)
       return DataLoss("the copy broke off; try again");
     return size;
@@ -312,116 +297,67 @@ class GrpcDaemonClient final : public DaemonClient {
   }
 
  private:
-  Status WatchOnce(uint64_t id, const std::function<void(const v1::Intent&)>& on_state) {
-    const Call call(*this);
+  grpc::Status WatchOnce(uint64_t id, const std::function<void(const v1::Intent&)>& on_state) {
+    const Connection::Call call(connection_);
     v1::WatchIntentRequest request;
     request.set_intent_id(id);
     const auto stream = downloads_->WatchIntent(call.context(), request);
     v1::WatchIntentResponse response;
     while (stream->Read(&response)) on_state(response.intent());
-    return FromGrpc(stream->Finish());
+    return stream->Finish();
   }
 
-  // True when the daemon can be asked again; false if it is too late, or the caller was
-  // interrupted. A daemon that answers is about to go away: it is asked again when it has gone, or
-  // soon.
-  bool WaitForRestart(std::chrono::steady_clock::time_point give_up) {
-    bool waited = channel_->GetState(true) != GRPC_CHANNEL_READY;
-    while (!interrupted() && std::chrono::steady_clock::now() < give_up) {
-      const auto soon = std::chrono::system_clock::now() + kAskAgain;
-      if (!waited) {
-        channel_->WaitForStateChange(GRPC_CHANNEL_READY, soon);
-        waited = true;
-      }
-      if (channel_->WaitForConnected(soon)) return true;
-    }
-    return false;
+  // Ends early when `take` says false.
+  grpc::Status ReadOnce(const v1::ReadRequest& request,
+                        const std::function<bool(std::string_view)>& take) {
+    const Connection::Call call(connection_);
+    const auto stream = blobs_->Read(call.context(), request);
+    v1::ReadResponse response;
+    bool more = true;
+    while (more && stream->Read(&response)) more = take(response.data());
+    if (!more) call.context()->TryCancel();
+    return stream->Finish();
   }
-
-  // A call under way, which Interrupt can end.
-  class Call {
-   public:
-    explicit Call(GrpcDaemonClient& client)
-        : client_(client), context_(std::make_unique<grpc::ClientContext>()) {
-      const MutexLock lock(client_.mutex_);
-      client_.running_.insert(context_.get());
-      if (client_.interrupted_) context_->TryCancel();
-    }
-    ~Call() {
-      const MutexLock lock(client_.mutex_);
-      client_.running_.erase(context_.get());
-    }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
-    grpc::ClientContext* context() const { return context_.get(); }
-
-   private:
-    GrpcDaemonClient& client_;
-    const std::unique_ptr<grpc::ClientContext> context_;
-  };
 
   template <typename Stub, typename Request, typename Response>
   StatusOr<Response> Unary(Stub& stub,
                            grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                         Response*),
-                           const Request& request) {
-    const Call call(*this);
-    Response response;
-    const grpc::Status status = (stub.*method)(call.context(), request, &response);
-    if (!status.ok()) return FromGrpc(status);
-    return response;
+                           const Request& request, Repeat repeat = Repeat::kNever) {
+    for (int tries = 1;; ++tries) {
+      BLOBD_RETURN_IF_ERROR(connection_.Await());
+      const Connection::Call call(connection_);
+      Response response;
+      const grpc::Status status = (stub.*method)(call.context(), request, &response);
+      if (status.ok()) return response;
+      const bool again =
+          repeat == Repeat::kSafe && tries < kMostTries && connection_.WasCut(status);
+      if (!again) return connection_.Ended(status);
+    }
   }
 
   template <typename Response>
-  static Status ReadAll(grpc::ClientReader<Response>& stream,
-                        const std::function<void(const Response&)>& on_message) {
+  Status ReadAll(grpc::ClientReader<Response>& stream,
+                 const std::function<void(const Response&)>& on_message) {
     Response response;
     while (stream.Read(&response)) on_message(response);
-    return FromGrpc(stream.Finish());
+    return connection_.Ended(stream.Finish());
   }
 
-  const std::shared_ptr<grpc::Channel> channel_;
+  Connection connection_;
   const std::unique_ptr<v1::Downloads::Stub> downloads_;
   const std::unique_ptr<v1::Blobs::Stub> blobs_;
   const std::unique_ptr<v1::Remotes::Stub> remotes_;
   const std::unique_ptr<v1::Tags::Stub> tags_;
   const std::unique_ptr<v1::Admin::Stub> admin_;
-  mutable Mutex mutex_;
-  std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
-  bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace
 
-std::string DaemonClient::DefaultSocket() {
-  if (const char* socket = std::getenv("BLOBD_SOCKET"); socket != nullptr && *socket != '\0')
-    return socket;
-  if (const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-      runtime != nullptr && *runtime != '\0' && IsOurOwn(runtime)) {
-    std::string own = std::string(runtime) + "/blobd/blobd.sock";
-    if (TryConnect(own) == 0) return own;
-  }
-  return kSystemSocket;
-}
-
-StatusOr<std::unique_ptr<DaemonClient>> DaemonClient::Connect(const std::string& path) {
-  switch (const int error = TryConnect(path)) {
-    case 0:
-      return std::unique_ptr<DaemonClient>(std::make_unique<GrpcDaemonClient>(path));
-    case EACCES:
-      return PermissionDenied("no permission to use {}; ask to be put into the group that owns it",
-                              path);
-    case ENOENT:
-    case ECONNREFUSED:
-      return Unavailable(
-          "blobd is not running at {}; start it with \"systemctl start blobd\" or \"blobd\", or "
-          "name "
-          "another --socket",
-          path);
-    default:
-      return MakeStatus(StatusCode::kUnavailable, "cannot reach blobd at {}: {}", path,
-                        std::strerror(error));
-  }
+StatusOr<std::unique_ptr<DaemonClient>> DaemonClient::Connect(const std::string& path,
+                                                              const Options& options) {
+  if (const int error = TryConnect(path); error != 0) return SocketError(path, error);
+  return std::unique_ptr<DaemonClient>(std::make_unique<GrpcDaemonClient>(path, options));
 }
 
 }  // namespace blobd::client

@@ -1,14 +1,18 @@
 // DaemonClient: the daemon's API as plain calls. It speaks gRPC inside and shows protobuf messages
-// and Status outside.
+// and Status outside. A daemon that is started again is a pause: calls wait for it, and what is
+// safe to repeat is repeated where it was cut: everything that only reads, Queue, and what says so.
 //
 // Thread:    calls block, and may come from several threads at once; Interrupt may come from any
 //            other thread and ends the calls under way with kCancelled.
 // Errors:    the daemon's own codes and messages. kUnavailable: the daemon cannot be reached.
+//            kDeadlineExceeded: the time of Options is over.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,17 +27,24 @@ namespace blobd::client {
 
 class DaemonClient {
  public:
+  struct Options {
+    // What all calls have together, from now on; absent: as long as they take.
+    std::optional<std::chrono::milliseconds> timeout;
+    // Called once, by some thread, when a call has to wait for the daemon.
+    std::function<void()> on_waiting;
+  };
   // Connects to the socket at `path`; the error says what to do about it.
-  static StatusOr<std::unique_ptr<DaemonClient>> Connect(const std::string& path);
-  // The socket to use when none is named: BLOBD_SOCKET, else the user's own daemon if it answers,
-  // else the system's.
-  static std::string DefaultSocket();
+  static StatusOr<std::unique_ptr<DaemonClient>> Connect(const std::string& path,
+                                                         const Options& options);
 
   virtual ~DaemonClient() = default;
   // Ends the calls under way, now and for all later ones.
   virtual void Interrupt() = 0;
   virtual bool interrupted() const = 0;
+  // OK while calls may go on; else why not: interrupted, or out of time.
+  virtual Status stopped() const = 0;
 
+  // An item without an idempotency key is given one, so that it is queued once.
   virtual StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest& request) = 0;
   virtual StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest& request) = 0;
   virtual StatusOr<v1::PauseResponse> Pause(const v1::PauseRequest& request) = 0;
@@ -55,7 +66,8 @@ class DaemonClient {
       const v1::CreateCollectionRequest& request) = 0;
   virtual StatusOr<v1::GetCollectionResponse> GetCollection(
       const v1::GetCollectionRequest& request) = 0;
-  // Gives the bytes to `write`, piece by piece; an error of `write` ends the call with that error.
+  // Gives the bytes to `write`, piece by piece, and goes on behind the last one after a restart; an
+  // error of `write` ends the call with that error.
   virtual Status Read(const v1::ReadRequest& request,
                       const std::function<Status(std::string_view)>& write) = 0;
   virtual StatusOr<v1::Blob> Stat(const std::string& hash) = 0;

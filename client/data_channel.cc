@@ -68,10 +68,8 @@ struct Answer {
 
 StatusOr<Answer> Receive(const DaemonClient& client, int connection) {
   pollfd waiting{connection, POLLIN, 0};
-  while (poll(&waiting, 1, kInterruptCheckMs) == 0) {
-    if (client.interrupted()) return Cancelled("interrupted");
-  }
-  if (client.interrupted()) return Cancelled("interrupted");
+  while (poll(&waiting, 1, kInterruptCheckMs) == 0) BLOBD_RETURN_IF_ERROR(client.stopped());
+  BLOBD_RETURN_IF_ERROR(client.stopped());
   std::string bytes(kMaxAnswerBytes, '\0');
   iovec piece{bytes.data(), bytes.size()};
   Control control{};

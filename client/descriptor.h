@@ -8,11 +8,17 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/status.h"
 
 namespace blobd::client {
+
+// The status of a system call on one of our own files: no space and quota are kResourceExhausted,
+// an existing name kAlreadyExists, all else kInternal. Unlike ErrnoStatus it never looks like what
+// a daemon says of itself: that it is not there, or has no such blob.
+Status FileError(int error, std::string_view what);
 
 // A descriptor that is closed when it goes away.
 class Descriptor {

@@ -5,6 +5,12 @@
 namespace blobd::client {
 namespace {
 
+// It cannot be reached, or does not have it.
+bool IsNoProvider(const v1::ProviderFailure& failure) {
+  return failure.outcome() == v1::FAILURE_OUTCOME_NOT_HERE ||
+         failure.outcome() == v1::FAILURE_OUTCOME_RETRY_LATER;
+}
+
 bool SentWrongBytes(const v1::ProviderFailure& failure) {
   return failure.outcome() == v1::FAILURE_OUTCOME_DROP_PROVIDER ||
          failure.outcome() == v1::FAILURE_OUTCOME_WRONG_CONTENT;
@@ -51,9 +57,10 @@ ExitCode ExitCodeOf(const v1::Intent& intent) {
       break;
   }
   const auto& failures = intent.failures();
-  const bool mismatch =
-      !failures.empty() && std::all_of(failures.begin(), failures.end(), SentWrongBytes);
-  return mismatch ? kExitMismatch : kExitFailed;
+  if (failures.empty()) return kExitFailed;
+  if (std::all_of(failures.begin(), failures.end(), SentWrongBytes)) return kExitMismatch;
+  return std::all_of(failures.begin(), failures.end(), IsNoProvider) ? kExitNoProvider
+                                                                     : kExitFailed;
 }
 
 }  // namespace blobd::client

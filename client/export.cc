@@ -36,7 +36,7 @@ Status MakeParents(int root, const std::string& name, std::set<std::string>* mad
     }
     const std::string component = top ? path : path.substr(last + 1);
     if (mkdirat(top ? root : opened.get(), component.c_str(), 0777) != 0) {
-      return ErrnoStatus(errno, "mkdir " + EscapeForTerminal(path));
+      return FileError(errno, "mkdir " + EscapeForTerminal(path));
     }
   }
   return OkStatus();
@@ -81,7 +81,7 @@ Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& e
         WriteWithProgress(client, entry.hash(), entry.size(), file.get(), progress));
   }
   // One sync for all files, before the directory gets its name.
-  if (syncfs(root) != 0) return ErrnoStatus(errno, "sync");
+  if (syncfs(root) != 0) return FileError(errno, "sync");
   return OkStatus();
 }
 
@@ -151,7 +151,7 @@ Status ExportCollection(DaemonClient& client, const std::string& hash, const Exp
 
   const std::string temporary = TemporaryName(place.name);
   if (mkdirat(directory.get(), temporary.c_str(), 0777) != 0)
-    return ErrnoStatus(errno, "mkdir in " + place.directory);
+    return FileError(errno, "mkdir in " + place.directory);
   Status status;
   {
     const auto root = OpenBeneath(directory.get(), temporary, O_RDONLY | O_DIRECTORY, 0);
@@ -162,7 +162,7 @@ Status ExportCollection(DaemonClient& client, const std::string& hash, const Exp
       renameat(directory.get(), temporary.c_str(), directory.get(), place.name.c_str()) != 0) {
     status = errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR
                  ? exists
-                 : ErrnoStatus(errno, "rename to " + options.target);
+                 : FileError(errno, "rename to " + options.target);
   }
   if (!status.ok())
     std::filesystem::remove_all(std::filesystem::path(place.directory) / temporary, error);

@@ -103,7 +103,7 @@ StatusOr<Plan> MakePlan(Context& context, const ExportStoreOptions& options) {
 // The directory, made if it is missing, and ours alone until the descriptor is closed.
 StatusOr<Descriptor> OpenTarget(const std::string& path) {
   if (mkdir(path.c_str(), 0777) != 0 && errno != EEXIST)
-    return ErrnoStatus(errno, "mkdir " + EscapeForTerminal(path));
+    return FileError(errno, "mkdir " + EscapeForTerminal(path));
   BLOBD_ASSIGN_OR_RETURN(Descriptor root, OpenDirectory(path));
   if (flock(root.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
     return FailedPrecondition("another blobctl exports to {}", EscapeForTerminal(path));
@@ -120,18 +120,18 @@ StatusOr<bool> WriteStoreFile(DaemonClient& daemon, int root, const v1::Blob& bl
     if (static_cast<uint64_t>(there.st_size) == blob.size()) return false;
   }
   if (mkdirat(root, blob.hash().substr(0, 2).c_str(), 0777) != 0 && errno != EEXIST)
-    return ErrnoStatus(errno, "mkdir for " + name);
+    return FileError(errno, "mkdir for " + name);
   // Always the same name, since no other blobctl exports here. What was broken off, or somebody put
   // there, goes: a file that others hold open would stay theirs to write.
   const std::string temporary = name + ".part";
   if (unlinkat(root, temporary.c_str(), 0) != 0 && errno != ENOENT)
-    return ErrnoStatus(errno, "unlink " + temporary);
+    return FileError(errno, "unlink " + temporary);
   BLOBD_ASSIGN_OR_RETURN(const Descriptor file,
                          OpenBeneath(root, temporary, O_WRONLY | O_CREAT | O_EXCL, 0666));
   BLOBD_RETURN_IF_ERROR(WriteBlob(daemon, blob.hash(), blob.size(), file.get(), written));
-  if (fsync(file.get()) != 0) return ErrnoStatus(errno, "sync " + name);
+  if (fsync(file.get()) != 0) return FileError(errno, "sync " + name);
   if (renameat(root, temporary.c_str(), root, name.c_str()) != 0)
-    return ErrnoStatus(errno, "rename to " + name);
+    return FileError(errno, "rename to " + name);
   return true;
 }
 
@@ -156,7 +156,7 @@ Status WriteAllBlobs(Context& context, const Plan& plan, int root, Summary* summ
     if (is_new) summary->written_bytes += blob.size();
   }
   // The names too.
-  return syncfs(root) == 0 ? OkStatus() : ErrnoStatus(errno, "sync");
+  return syncfs(root) == 0 ? OkStatus() : FileError(errno, "sync");
 }
 
 void PrintSummary(const Context& context, const Summary& summary, const Plan& plan) {
@@ -170,11 +170,11 @@ void PrintSummary(const Context& context, const Summary& summary, const Plan& pl
     fields["privateLeftOut"].set_string_value(std::to_string(plan.private_left_out));
     PrintJson(context.style, json);
   } else if (!context.style.quiet) {
-    fmt::print("{} blobs written, {}; {} were there already", summary.written,
-               FormatSize(summary.written_bytes), summary.existed);
+    PrintOut("{} blobs written, {}; {} were there already", summary.written,
+             FormatSize(summary.written_bytes), summary.existed);
     if (plan.private_left_out > 0)
-      fmt::print("; {} private ones left out (--private takes them along)", plan.private_left_out);
-    fmt::print("\n");
+      PrintOut("; {} private ones left out (--private takes them along)", plan.private_left_out);
+    PrintOut("\n");
   }
 }
 

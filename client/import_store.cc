@@ -21,7 +21,6 @@ namespace blobd::client {
 namespace {
 
 constexpr size_t kFilesAtOnce = 4;
-constexpr size_t kMaxCollectionEntries = 100'000;
 
 enum class Fate { kImported, kExisted, kDamaged, kUnreadable };
 
@@ -39,7 +38,7 @@ class StoreImporter {
       : daemon_(*context.daemon),
         options_(options),
         files_(files),
-        adder_(*context.daemon, options.is_private, progress) {}
+        adder_(*context.daemon, context.interrupt.descriptor(), options.is_private, progress) {}
 
   // An error is the daemon's: what follows would not be taken in either.
   Status Import(size_t i, Imported* out) {
@@ -120,11 +119,10 @@ void PrintTroubles(const StoreFiles& files, const std::vector<Imported>& all) {
   for (size_t i = 0; i < all.size(); ++i) {
     const std::string name = StoreFileName(files.hashes[i]);
     if (all[i].fate == Fate::kDamaged) {
-      fmt::print(stderr,
-                 "blobctl: {} is damaged: its content hashes to {}, and is in the store as that\n",
+      PrintError("blobctl: {} is damaged: its content hashes to {}, and is in the store as that\n",
                  name, all[i].true_hash);
     } else if (all[i].fate == Fate::kUnreadable) {
-      fmt::print(stderr, "blobctl: {} is left out: {}\n", name, all[i].reason);
+      PrintError("blobctl: {} is left out: {}\n", name, all[i].reason);
     }
   }
 }
@@ -156,13 +154,13 @@ void PrintSummary(const Context& context, const Summary& summary, const StoreFil
   if (context.style.is_json()) return PrintJsonSummary(context.style, summary, files, all);
   PrintTroubles(files, all);
   if (context.style.quiet) {
-    if (!summary.collection.empty()) fmt::print("{}\n", summary.collection);
+    if (!summary.collection.empty()) PrintOut("{}\n", summary.collection);
     return;
   }
-  fmt::print("{} blobs imported, {}; {} were here already; {} damaged, {} not readable\n",
-             summary.imported, FormatSize(summary.imported_bytes), summary.existed, summary.damaged,
-             summary.unreadable);
-  if (!summary.collection.empty()) fmt::print("{}\n", summary.collection);
+  PrintOut("{} blobs imported, {}; {} were here already; {} damaged, {} not readable\n",
+           summary.imported, FormatSize(summary.imported_bytes), summary.existed, summary.damaged,
+           summary.unreadable);
+  if (!summary.collection.empty()) PrintOut("{}\n", summary.collection);
 }
 
 uint64_t BytesOf(const StoreFiles& files) {

@@ -27,10 +27,10 @@ int RunImport(Context& context, const ImportOptions& options) {
   if (context.style.is_json()) {
     PrintJson(context.style, last);
   } else if (context.style.quiet) {
-    fmt::print("{}\n", last.hash());
+    PrintOut("{}\n", last.hash());
   } else {
-    fmt::print("{} {} {}\n", last.hash(), FormatSize(last.total_bytes()),
-               EscapeForTerminal(options.url));
+    PrintOut("{} {} {}\n", last.hash(), FormatSize(last.total_bytes()),
+             EscapeForTerminal(options.url));
   }
   return kExitDone;
 }

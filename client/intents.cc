@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -26,19 +27,20 @@ void PrintShares(const Style& style, const v1::ListTransfersResponse& all) {
     sum += transfer.verified_bytes();
   }
   if (shares.size() < 2 || sum == 0) return;
-  Table table({"PROVIDER", "VERIFIED", "SHARE"});
+  Table table({{"PROVIDER", 16, 0}, "VERIFIED", "SHARE"});
   for (const auto& [provider, bytes] : shares) {
     const double percent = 100.0 * static_cast<double>(bytes) / static_cast<double>(sum);
     table.Add(
         {ShownProvider(style, provider), FormatSize(bytes), fmt::format("{:.1f} %", percent)});
   }
-  fmt::print("\n");
+  PrintOut("\n");
   table.Print(style);
 }
 
 void PrintUploads(const Style& style, const v1::ListTransfersResponse& all) {
-  if (!style.no_legend) fmt::print("\nuploads\n");
-  Table table({"NODE", "ADDRESS", "STREAMS", "SENT", "RATE", "AGE"});
+  if (!style.no_legend) PrintOut("\nuploads\n");
+  Table table(
+      {"NODE", {"ADDRESS", 12, 2}, {"STREAMS", 0, 3}, {"SENT", 0, 1}, "RATE", {"AGE", 0, 4}});
   for (const v1::Upload& upload : all.uploads()) {
     table.Add({ShownHash(style, upload.node_id()), upload.address(),
                std::to_string(upload.streams()), FormatSize(upload.sent_bytes()),
@@ -67,14 +69,13 @@ int RunQueue(Context& context, const QueueOptions& options) {
   }
   for (const v1::QueuedIntent& intent : response->intents()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", intent.intent_id());
+      PrintOut("{}\n", intent.intent_id());
     } else {
-      fmt::print("intent {}{}\n", intent.intent_id(),
-                 intent.existed() ? " (queued before under this key)" : "");
+      PrintOut("intent {}{}\n", intent.intent_id(),
+               intent.existed() && !options.key.empty() ? " (queued before under this key)" : "");
     }
     for (const std::string& provider : intent.refused_providers()) {
-      fmt::print(stderr, "blobctl: provider {} is banned and was not used\n",
-                 EscapeForTerminal(provider));
+      PrintError("blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
     }
   }
   return kExitDone;
@@ -88,9 +89,9 @@ int RunCancel(Context& context, const std::vector<uint64_t>& ids) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    for (const uint64_t id : response->cancelled()) fmt::print("intent {} cancelled\n", id);
+    for (const uint64_t id : response->cancelled()) PrintOut("intent {} cancelled\n", id);
     for (const uint64_t id : response->already_ended())
-      fmt::print("intent {} had ended already; nothing to cancel\n", id);
+      PrintOut("intent {} had ended already; nothing to cancel\n", id);
   }
   return kExitDone;
 }
@@ -112,14 +113,13 @@ int RunNodesHave(Context& context, const std::string& hash,
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
     if (response->wanted()) {
-      fmt::print("{} of {} providers are new\n", response->added(), request.providers_size());
+      PrintOut("{} of {} providers are new\n", response->added(), request.providers_size());
     } else {
-      fmt::print("no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n",
-                 EscapeForTerminal(hash));
+      PrintOut("no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n",
+               EscapeForTerminal(hash));
     }
     for (const std::string& provider : response->refused_providers()) {
-      fmt::print(stderr, "blobctl: provider {} is banned and was refused\n",
-                 EscapeForTerminal(provider));
+      PrintError("blobctl: provider {} is banned and was refused\n", EscapeForTerminal(provider));
     }
   }
   return kExitDone;
@@ -145,10 +145,18 @@ int RunIntents(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"INTENT", "STATE", "HASH", "FORMAT", "PROGRESS", "SIZE", "RATE", "AGE", "LABEL"});
+  Table table({"INTENT",
+               "STATE",
+               {"HASH", 0, 1},
+               {"FORMAT", 0, 6},
+               "PROGRESS",
+               {"SIZE", 0, 4},
+               {"RATE", 0, 2},
+               {"AGE", 0, 5},
+               {"LABEL", 8, 3}});
   for (const v1::Intent& intent : all.intents()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", intent.intent_id());
+      PrintOut("{}\n", intent.intent_id());
       continue;
     }
     const uint64_t total =
@@ -160,7 +168,9 @@ int RunIntents(Context& context, const ListOptions& options) {
                intent.rate() > 0 ? FormatRate(intent.rate()) : "-",
                ShownAge(intent.created_unix_ms()), intent.label()});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  const std::string none =
+      options.all ? "no intents" : "no unfinished intents; --all shows those that have ended";
+  if (!context.style.quiet) table.Print(context.style, none);
   return kExitDone;
 }
 
@@ -187,10 +197,17 @@ int RunTransfers(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"TRANSFER", "STATE", "HASH", "PROVIDER", "VERIFIED", "RATE", "AGE", "REASON"});
+  Table table({"TRANSFER",
+               "STATE",
+               {"HASH", 0, 3},
+               {"PROVIDER", 10, 1},
+               {"VERIFIED", 0, 2},
+               {"RATE", 0, 4},
+               {"AGE", 0, 5},
+               {"REASON", 12, 6}});
   for (const v1::Transfer& transfer : all.transfers()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", transfer.transfer_id());
+      PrintOut("{}\n", transfer.transfer_id());
       continue;
     }
     table.Add({std::to_string(transfer.transfer_id()), std::string(StateName(transfer.state())),
@@ -201,7 +218,7 @@ int RunTransfers(Context& context, const ListOptions& options) {
                ShownAge(transfer.started_unix_ms()), transfer.reason()});
   }
   if (context.style.quiet) return kExitDone;
-  table.Print(context.style);
+  table.Print(context.style, options.all ? "no transfers" : "no running transfers");
   if (!options.hash.empty()) PrintShares(context.style, all);
   if (!all.uploads().empty()) PrintUploads(context.style, all);
   return kExitDone;
@@ -218,10 +235,10 @@ int RunBlobs(Context& context, const ListOptions& options) {
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"HASH", "STATE", "SIZE", "VERIFIED", "PRIVATE"});
+  Table table({"HASH", "STATE", "SIZE", {"VERIFIED", 0, 2}, {"PRIVATE", 0, 1}});
   for (const v1::Blob& blob : all.blobs()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", blob.hash());
+      PrintOut("{}\n", blob.hash());
       continue;
     }
     table.Add({ShownHash(context.style, blob.hash()),
@@ -229,7 +246,7 @@ int RunBlobs(Context& context, const ListOptions& options) {
                blob.size() == 0 && !blob.size_proven() ? "-" : FormatSize(blob.size()),
                FormatSize(blob.verified_bytes()), blob.is_private() ? "yes" : "-"});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  if (!context.style.quiet) table.Print(context.style, "no blobs");
   return kExitDone;
 }
 

@@ -11,32 +11,47 @@
 #include "base/check.h"
 
 namespace blobd::client {
+namespace {
+
+bool IsIgnored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void Raise(int event) {
+  const uint64_t one = 1;
+  BLOBD_CHECK(write(event, &one, sizeof one) == sizeof one);
+}
+
+}  // namespace
 
 Interrupt::Interrupt() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
+  // A signal that is blocked would come to us even where it is ignored.
+  if (!IsIgnored(SIGHUP)) sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC);
   stop_event_ = eventfd(0, EFD_CLOEXEC);
-  BLOBD_CHECK(signal_fd_ >= 0 && stop_event_ >= 0);
+  happened_event_ = eventfd(0, EFD_CLOEXEC);
+  BLOBD_CHECK(signal_fd_ >= 0 && stop_event_ >= 0 && happened_event_ >= 0);
   thread_ = std::thread([this] { Run(); });
 }
 
 Interrupt::~Interrupt() {
-  const uint64_t one = 1;
-  BLOBD_CHECK(write(stop_event_, &one, sizeof one) == sizeof one);
+  Raise(stop_event_);
   thread_.join();
   close(signal_fd_);
   close(stop_event_);
+  close(happened_event_);
 }
 
 void Interrupt::OnInterrupt(std::function<void()> on_interrupt) {
   const MutexLock lock(mutex_);
   on_interrupt_ = std::move(on_interrupt);
-  if (happened_ && on_interrupt_) on_interrupt_();
+  if (happened() && on_interrupt_) on_interrupt_();
 }
 
 void Interrupt::Run() {
@@ -45,9 +60,10 @@ void Interrupt::Run() {
     if (fds[1].revents != 0) return;
     signalfd_siginfo info{};
     if (read(signal_fd_, &info, sizeof info) != sizeof info) continue;
-    if (happened_.exchange(true)) _exit(130);  // asked twice
+    if (signal_.exchange(static_cast<int>(info.ssi_signo)) != 0) _exit(130);  // asked twice
     const MutexLock lock(mutex_);
     if (on_interrupt_) on_interrupt_();
+    Raise(happened_event_);
   }
 }
 

@@ -1,5 +1,6 @@
 // Interrupt: Ctrl-C as a value instead of a sudden end. While one exists, SIGINT, SIGTERM and
-// SIGHUP call `on_interrupt`, once, on a thread of its own; a second one ends the process.
+// SIGHUP call `on_interrupt`, once, on a thread of its own; a second one ends the process. A SIGHUP
+// that is ignored, as nohup(1) has it, stays so.
 //
 // Make it before any other thread exists (before gRPC is used): the signals are blocked in every
 // thread from then on.
@@ -22,14 +23,19 @@ class Interrupt {
 
   // Replaces what is called; if a signal has come already, it is called at once.
   void OnInterrupt(std::function<void()> on_interrupt);
-  bool happened() const { return happened_; }
+  bool happened() const { return signal_ != 0; }
+  // The one that has come; 0: none.
+  int signal() const { return signal_; }
+  // Readable from then on, after `on_interrupt` was called: for poll(2).
+  int descriptor() const { return happened_event_; }
 
  private:
   void Run();
 
   int signal_fd_ = -1;
   int stop_event_ = -1;
-  std::atomic<bool> happened_ = false;
+  int happened_event_ = -1;
+  std::atomic<int> signal_ = 0;
   Mutex mutex_;
   std::function<void()> on_interrupt_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;

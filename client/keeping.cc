@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "base/time.h"
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/progress_line.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -57,18 +59,19 @@ void AddRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Ke
 void PrintGc(const Style& style, const GcOptions& options, const v1::CollectGarbageResponse& all) {
   if (style.is_json()) return PrintJson(style, all);
   if (style.quiet) {
-    for (const v1::Keeping& blob : all.removed()) fmt::print("{}\n", blob.hash());
+    for (const v1::Keeping& blob : all.removed()) PrintOut("{}\n", blob.hash());
     return;
   }
   if (options.dry_run) {
-    Table table({"HASH", "", "ON DISK", "UNUSED FOR", "WHY"});
+    Table table({"HASH", "", {"ON DISK", 0, 1}, {"UNUSED FOR", 0, 2}, {"WHY", 16, 0}});
     AddRows(style, all.removed(), "goes", &table);
     AddRows(style, all.kept(), "stays", &table);
-    table.Print(style);
+    table.Print(style, "no blobs");
   }
-  fmt::print("{} {} blobs, {}; {} stay, {}\n", options.dry_run ? "would remove" : "removed",
-             all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
-             FormatSize(all.kept_bytes()));
+  const bool hint = !options.dry_run && all.kept_blobs() > 0;
+  PrintOut("{} {} blobs, {}; {} stay, {}{}\n", options.dry_run ? "would remove" : "removed",
+           all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
+           FormatSize(all.kept_bytes()), hint ? " (why: blobctl gc --dry-run)" : "");
 }
 
 }  // namespace
@@ -102,10 +105,13 @@ int RunGc(Context& context, const GcOptions& options) {
 int RunRemove(Context& context, const std::vector<std::string>& wanted, bool force) {
   v1::RemoveRequest request;
   request.set_force(force);
+  std::set<std::string> lists;
   for (const std::string& each : wanted) {
-    std::string hash = each;
-    if (const Status status = ResolveHash(context, &hash); !status.ok()) return Fail(status);
-    request.add_hashes(hash);
+    std::string name = each;
+    if (const Status status = ResolveTag(context, &name); !status.ok()) return Fail(status);
+    const v1::Kind kind = KindOf(name);
+    if (kind.format() == v1::BLOB_FORMAT_HASH_SEQ) lists.insert(kind.hash());
+    request.add_hashes(kind.hash());
   }
   const auto response = context.daemon->Remove(request);
   if (!response.ok()) return Fail(response.status());
@@ -113,12 +119,17 @@ int RunRemove(Context& context, const std::vector<std::string>& wanted, bool for
     PrintJson(context.style, *response);
   } else {
     for (const std::string& hash : response->removed()) {
-      fmt::print("{}{}\n", context.style.quiet ? "" : "removed ", hash);
+      if (context.style.quiet) {
+        PrintOut("{}\n", hash);
+        continue;
+      }
+      PrintOut("removed {}{}\n", hash,
+               lists.contains(hash) ? ", the list of a collection; its files stay until gc" : "");
     }
   }
-  std::fflush(stdout);
+  FlushOutput();
   for (const std::string& hash : response->absent()) {
-    fmt::print(stderr, "blobctl: nothing of {} is here\n", hash);
+    PrintError("blobctl: nothing of {} is here\n", hash);
   }
   return response->absent().empty() ? kExitDone : kExitNotFound;
 }
@@ -129,9 +140,14 @@ int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all
   }
   v1::VerifyRequest request;
   for (const std::string& each : wanted) {
-    std::string hash = each;
-    if (const Status status = ResolveHash(context, &hash); !status.ok()) return Fail(status);
-    request.add_hashes(hash);
+    std::string name = each;
+    if (const Status status = ResolveTag(context, &name); !status.ok()) return Fail(status);
+    const v1::Kind kind = KindOf(name);
+    request.add_hashes(kind.hash());
+    if (kind.format() == v1::BLOB_FORMAT_HASH_SEQ && !context.style.quiet) {
+      PrintError("blobctl: of {} only the list is hashed; --all hashes its files, too\n",
+                 EscapeForTerminal(each));
+    }
   }
   const bool is_text = !context.style.quiet && !context.style.is_json();
   ProgressLine progress(is_text);
@@ -146,17 +162,17 @@ int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all
     for (const v1::VerifyFinding& finding : message.findings()) {
       mismatch |= finding.result() == v1::VERIFY_RESULT_ROTTEN;
       if (is_text) progress.Clear();
-      if (is_text) fmt::print("{}: {}\n", finding.hash(), EscapeForTerminal(finding.reason()));
-      if (context.style.quiet) fmt::print("{}\n", finding.hash());
+      if (is_text) PrintOut("{}: {}\n", finding.hash(), EscapeForTerminal(finding.reason()));
+      if (context.style.quiet) PrintOut("{}\n", finding.hash());
     }
   });
   progress.Clear();
   if (context.style.is_json()) PrintJson(context.style, whole);
   if (is_text && status.ok()) {
-    fmt::print("{} blobs, {} read; {} not well\n", whole.blobs(), FormatSize(whole.bytes()),
-               whole.failed_blobs());
+    PrintOut("{} blobs, {} read; {} not well\n", whole.blobs(), FormatSize(whole.bytes()),
+             whole.failed_blobs());
   }
-  std::fflush(stdout);
+  FlushOutput();
   if (!status.ok()) return Fail(status);
   if (mismatch) return kExitMismatch;
   if (whole.failed_blobs() == 0) return kExitDone;

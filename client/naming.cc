@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kHexHash = 64;
 constexpr size_t kBase32Hash = 52;
+// As many digits as tables show could be the beginning of one.
+constexpr size_t kShortHash = 6;
 
 bool IsCollection(const std::string& wanted) {
   return wanted.size() == kHexHash + 1 && wanted.front() == 's';
@@ -19,6 +21,11 @@ bool IsCollection(const std::string& wanted) {
 
 // Longer than any tag that a person types; a whole ticket is never the name of a tag.
 bool LooksLikeTicket(const std::string& text) { return text.size() > 60; }
+
+// What begins so and is no tag is a ticket that was cut or mistyped; the daemon says what is wrong.
+bool BeginsLikeTicket(const std::string& text) {
+  return text.starts_with("blob") || text.starts_with("node") || text.starts_with("endpoint");
+}
 
 bool IsAll(std::string_view text, int (*kind)(int)) {
   return std::all_of(text.begin(), text.end(),
@@ -40,7 +47,9 @@ Status ResolveTag(Context& context, std::string* wanted) {
   BLOBD_ASSIGN_OR_RETURN(const v1::ListTagsResponse found, context.daemon->ListTags(request));
   const std::string shown = EscapeForTerminal(*wanted);
   if (found.tags().empty()) {
-    return NotFound("\"{}\" is no hash, and there is no tag of that name", shown);
+    const bool is_part = wanted->size() >= kShortHash && IsAll(*wanted, std::isxdigit);
+    return NotFound("\"{}\" is no hash{}, and there is no tag of that name", shown,
+                    is_part ? " (they are written in full, as --full shows them)" : "");
   }
   const v1::Tag& tag = found.tags(0);
   if (!tag.has_kind()) {
@@ -59,7 +68,9 @@ Status ResolveHash(Context& context, std::string* hash) {
 Status ResolveWanted(Context& context, std::string* wanted) {
   if (LooksLikeTicket(*wanted)) return OkStatus();
   const Status status = ResolveTag(context, wanted);
-  return status.code() == StatusCode::kNotFound ? OkStatus() : status;
+  if (status.code() != StatusCode::kNotFound) return status;
+  if (BeginsLikeTicket(*wanted)) return OkStatus();
+  return NotFound("{}; nor is it a ticket", Message(status));
 }
 
 bool IsKnownCollection(DaemonClient& daemon, const std::string& hash) {

@@ -20,6 +20,11 @@ Place PlaceOf(std::string target);
 // For what will be `name`, in the same directory. Never the same twice.
 std::string TemporaryName(const std::string& name);
 
+// Whether something can be written there, as far as that is to be seen: in time, before the work.
+// An empty directory may become a collection. `replace`: an existing file may be replaced. Errors
+// as NewFile::Begin.
+Status CheckTarget(const std::string& target, bool replace);
+
 class NewFile {
  public:
   // kAlreadyExists: it is there, and is not to be replaced. kFailedPrecondition: what is there is

@@ -43,7 +43,7 @@ Status HashFile(Context& context, int fd, uint64_t size, bao::OutboardBuilder& b
     if (context.interrupt.happened()) return Cancelled("interrupted");
     const ssize_t got = read(fd, piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoStatus(errno, "read");
+    if (got < 0) return FileError(errno, "read");
     if (got == 0) return OkStatus();
     const auto bytes = ByteView(piece).first(static_cast<size_t>(got));
     if (bytes.size() > bao::kMaxBlobSize - builder.size()) {
@@ -58,9 +58,9 @@ Status HashFile(Context& context, int fd, uint64_t size, bao::OutboardBuilder& b
 StatusOr<Written> WriteOutboard(Context& context, const std::string& path,
                                 const OutboardOptions& options) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
+  if (file.get() < 0) return FileError(errno, "open " + EscapeForTerminal(path));
   struct stat before {};
-  if (fstat(file.get(), &before) != 0) return ErrnoStatus(errno, "stat " + EscapeForTerminal(path));
+  if (fstat(file.get(), &before) != 0) return FileError(errno, "stat " + EscapeForTerminal(path));
   if (!S_ISREG(before.st_mode))
     return InvalidArgument("{} is no regular file", EscapeForTerminal(path));
   Written written;
@@ -106,9 +106,9 @@ void Print(const Style& style, const std::string& path, const Written& written) 
     fields["outboard_size"].set_string_value(std::to_string(size));
     PrintJson(style, report);
   } else if (style.quiet) {
-    fmt::print("{}\n", hash);
+    PrintOut("{}\n", hash);
   } else {
-    fmt::print("{} {} {}\n", hash, FormatSize(size), EscapeForTerminal(written.path));
+    PrintOut("{} {} {}\n", hash, FormatSize(size), EscapeForTerminal(written.path));
   }
 }
 
@@ -118,6 +118,11 @@ int RunOutboard(Context& context, const OutboardOptions& options) {
   if (!options.output.empty() && options.files.size() != 1)
     return Fail(InvalidArgument("-o goes with one file"));
   for (const std::string& path : options.files) {
+    // JSON would have another name.
+    if (context.style.is_json() && !(IsUtf8(path) && IsUtf8(options.output))) {
+      return Fail(InvalidArgument("{}: the name is not UTF-8, as JSON is; leave --json out",
+                                  EscapeForTerminal(path)));
+    }
     const auto written = WriteOutboard(context, path, options);
     if (!written.ok()) return Fail(written.status());
     Print(context.style, path, *written);

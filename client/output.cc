@@ -3,64 +3,101 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
 
 #include "base/time.h"
 #include "base/units.h"
 #include "base/utf8.h"
+#include "client/exit_code.h"
 
 namespace blobd::client {
 namespace {
+
+constexpr int kRed = 31;
+constexpr int kGreen = 32;
+constexpr int kYellow = 33;
+
+[[noreturn]] void EndForOutput(std::string_view why, ExitCode code) {
+  PrintError("blobctl: {}\n", why);
+  _exit(code);
+}
+
+[[noreturn]] void EndForOutput(int error) {
+  EndForOutput(fmt::format("cannot write to standard output: {}", std::strerror(error)),
+               error == ENOSPC || error == EDQUOT ? kExitNoSpace : kExitFailed);
+}
 
 std::string ToJson(const google::protobuf::Message& message, bool pretty) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = pretty;
   options.always_print_primitive_fields = true;
   std::string json;
-  if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  if (!status.ok()) {
+    EndForOutput("the answer cannot be written as JSON: " + EscapeForTerminal(status.ToString()),
+                 kExitFailed);
+  }
   if (json.empty() || json.back() != '\n') json += '\n';
   return json;
 }
 
-// Characters that a terminal shows for well-formed UTF-8 without combining marks.
-size_t Width(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
-}
-
 }  // namespace
 
+void WriteOutput(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) EndForOutput(errno);
+}
+
+void FlushOutput() {
+  if (std::fflush(stdout) != 0) EndForOutput(errno);
+}
+
+void WriteError(std::string_view text) {
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+  (void)std::fflush(stderr);
+}
+
 void PrintJson(const Style& style, const google::protobuf::Message& message) {
-  fmt::print("{}", ToJson(message, style.json == JsonForm::kPretty));
+  PrintOut("{}", ToJson(message, style.json == JsonForm::kPretty));
 }
 
 void PrintJsonLine(const google::protobuf::Message& message) {
-  fmt::print("{}", ToJson(message, false));
-  std::fflush(stdout);
+  PrintOut("{}", ToJson(message, false));
+  FlushOutput();
 }
 
-void Table::Print(const Style& style) const {
-  std::vector<std::vector<std::string>> shown = rows_;
-  if (style.no_legend) shown.erase(shown.begin());
-  std::vector<size_t> widths(rows_.front().size(), 0);
-  for (auto& row : shown) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      row[i] = EscapeForTerminal(row[i]);
-      widths[i] = std::max(widths[i], Width(row[i]));
-    }
-  }
-  for (size_t r = 0; r < shown.size(); ++r) {
-    std::string line;
-    for (size_t i = 0; i < shown[r].size(); ++i) {
-      line += shown[r][i];
-      if (i + 1 < shown[r].size()) line.append(widths[i] - Width(shown[r][i]) + 2, ' ');
-    }
-    const bool head = r == 0 && !style.no_legend;
-    fmt::print("{}{}{}\n", head && style.colour ? "\x1b[1m" : "", line,
-               head && style.colour ? "\x1b[0m" : "");
-  }
+size_t ColumnsOf(int fd, size_t otherwise) {
+  winsize size{};
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : otherwise;
+}
+
+bool IsDumbTerminal() {
+  const char* terminal = std::getenv("TERM");
+  return terminal != nullptr && std::string_view(terminal) == "dumb";
+}
+
+std::string Painted(const Style& style, const std::string& state) {
+  static const std::map<std::string_view, int> colours = {
+      {"done", kGreen},        {"running", kGreen},    {"receiving", kGreen},
+      {"verifying", kGreen},   {"complete", kGreen},   {"connected", kGreen},
+      {"served", kGreen},      {"queued", kYellow},    {"waiting", kYellow},
+      {"parked", kYellow},     {"paused", kYellow},    {"connecting", kYellow},
+      {"requesting", kYellow}, {"partial", kYellow},   {"dialling", kYellow},
+      {"failed", kRed},        {"no providers", kRed}, {"deadline exceeded", kRed},
+      {"banned", kRed}};
+  if (!style.colour) return state;
+  // "connected, served": by the last word, which is the newest trouble.
+  const size_t comma = state.rfind(", ");
+  const auto it =
+      colours.find(std::string_view(state).substr(comma == std::string::npos ? 0 : comma + 2));
+  return it == colours.end() ? state : fmt::format("\x1b[{}m{}\x1b[0m", it->second, state);
 }
 
 std::string ShownHash(const Style& style, const std::string& hash) {

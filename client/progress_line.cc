@@ -1,25 +1,19 @@
 #include "client/progress_line.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/units.h"
+#include "base/utf8.h"
 #include "client/output.h"
+#include "client/text_width.h"
 
 namespace blobd::client {
 namespace {
 
 constexpr size_t kBarCells = 24;
-
-size_t Columns() {
-  winsize size{};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
-}
 
 std::string Bar(double share) {
   const auto full = static_cast<size_t>(share * kBarCells);
@@ -32,7 +26,8 @@ std::string Bar(double share) {
 
 }  // namespace
 
-ProgressLine::ProgressLine(bool enabled) : enabled_(enabled && isatty(STDERR_FILENO) == 1) {}
+ProgressLine::ProgressLine(bool enabled)
+    : enabled_(enabled && isatty(STDERR_FILENO) == 1 && !IsDumbTerminal()) {}
 
 ProgressLine::~ProgressLine() { Clear(); }
 
@@ -44,14 +39,14 @@ std::string ProgressText(const std::string& what, uint64_t done, uint64_t total,
     const std::string numbers =
         fmt::format(" {:3.0f} %  {} of {}", share * 100, FormatSize(done), FormatSize(total));
     // On a narrow terminal the bar goes first.
-    if (line.size() + 1 + kBarCells + 2 + numbers.size() + 2 + tail.size() <= columns)
+    if (WidthOf(line) + 1 + kBarCells + 2 + numbers.size() + 2 + WidthOf(tail) <= columns)
       line += " " + Bar(share);
     line += numbers;
   } else if (done > 0) {
     line += "  " + FormatSize(done);
   }
   if (!tail.empty()) line += "  " + tail;
-  return line.substr(0, columns);
+  return CutTo(line, columns);
 }
 
 void ProgressLine::Show(const v1::Intent& intent) {
@@ -68,25 +63,25 @@ void ProgressLine::Show(const v1::Intent& intent) {
       if (left < 1e6) tail += "  ETA " + FormatDuration(seconds(static_cast<int64_t>(left) + 1));
     }
   } else {
-    tail = intent.waits_for().empty() ? std::string(StateName(intent.state())) : intent.waits_for();
+    tail = intent.waits_for().empty() ? std::string(StateName(intent.state()))
+                                      : EscapeForTerminal(intent.waits_for());
   }
-  Draw(ProgressText(intent.kind().hash().substr(0, 10), here, total, tail, Columns() - 1));
+  Draw(ProgressText(intent.kind().hash().substr(0, 10), here, total, tail,
+                    ColumnsOf(STDERR_FILENO, 80) - 1));
 }
 
 void ProgressLine::Show(const std::string& what, uint64_t done, uint64_t total) {
-  if (enabled_) Draw(ProgressText(what, done, total, "", Columns() - 1));
+  if (enabled_) Draw(ProgressText(what, done, total, "", ColumnsOf(STDERR_FILENO, 80) - 1));
 }
 
 void ProgressLine::Draw(const std::string& line) {
-  fmt::print(stderr, "\r\x1b[K{}", line);
-  std::fflush(stderr);
+  PrintError("\r\x1b[K{}", line);
   drawn_ = true;
 }
 
 void ProgressLine::Clear() {
   if (!drawn_) return;
-  fmt::print(stderr, "\r\x1b[K");
-  std::fflush(stderr);
+  PrintError("\r\x1b[K");
   drawn_ = false;
 }
 

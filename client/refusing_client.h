@@ -12,6 +12,7 @@ class RefusingClient : public DaemonClient {
  public:
   void Interrupt() override {}
   bool interrupted() const override { return false; }
+  Status stopped() const override { return OkStatus(); }
   StatusOr<v1::QueueResponse> Queue(const v1::QueueRequest&) override { return Refusal(); }
   StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest&) override { return Refusal(); }
   StatusOr<v1::PauseResponse> Pause(const v1::PauseRequest&) override { return Refusal(); }

@@ -11,6 +11,8 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/copy_file.h"
+#include "client/descriptor.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -22,8 +24,8 @@ Status SyncDirectoryOf(const std::string& file) {
                                 : slash == 0               ? "/"
                                                            : file.substr(0, slash);
   const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(errno, "open " + directory);
-  Status status = fsync(fd) == 0 ? OkStatus() : ErrnoStatus(errno, "sync " + directory);
+  if (fd < 0) return FileError(errno, "open " + directory);
+  Status status = fsync(fd) == 0 ? OkStatus() : FileError(errno, "sync " + directory);
   close(fd);
   return status;
 }
@@ -33,15 +35,15 @@ StatusOr<uint64_t> WriteBackup(DaemonClient& daemon, const std::string& file) {
   std::random_device random;
   const std::string temporary = fmt::format("{}.{:08x}", file, random());
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(temporary));
+  if (fd < 0) return FileError(errno, "open " + EscapeForTerminal(temporary));
   auto size = daemon.Backup([fd](std::string_view data) { return WriteAll(fd, data); });
   Status status = size.status();
-  if (status.ok() && fsync(fd) != 0) status = ErrnoStatus(errno, "sync");
+  if (status.ok() && fsync(fd) != 0) status = FileError(errno, "sync");
   close(fd);
   if (status.ok() && link(temporary.c_str(), file.c_str()) != 0) {
     status = errno == EEXIST
                  ? AlreadyExists("{} exists; name another file", EscapeForTerminal(file))
-                 : ErrnoStatus(errno, "name " + EscapeForTerminal(file));
+                 : FileError(errno, "name " + EscapeForTerminal(file));
   }
   unlink(temporary.c_str());
   if (status.ok()) status = SyncDirectoryOf(file);
@@ -61,7 +63,7 @@ int RunBackup(Context& context, const std::string& file) {
     summary.set_total_bytes(*size);
     PrintJson(context.style, summary);
   } else if (!context.style.quiet) {
-    fmt::print(
+    PrintOut(
         "the registry is in {}, {}; to take it back, stop blobd and run\n"
         "  blobd --restore-registry {}\n",
         EscapeForTerminal(file), FormatSize(*size), EscapeForTerminal(file));
@@ -79,16 +81,16 @@ int RunRecoverRegistry(Context& context) {
   if (context.style.quiet) return kExitDone;
   if (recovered->damaged_file().empty()) {
     for (const std::string& note : recovered->notes())
-      fmt::print("acknowledged: {}\n", EscapeForTerminal(note));
+      PrintOut("acknowledged: {}\n", EscapeForTerminal(note));
     return kExitDone;
   }
-  Table table({"WHAT", "SAVED", "LOST"});
+  Table table({{"WHAT", 10, 0}, "SAVED", "LOST"});
   for (const v1::RecoveredTable& each : recovered->tables()) {
     table.Add({each.name(), std::to_string(each.saved_rows()), std::to_string(each.lost_rows())});
   }
   table.Print(context.style);
-  for (const std::string& note : recovered->notes()) fmt::print("{}\n", EscapeForTerminal(note));
-  fmt::print("the damaged file is kept as {}\n", EscapeForTerminal(recovered->damaged_file()));
+  for (const std::string& note : recovered->notes()) PrintOut("{}\n", EscapeForTerminal(note));
+  PrintOut("the damaged file is kept as {}\n", EscapeForTerminal(recovered->damaged_file()));
   return kExitDone;
 }
 

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -72,25 +73,30 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
   std::string state = StateOf(remote);
   if (!remote.connected_address().empty()) state += " at " + remote.connected_address();
   if (remote.looking_up()) state += ", being looked up";
-  fmt::print("Node       {}\n", remote.node_id());
-  fmt::print("State      {}\n", state);
+  PrintOut("Node       {}\n", remote.node_id());
+  PrintOut("State      {}\n", state);
   if (remote.last_success_unix_ms() != 0)
-    fmt::print("Contact    {} ago\n", ShownAge(remote.last_success_unix_ms()));
+    PrintOut("Contact    {} ago\n", ShownAge(remote.last_success_unix_ms()));
   if (const std::string trouble = TroubleOf(remote); !trouble.empty())
-    fmt::print("Trouble    {}\n", EscapeForTerminal(trouble));
+    PrintOut("Trouble    {}\n", EscapeForTerminal(trouble));
   if (remote.transfer_ids_size() > 0)
-    fmt::print("Gives      {} transfers, {}\n", remote.transfer_ids_size(),
-               FormatRate(remote.download_rate()));
-  if (remote.has_upload()) fmt::print("Gets       {}\n", FormatRate(remote.upload().rate()));
+    PrintOut("Gives      {} transfers, {}\n", remote.transfer_ids_size(),
+             FormatRate(remote.download_rate()));
+  if (remote.has_upload()) PrintOut("Gets       {}\n", FormatRate(remote.upload().rate()));
   if (!remote.paths().empty()) {
-    Table paths({"PATH", "RTT", "CONNECTIONS", "SELECTED"});
+    Table paths({{"PATH", 16, 0}, "RTT", {"CONNECTIONS", 0, 2}, {"SELECTED", 10, 1}});
     for (const v1::RemotePath& path : remote.paths()) {
       paths.Add({path.address(), path.dark() ? "dark" : RttOf(path.rtt_us()),
                  std::to_string(path.connections()), path.selected() ? path.because() : "-"});
     }
     paths.Print(style);
   }
-  Table table({"ADDRESS", "SOURCE", "USAGE", "LAST WORKED", "RTT", "TROUBLE"});
+  Table table({{"ADDRESS", 16, 0},
+               {"SOURCE", 0, 2},
+               {"USAGE", 0, 1},
+               {"LAST WORKED", 0, 4},
+               {"RTT", 0, 3},
+               {"TROUBLE", 12, 5}});
   for (const v1::RemoteAddress& address : remote.addresses()) {
     table.Add({address.address(), address.source(), std::string(UsageOf(address.usage())),
                address.last_worked_unix_ms() != 0 ? ShownAge(address.last_worked_unix_ms()) : "-",
@@ -99,18 +105,25 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
   table.Print(style);
 }
 
-void PrintRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Remote>& remotes) {
-  Table table({"NODE", "STATE", "ADDRESSES", "LAST CONTACT", "DOWN", "UP", "TROUBLE"});
+void PrintRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Remote>& remotes,
+               const std::string& none) {
+  Table table({"NODE",
+               {"STATE", 10, 0},
+               {"ADDRESSES", 12, 1},
+               {"LAST CONTACT", 0, 3},
+               {"DOWN", 0, 4},
+               {"UP", 0, 5},
+               {"TROUBLE", 12, 2}});
   for (const v1::Remote& remote : remotes) {
     if (style.quiet) {
-      fmt::print("{}\n", remote.node_id());
+      PrintOut("{}\n", remote.node_id());
       continue;
     }
     table.Add({ShownHash(style, remote.node_id()), StateOf(remote), AddressesOf(style, remote),
                ShownAge(remote.last_success_unix_ms()), RateOf(remote.download_rate()),
                RateOf(remote.upload().rate()), TroubleOf(remote)});
   }
-  if (!style.quiet) table.Print(style);
+  if (!style.quiet) table.Print(style, none);
 }
 
 }  // namespace
@@ -123,7 +136,7 @@ int RunRemote(Context& context, const std::string& node) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (context.style.quiet) {
-    fmt::print("{}\n", response->remote().node_id());
+    PrintOut("{}\n", response->remote().node_id());
   } else {
     PrintRemote(context.style, response->remote());
   }
@@ -140,7 +153,7 @@ int RunRemotes(Context& context, const ListOptions& options) {
   if (context.style.is_json()) {
     PrintJson(context.style, all);
   } else {
-    PrintRows(context.style, all.remotes());
+    PrintRows(context.style, all.remotes(), "no nodes are known");
   }
   return kExitDone;
 }
@@ -153,14 +166,14 @@ int RunWatchRemotes(Context& context, const std::string& node) {
       context.daemon->WatchRemotes(request, [&](const v1::WatchRemotesResponse& change) {
         if (style.is_json()) return PrintJsonLine(change);
         if (node.empty()) {
-          PrintRows(style, change.remotes());
+          PrintRows(style, change.remotes(), "");
         } else if (!change.remotes().empty()) {
           PrintRemote(style, change.remotes(0));
         }
         for (const std::string& gone : change.gone_node_ids()) {
-          fmt::print("{}  nothing is known of it any more\n", ShownHash(style, gone));
+          PrintOut("{}  nothing is known of it any more\n", ShownHash(style, gone));
         }
-        std::fflush(stdout);
+        FlushOutput();
         style.no_legend = true;
       });
   return context.interrupt.happened() ? static_cast<int>(kExitInterrupted) : Fail(status);
@@ -176,7 +189,7 @@ int RunAddRemote(Context& context, const std::string& node,
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    fmt::print("{} of {} addresses are new\n", response->added(), addresses.size());
+    PrintOut("{} of {} addresses are new\n", response->added(), addresses.size());
   }
   return kExitDone;
 }

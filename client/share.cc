@@ -31,11 +31,11 @@ int RunTicket(Context& context, const TicketOptions& options) {
     PrintJson(context.style, *response);
     return kExitDone;
   }
-  fmt::print("{}\n", response->ticket());
+  PrintOut("{}\n", response->ticket());
   if (context.style.quiet) return kExitDone;
-  std::fflush(stdout);
+  FlushOutput();
   for (const std::string& note : response->notes()) {
-    fmt::print(stderr, "blobctl: {}\n", EscapeForTerminal(note));
+    PrintError("blobctl: {}\n", EscapeForTerminal(note));
   }
   return kExitDone;
 }
@@ -52,8 +52,8 @@ int RunPrivate(Context& context, const std::vector<std::string>& wanted, bool is
     if (context.style.is_json()) {
       PrintJson(context.style, *response);
     } else if (!context.style.quiet) {
-      fmt::print("{}: {} blobs are {} now\n", EscapeForTerminal(each), response->changed(),
-                 is_private ? "private" : "served again");
+      PrintOut("{}: {} blobs are {} now\n", EscapeForTerminal(each), response->changed(),
+               is_private ? "private" : "served again");
     }
   }
   return kExitDone;

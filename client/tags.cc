@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -19,8 +20,8 @@ int DeleteTag(Context& context, const TagOptions& options) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    fmt::print("tag {} is gone; it named {}\n", EscapeForTerminal(options.name),
-               NameOf(response->tag().kind()));
+    PrintOut("tag {} is gone; it named {}\n", EscapeForTerminal(options.name),
+             NameOf(response->tag().kind()));
   }
   return kExitDone;
 }
@@ -64,11 +65,11 @@ int RunTag(Context& context, const TagOptions& options) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (context.style.quiet) {
-    fmt::print("{}\n", NameOf(response->tag().kind()));
+    PrintOut("{}\n", NameOf(response->tag().kind()));
   } else {
     const std::string& before = response->previous_hash();
-    fmt::print("{} names {}{}\n", EscapeForTerminal(options.name), NameOf(response->tag().kind()),
-               before.empty() ? "" : ", before " + before);
+    PrintOut("{} names {}{}\n", EscapeForTerminal(options.name), NameOf(response->tag().kind()),
+             before.empty() ? "" : ", before " + before);
   }
   return kExitDone;
 }
@@ -86,10 +87,15 @@ int RunTags(Context& context, const std::string& prefix, const ListOptions& opti
     PrintJson(context.style, all);
     return kExitDone;
   }
-  Table table({"NAME", "HASH", "FORMAT", "OWNER", "PRIVATE", "MOVED"});
+  Table table({{"NAME", 12, 0},
+               "HASH",
+               {"FORMAT", 0, 2},
+               {"OWNER", 0, 3},
+               {"PRIVATE", 0, 4},
+               {"MOVED", 0, 1}});
   for (const v1::Tag& tag : all.tags()) {
     if (context.style.quiet) {
-      fmt::print("{}\n", EscapeForTerminal(tag.name()));
+      PrintOut("{}\n", EscapeForTerminal(tag.name()));
       continue;
     }
     const bool is_list = tag.kind().format() == v1::BLOB_FORMAT_HASH_SEQ;
@@ -100,7 +106,7 @@ int RunTags(Context& context, const std::string& prefix, const ListOptions& opti
                std::to_string(tag.owner_uid()), tag.is_private() ? "yes" : "-",
                ShownAge(tag.moved_unix_ms())});
   }
-  if (!context.style.quiet) table.Print(context.style);
+  if (!context.style.quiet) table.Print(context.style, "no tags");
   return kExitDone;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/table.h"
 
 namespace blobd::client {
 namespace {
@@ -18,7 +19,9 @@ std::optional<uint64_t> IntentIdOf(const std::string& text) {
   return id;
 }
 
-void PrintProviders(const Style& style, const v1::RequestWhy& why) {
+void PrintProviders(Style style, const v1::RequestWhy& why) {
+  // Sentences that say what to do are not cut.
+  style.columns = 0;
   Table table({"PROVIDER", "HOW IT STANDS", "LAST ERROR"});
   for (const v1::ProviderWhy& provider : why.providers()) {
     table.Add({ShownProvider(style, provider.provider()), provider.sentence(),
@@ -28,19 +31,19 @@ void PrintProviders(const Style& style, const v1::RequestWhy& why) {
 }
 
 void PrintRequest(const Style& style, const std::string& what, const v1::RequestWhy& why) {
-  fmt::print("{} is {}{}{}\n", what, StateName(why.state()), why.sentence().empty() ? "" : ": it ",
-             EscapeForTerminal(why.sentence()));
+  PrintOut("{} is {}{}{}\n", what, StateName(why.state()), why.sentence().empty() ? "" : ": it ",
+           EscapeForTerminal(why.sentence()));
   const bool rests = !why.sentence().empty() && why.since_unix_ms() != 0;
-  if (rests) fmt::print("nothing has moved for {}\n", ShownAge(why.since_unix_ms()));
+  if (rests) PrintOut("nothing has moved for {}\n", ShownAge(why.since_unix_ms()));
   if (!why.providers().empty()) PrintProviders(style, why);
 }
 
 void PrintEnded(const v1::Intent& intent) {
-  fmt::print("intent {} is {}{}{}\n", intent.intent_id(), StateName(intent.state()),
-             intent.reason().empty() ? "" : ": ", EscapeForTerminal(intent.reason()));
+  PrintOut("intent {} is {}{}{}\n", intent.intent_id(), StateName(intent.state()),
+           intent.reason().empty() ? "" : ": ", EscapeForTerminal(intent.reason()));
   for (const v1::ProviderFailure& failure : intent.failures()) {
-    fmt::print("  {}: {}\n", EscapeForTerminal(failure.provider()),
-               EscapeForTerminal(failure.reason()));
+    PrintOut("  {}: {}\n", EscapeForTerminal(failure.provider()),
+             EscapeForTerminal(failure.reason()));
   }
 }
 
@@ -49,19 +52,19 @@ void PrintIntent(const Style& style, const v1::WhyResponse& why) {
   const v1::RequestWhy& request = why.requests(0);
   const std::string name = fmt::format("intent {}", why.intent().intent_id());
   if (why.intent().paused() && request.state() != v1::INTENT_STATE_PAUSED) {
-    fmt::print("{} is paused, but others want the same\n", name);
+    PrintOut("{} is paused, but others want the same\n", name);
   }
   PrintRequest(style, name, request);
 }
 
 int PrintHash(const Style& style, const v1::WhyResponse& why) {
   const bool absent = why.blob().state() == v1::BLOB_STATE_ABSENT;
-  if (absent) fmt::print("nothing of it is here\n");
+  if (absent) PrintOut("nothing of it is here\n");
   for (const v1::Keeping& keeping : why.keepings()) {
-    fmt::print("kept: {}\n", EscapeForTerminal(KeptReason(keeping)));
+    PrintOut("kept: {}\n", EscapeForTerminal(KeptReason(keeping)));
   }
   if (why.keepings().empty() && !absent) {
-    fmt::print("nothing keeps it: it goes when room is needed, or with \"blobctl gc\"\n");
+    PrintOut("nothing keeps it: it goes when room is needed, or with \"blobctl gc\"\n");
   }
   for (const v1::RequestWhy& request : why.requests()) {
     const bool collection = request.kind().format() == v1::BLOB_FORMAT_HASH_SEQ;

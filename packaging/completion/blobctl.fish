@@ -16,7 +16,7 @@ function __blobctl_command
     set -l i 2
     while test $i -le (count $words)
         switch $words[$i]
-            case --socket --state-dir
+            case --socket --state-dir --timeout
                 set i (math $i + 1)
             case '-*'
             case '*'
@@ -42,12 +42,15 @@ function __blobctl_offer
             return
     end
     if string match -q -- '-*' (commandline -ct)
-        blobctl $command --help 2>/dev/null | string match -ra -- '--[a-z-]+' | sort -u
+        begin
+            blobctl --help
+            blobctl $command --help
+        end 2>/dev/null | string match -ra -- '--[a-z-]+' | sort -u
         return
     end
     switch "$command"
         case ''
-            blobctl --help 2>/dev/null | sed -n '/^Subcommands:/,$s/^  \([a-z-]*\).*/\1/p'
+            blobctl --help 2>/dev/null | sed -n '/^Commands:/,/^$/p' | grep -o '\<[a-z][a-z-]*'
         case cancel pause resume watch
             __blobctl_ask -q intents
         case get queue cat export rm verify why private ticket nodes-have
@@ -61,6 +64,8 @@ function __blobctl_offer
             echo add
         case registry
             echo recover
+        case completion
+            printf '%s\n' bash zsh fish
         case add import-store export-store backup outboard
             __fish_complete_path (commandline -ct)
     end

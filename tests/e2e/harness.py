@@ -5,9 +5,7 @@ reports of sanitizers when it has ended, and shown when a test fails.
 """
 import json
 import os
-import pty
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -17,6 +15,7 @@ import unittest
 from pathlib import Path
 
 import sandbox
+from terminal import Terminal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("BLOBD_BUILD", ROOT / "build" / "dev")).resolve()
@@ -25,8 +24,8 @@ BLOBCTL = BUILD / "client" / "blobctl"
 PRELOAD = BUILD / "tests" / "faults" / "libblobd_preload.so"
 
 # blobctl's exit codes.
-DONE, FAILED, USAGE, NO_DAEMON, NOT_FOUND, PERMISSION, NO_PROVIDER, MISMATCH = range(8)
-CANCELLED, INTERRUPTED = 10, 130
+DONE, FAILED, USAGE, NO_DAEMON, NOT_FOUND, PERMISSION, NO_PROVIDER, MISMATCH, NO_SPACE, TIMED_OUT, CANCELLED = range(11)
+INTERRUPTED = 130
 
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|broken invariant")
 
@@ -160,32 +159,21 @@ class Daemon:
         done = subprocess.run(self.ctl_command(*args), input=stdin, capture_output=True, timeout=timeout, check=False)
         return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
-    def ctl_on_terminal(self, *args, timeout=TIMEOUT):
-        """Runs blobctl on a terminal of 100 columns, as a person would; stdout and stderr come together."""
+    def ctl_on_terminal(self, *args, timeout=TIMEOUT, columns=100, environment=None):
+        """Runs blobctl on a terminal, as a person would; stdout and stderr come together."""
         started = time.monotonic()
-        ours, theirs = pty.openpty()
-        environment = dict(os.environ, TERM="xterm", COLUMNS="100", LINES="30")
-        process = subprocess.Popen(self.ctl_command(*args), stdin=theirs, stdout=theirs, stderr=theirs,
-                                   env=environment, start_new_session=True)
-        os.close(theirs)
-        seen = b""
-        while time.monotonic() - started < timeout:
-            if select.select([ours], [], [], 0.1)[0]:
-                try:
-                    piece = os.read(ours, 65536)
-                except OSError:
-                    break
-                if not piece:
-                    break
-                seen += piece
-            elif process.poll() is not None:
-                break
-        os.close(ours)
-        if process.poll() is None and time.monotonic() - started >= timeout:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"blobctl {args} ran into the limit of {timeout} s: {seen[-2000:]!r}")
-        return Result(process.wait(10), seen, b"", time.monotonic() - started)
+        terminal = self.terminal(*args, columns=columns, environment=environment)
+        try:
+            code = terminal.wait(timeout)
+        finally:
+            terminal.close()
+        return Result(code, terminal.seen, b"", time.monotonic() - started)
+
+    def terminal(self, *args, columns=100, environment=None):
+        """Starts blobctl on a terminal; the caller closes it."""
+        return Terminal(self.ctl_command(*args), columns=columns, environment={
+            **{name: value for name, value in os.environ.items() if name != "NO_COLOR"}, "TERM": "xterm",
+            **(environment or {})})
 
     def ctl_start(self, *args):
         """Starts blobctl in the background."""

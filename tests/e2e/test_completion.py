@@ -84,6 +84,8 @@ class Completion(E2eTest):
         self.assert_completes(shell, f"blobctl cat {self.hash[:8]}", ["blobctl", "cat", self.hash])
         self.assert_completes(shell, "blobctl nodes-h", ["blobctl", "nodes-have"])
         self.assert_completes(shell, "blobctl get --cancel-on-i", ["blobctl", "get", "--cancel-on-interrupt"])
+        self.assert_completes(shell, "blobctl get --no-leg", ["blobctl", "get", "--no-legend"])
+        self.assert_completes(shell, "blobctl --timeout 60s completion z", ["blobctl", "--timeout", "60s", "completion", "zsh"])
         self.daemon.stop()
         self.assert_completes(shell, f"blobctl cat {self.hash[:8]}", ["blobctl", "cat", self.hash[:8]])
 
@@ -115,6 +117,8 @@ class Completion(E2eTest):
         self.assertEqual(candidates(f"blobctl cat {self.hash[:8]}"), [self.hash])
         self.assertEqual(candidates("blobctl nodes-h"), ["nodes-have"])
         self.assertEqual(candidates("blobctl get --cancel-on-i"), ["--cancel-on-interrupt"])
+        self.assertEqual(candidates("blobctl get --no-leg"), ["--no-legend"])
+        self.assertEqual(candidates("blobctl --timeout 60s completion z"), ["zsh"])
         self.daemon.stop()
         self.assertEqual(candidates(f"blobctl cat {self.hash[:8]}"), [])
 

@@ -138,7 +138,7 @@ class AddAndExport(DescriptorTest):
     def test_an_interrupted_export_leaves_nothing(self):
         source = write_random(self.directory / "source", MIB)
         added = self.daemon.add(source)
-        self.ctl("export", added, "-o", self.directory / "none" / "target", code=NOT_FOUND)
+        self.ctl("export", added, "-o", self.directory / "none" / "target", code=FAILED)
         self.ctl("export", added, "-o", "/dev/full", "--force", code=FAILED)
 
 
@@ -342,7 +342,7 @@ class Stores(DescriptorTest):
         self.assertIn("export-store", self.ctl("import-store", self.disk, code=NOT_FOUND).text)
         self.ctl("import-store", self.directory / "none", code=NOT_FOUND)
         self.ctl("export-store", self.disk, "5a" * 32, code=NOT_FOUND)
-        self.ctl("export-store", self.directory / "none" / "none", code=NOT_FOUND)
+        self.ctl("export-store", self.directory / "none" / "none", code=FAILED)
 
     def test_two_exports_do_not_meet(self):
         self.disk.mkdir()

@@ -10,7 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BLOBCTL, BLOBD, DONE, TIMEOUT, E2eTest
+from harness import BLOBCTL, BLOBD, DONE, INTERRUPTED, TIMEOUT, E2eTest, is_long_run
 
 WATCHDOG_SECONDS = 4
 
@@ -301,18 +301,75 @@ class RestartTest(E2eTest):
         self.assertEqual(target.read_bytes(), content)
 
     def test_no_call_is_lost(self):
-        for _ in range(3):
-            calls = [self.daemon.ctl_start("status", "-q") for _ in range(3)]
-            self.daemon.stop()
-            calls += [self.daemon.ctl_start("status", "-q") for _ in range(3)]
+        # Neither those that are cut nor those that come meanwhile: what only reads, and what is queued.
+        commands = 2 * [("status", "-q"), ("queue", "-q", "5a" * 32)]
+        queued = 0
+        for end in (self.daemon.stop, self.daemon.kill, self.daemon.stop):
+            calls = [self.daemon.ctl_start(*command) for command in commands]
+            time.sleep(0.1)
+            end()
+            calls += [self.daemon.ctl_start(*command) for command in commands]
             self.daemon.start()
-            late = calls[3:]
-            for call in late:
-                self.assertEqual(call.wait(TIMEOUT), DONE, call.stderr.read().decode())
             for call in calls:
-                call.wait(TIMEOUT)
+                self.assertEqual(call.wait(TIMEOUT), DONE, call.stderr.read().decode())
                 call.stdout.close()
                 call.stderr.close()
+            queued += len(calls) // 2
+        intents = self.daemon.ctl("intents", "-q", "--all").value.split()
+        self.assertEqual(len(intents), queued, "each was queued once")
+
+    def test_a_long_wait_for_the_daemon_is_said_once(self):
+        self.daemon.kill()
+        asks = self.daemon.terminal("status", "-q")
+        self.addCleanup(asks.close)
+        quiet = self.daemon.ctl_start("status", "-q")
+        speaks = self.daemon.terminal("status")
+        self.addCleanup(speaks.close)
+        speaks.expect("blobctl: waiting for blobd at ", TIMEOUT)
+        # Longer than the minute that a daemon without a manager has, in the long form.
+        time.sleep(70 if is_long_run() else 3)
+        self.assertIsNone(quiet.poll())
+        self.daemon.start()
+        self.assertEqual(speaks.wait(TIMEOUT), DONE, speaks.seen)
+        self.assertEqual(speaks.seen.count(b"waiting for blobd"), 1)
+        self.assertEqual(asks.wait(TIMEOUT), DONE)
+        self.assertNotIn(b"waiting", asks.seen)
+        output, errors = quiet.communicate(timeout=TIMEOUT)
+        self.assertEqual((quiet.returncode, errors), (DONE, b""), output)
+
+    def test_a_wait_for_the_daemon_can_be_interrupted(self):
+        self.daemon.kill()
+        asks = self.daemon.terminal("intents")
+        self.addCleanup(asks.close)
+        asks.expect("waiting for blobd", TIMEOUT)
+        asks.type("\x03")
+        self.assertEqual(asks.wait(TIMEOUT), INTERRUPTED)
+        self.daemon.start()
+
+    @staticmethod
+    def read(descriptor, size):
+        data = b""
+        while len(data) < size:
+            data += os.read(descriptor, size - len(data))
+        return data
+
+    def test_a_stream_goes_on_behind_what_has_come(self):
+        content = os.urandom(24 << 20)
+        (self.directory / "content").write_bytes(content)
+        blob = self.daemon.add(self.directory / "content")
+        # Without the data socket it comes as a stream.
+        (self.directory / "blobd-data.sock").unlink()
+        offset, length = 12_345, len(content) - 23_456
+        calls = [(self.daemon.ctl_start("cat", blob), content),
+                 (self.daemon.ctl_start("cat", blob, "--offset", str(offset), "--length", str(length)),
+                  content[offset:offset + length])]
+        begun = [self.read(call.stdout.fileno(), 1 << 20) for call, _ in calls]
+        self.daemon.kill()
+        self.daemon.start()
+        for (call, expected), first in zip(calls, begun):
+            rest, errors = call.communicate(timeout=TIMEOUT)
+            self.assertEqual(call.returncode, DONE, errors)
+            self.assertEqual(first + rest, expected)
 
 
 class ByHandTest(E2eTest):

@@ -30,9 +30,9 @@ def help_of(program, *command):
 
 
 def commands_of(text):
-    """The names under "Subcommands:" of a help text, aliases too."""
-    listed = text.split("Subcommands:", 1)[1] if "Subcommands:" in text else ""
-    return set(re.findall(r"^  ([a-z-]+)", listed, re.MULTILINE))
+    """The names under "Commands:" of blobctl's help text: several in a line, behind the name of their group."""
+    listed = text.split("\nCommands:\n", 1)[1].split("\n\n", 1)[0]
+    return set(re.findall(r"\b(?<![A-Z])[a-z][a-z-]*\b", listed))
 
 
 def options_of(text):

@@ -1,0 +1,25 @@
+// What people write on a command line: times, sizes, and names that they mistype.
+//
+// Pure functions; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace blobd::client {
+
+// "500ms", "30s", "1.5m", "24h", "7d", in milliseconds. nullopt: no such text, or too much. A
+// number without a unit is none: is it seconds?
+std::optional<int64_t> ParseTime(std::string_view text);
+
+// "800B", "10MB", "1.5 GiB", "10G": as ParseRate has it (base/units.h), without "/s" and not
+// without a unit.
+std::optional<uint64_t> ParseSize(std::string_view text);
+
+// The one of `names` that somebody may have meant who wrote `word`; empty: none is near.
+std::string NearestName(std::string_view word, const std::vector<std::string>& names);
+
+}  // namespace blobd::client
