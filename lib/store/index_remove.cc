@@ -7,10 +7,13 @@
 namespace blobd::store {
 namespace {
 
-// The files of a blob, wherever they are, durably.
+// The files of a blob, wherever they are, durably: also where none is found, since a life that
+// ended before its syncs may have unlinked them, and power loss would bring them back.
 Status UnlinkAll(FileSystem& file_system, const Layout& layout, const Hash& hash) {
-  BLOBD_RETURN_IF_ERROR(ClearTarget(file_system, layout, hash));
+  BLOBD_RETURN_IF_ERROR(RemoveFiles(file_system, layout.Complete(hash)));
   BLOBD_RETURN_IF_ERROR(RemoveFiles(file_system, layout.Partial(hash)));
+  const Status synced = file_system.SyncDirectory(layout.DirectoryOf(hash));
+  if (!synced.ok() && synced.code() != StatusCode::kNotFound) return synced;
   return file_system.SyncDirectory(layout.partial());
 }
 

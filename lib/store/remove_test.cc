@@ -154,6 +154,18 @@ TEST_F(RemoveTest, OpeningTakesUpARemoval) {
   EXPECT_EQ(store_.Stats().complete_blobs, 0u);
 }
 
+// Found by blobd_power_loss --seed 23: what was unlinked and not synced came back with power loss,
+// after a kill and a life that found no files and took that for the end of it.
+TEST_F(RemoveTest, WhatWasUnlinkedBeforeIsSyncedAllTheSame) {
+  const TestBlob blob(20 * kGroupSize, 1);
+  store_.Put(blob);
+  store_.files.Fail(FaultyFileSystem::Kind::kSync, 1, 1000, EIO);
+  EXPECT_FALSE(store_.Remove(blob.hash).ok());
+  store_.files.Fail(FaultyFileSystem::Kind::kSync, 1000, 1000, EIO);  // none, but they are counted
+  ExpectNothingOf(blob.hash);
+  EXPECT_EQ(store_.files.calls(), 2);  // both directories
+}
+
 // Whatever is called while a removal runs waits for it, or comes before it.
 TEST_F(RemoveTest, RacesWithOthers) {
   const TestBlob blob(20 * kGroupSize, 1);
