@@ -77,6 +77,15 @@ void Index::Discard(LiveBlob& live) {
   live.files = nullptr;
   live_.erase(live.hash);
   tally_.SetPartial(live.hash, std::nullopt);
+  if (live.may_be_moved && live.in_db) {
+    // Files in blobs/ that come back with power loss would be taken for those of a lost row.
+    BlobRow row = live.row;
+    row.state = RowState::kRemoving;
+    row.groups = RangeSet();
+    const Status recorded = db_.Put(row);
+    NoteDatabase(recorded);
+    if (recorded.ok()) return UnlinkRemoved(live.hash, [](const Status&) {});
+  }
   // What cannot be removed is tidied up at the next opening.
   (void)RemoveFiles(file_system_, layout_.Partial(live.hash));
   if (live.may_be_moved) (void)RemoveFiles(file_system_, layout_.Complete(live.hash));

@@ -107,6 +107,22 @@ TEST_F(RemoveTest, WithdrawnBlobHasItsFilesInBlobs) {
   ExpectNothingOf(blob.hash);
 }
 
+// Found by blobd_power_loss --seed 268: nobody is left to remove it, so its files went without a
+// sync, and came back with power loss as those of a blob whose row is lost: hidden.
+TEST_F(RemoveTest, FilesOfWhatRottedWholeAreGoneForGood) {
+  const TestBlob blob(2 * kGroupSize, 1);
+  store_.Put(blob);
+  FlipByte(store_.layout().Complete(blob.hash).data, 0);
+  FlipByte(store_.layout().Complete(blob.hash).data, kGroupSize);
+  store_.files.Fail(FaultyFileSystem::Kind::kSync, 1000, 1000, EIO);  // none, but they are counted
+  ASSERT_TRUE(store_.Withdraw(blob.hash, RangeSet::All()).ok());
+  EXPECT_TRUE(store_.Lookup(blob.hash).was_complete);
+  ExpectNothingOf(blob.hash);
+  EXPECT_GE(store_.files.calls(), 2);  // both directories
+  store_.Put(blob);
+  store_.ExpectComplete(blob);
+}
+
 TEST_F(RemoveTest, PrivateBlobComesBackPrivate) {
   const TestBlob blob(20 * kGroupSize, 1);
   store_.Put(blob);
