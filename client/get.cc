@@ -52,6 +52,8 @@ void PrintFailures(const v1::Intent& intent) {
 bool AsksToCancel(const Context& context) {
   if (context.interrupt.signal() != SIGINT) return false;
   if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1) return false;
+  // In the background the terminal would stop us.
+  if (tcgetpgrp(STDIN_FILENO) != getpgrp()) return false;
   // What was typed before the question is no answer to it.
   tcflush(STDIN_FILENO, TCIFLUSH);
   PrintError("\nLet the download go on in the background? [Y/n] ");

@@ -41,8 +41,8 @@ std::optional<int64_t> ParseTime(std::string_view text) {
   for (const auto& [unit, ms] : kUnits) {
     if (text != unit) continue;
     const double total = number * ms;
-    // As much as a date can be moved by and still be one.
-    if (!(total <= 1e15)) return std::nullopt;
+    // As much as a date can be moved by and still be one, in nanoseconds too: 63 years.
+    if (!(total <= 2e12)) return std::nullopt;
     return std::llround(total);
   }
   return std::nullopt;

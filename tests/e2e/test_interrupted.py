@@ -92,7 +92,7 @@ class GetInterrupted(E2eTest):
         self.assertIn(f"intent {min(states)} (queued before", again.text)
 
     def test_what_goes_on_outlives_that_nobody_can_be_reached(self):
-        other = self.start_daemon("other", '[serve]\nmode = "anyone"\n[limits]\nupload_rate = "512KiB"\n')
+        other = self.start_daemon("other", '[serve]\nmode = "anyone"\n[limits]\nupload_rate = "128KiB"\n')
         blob, provider = other.add(self.source), other.provider
         terminal = self.daemon.terminal("get", blob, "--from", provider, "-o", self.target)
         self.addCleanup(terminal.close)
@@ -109,6 +109,7 @@ class GetInterrupted(E2eTest):
         self.assertIn(self.states()[going_on], ("PARKED", "WAITING", "RUNNING", "QUEUED"))
         other._listen = provider.split("@")[1]
         other.start()
+        other.ctl("limits", "upload_rate=100MB/s")
         self.wait_for_state(going_on, "DONE")
 
 

@@ -225,7 +225,7 @@ class TimeOut(E2eTest):
         self.ctl("status", "--timeout", f"{TIMEOUT}s")
 
     def test_a_get_goes_on_without_us(self):
-        result = self.ctl("get", "5a" * 32, "--from", SOME_NODE, "--patience", "1h", "--timeout", "2s", code=TIMED_OUT)
+        result = self.ctl("get", "5a" * 32, "--from", SOME_NODE, "--patience", "1h", "--timeout", "10s", code=TIMED_OUT)
         going_on = re.search(r"intent (\d+) goes on", result.text).group(1)
         self.assertIn(self.daemon.intent(going_on)["state"], ("INTENT_STATE_WAITING", "INTENT_STATE_PARKED",
                                                               "INTENT_STATE_RUNNING", "INTENT_STATE_QUEUED"))
