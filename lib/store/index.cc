@@ -57,6 +57,7 @@ uint64_t EndOf(const RangeSet& groups) { return groups.empty() ? 0 : groups.rang
 }  // namespace
 
 Index::Live Index::AddLive(const Hash& hash, const Found& absent) {
+  BLOBD_CHECK(!removals_.contains(hash));  // its files would go under it
   auto live = std::make_shared<LiveBlob>(hash);
   live->row.is_private = absent.is_private;
   live->row.was_complete = absent.was_complete;

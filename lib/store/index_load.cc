@@ -114,8 +114,8 @@ void Index::OnLoaded(const Live& live, StatusOr<Loaded> loaded) {
   if (live->groups.empty() && !live->unrecovered) {
     Discard(*live);
     for (auto& then : waiters) {
-      // One before may have begun the blob anew.
-      if (FindLive(live->hash) != nullptr) {
+      // One before may have begun the blob anew, and what there was of it may still be going.
+      if (FindLive(live->hash) != nullptr || removals_.contains(live->hash)) {
         Look(live->hash, std::move(then));
       } else {
         then(Found{std::nullopt, nullptr, live->row.is_private, live->row.was_complete});

@@ -122,7 +122,8 @@ void Index::UnlinkRemoved(const Hash& hash, Answer<Status> then) {
           const StatusOr<std::optional<BlobRow>> row = db_.Find(hash);
           status = row.status();
           // If the row cannot be removed now, this is done again when somebody looks for the blob.
-          if (row.ok() && row->has_value()) status = Forget(**row);
+          const bool is_there = row.ok() && row->has_value();
+          if (is_there && (*row)->state == RowState::kRemoving) status = Forget(**row);
         }
         std::vector<Task> waiters = std::move(removals_.extract(hash).mapped());
         then(std::move(status));

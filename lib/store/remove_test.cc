@@ -1,5 +1,9 @@
 // Removing blobs, and the order in which garbage collection sees them.
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
 
 #include "store/disk_store_for_test.h"
 
@@ -120,6 +124,27 @@ TEST_F(RemoveTest, FilesOfWhatRottedWholeAreGoneForGood) {
   ExpectNothingOf(blob.hash);
   EXPECT_GE(store_.files.calls(), 2);  // both directories
   store_.Put(blob);
+  store_.ExpectComplete(blob);
+}
+
+// Whoever waits while a blob is loaded of which nothing is left waits for its files to go, too.
+TEST_F(RemoveTest, WhatIsImportedWhileNothingIsFoundOfItStays) {
+  const TestBlob blob(2 * kGroupSize, 1);
+  store_.Put(blob);
+  const FilePair paths = store_.layout().Complete(blob.hash);
+  FlipByte(paths.data, 0);
+  ASSERT_TRUE(store_.Withdraw(blob.hash, RangeSet::All()).ok());
+  store_.Close();
+  ASSERT_EQ(unlink(paths.data.c_str()), 0);
+  ASSERT_EQ(unlink(paths.outboard.c_str()), 0);
+  store_.files.BeforeEachChange([](FaultyFileSystem::Kind kind) {
+    if (kind == FaultyFileSystem::Kind::kSync) std::this_thread::sleep_for(milliseconds(50));
+  });
+  store_.Reopen();
+  store_.Put(blob);
+  store_.files.BeforeEachChange(nullptr);
+  store_.ExpectComplete(blob);
+  store_.Reopen();
   store_.ExpectComplete(blob);
 }
 
