@@ -245,7 +245,7 @@ class Outboard(E2eTest):
         self.ctl("outboard", path, "-o", self.directory / "elsewhere")
         self.assert_same_file(self.directory / "elsewhere", self.directory / f"{path.name}.obao4")
         self.assertIn("no regular file", self.ctl("outboard", self.directory, code=None).text)
-        self.ctl("outboard", self.directory / "none", code=NOT_FOUND)
+        self.ctl("outboard", self.directory / "none", code=FAILED)
         os.mkfifo(self.directory / "pipe")
         self.ctl("outboard", self.directory / "pipe", code=USAGE)
         self.assertEqual([p.name for p in self.directory.iterdir() if p.name.startswith(".")], [], "nothing is left over")
