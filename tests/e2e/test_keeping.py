@@ -268,7 +268,7 @@ class Collecting(KeepingTest):
         for i in range(4):
             names.append(self.add(f"blob-{i}", MIB))
             time.sleep(0.01)  # uses are told apart by the millisecond
-        gone = self.hashes(self.gc("--to", str(5 * MIB // 2))["removed"])
+        gone = self.hashes(self.gc("--to", f"{5 * MIB // 2}B")["removed"])
         self.assertEqual(gone, names[:2])
         self.assertEqual(self.gc("--to", "2MiB")["removedBlobs"], "0")
         self.assertEqual(self.blobs(), set(names[2:]))
