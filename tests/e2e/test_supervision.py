@@ -113,7 +113,7 @@ class WatchdogTest(SupervisedTest):
 
 class IdleTest(SupervisedTest):
     watchdog = 30  # as in the unit
-    seconds = 10
+    seconds = 6
 
     def wake_ups(self):
         """How often the control loop, which is the main thread, has gone to sleep so far."""
@@ -128,12 +128,17 @@ class IdleTest(SupervisedTest):
         # One may be from the start; by the next one nothing of that is left to do.
         for _ in range(2):
             self.manager.wait_for("WATCHDOG")
+        # It looks at the status every two seconds, for uploads each second, and asks the network loop every eight. What else
+        # there may be on a busy machine is not there all the time. A tick of the store would be two more each second.
+        least = min(self.in_a_while() for _ in range(3))
+        self.assertLess(least, 3 * self.seconds)
+
+    def in_a_while(self):
         before = self.wake_ups()
         deadline = time.monotonic() + self.seconds
         while time.monotonic() < deadline:
             self.manager.receive(deadline - time.monotonic())
-        # It looks at the status every two seconds, and asks the network loop every eight.
-        self.assertLess(self.wake_ups() - before, 2 * self.seconds)
+        return self.wake_ups() - before
 
 
 class ReloadTest(SupervisedTest):
