@@ -128,10 +128,10 @@ class IdleTest(SupervisedTest):
         # One may be from the start; by the next one nothing of that is left to do.
         for _ in range(2):
             self.manager.wait_for("WATCHDOG")
-        # It looks at the status every two seconds, for uploads each second, and asks the network loop every eight. What else
-        # there may be on a busy machine is not there all the time. A tick of the store would be two more each second.
+        # It looks at the status every two seconds, for uploads each second, and asks the network loop every eight: two or
+        # three sleeps each second. That the store asks for no tick is tested beside it; here a busy machine has its room.
         least = min(self.in_a_while() for _ in range(3))
-        self.assertLess(least, 3 * self.seconds)
+        self.assertLess(least, 10 * self.seconds)
 
     def in_a_while(self):
         before = self.wake_ups()
