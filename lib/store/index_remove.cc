@@ -12,7 +12,7 @@ namespace {
 Status UnlinkAll(FileSystem& file_system, const Layout& layout, const Hash& hash) {
   BLOBD_RETURN_IF_ERROR(RemoveFiles(file_system, layout.Complete(hash)));
   BLOBD_RETURN_IF_ERROR(RemoveFiles(file_system, layout.Partial(hash)));
-  const Status synced = file_system.SyncDirectory(layout.DirectoryOf(hash));
+  Status synced = file_system.SyncDirectory(layout.DirectoryOf(hash));
   if (!synced.ok() && synced.code() != StatusCode::kNotFound) return synced;
   return file_system.SyncDirectory(layout.partial());
 }
@@ -60,7 +60,7 @@ void Index::RemoveUnread(const Hash& hash, const Status& why, Answer<StatusOr<ui
 }
 
 Status Index::ForgetItWasComplete(const Hash& hash) {
-  const Status status = db_.Durably([this, &hash]() -> Status {
+  Status status = db_.Durably([this, &hash]() -> Status {
     BLOBD_ASSIGN_OR_RETURN(std::optional<BlobRow> row, db_.Find(hash));
     if (!row) return OkStatus();
     row->was_complete = false;
