@@ -95,7 +95,7 @@ class GrpcDaemonClient final : public DaemonClient {
         on_state(intent);
       });
       const bool cut = connection_.WasCut(status);
-      const Status ended = connection_.Ended(status);
+      Status ended = connection_.Ended(status);
       if (ended.code() != StatusCode::kUnavailable) return ended;
       const auto now = std::chrono::steady_clock::now();
       if (heard || cut) give_up = now + kTurnedAway;

@@ -62,7 +62,7 @@ std::string WhoMay(const std::string& path) {
 
 std::string HowToStart(const std::string& path) {
   if (path == kSystemSocket) {
-    const bool lost = Environment("SUDO_USER") != "" && Environment("BLOBD_SOCKET").empty();
+    const bool lost = !Environment("SUDO_USER").empty() && Environment("BLOBD_SOCKET").empty();
     return std::string("start it with \"systemctl start blobd\"") +
            (lost ? ", or name another --socket: sudo passes no BLOBD_SOCKET on" : "");
   }

@@ -67,7 +67,7 @@ Status ResolveHash(Context& context, std::string* hash) {
 
 Status ResolveWanted(Context& context, std::string* wanted) {
   if (LooksLikeTicket(*wanted)) return OkStatus();
-  const Status status = ResolveTag(context, wanted);
+  Status status = ResolveTag(context, wanted);
   if (status.code() != StatusCode::kNotFound) return status;
   if (BeginsLikeTicket(*wanted)) return OkStatus();
   return NotFound("{}; nor is it a ticket", Message(status));
