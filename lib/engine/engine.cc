@@ -168,11 +168,10 @@ void Engine::Execute(const schedule::Effect& effect) {
                  [&](const schedule::StopTransfer& e) { StopGet(e.transfer); },
                  [&](const schedule::FinishIntent& e) { Finish(e); },
                  [&](const schedule::RememberProvider& e) {
+                   late_drops_.Keep(e.hash, e.provider);
                    changes_.push_back(registry::PutProvider{{e.hash, e.provider}});
                  },
-                 [&](const schedule::ForgetProvider& e) {
-                   changes_.push_back(registry::DropProvider{{e.hash, e.provider}});
-                 },
+                 [&](const schedule::ForgetProvider& e) { late_drops_.Drop(e.hash, e.provider); },
                  [&](const schedule::BanProvider& e) { ExecuteBan(e); },
              },
              effect);
@@ -264,9 +263,8 @@ void Engine::CommitChanges() {
                               });
   }
   WriteEnds();
-  // Behind the ends of the same step, so that an intent that did not end durably has its providers.
-  const bool ends_wait = ends_under_way_ > 0 && ends_.size() > ends_under_way_;
-  if (changes_.empty() || ends_wait) return;
+  late_drops_.Take(&changes_);
+  if (changes_.empty()) return;
   // What is lost with a failed commit here (a provider, an address, a ban) is learnt again; intents
   // never go this way.
   deps_.registry.Commit(std::exchange(changes_, {}), [this](const Status& status) {

@@ -26,6 +26,7 @@
 #include "engine/deadline_timer.h"
 #include "engine/event_log.h"
 #include "engine/id_source.h"
+#include "engine/late_drops.h"
 #include "engine/limits.h"
 #include "engine/long_waits.h"
 #include "engine/look_queue.h"
@@ -203,6 +204,7 @@ class Engine final : private transfer::NodeNetworkSink,
     registry::IntentRow row;
     bool durable = false;                            // its row is committed; nothing is told before
     std::optional<schedule::FinishIntent> finished;  // ended, but the end is not durable yet
+    uint64_t end = 0;                                // its number in late_drops_ then
     std::vector<UniqueFunction<void(Status)>> on_end;  // who waits for the end to be durable
   };
   // What is known of a kind while an intent wants it.
@@ -349,6 +351,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void NoteUnwanted(const registry::IntentRow& row, bool last);
   IntentView ViewOf(const LiveIntent& intent) const;
   IntentView ViewOf(const LiveIntent& intent, RequestViews& requests) const;
+  IntentView ViewOfRow(registry::IntentRow row, RequestViews& requests) const;
 
   // Ends (engine_ends.cc).
   void Finish(const schedule::FinishIntent& effect);
@@ -397,6 +400,7 @@ class Engine final : private transfer::NodeNetworkSink,
   TimerId ends_timer_ = 0;                         // until they are tried again
   size_t ends_awaited_ = 0;                        // how many `on_end` there are
   std::vector<Task> after_ends_;
+  LateDrops late_drops_;
   bool changes_refused_ = false;  // it is in the journal
 
   std::map<IntentId, LiveIntent> live_;

@@ -37,6 +37,7 @@ void Engine::Finish(const schedule::FinishIntent& effect) {
   if (it == live_.end()) return;  // withdrawn
   LiveIntent& intent = it->second;
   intent.finished = effect;
+  intent.end = late_drops_.Begin();
   registry::IntentRow& row = intent.row;
   row.result = StoredCode(effect.code);
   row.reason = effect.reason;
@@ -61,6 +62,7 @@ void Engine::WriteEnds() {
     if (const auto& failures = intent.finished->failures; !failures.empty())
       changes.push_back(registry::PutIntentFailures{ends_[i], ToRows(failures)});
   }
+  late_drops_.Take(&changes, ends_under_way_);
   deps_.registry.Commit(std::move(changes),
                         [this](const Status& status) { OnEndsCommitted(status); });
 }

@@ -98,6 +98,19 @@ TEST_F(EngineEndsTest, NoIntentOutlivesItsProviders) {
   EXPECT_TRUE(registry_.providers.empty());
 }
 
+// The provider is wanted again before its drop went out.
+TEST_F(EngineEndsTest, ALateDropTakesNoProviderFromAnIntentThatCameLater) {
+  QueueMany(5000);
+  Connect();
+  registry_.hold_commits = true;
+  network_->EndGet(OnlyGet(), Outcome::kDone, "");
+  loop_.Settle();
+  engine_->Queue(kRoot, {Item()}, [](const auto&) {});
+  registry_.ReleaseCommits();
+  loop_.Settle();
+  EXPECT_EQ(registry_.providers.size(), 1u);
+}
+
 TEST_F(EngineEndsTest, ADrainWaitsForEndsThatAreOnTheirWay) {
   const std::vector<IntentId> ids = QueueMany(5000);
   Connect();

@@ -116,6 +116,7 @@ void Engine::RemoveLive(IntentId id) {
   auto node = live_.extract(id);
   if (node.empty()) return;
   const registry::IntentRow& row = node.mapped().row;
+  late_drops_.Over(node.mapped().end);
   if (!row.idempotency_key.empty()) keys_.erase({row.owner_uid, row.idempotency_key});
   if (--intents_of_uid_[row.owner_uid] == 0) intents_of_uid_.erase(row.owner_uid);
   const auto kind = kinds_.find(row.kind);
@@ -166,6 +167,17 @@ IntentView Engine::ViewOf(const LiveIntent& intent, RequestViews& requests) cons
   return view;
 }
 
+// One that the registry has. It lives, or has ended; or it is not taken over yet from an earlier
+// life.
+IntentView Engine::ViewOfRow(registry::IntentRow row, RequestViews& requests) const {
+  if (const auto it = live_.find(row.id); it != live_.end()) return ViewOf(it->second, requests);
+  if (row.result != registry::ResultCode::kNone) return ViewOfEnded(std::move(row));
+  IntentView view;
+  view.row = std::move(row);
+  view.waits_for = "the daemon to take it over: it is starting";
+  return view;
+}
+
 void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> done) {
   // One that is not durable yet is nobody's to know: the registry answers, behind its commit.
   if (const auto it = live_.find(id); it != live_.end() && it->second.durable) {
@@ -174,8 +186,11 @@ void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> d
   deps_.registry.GetIntent(id, [this, id, done = std::move(done)](auto row) mutable {
     if (!row.ok()) return done(row.status());
     if (!row->has_value()) return done(NotFound("there is no intent {}", id.value));
-    auto view = std::make_shared<IntentView>(ViewOfEnded(**std::move(row)));
-    if (view->row.result == registry::ResultCode::kDone) return done(std::move(*view));
+    RequestViews requests(scheduler_.get());
+    auto view = std::make_shared<IntentView>(ViewOfRow(**std::move(row), requests));
+    const bool has_failures =
+        view->state == IntentState::kEnded && view->row.result != registry::ResultCode::kDone;
+    if (!has_failures) return done(std::move(*view));
     deps_.registry.FailuresOf(
         id, [view,
              done = std::move(done)](StatusOr<std::vector<registry::FailureRow>> failures) mutable {
@@ -197,9 +212,7 @@ void Engine::ListIntents(const Caller& caller, const registry::IntentFilter& fil
     views.reserve(rows->size());
     RequestViews requests(scheduler_.get());
     for (registry::IntentRow& row : *rows) {
-      const auto it = live_.find(row.id);
-      views.push_back(it != live_.end() ? ViewOf(it->second, requests)
-                                        : ViewOfEnded(std::move(row)));
+      views.push_back(ViewOfRow(std::move(row), requests));
     }
     done(std::move(views));
   };

@@ -7,6 +7,33 @@ namespace {
 using LookUpsTest = EngineTest;
 
 // Thousands of ids that nobody knows are one question to the registry, and so are as many keys.
+// While it waits for ids, the call that used the key first may fail.
+TEST_F(LookUpsTest, AKeyWhoseFirstUseFailedMakesAnIntentOfItsOwn) {
+  registry_.hold_ids = true;
+  const std::vector<QueueItem> many(10'000, Item());
+  ASSERT_TRUE(Queue(kRoot, many).ok());
+  ASSERT_TRUE(Queue(kRoot, std::vector<QueueItem>(many.begin(), many.end() - 1)).ok());
+  QueueItem keyed = Item(Kind{Hash{{9}}, BlobFormat::kRaw});
+  keyed.idempotency_key = "k";
+  registry_.hold_commits = true;
+  registry_.commit_status = ResourceExhausted("disk full");
+  StatusOr<std::vector<QueuedIntent>> first;
+  engine_->Queue(kRoot, {keyed}, [&](auto answer) { first = std::move(answer); });
+  loop_.Settle();
+  StatusOr<std::vector<QueuedIntent>> second;
+  engine_->Queue(kRoot, {keyed, Item()}, [&](auto answer) { second = std::move(answer); });
+  loop_.Settle();
+  registry_.commit_status = OkStatus();
+  registry_.ReleaseCommits();
+  loop_.Settle();
+  EXPECT_EQ(first.status().code(), StatusCode::kResourceExhausted);
+  registry_.ReleaseIds();
+  loop_.Settle();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_FALSE(second->front().existed);
+  EXPECT_EQ(registry_.intents.count(second->front().intent), 1u);
+}
+
 TEST_F(LookUpsTest, ManyIdsAndKeysAreOneLookUp) {
   std::vector<IntentId> ids;
   for (uint64_t id = 1; id <= 3000; ++id) ids.push_back(IntentId{1'000'000 + id});

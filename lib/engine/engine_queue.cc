@@ -17,7 +17,8 @@ struct Engine::PendingQueue {
   Caller caller;
   std::vector<QueueItem> items;
   UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done;
-  std::vector<std::optional<registry::IntentRow>> found;  // by key, one per item
+  std::vector<std::optional<registry::IntentRow>> stored;  // by key, one per item: the registry's
+  std::vector<std::optional<registry::IntentRow>> found;   // the same, and those that live now
   std::vector<QueuedIntent> answer;
   std::vector<IntentId> shared;  // found by key, of a call whose commit was still under way
 };
@@ -35,7 +36,7 @@ void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
   pending->caller = caller;
   pending->items = std::move(items);
   pending->done = std::move(done);
-  pending->found.resize(pending->items.size());
+  pending->stored.resize(pending->items.size());
   std::vector<std::string> keys;
   for (const QueueItem& item : pending->items) {
     if (!item.idempotency_key.empty()) keys.push_back(item.idempotency_key);
@@ -55,7 +56,7 @@ void Engine::FindKeys(std::shared_ptr<PendingQueue> pending, std::vector<std::st
     for (size_t i = 0; i < pending->items.size(); ++i) {
       const std::string& key = pending->items[i].idempotency_key;
       if (key.empty()) continue;
-      if (const auto it = of_key.find(key); it != of_key.end()) pending->found[i] = *it->second;
+      if (const auto it = of_key.find(key); it != of_key.end()) pending->stored[i] = *it->second;
     }
     Admit(std::move(pending));
   };
@@ -109,10 +110,12 @@ void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
   for (schedule::Event& event : events) Deliver(std::move(event));
 }
 
-// A key used before must name the same content; checked for all items before anything is made.
+// A key used before must name the same content; checked for all items before anything is made. It
+// may be called again, when what lived then was withdrawn.
 Status Engine::MatchKeys(PendingQueue& pending) const {
   std::unordered_set<std::string_view> seen;
   pending.shared.clear();
+  pending.found = pending.stored;
   for (size_t i = 0; i < pending.items.size(); ++i) {
     const QueueItem& item = pending.items[i];
     if (item.idempotency_key.empty()) continue;

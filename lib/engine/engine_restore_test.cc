@@ -1,4 +1,6 @@
 // What an earlier life left in the registry, and a registry that cannot be read.
+#include <gmock/gmock.h>
+
 #include "engine/engine_for_test.h"
 
 namespace blobd::engine {
@@ -99,6 +101,29 @@ TEST_F(RestoreTest, ManyIntentsAreTakenOverTurnByTurn) {
   EXPECT_EQ(engine_->restored_intents(), kMany);
   EXPECT_TRUE(engine_->Ready().ok());
   EXPECT_TRUE(Get(row.id).ok());
+}
+
+TEST_F(RestoreTest, WhatIsNotTakenOverYetIsNotShownAsEnded) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  MakeEngine();
+  engine_->Start([](const Status&) {});
+  StatusOr<IntentView> got;
+  engine_->GetIntent(id, [&](StatusOr<IntentView> view) {
+    EXPECT_FALSE(engine_->Ready().ok()) << "this tests what is answered before";
+    got = std::move(view);
+  });
+  StatusOr<std::vector<IntentView>> listed;
+  engine_->ListIntents(kAnn, {}, {}, 10, [&](auto views) { listed = std::move(views); });
+  Status watched;
+  const auto watcher = std::make_shared<RecordingWatcher>();
+  engine_->Watch(id, watcher, [&](const Status& status) { watched = status; });
+  loop_.Settle();
+  ASSERT_TRUE(got.ok() && listed.ok());
+  EXPECT_EQ(got->state, IntentState::kQueued);
+  EXPECT_THAT(got->waits_for, testing::HasSubstr("starting"));
+  EXPECT_EQ(listed->front().state, IntentState::kQueued);
+  EXPECT_EQ(watched.code(), StatusCode::kUnavailable) << "who watches comes again";
+  EXPECT_TRUE(watcher->views.empty());
 }
 
 TEST_F(RestoreTest, WhatWasConfiguredMeanwhileBoundsIt) {

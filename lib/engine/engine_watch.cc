@@ -35,10 +35,18 @@ void Engine::Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher,
     ArmSampling();
     return;
   }
-  GetIntent(id, [watcher = std::move(watcher),
+  GetIntent(id, [this, id, watcher = std::move(watcher),
                  done = std::move(done)](StatusOr<IntentView> view) mutable {
-    done(view.status());
-    if (view.ok()) watcher->OnIntent(*view, view->state == IntentState::kEnded);
+    if (!view.ok()) return done(view.status());
+    if (view->state == IntentState::kEnded) {
+      done(OkStatus());
+      return watcher->OnIntent(*view, true);
+    }
+    // Its commit came through meanwhile; or nobody could tell its changes yet.
+    if (const auto it = live_.find(id); it != live_.end() && it->second.durable)
+      return Watch(id, std::move(watcher), std::move(done));
+    const Status ready = Ready();
+    done(ready.ok() ? Unavailable("intent {} is just being made; try again", id.value) : ready);
   });
 }
 

@@ -109,7 +109,12 @@ class FakeRegistry final : public registry::Registry {
                   UniqueFunction<void(StatusOr<registry::IdBlock>)> done) override {
     const uint64_t first = next_ids[static_cast<size_t>(space)];
     next_ids[static_cast<size_t>(space)] += count;
-    Answer(std::move(done), StatusOr<registry::IdBlock>(registry::IdBlock{first, first + count}));
+    auto answer = [this, first, count,
+                   done = std::make_shared<decltype(done)>(std::move(done))]() mutable {
+      Answer(std::move(*done),
+             StatusOr<registry::IdBlock>(registry::IdBlock{first, first + count}));
+    };
+    hold_ids ? held_ids_.push_back(std::move(answer)) : answer();
   }
   void GetIntent(IntentId id,
                  UniqueFunction<void(StatusOr<std::optional<registry::IntentRow>>)> done) override {
@@ -219,6 +224,12 @@ class FakeRegistry final : public registry::Registry {
     for (auto& answer : std::exchange(held_, {})) answer_on_.Post(Task(answer));
   }
 
+  // Gives out the ids that were held.
+  void ReleaseIds() {
+    hold_ids = false;
+    for (auto& answer : std::exchange(held_ids_, {})) answer();
+  }
+
   std::map<IntentId, registry::IntentRow> intents;
   std::set<std::pair<Hash, ProviderId>> providers;
   std::vector<registry::RemoteAddressRow> addresses;
@@ -234,6 +245,7 @@ class FakeRegistry final : public registry::Registry {
   Status commit_status;
   Status load_status;
   bool hold_commits = false;
+  bool hold_ids = false;
   int commits = 0;
   int look_ups = 0;      // of ids or keys; one for many is one
   int intent_lists = 0;  // how often they were asked for
@@ -286,6 +298,7 @@ class FakeRegistry final : public registry::Registry {
 
   Executor& answer_on_;
   std::vector<std::function<void()>> held_;
+  std::vector<std::function<void()>> held_ids_;
 };
 
 // Knows which blobs are there; nothing can be written, and only what PutContent gave can be read.

@@ -69,10 +69,10 @@ enum class IntentState { kQueued, kWaiting, kParked, kRunning, kPaused, kEnded }
 // As callers see it.
 IntentState StateOf(schedule::RequestState state);
 
-// One intent as it stands: its row, and the present state of its request.
 // Of the intents of one request, in views of other things.
 inline constexpr size_t kIntentsShown = 1000;
 
+// One intent as it stands: its row, and the present state of its request.
 struct IntentView {
   registry::IntentRow row;
   IntentState state = IntentState::kQueued;

@@ -1,0 +1,65 @@
+// LateDrops: providers that nobody wants any more, held back until every end that came before is
+// durable. An intent that did not end durably is wanted again by the next life, with its providers.
+//
+// Thread:  the control loop.
+// Cost:    logarithmic in the ends that are not durable, and in the drops that wait for them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/provider.h"
+#include "registry/change.h"
+
+namespace blobd::engine {
+
+class LateDrops {
+ public:
+  // An intent has ended, not durably yet. Returns the number to call Over with.
+  uint64_t Begin() {
+    open_.insert(++last_);
+    return last_;
+  }
+  // Its end is durable, or nobody will ever know of it. 0 is nothing.
+  void Over(uint64_t end) { open_.erase(end); }
+
+  // The provider was known for the hash until now.
+  void Drop(const Hash& hash, const ProviderId& provider) {
+    const auto [it, is_new] = waiting_.try_emplace({hash, provider}, last_);
+    if (!is_new) return;
+    in_order_.emplace(last_, it->first);
+  }
+  // It is known for it again.
+  void Keep(const Hash& hash, const ProviderId& provider) {
+    const auto it = waiting_.find({hash, provider});
+    if (it == waiting_.end()) return;
+    in_order_.erase({it->second, it->first});
+    waiting_.erase(it);
+  }
+
+  // Those for which no end is left to wait go to `changes`; which may be so because `changes` makes
+  // `ends_with_them` of the ends durable, all or none.
+  void Take(std::vector<registry::Change>* changes, size_t ends_with_them = 0) {
+    const bool all = open_.size() <= ends_with_them;
+    while (!in_order_.empty() && (all || in_order_.begin()->first < *open_.begin())) {
+      auto [behind, key] = *in_order_.begin();
+      in_order_.erase(in_order_.begin());
+      waiting_.erase(key);
+      changes->push_back(registry::DropProvider{{key.first, std::move(key.second)}});
+    }
+  }
+
+ private:
+  using Key = std::pair<Hash, ProviderId>;
+
+  uint64_t last_ = 0;                            // the number of the latest end
+  std::set<uint64_t> open_;                      // ends that are not durable
+  std::map<Key, uint64_t> waiting_;              // behind which end
+  std::set<std::pair<uint64_t, Key>> in_order_;  // the same, the earliest first
+};
+
+}  // namespace blobd::engine

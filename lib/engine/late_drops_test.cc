@@ -1,0 +1,68 @@
+#include "engine/late_drops.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace blobd::engine {
+namespace {
+
+const ProviderId kFirst = NodeId{{1}};
+const ProviderId kSecond = NodeId{{2}};
+
+std::vector<ProviderId> Taken(LateDrops& drops) {
+  std::vector<registry::Change> changes;
+  drops.Take(&changes);
+  std::vector<ProviderId> providers;
+  for (const registry::Change& change : changes)
+    providers.push_back(std::get<registry::DropProvider>(change).row.provider);
+  return providers;
+}
+
+TEST(LateDrops, GoAtOnceWhenNoEndIsOpen) {
+  LateDrops drops;
+  drops.Over(drops.Begin());
+  drops.Drop(Hash(), kFirst);
+  EXPECT_EQ(Taken(drops), (std::vector<ProviderId>{kFirst}));
+  EXPECT_TRUE(Taken(drops).empty());
+}
+
+TEST(LateDrops, WaitForEveryEarlierEndAndForNoLaterOne) {
+  LateDrops drops;
+  const uint64_t one = drops.Begin();
+  const uint64_t two = drops.Begin();
+  drops.Drop(Hash(), kFirst);
+  const uint64_t later = drops.Begin();
+  drops.Drop(Hash(), kSecond);
+  drops.Over(two);
+  EXPECT_TRUE(Taken(drops).empty()) << "the first is open, whatever the order";
+  drops.Over(one);
+  EXPECT_EQ(Taken(drops), (std::vector<ProviderId>{kFirst}));
+  drops.Over(later);
+  EXPECT_EQ(Taken(drops), (std::vector<ProviderId>{kSecond}));
+}
+
+TEST(LateDrops, GoWithTheLastEndsInOneCommit) {
+  LateDrops drops;
+  drops.Begin();
+  drops.Begin();
+  drops.Drop(Hash(), kFirst);
+  std::vector<registry::Change> changes;
+  drops.Take(&changes, 1);
+  EXPECT_TRUE(changes.empty()) << "one end would be behind it";
+  drops.Take(&changes, 2);
+  EXPECT_EQ(changes.size(), 1u);
+}
+
+TEST(LateDrops, WhatIsKnownAgainIsNotDropped) {
+  LateDrops drops;
+  const uint64_t end = drops.Begin();
+  drops.Drop(Hash(), kFirst);
+  drops.Drop(Hash(), kSecond);
+  drops.Keep(Hash(), kFirst);
+  drops.Over(end);
+  EXPECT_EQ(Taken(drops), (std::vector<ProviderId>{kSecond}));
+}
+
+}  // namespace
+}  // namespace blobd::engine
