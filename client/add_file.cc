@@ -8,8 +8,8 @@
 #include <cerrno>
 
 #include "base/utf8.h"
-#include "client/data_channel.h"
 #include "client/descriptor.h"
+#include "client/worth.h"
 
 namespace blobd::client {
 namespace {
@@ -32,7 +32,7 @@ void SharedProgress::Add(uint64_t bytes) {
 StatusOr<v1::AddResponse> FileAdder::Add(int fd, const std::string& name) {
   if (!IsWorthHandingIn(fd)) return AddStream(fd, name);
   uint64_t told = 0;
-  auto added = ImportFile(client_, fd, is_private_, [&](uint64_t bytes) {
+  auto added = client_.Import(fd, is_private_, [&](uint64_t bytes) {
     if (bytes <= told) return;
     progress_.Add(bytes - told);
     told = bytes;

@@ -6,9 +6,9 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/copy_file.h"
-#include "client/data_channel.h"
 #include "client/export.h"
 #include "client/progress_line.h"
+#include "client/worth.h"
 
 namespace blobd::client {
 namespace {
@@ -20,9 +20,9 @@ Status Cat(Context& context, const std::string& hash, uint64_t offset, uint64_t 
   const auto interrupted = [&] {
     return daemon.interrupted() ? Cancelled("interrupted") : OkStatus();
   };
-  const auto blob = OpenBlob(daemon, hash);
-  if (blob.ok() && offset <= blob->size && length <= blob->size - offset) {
-    return CopyOut(blob->file.get(), offset, length == 0 ? blob->size - offset : length,
+  const auto blob = daemon.OpenBlob(hash);
+  if (blob.ok() && offset <= blob->size() && length <= blob->size() - offset) {
+    return CopyOut(blob->descriptor(), offset, length == 0 ? blob->size() - offset : length,
                    STDOUT_FILENO, [&](uint64_t) { return interrupted(); });
   }
   v1::ReadRequest request;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client/daemon_socket.h"
+#include "client/reason.h"
 
 namespace blobd::client {
 namespace {
@@ -126,8 +127,10 @@ Status Connection::Ended(const grpc::Status& status) const {
   // A daemon that goes away cuts calls with this code, too.
   if (status.error_code() == grpc::StatusCode::CANCELLED)
     return Unavailable("blobd went away during the call; try again");
-  return MakeStatus(static_cast<StatusCode>(static_cast<int>(status.error_code())),
-                    std::string_view(status.error_message()));
+  Status ended = MakeStatus(static_cast<StatusCode>(static_cast<int>(status.error_code())),
+                            std::string_view(status.error_message()));
+  AddReason(status.error_details(), &ended);
+  return ended;
 }
 
 Connection::Call::Call(Connection& connection)

@@ -1,6 +1,7 @@
-// DaemonClient: the daemon's API as plain calls. It speaks gRPC inside and shows protobuf messages
-// and Status outside. A daemon that is started again is a pause: calls wait for it, and what is
-// safe to repeat is repeated where it was cut: everything that only reads, Queue, and what says so.
+// DaemonClient: the daemon's API as blobctl's commands use it, one plain function for each call;
+// the real one stands on Client. A daemon that is started again is a pause: calls wait for it, and
+// what is safe to repeat is repeated where it was cut: everything that only reads, Queue, and what
+// says so.
 //
 // Thread:    calls block, and may come from several threads at once; Interrupt may come from any
 //            other thread and ends the calls under way with kCancelled.
@@ -22,6 +23,7 @@
 #include "blobd/v1/downloads.pb.h"
 #include "blobd/v1/remotes.pb.h"
 #include "blobd/v1/tags.pb.h"
+#include "client/client.h"
 
 namespace blobd::client {
 
@@ -73,9 +75,10 @@ class DaemonClient {
   virtual StatusOr<v1::Blob> Stat(const std::string& hash) = 0;
   virtual StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest& request) = 0;
 
-  // Tokens for the data socket (data_channel.h). kUnimplemented: the daemon has none.
-  virtual StatusOr<v1::OpenResponse> Open(const v1::OpenRequest& request) = 0;
-  virtual StatusOr<v1::ImportResponse> Import(const v1::ImportRequest& request) = 0;
+  // Blobs as descriptors, as Client has them.
+  virtual StatusOr<OpenedBlob> OpenBlob(const std::string& hash) = 0;
+  virtual StatusOr<v1::AddResponse> Import(int file, bool is_private,
+                                           const std::function<void(uint64_t)>& progress) = 0;
 
   virtual StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest& request) = 0;
 
@@ -97,6 +100,7 @@ class DaemonClient {
   virtual StatusOr<v1::ListRemotesResponse> ListRemotes(const v1::ListRemotesRequest& request) = 0;
   virtual StatusOr<v1::GetRemoteResponse> GetRemote(const v1::GetRemoteRequest& request) = 0;
   // Calls `on_change` for every message until the call is interrupted or ends otherwise, never OK.
+  // It goes on after a restart, as Client has it.
   virtual Status WatchRemotes(
       const v1::WatchRemotesRequest& request,
       const std::function<void(const v1::WatchRemotesResponse&)>& on_change) = 0;

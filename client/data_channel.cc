@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "blobd/v1/data_socket.pb.h"
+#include "client/descriptor.h"
 
 namespace blobd::client {
 namespace {
@@ -66,10 +67,10 @@ struct Answer {
   Descriptor file;
 };
 
-StatusOr<Answer> Receive(const DaemonClient& client, int connection) {
+StatusOr<Answer> Receive(int connection, const Stopped& stopped) {
   pollfd waiting{connection, POLLIN, 0};
-  while (poll(&waiting, 1, kInterruptCheckMs) == 0) BLOBD_RETURN_IF_ERROR(client.stopped());
-  BLOBD_RETURN_IF_ERROR(client.stopped());
+  while (poll(&waiting, 1, kInterruptCheckMs) == 0) BLOBD_RETURN_IF_ERROR(stopped());
+  BLOBD_RETURN_IF_ERROR(stopped());
   std::string bytes(kMaxAnswerBytes, '\0');
   iovec piece{bytes.data(), bytes.size()};
   Control control{};
@@ -92,52 +93,42 @@ StatusOr<Answer> Receive(const DaemonClient& client, int connection) {
 }
 
 // One exchange; gives the last answer.
-StatusOr<Answer> Exchange(const DaemonClient& client, const std::string& path,
-                          const std::string& token, int file,
-                          const std::function<void(uint64_t)>& progress) {
+StatusOr<Answer> Exchange(const std::string& path, const std::string& token, int file,
+                          const std::function<void(uint64_t)>& progress, const Stopped& stopped) {
   BLOBD_ASSIGN_OR_RETURN(const Descriptor connection, ConnectTo(path));
   BLOBD_RETURN_IF_ERROR(SendRequest(connection.get(), token, file));
   for (;;) {
-    BLOBD_ASSIGN_OR_RETURN(Answer answer, Receive(client, connection.get()));
+    BLOBD_ASSIGN_OR_RETURN(Answer answer, Receive(connection.get(), stopped));
     if (answer.message.has_error()) {
       return MakeStatus(static_cast<StatusCode>(answer.message.error().code()),
                         std::string_view(answer.message.error().message()));
     }
     if (!answer.message.has_progress()) return answer;
-    progress(answer.message.progress().done_bytes());
+    if (progress) progress(answer.message.progress().done_bytes());
   }
 }
 
 }  // namespace
 
-StatusOr<OpenedFile> OpenBlob(DaemonClient& client, const std::string& hash) {
-  v1::OpenRequest request;
-  request.set_hash(hash);
-  BLOBD_ASSIGN_OR_RETURN(const v1::OpenResponse open, client.Open(request));
+StatusOr<OpenedBlob> TakeBlob(const v1::OpenResponse& open, const Stopped& stopped) {
   BLOBD_ASSIGN_OR_RETURN(Answer answer,
-                         Exchange(client, open.data_socket(), open.token(), -1, [](uint64_t) {}));
+                         Exchange(open.data_socket(), open.token(), -1, nullptr, stopped));
   if (!answer.message.has_opened() || answer.file.get() < 0)
     return Unavailable("the daemon gave no descriptor");
-  return OpenedFile{std::move(answer.file), answer.message.opened().size()};
+  return OpenedBlob(answer.file.Release(), answer.message.opened().size());
 }
 
-StatusOr<v1::AddResponse> ImportFile(DaemonClient& client, int file, bool is_private,
-                                     const std::function<void(uint64_t)>& progress) {
-  v1::ImportRequest request;
-  request.set_is_private(is_private);
-  BLOBD_ASSIGN_OR_RETURN(const v1::ImportResponse import, client.Import(request));
+StatusOr<v1::AddResponse> HandIn(const v1::ImportResponse& import, int file,
+                                 const std::function<void(uint64_t)>& progress,
+                                 const Stopped& stopped) {
   BLOBD_ASSIGN_OR_RETURN(const Answer answer,
-                         Exchange(client, import.data_socket(), import.token(), file, progress));
+                         Exchange(import.data_socket(), import.token(), file, progress, stopped));
   if (!answer.message.has_imported()) return Unavailable("the daemon did not say what it took in");
   v1::AddResponse response;
   response.set_hash(answer.message.imported().hash());
   response.set_size(answer.message.imported().size());
   response.set_existed(answer.message.imported().existed());
   return response;
-}
-
-bool IsWorthAStream(const Status& status) {
-  return status.code() == StatusCode::kUnimplemented || status.code() == StatusCode::kUnavailable;
 }
 
 }  // namespace blobd::client

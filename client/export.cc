@@ -14,9 +14,9 @@
 #include "base/file_names.h"
 #include "base/utf8.h"
 #include "client/copy_file.h"
-#include "client/data_channel.h"
 #include "client/descriptor.h"
 #include "client/new_file.h"
+#include "client/worth.h"
 
 namespace blobd::client {
 namespace {
@@ -90,10 +90,10 @@ Status WriteTree(DaemonClient& client, const std::vector<v1::CollectionEntry>& e
 Status WriteBlob(DaemonClient& client, const std::string& hash, uint64_t size, int fd,
                  const BytesWritten& written) {
   if (size >= kWorthADescriptor) {
-    const auto blob = OpenBlob(client, hash);
+    const auto blob = client.OpenBlob(hash);
     if (blob.ok()) {
       uint64_t at = 0;
-      return CopyOut(blob->file.get(), 0, blob->size, fd, [&](uint64_t bytes) {
+      return CopyOut(blob->descriptor(), 0, blob->size(), fd, [&](uint64_t bytes) {
         // The disk writes while we copy, so that little is left to be waited for by a sync.
         sync_file_range(fd, static_cast<off_t>(at), static_cast<off_t>(bytes),
                         SYNC_FILE_RANGE_WRITE);

@@ -49,8 +49,10 @@ class RefusingClient : public DaemonClient {
   StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest&) override {
     return Refusal();
   }
-  StatusOr<v1::OpenResponse> Open(const v1::OpenRequest&) override { return Refusal(); }
-  StatusOr<v1::ImportResponse> Import(const v1::ImportRequest&) override { return Refusal(); }
+  StatusOr<OpenedBlob> OpenBlob(const std::string&) override { return Refusal(); }
+  StatusOr<v1::AddResponse> Import(int, bool, const std::function<void(uint64_t)>&) override {
+    return Refusal();
+  }
   StatusOr<v1::SetPrivateResponse> SetPrivate(const v1::SetPrivateRequest&) override {
     return Refusal();
   }
