@@ -45,11 +45,11 @@ CLI::Validator SizeOrBytes() {
           ""};
 }
 
-CLI::Validator Id() {
-  return {[](std::string& text) {
+CLI::Validator Id(const std::string& list) {
+  return {[list](std::string& text) {
             // Below 2^64: CLI11 takes what is larger for the largest.
             const bool is_id = IsNumber(text) && text.size() < 20;
-            return is_id ? "" : Quoted(text) + " is no id; \"blobctl intents\" shows them";
+            return is_id ? "" : Quoted(text) + " is no id; \"blobctl " + list + "\" shows them";
           },
           ""};
 }

@@ -12,7 +12,7 @@ CLI::Validator Time();  // as ParseTime; leaves milliseconds
 // As ParseSize; leaves bytes. Only where a mistake does no harm may a number stand for bytes.
 CLI::Validator Size();
 CLI::Validator SizeOrBytes();
-CLI::Validator Id();
+CLI::Validator Id(const std::string& list = "intents");
 CLI::Validator OneOf(const std::vector<std::string>& words);
 
 }  // namespace blobd::client

@@ -1,6 +1,7 @@
 #include "client/commands.h"
 
 #include "client/checks.h"
+#include "client/states.h"
 
 namespace blobd::client {
 namespace {
@@ -82,26 +83,85 @@ void AddDownloadCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
   commands[watch] = [&args](Context& context) { return RunWatch(context, args.ids.front()); };
 }
 
+void AddStateOption(CLI::App* list, ListOptions* options, const std::vector<std::string>& words) {
+  std::string all;
+  for (const std::string& word : words) all += (all.empty() ? "" : ", ") + word;
+  list->add_option("--state", options->states, "Only those that stand so: " + all)
+      ->check(OneOf(words))
+      ->type_name("STATE")
+      ->expected(1)
+      ->take_all();
+}
+
+void AddTransferCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
+  auto* transfers =
+      app.add_subcommand("transfers", "List running transfers")->alias("transfer-list");
+  transfers->add_flag("-a,--all", args.list.all, "Recent ones that have ended, too");
+  transfers->add_option("--hash", args.list.hash, "Only those for this hash")->type_name("HASH");
+  auto* watch = transfers->add_flag("-w,--watch", args.watch,
+                                    "Show them, and what changes, until interrupted");
+  transfers
+      ->add_option("--provider", args.list.provider, "Only those from this node, or from this URL")
+      ->type_name("PROVIDER")
+      ->excludes(watch);
+  AddStateOption(transfers, &args.list, TransferStateWords());
+  transfers->get_option("--state")->excludes(watch);
+  transfers->add_flag("--newest-first,--reverse", args.list.newest_first, "The newest first")
+      ->excludes(watch);
+  transfers->add_option("-n,--limit", args.list.limit, "At most so many")
+      ->type_name("N")
+      ->excludes(watch);
+  commands[transfers] = [&args](Context& context) {
+    return args.watch ? RunWatchTransfers(context, args.list) : RunTransfers(context, args.list);
+  };
+
+  auto* transfer = app.add_subcommand("transfer", "Show one transfer, or stop it");
+  transfer->require_subcommand(1);
+  auto* show = transfer->add_subcommand("show", "Show a transfer, running or ended");
+  show->add_option("TRANSFER", args.ids, "Its id, as transfers prints it")
+      ->required()
+      ->expected(1)
+      ->check(Id("transfers"));
+  commands[show] = [&args](Context& context) { return RunTransfer(context, args.ids.front()); };
+  auto* cancel = transfer->add_subcommand(
+      "cancel", "Stop transfers; their parts go to other providers, and no intent ends by it");
+  cancel->add_option("TRANSFER", args.ids, "Ids that transfers printed")
+      ->required()
+      ->check(Id("transfers"));
+  commands[cancel] = [&args](Context& context) { return RunCancelTransfers(context, args.ids); };
+}
+
 void AddListCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
   auto* intents = app.add_subcommand("intents", "List intents");
   intents->add_flag("-a,--all", args.list.all, "Ended ones too");
   intents->add_option("--hash", args.list.hash, "Only those for this hash")->type_name("HASH");
   intents->add_option("--label", args.list.label, "Only those with this label")->type_name("TEXT");
+  AddStateOption(intents, &args.list, IntentStateWords());
+  intents->add_flag("--newest-first,--reverse", args.list.newest_first, "The newest first");
   commands[intents] = [&args](Context& context) { return RunIntents(context, args.list); };
 
-  auto* transfers =
-      app.add_subcommand("transfers", "List running transfers")->alias("transfer-list");
-  transfers->add_flag("-a,--all", args.list.all, "Recent ones that have ended, too");
-  transfers->add_option("--hash", args.list.hash, "Only those for this hash")->type_name("HASH");
-  commands[transfers] = [&args](Context& context) { return RunTransfers(context, args.list); };
+  auto* requests = app.add_subcommand(
+      "requests", "List what satisfies the intents, each content once, and what it waits for");
+  requests->add_option("--hash", args.list.hash, "Only those for this hash")->type_name("HASH");
+  AddStateOption(requests, &args.list, RequestStateWords());
+  commands[requests] = [&args](Context& context) { return RunRequests(context, args.list); };
+
+  AddTransferCommands(app, args, commands);
 
   auto* blobs = app.add_subcommand("blobs", "List blobs in the store");
   commands[blobs] = [&args](Context& context) { return RunBlobs(context, args.list); };
-  for (CLI::App* list : {intents, transfers, blobs}) {
+  for (CLI::App* list : {intents, requests, blobs}) {
     list->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
   }
   auto* status = app.add_subcommand("status", "Show who and how the daemon is");
   commands[status] = [](Context& context) { return RunStatus(context); };
+
+  auto* top = app.add_subcommand("top", "Show what goes on, again every second; q quits, h helps");
+  auto* once = top->add_flag("--once", args.top.once, "One frame as plain text");
+  top->add_option("--count", args.top.count, "With --json: so many lines; else without end")
+      ->type_name("N")
+      ->excludes(once);
+  commands[top] = [&args](Context& context) { return RunTop(context, args.top); };
 }
 
 void AddBlobCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
@@ -199,7 +259,11 @@ void AddSharingCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
   auto* remotes = app.add_subcommand("remotes", "List the nodes that are known");
   remotes->require_subcommand(0, 1);
   remotes->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
-  remotes->add_flag("-w,--watch", args.watch, "Show them, and what changes, until interrupted");
+  auto* watch =
+      remotes->add_flag("-w,--watch", args.watch, "Show them, and what changes, until interrupted");
+  AddStateOption(remotes, &args.list, RemoteStateWords());
+  remotes->get_option("--state")->excludes(watch);
+  remotes->add_flag("--banned", args.list.banned, "Only those that are banned")->excludes(watch);
   commands[remotes] = [&args](Context& context) {
     return args.watch ? RunWatchRemotes(context, "") : RunRemotes(context, args.list);
   };

@@ -27,6 +27,7 @@ struct Arguments {
   GetOptions get;
   QueueOptions queue;
   ListOptions list;
+  TopOptions top;
   ExportArguments exported;
   AddOptions add;
   ImportStoreOptions import_store;

@@ -127,6 +127,11 @@ Status Connection::Ended(const grpc::Status& status) const {
   // A daemon that goes away cuts calls with this code, too.
   if (status.error_code() == grpc::StatusCode::CANCELLED)
     return Unavailable("blobd went away during the call; try again");
+  // So gRPC itself answers for a method that the daemon does not have.
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && status.error_message().empty())
+    return MakeStatus(StatusCode::kUnimplemented,
+                      "blobd does not know this call: it is older than this program; update and "
+                      "restart it");
   Status ended = MakeStatus(static_cast<StatusCode>(static_cast<int>(status.error_code())),
                             std::string_view(status.error_message()));
   AddReason(status.error_details(), &ended);

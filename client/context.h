@@ -59,12 +59,27 @@ struct ListOptions {
   bool all = false;  // ended ones too
   std::string hash;
   std::string label;
-  uint32_t limit = 0;  // 0: everything
+  std::string provider;
+  std::vector<std::string> states;  // as states.h has them; empty: all
+  bool newest_first = false;
+  bool banned = false;  // only banned ones
+  uint32_t limit = 0;   // 0: everything
 };
 int RunIntents(Context& context, const ListOptions& options);
+int RunRequests(Context& context, const ListOptions& options);
 int RunTransfers(Context& context, const ListOptions& options);
+// Until it is interrupted.
+int RunWatchTransfers(Context& context, const ListOptions& options);
+int RunTransfer(Context& context, uint64_t id);
+int RunCancelTransfers(Context& context, const std::vector<uint64_t>& ids);
 int RunBlobs(Context& context, const ListOptions& options);
 int RunStatus(Context& context);
+
+struct TopOptions {
+  bool once = false;
+  uint64_t count = 0;  // documents of JSON; 0: until interrupted
+};
+int RunTop(Context& context, const TopOptions& options);
 
 // The API's limit (blobs.proto, CreateCollectionRequest).
 inline constexpr size_t kMaxCollectionEntries = 100'000;

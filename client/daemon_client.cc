@@ -51,11 +51,29 @@ class GrpcDaemonClient final : public DaemonClient {
   StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest& request) override {
     return Unary(*downloads_, &v1::Downloads::Stub::ListIntents, request, Repeat::kSafe);
   }
+  StatusOr<v1::ListRequestsResponse> ListRequests(const v1::ListRequestsRequest& request) override {
+    return Unary(*downloads_, &v1::Downloads::Stub::ListRequests, request, Repeat::kSafe);
+  }
   StatusOr<v1::ListTransfersResponse> ListTransfers(
       const v1::ListTransfersRequest& request) override {
     return Unary(*downloads_, &v1::Downloads::Stub::ListTransfers, request, Repeat::kSafe);
   }
 
+  StatusOr<v1::Transfer> GetTransfer(uint64_t id) override {
+    v1::GetTransferRequest request;
+    request.set_transfer_id(id);
+    return Unary(*downloads_, &v1::Downloads::Stub::GetTransfer, request, Repeat::kSafe);
+  }
+  StatusOr<v1::CancelTransferResponse> CancelTransfer(uint64_t id) override {
+    v1::CancelTransferRequest request;
+    request.set_transfer_id(id);
+    return Unary(*downloads_, &v1::Downloads::Stub::CancelTransfer, request);
+  }
+  Status WatchTransfers(
+      const v1::WatchTransfersRequest& request,
+      const std::function<void(const v1::WatchTransfersResponse&)>& on_change) override {
+    return client_->WatchTransfers(request, on_change);
+  }
   Status WatchIntent(uint64_t id, const std::function<void(const v1::Intent&)>& on_state) override {
     return client_->Watch(id, on_state);
   }

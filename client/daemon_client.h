@@ -55,8 +55,17 @@ class DaemonClient {
   virtual StatusOr<v1::NodesHaveResponse> NodesHave(const v1::NodesHaveRequest& request) = 0;
   virtual StatusOr<v1::Intent> GetIntent(uint64_t id) = 0;
   virtual StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest& request) = 0;
+  virtual StatusOr<v1::ListRequestsResponse> ListRequests(
+      const v1::ListRequestsRequest& request) = 0;
   virtual StatusOr<v1::ListTransfersResponse> ListTransfers(
       const v1::ListTransfersRequest& request) = 0;
+  virtual StatusOr<v1::Transfer> GetTransfer(uint64_t id) = 0;
+  virtual StatusOr<v1::CancelTransferResponse> CancelTransfer(uint64_t id) = 0;
+  // Calls `on_change` for every message until the call is interrupted or ends otherwise, never OK.
+  // It goes on after a restart, as Client has it.
+  virtual Status WatchTransfers(
+      const v1::WatchTransfersRequest& request,
+      const std::function<void(const v1::WatchTransfersResponse&)>& on_change) = 0;
   // Calls `on_state` for every state until the intent has ended. Returns OK then.
   virtual Status WatchIntent(uint64_t id,
                              const std::function<void(const v1::Intent&)>& on_state) = 0;

@@ -15,6 +15,7 @@
 #include "client/export.h"
 #include "client/new_file.h"
 #include "client/progress_line.h"
+#include "client/states.h"
 
 namespace blobd::client {
 namespace {

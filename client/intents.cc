@@ -1,14 +1,14 @@
-// queue, cancel, nodes-have, intents, transfers: what is wanted and how it goes.
+// queue, cancel, nodes-have, intents, blobs: what is wanted and how it goes.
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <map>
 #include <string>
 
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/states.h"
 #include "client/table.h"
 
 namespace blobd::client {
@@ -16,38 +16,6 @@ namespace {
 
 std::string Format(const v1::Kind& kind) {
   return kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "hash_seq" : "raw";
-}
-
-// Who brought how much of one hash.
-void PrintShares(const Style& style, const v1::ListTransfersResponse& all) {
-  std::map<std::string, uint64_t> shares;
-  uint64_t sum = 0;
-  for (const v1::Transfer& transfer : all.transfers()) {
-    shares[transfer.provider()] += transfer.verified_bytes();
-    sum += transfer.verified_bytes();
-  }
-  if (shares.size() < 2 || sum == 0) return;
-  Table table({{"PROVIDER", 16, 0}, "VERIFIED", "SHARE"});
-  for (const auto& [provider, bytes] : shares) {
-    const double percent = 100.0 * static_cast<double>(bytes) / static_cast<double>(sum);
-    table.Add(
-        {ShownProvider(style, provider), FormatSize(bytes), fmt::format("{:.1f} %", percent)});
-  }
-  PrintOut("\n");
-  table.Print(style);
-}
-
-void PrintUploads(const Style& style, const v1::ListTransfersResponse& all) {
-  if (!style.no_legend) PrintOut("\nuploads\n");
-  Table table(
-      {"NODE", {"ADDRESS", 12, 2}, {"STREAMS", 0, 3}, {"SENT", 0, 1}, "RATE", {"AGE", 0, 4}});
-  for (const v1::Upload& upload : all.uploads()) {
-    table.Add({ShownHash(style, upload.node_id()), upload.address(),
-               std::to_string(upload.streams()), FormatSize(upload.sent_bytes()),
-               upload.rate() > 0 ? FormatRate(upload.rate()) : "-",
-               ShownAge(upload.since_unix_ms())});
-  }
-  table.Print(style);
 }
 
 }  // namespace
@@ -132,7 +100,11 @@ int RunIntents(Context& context, const ListOptions& options) {
     return Fail(resolved);
   }
   v1::ListIntentsRequest request;
-  request.set_scope(options.all ? v1::INTENT_SCOPE_UNSPECIFIED : v1::INTENT_SCOPE_UNFINISHED);
+  // Who names a state means it, ended or not.
+  const bool all_states = options.all || !options.states.empty();
+  request.set_scope(all_states ? v1::INTENT_SCOPE_UNSPECIFIED : v1::INTENT_SCOPE_UNFINISHED);
+  request.set_newest_first(options.newest_first);
+  for (const std::string& state : options.states) request.add_states(IntentStateOf(state));
   request.set_hash(hash);
   request.set_label(options.label);
   v1::ListIntentsResponse all;
@@ -169,58 +141,8 @@ int RunIntents(Context& context, const ListOptions& options) {
                ShownAge(intent.created_unix_ms()), intent.label()});
   }
   const std::string none =
-      options.all ? "no intents" : "no unfinished intents; --all shows those that have ended";
+      all_states ? "no intents" : "no unfinished intents; --all shows those that have ended";
   if (!context.style.quiet) table.Print(context.style, none);
-  return kExitDone;
-}
-
-int RunTransfers(Context& context, const ListOptions& options) {
-  std::string hash = options.hash;
-  if (const Status resolved = hash.empty() ? OkStatus() : ResolveHash(context, &hash);
-      !resolved.ok()) {
-    return Fail(resolved);
-  }
-  v1::ListTransfersRequest request;
-  request.set_running_only(!options.all);
-  request.set_hash(hash);
-  v1::ListTransfersResponse all;
-  const Status status = CollectPages(
-      request, options.limit,
-      [&](const v1::ListTransfersRequest& r) {
-        auto page = context.daemon->ListTransfers(r);
-        if (page.ok()) all.mutable_uploads()->MergeFrom(page->uploads());
-        return page;
-      },
-      [](v1::ListTransfersResponse* r) { return r->mutable_transfers(); }, &all);
-  if (!status.ok()) return Fail(status);
-  if (context.style.is_json()) {
-    PrintJson(context.style, all);
-    return kExitDone;
-  }
-  Table table({"TRANSFER",
-               "STATE",
-               {"HASH", 0, 3},
-               {"PROVIDER", 10, 1},
-               {"VERIFIED", 0, 2},
-               {"RATE", 0, 4},
-               {"AGE", 0, 5},
-               {"REASON", 12, 6}});
-  for (const v1::Transfer& transfer : all.transfers()) {
-    if (context.style.quiet) {
-      PrintOut("{}\n", transfer.transfer_id());
-      continue;
-    }
-    table.Add({std::to_string(transfer.transfer_id()), std::string(StateName(transfer.state())),
-               ShownHash(context.style, transfer.kind().hash()),
-               ShownProvider(context.style, transfer.provider()),
-               FormatSize(transfer.verified_bytes()),
-               transfer.rate() > 0 ? FormatRate(transfer.rate()) : "-",
-               ShownAge(transfer.started_unix_ms()), transfer.reason()});
-  }
-  if (context.style.quiet) return kExitDone;
-  table.Print(context.style, options.all ? "no transfers" : "no running transfers");
-  if (!options.hash.empty()) PrintShares(context.style, all);
-  if (!all.uploads().empty()) PrintUploads(context.style, all);
   return kExitDone;
 }
 

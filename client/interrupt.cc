@@ -54,14 +54,23 @@ void Interrupt::OnInterrupt(std::function<void()> on_interrupt) {
   if (happened() && on_interrupt_) on_interrupt_();
 }
 
+void Interrupt::OnSecond(std::function<void()> on_second) {
+  const MutexLock lock(mutex_);
+  on_second_ = std::move(on_second);
+}
+
 void Interrupt::Run() {
   std::array<pollfd, 2> fds = {pollfd{signal_fd_, POLLIN, 0}, pollfd{stop_event_, POLLIN, 0}};
   while (poll(fds.data(), fds.size(), -1) >= 0) {
     if (fds[1].revents != 0) return;
     signalfd_siginfo info{};
     if (read(signal_fd_, &info, sizeof info) != sizeof info) continue;
-    if (signal_.exchange(static_cast<int>(info.ssi_signo)) != 0) _exit(130);  // asked twice
+    const bool asked_twice = signal_.exchange(static_cast<int>(info.ssi_signo)) != 0;
     const MutexLock lock(mutex_);
+    if (asked_twice) {
+      if (on_second_) on_second_();
+      _exit(130);
+    }
     if (on_interrupt_) on_interrupt_();
     Raise(happened_event_);
   }

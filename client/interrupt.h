@@ -23,6 +23,9 @@ class Interrupt {
 
   // Replaces what is called; if a signal has come already, it is called at once.
   void OnInterrupt(std::function<void()> on_interrupt);
+  // Replaces what is called before a second signal ends the process, to leave the terminal as it
+  // was.
+  void OnSecond(std::function<void()> on_second);
   bool happened() const { return signal_ != 0; }
   // The one that has come; 0: none.
   int signal() const { return signal_; }
@@ -38,6 +41,7 @@ class Interrupt {
   std::atomic<int> signal_ = 0;
   Mutex mutex_;
   std::function<void()> on_interrupt_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> on_second_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

@@ -239,6 +239,16 @@ TEST_F(Library, AnErrorKeepsItsReason) {
   EXPECT_FALSE(ReasonOf(absl::OkStatus()).has_value());
 }
 
+TEST_F(Library, ADaemonThatIsOlderThanWeIs) {
+  const auto stub = v1::Downloads::NewStub(client_->channel());
+  v1::Transfer transfer;
+  const auto status = client_->Call(Repeat::kSafe, [&](grpc::ClientContext* context) {
+    return stub->GetTransfer(context, v1::GetTransferRequest(), &transfer);
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_NE(std::string(status.message()).find("update and restart it"), std::string::npos);
+}
+
 TEST_F(Library, AnInterruptEndsWhatIsUnderWayAndAllThatComes) {
   blobs_.read = [this](const v1::ReadRequest&, ServerWriter<v1::ReadResponse>* writer) {
     Send("abc", writer);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -24,7 +25,7 @@ Enum Named(const std::map<std::string, Enum>& names, const std::string& word) {
   return it == names.end() ? Enum{} : it->second;
 }
 
-v1::IntentState StateOf(const std::string& word) {
+const std::map<std::string, v1::IntentState>& IntentStates() {
   static const std::map<std::string, v1::IntentState> names = {
       {"queued", v1::INTENT_STATE_QUEUED},
       {"done", v1::INTENT_STATE_DONE},
@@ -32,7 +33,14 @@ v1::IntentState StateOf(const std::string& word) {
       {"no_providers", v1::INTENT_STATE_NO_PROVIDERS},
       {"failed", v1::INTENT_STATE_FAILED},
       {"deadline_exceeded", v1::INTENT_STATE_DEADLINE_EXCEEDED}};
-  return Named(names, word);
+  return names;
+}
+
+// As the views have it: what is neither done nor stopped failed, in one way or another.
+v1::TransferState StateOf(const std::string& outcome) {
+  return outcome == "done"      ? v1::TRANSFER_STATE_DONE
+         : outcome == "stopped" ? v1::TRANSFER_STATE_CANCELLED
+                                : v1::TRANSFER_STATE_FAILED;
 }
 
 v1::Priority PriorityOf(const std::string& word) {
@@ -57,18 +65,27 @@ class OfflineClient final : public RefusingClient {
       : registry_(std::move(registry)), store_(std::move(store)) {}
 
   StatusOr<v1::ListIntentsResponse> ListIntents(const v1::ListIntentsRequest& request) override {
-    std::string where = "id > ?1";
+    std::string where = FromToken(request.newest_first());
     if (request.scope() == v1::INTENT_SCOPE_UNFINISHED) where += " AND state = 'queued'";
     if (request.scope() == v1::INTENT_SCOPE_FINISHED) where += " AND state <> 'queued'";
-    Values values = {After(request.page_token())};
+    Values values = {After(request.page_token(), request.newest_first())};
     Restrict("hash", request.hash(), &where, &values);
     Restrict("label", request.label(), &where, &values);
+    if (!request.states().empty()) {
+      std::string words;
+      for (const auto& [word, state] : IntentStates()) {
+        const auto& wanted = request.states();
+        if (std::find(wanted.begin(), wanted.end(), state) != wanted.end())
+          words += (words.empty() ? "'" : ", '") + word + "'";
+      }
+      where += " AND state IN (" + words + ")";
+    }
     const uint32_t size = PageSize(request.page_size());
     v1::ListIntentsResponse page;
     BLOBD_RETURN_IF_ERROR(registry_.ForEach(
         "SELECT id, hash, format, owner_uid, label, priority, state, reason, created_ms, "
         "deadline_ms, finished_ms, total_bytes, downloaded_bytes FROM offline_intents_v1 WHERE " +
-            where + " ORDER BY id LIMIT " + std::to_string(size),
+            where + Order(request.newest_first()) + " LIMIT " + std::to_string(size),
         values, [&page](const OfflineRow& row) { Fill(row, page.add_intents()); }));
     if (page.intents_size() == static_cast<int>(size)) {
       page.set_next_page_token(std::to_string(page.intents(page.intents_size() - 1).intent_id()));
@@ -79,14 +96,24 @@ class OfflineClient final : public RefusingClient {
   StatusOr<v1::ListTransfersResponse> ListTransfers(
       const v1::ListTransfersRequest& request) override {
     v1::ListTransfersResponse page;
-    std::string where = "id > ?1";
-    Values values = {After(request.page_token())};
+    std::string where = FromToken(request.newest_first());
+    Values values = {After(request.page_token(), request.newest_first())};
     Restrict("hash", request.hash(), &where, &values);
+    Restrict("provider", request.provider(), &where, &values);
+    if (!request.states().empty()) {
+      std::string any = "0";
+      for (const int state : request.states()) {
+        if (state == v1::TRANSFER_STATE_DONE) any += " OR outcome = 'done'";
+        if (state == v1::TRANSFER_STATE_CANCELLED) any += " OR outcome = 'stopped'";
+        if (state == v1::TRANSFER_STATE_FAILED) any += " OR outcome NOT IN ('done', 'stopped')";
+      }
+      where += " AND (" + any + ")";
+    }
     const uint32_t size = PageSize(request.page_size());
     BLOBD_RETURN_IF_ERROR(registry_.ForEach(
         "SELECT id, hash, format, provider, outcome, reason, received_bytes, verified_bytes, "
         "total_bytes, started_ms, finished_ms FROM offline_transfers_v1 WHERE " +
-            where + " ORDER BY id LIMIT " + std::to_string(size),
+            where + Order(request.newest_first()) + " LIMIT " + std::to_string(size),
         values, [&page](const OfflineRow& row) { Fill(row, page.add_transfers()); }));
     if (page.transfers_size() == static_cast<int>(size)) {
       page.set_next_page_token(
@@ -115,8 +142,14 @@ class OfflineClient final : public RefusingClient {
         "only the daemon can do that; --offline lists intents, transfers and blobs");
   }
 
-  static int64_t After(const std::string& token) {
-    return token.empty() ? -1 : std::strtoll(token.c_str(), nullptr, 10);
+  // The rows behind those of the page before.
+  static const char* FromToken(bool newest_first) { return newest_first ? "id < ?1" : "id > ?1"; }
+  static const char* Order(bool newest_first) {
+    return newest_first ? " ORDER BY id DESC" : " ORDER BY id";
+  }
+  static int64_t After(const std::string& token, bool newest_first) {
+    if (token.empty()) return newest_first ? std::numeric_limits<int64_t>::max() : -1;
+    return std::strtoll(token.c_str(), nullptr, 10);
   }
   static void Restrict(const char* column, const std::string& value, std::string* where,
                        Values* values) {
@@ -131,7 +164,7 @@ class OfflineClient final : public RefusingClient {
     intent->set_owner_uid(static_cast<uint32_t>(row.Integer(3)));
     intent->set_label(row.Text(4));
     intent->set_priority(PriorityOf(row.Text(5)));
-    intent->set_state(StateOf(row.Text(6)));
+    intent->set_state(Named(IntentStates(), row.Text(6)));
     intent->set_reason(row.Text(7));
     intent->set_created_unix_ms(row.Integer(8));
     intent->set_deadline_unix_ms(row.Integer(9));
@@ -145,10 +178,7 @@ class OfflineClient final : public RefusingClient {
     transfer->set_transfer_id(row.Count(0));
     SetKind(row, 1, 2, transfer->mutable_kind());
     transfer->set_provider(row.Text(3));
-    const std::string outcome = row.Text(4);
-    transfer->set_state(outcome == "done"      ? v1::TRANSFER_STATE_DONE
-                        : outcome == "stopped" ? v1::TRANSFER_STATE_CANCELLED
-                                               : v1::TRANSFER_STATE_FAILED);
+    transfer->set_state(StateOf(row.Text(4)));
     transfer->set_reason(row.Text(5));
     transfer->set_received_bytes(row.Count(6));
     transfer->set_verified_bytes(row.Count(7));

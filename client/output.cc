@@ -73,6 +73,12 @@ void PrintJsonLine(const google::protobuf::Message& message) {
   FlushOutput();
 }
 
+std::string JsonOf(const google::protobuf::Message& message) {
+  std::string json = ToJson(message, false);
+  json.pop_back();
+  return json;
+}
+
 size_t ColumnsOf(int fd, size_t otherwise) {
   winsize size{};
   return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : otherwise;
@@ -107,56 +113,6 @@ std::string ShownHash(const Style& style, const std::string& hash) {
 std::string ShownProvider(const Style& style, const std::string& provider) {
   const bool is_mirror = provider.find("://") != std::string::npos;
   return is_mirror ? provider : ShownHash(style, provider);
-}
-
-std::string_view StateName(v1::IntentState state) {
-  switch (static_cast<int>(state)) {
-    case v1::INTENT_STATE_QUEUED:
-      return "queued";
-    case v1::INTENT_STATE_WAITING:
-      return "waiting";
-    case v1::INTENT_STATE_PARKED:
-      return "parked";
-    case v1::INTENT_STATE_RUNNING:
-      return "running";
-    case v1::INTENT_STATE_DONE:
-      return "done";
-    case v1::INTENT_STATE_CANCELLED:
-      return "cancelled";
-    case v1::INTENT_STATE_NO_PROVIDERS:
-      return "no providers";
-    case v1::INTENT_STATE_FAILED:
-      return "failed";
-    case v1::INTENT_STATE_DEADLINE_EXCEEDED:
-      return "deadline exceeded";
-    case v1::INTENT_STATE_PAUSED:
-      return "paused";
-    default:
-      return "unknown";
-  }
-}
-
-std::string_view StateName(v1::TransferState state) {
-  switch (static_cast<int>(state)) {
-    case v1::TRANSFER_STATE_WAITING:
-      return "waiting";
-    case v1::TRANSFER_STATE_CONNECTING:
-      return "connecting";
-    case v1::TRANSFER_STATE_REQUESTING:
-      return "requesting";
-    case v1::TRANSFER_STATE_RECEIVING:
-      return "receiving";
-    case v1::TRANSFER_STATE_VERIFYING:
-      return "verifying";
-    case v1::TRANSFER_STATE_DONE:
-      return "done";
-    case v1::TRANSFER_STATE_FAILED:
-      return "failed";
-    case v1::TRANSFER_STATE_CANCELLED:
-      return "cancelled";
-    default:
-      return "unknown";
-  }
 }
 
 std::string ShownPercent(uint64_t part, uint64_t whole) {

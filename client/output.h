@@ -10,8 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "blobd/v1/downloads.pb.h"
-
 namespace blobd::client {
 
 enum class JsonForm { kOff, kShort, kPretty };
@@ -53,12 +51,12 @@ bool IsDumbTerminal();
 void PrintJson(const Style& style, const google::protobuf::Message& message);
 // The same on one line whatever the style: for streams.
 void PrintJsonLine(const google::protobuf::Message& message);
+// What that prints, without the end of the line: to be part of something larger.
+std::string JsonOf(const google::protobuf::Message& message);
 
 std::string ShownHash(const Style& style, const std::string& hash);
 // A node as ShownHash does it, a mirror in full.
 std::string ShownProvider(const Style& style, const std::string& provider);
-std::string_view StateName(v1::IntentState state);
-std::string_view StateName(v1::TransferState state);
 // A state in the colour of its kind: green is well, yellow waits, red has failed.
 std::string Painted(const Style& style, const std::string& state);
 // "42 %", or "-" while the total is not known.

@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/output.h"
+#include "client/states.h"
 #include "client/text_width.h"
 
 namespace blobd::client {

@@ -28,6 +28,15 @@ class RefusingClient : public DaemonClient {
   StatusOr<v1::ListTransfersResponse> ListTransfers(const v1::ListTransfersRequest&) override {
     return Refusal();
   }
+  StatusOr<v1::ListRequestsResponse> ListRequests(const v1::ListRequestsRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::Transfer> GetTransfer(uint64_t) override { return Refusal(); }
+  StatusOr<v1::CancelTransferResponse> CancelTransfer(uint64_t) override { return Refusal(); }
+  Status WatchTransfers(const v1::WatchTransfersRequest&,
+                        const std::function<void(const v1::WatchTransfersResponse&)>&) override {
+    return Refusal();
+  }
   Status WatchIntent(uint64_t, const std::function<void(const v1::Intent&)>&) override {
     return Refusal();
   }

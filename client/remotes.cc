@@ -10,15 +10,14 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/states.h"
 #include "client/table.h"
 
 namespace blobd::client {
 namespace {
 
 std::string StateOf(const v1::Remote& remote) {
-  std::string state = "down";
-  if (remote.state() == v1::REMOTE_STATE_DIALLING) state = "dialling";
-  if (remote.state() == v1::REMOTE_STATE_CONNECTED) state = "connected";
+  std::string state(StateName(remote.state()));
   if (remote.has_upload()) state = state == "down" ? "served" : state + ", served";
   if (remote.banned_until_unix_ms() != 0) state += ", banned";
   return state;
@@ -144,16 +143,20 @@ int RunRemote(Context& context, const std::string& node) {
 }
 
 int RunRemotes(Context& context, const ListOptions& options) {
+  v1::ListRemotesRequest request;
+  for (const std::string& state : options.states) request.add_states(RemoteStateOf(state));
+  request.set_banned_only(options.banned);
   v1::ListRemotesResponse all;
   const Status status = CollectPages(
-      v1::ListRemotesRequest(), options.limit,
+      request, options.limit,
       [&](const v1::ListRemotesRequest& r) { return context.daemon->ListRemotes(r); },
       [](v1::ListRemotesResponse* r) { return r->mutable_remotes(); }, &all);
   if (!status.ok()) return Fail(status);
   if (context.style.is_json()) {
     PrintJson(context.style, all);
   } else {
-    PrintRows(context.style, all.remotes(), "no nodes are known");
+    const bool is_all = options.states.empty() && !options.banned;
+    PrintRows(context.style, all.remotes(), is_all ? "no nodes are known" : "no such nodes");
   }
   return kExitDone;
 }

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/states.h"
 #include "client/table.h"
 
 namespace blobd::client {

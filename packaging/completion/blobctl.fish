@@ -10,6 +10,12 @@ function __blobctl_ask
     timeout $seconds blobctl $argv 2>/dev/null
 end
 
+# The words that --state of a list takes, which its help has behind a colon.
+function __blobctl_states
+    blobctl $argv --help 2>/dev/null | sed -n '/--state/,/--[^s]/p' | tr -d '\n' | sed 's/.*stand so: *//; s/  *-.*//' |
+        grep -o '\<[a-z][a-z-]*'
+end
+
 # The command that stands on the line; nothing if there is none yet.
 function __blobctl_command
     set -l words (commandline -opc)
@@ -40,6 +46,9 @@ function __blobctl_offer
         case --format
             printf '%s\n' raw collection
             return
+        case --state
+            __blobctl_states $command
+            return
     end
     if string match -q -- '-*' (commandline -ct)
         begin
@@ -62,6 +71,12 @@ function __blobctl_offer
             __blobctl_ask -q bans
         case remotes
             echo add
+        case transfer
+            if test $words[-1] = transfer
+                printf '%s\n' show cancel
+            else
+                __blobctl_ask -q transfers
+            end
         case registry
             echo recover
         case completion

@@ -1,0 +1,132 @@
+#include "client/top_feed.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "client/pages.h"
+
+namespace blobd::client {
+namespace {
+
+constexpr int kSecondMs = 1000;
+
+// The nodes in touch with us.
+Status AskRemotes(DaemonClient& daemon, const v1::ListTransfersResponse& transfers,
+                  std::vector<v1::Remote>* remotes) {
+  v1::ListRemotesRequest request;
+  request.add_states(v1::REMOTE_STATE_CONNECTED);
+  request.add_states(v1::REMOTE_STATE_DIALLING);
+  v1::ListRemotesResponse all;
+  BLOBD_RETURN_IF_ERROR(CollectPages(
+      request, 0, [&](const v1::ListRemotesRequest& r) { return daemon.ListRemotes(r); },
+      [](v1::ListRemotesResponse* r) { return r->mutable_remotes(); }, &all));
+  remotes->assign(all.remotes().begin(), all.remotes().end());
+  AddUploads(transfers.uploads(), remotes);
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<TopState> AskTopState(DaemonClient& daemon) {
+  TopState state;
+  BLOBD_ASSIGN_OR_RETURN(state.status, daemon.DaemonStatus());
+  v1::ListTransfersRequest request;
+  request.set_running_only(true);
+  v1::ListTransfersResponse all;
+  BLOBD_RETURN_IF_ERROR(CollectPages(
+      request, 0,
+      [&](const v1::ListTransfersRequest& r) {
+        auto page = daemon.ListTransfers(r);
+        if (page.ok()) all.mutable_uploads()->MergeFrom(page->uploads());
+        return page;
+      },
+      [](v1::ListTransfersResponse* r) { return r->mutable_transfers(); }, &all));
+  state.transfers.assign(all.transfers().begin(), all.transfers().end());
+  BLOBD_RETURN_IF_ERROR(AskRemotes(daemon, all, &state.remotes));
+  return state;
+}
+
+TopFeed::TopFeed(DaemonClient& daemon) : daemon_(daemon), ending_(eventfd(0, EFD_CLOEXEC)) {
+  BLOBD_CHECK(ending_ >= 0);
+  follower_ = std::thread([this] { Follow(); });
+  asker_ = std::thread([this] { Ask(); });
+}
+
+TopFeed::~TopFeed() {
+  const uint64_t one = 1;
+  BLOBD_CHECK(write(ending_, &one, sizeof one) == sizeof one);
+  daemon_.Interrupt();
+  follower_.join();
+  asker_.join();
+  close(ending_);
+}
+
+StatusOr<TopState> TopFeed::State() {
+  const MutexLock lock(mutex_);
+  if (!error_.ok()) return error_;
+  TopState state = state_;
+  for (const auto& [id, transfer] : followed_.running()) state.transfers.push_back(transfer);
+  return state;
+}
+
+bool TopFeed::has_answered() {
+  const MutexLock lock(mutex_);
+  return has_answered_;
+}
+
+bool TopFeed::GoesOn(const Status& status) {
+  if (daemon_.interrupted()) return false;
+  if (status.ok()) return true;
+  const MutexLock lock(mutex_);
+  if (status.code() == StatusCode::kUnavailable) {
+    // It comes back, or the person goes.
+    state_.trouble = Message(status);
+    return true;
+  }
+  // A watch of a slow reader is ended; it begins anew.
+  if (status.code() == StatusCode::kResourceExhausted) return true;
+  error_ = status;
+  return false;
+}
+
+void TopFeed::Follow() {
+  v1::WatchTransfersRequest request;
+  request.set_running_only(true);
+  while (GoesOn(daemon_.WatchTransfers(request, [this](const v1::WatchTransfersResponse& change) {
+    const MutexLock lock(mutex_);
+    followed_.Apply(change);
+  }))) {
+    Rest();
+  }
+}
+
+void TopFeed::Ask() {
+  for (;;) {
+    auto status = daemon_.DaemonStatus();
+    v1::ListTransfersRequest uploads_only;
+    uploads_only.set_running_only(true);
+    uploads_only.set_page_size(1);
+    StatusOr<v1::ListTransfersResponse> transfers =
+        status.ok() ? daemon_.ListTransfers(uploads_only) : status.status();
+    std::vector<v1::Remote> remotes;
+    Status asked = transfers.ok() ? AskRemotes(daemon_, *transfers, &remotes) : transfers.status();
+    if (asked.ok()) {
+      const MutexLock lock(mutex_);
+      state_.status = *std::move(status);
+      state_.remotes = std::move(remotes);
+      state_.trouble.clear();
+      has_answered_ = true;
+    }
+    if (!GoesOn(asked)) return;
+    Rest();
+  }
+}
+
+void TopFeed::Rest() const {
+  pollfd ending{ending_, POLLIN, 0};
+  poll(&ending, 1, kSecondMs);
+}
+
+}  // namespace blobd::client

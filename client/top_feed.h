@@ -1,0 +1,50 @@
+// TopFeed: asks the daemon for what "blobctl top" shows, while that is drawn and keys are read.
+//
+// Thread: its owner's; it has two of its own for the calls.
+// Ownership: `daemon` outlives it, and is interrupted when it goes.
+#pragma once
+
+#include <thread>
+
+#include "base/mutex.h"
+#include "client/daemon_client.h"
+#include "client/followed_transfers.h"
+#include "client/top_view.h"
+
+namespace blobd::client {
+
+// All that top shows, by plain calls.
+StatusOr<TopState> AskTopState(DaemonClient& daemon);
+
+class TopFeed {
+ public:
+  explicit TopFeed(DaemonClient& daemon);
+  ~TopFeed();
+  TopFeed(const TopFeed&) = delete;
+  TopFeed& operator=(const TopFeed&) = delete;
+
+  // As it is now. A daemon that went away is a trouble of the state; any other error is returned.
+  StatusOr<TopState> State();
+  // Whether the daemon has answered yet.
+  bool has_answered();
+
+ private:
+  void Follow();
+  void Ask();
+  // What came of a call; says whether to go on.
+  bool GoesOn(const Status& status);
+  // Until the next second, or the end.
+  void Rest() const;
+
+  DaemonClient& daemon_;
+  int ending_ = -1;  // an eventfd, readable from the end on
+  Mutex mutex_;
+  TopState state_ ABSL_GUARDED_BY(mutex_);
+  FollowedTransfers followed_ ABSL_GUARDED_BY(mutex_);
+  Status error_ ABSL_GUARDED_BY(mutex_);
+  bool has_answered_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread follower_;
+  std::thread asker_;
+};
+
+}  // namespace blobd::client

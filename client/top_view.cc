@@ -1,0 +1,293 @@
+#include "client/top_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+#include <utility>
+
+#include "base/units.h"
+#include "base/utf8.h"
+#include "client/states.h"
+#include "client/table.h"
+#include "client/text_width.h"
+
+namespace blobd::client {
+namespace {
+
+// Of the rows that a screen has room for, nodes have at most this part.
+constexpr size_t kRemotesPart = 3;
+constexpr size_t kPage = 10;
+
+std::string RateOf(double rate) { return rate > 0 ? FormatRate(rate) : "-"; }
+
+double PartOf(const v1::Transfer& transfer) {
+  if (transfer.total_bytes() == 0) return 0;
+  return static_cast<double>(transfer.verified_bytes() + transfer.unproven_bytes()) /
+         static_cast<double>(transfer.total_bytes());
+}
+
+double RateOf(const v1::Remote& remote) { return remote.download_rate() + remote.upload().rate(); }
+
+// In the order that is asked for, and by id where that says nothing.
+std::vector<const v1::Transfer*> Sorted(const std::vector<v1::Transfer>& transfers, TopSort sort) {
+  std::vector<const v1::Transfer*> sorted;
+  for (const v1::Transfer& transfer : transfers) sorted.push_back(&transfer);
+  const auto by_id = [](const v1::Transfer* a, const v1::Transfer* b) {
+    return a->transfer_id() < b->transfer_id();
+  };
+  std::sort(sorted.begin(), sorted.end(), by_id);
+  const auto before = [sort](const v1::Transfer* a, const v1::Transfer* b) {
+    switch (sort) {
+      case TopSort::kRate:
+        return a->rate() > b->rate();
+      case TopSort::kProgress:
+        return PartOf(*a) > PartOf(*b);
+      case TopSort::kProvider:
+        return a->provider() < b->provider();
+      case TopSort::kAge:
+        return a->started_unix_ms() < b->started_unix_ms();
+    }
+    return false;
+  };
+  std::stable_sort(sorted.begin(), sorted.end(), before);
+  return sorted;
+}
+
+std::string_view NameOf(TopSort sort) {
+  switch (sort) {
+    case TopSort::kRate:
+      return "rate";
+    case TopSort::kProgress:
+      return "progress";
+    case TopSort::kProvider:
+      return "provider";
+    case TopSort::kAge:
+      return "age";
+  }
+  return "";
+}
+
+// The head and those rows from `first` on, at most `count`.
+std::string TransfersText(const std::vector<const v1::Transfer*>& transfers, size_t first,
+                          size_t count, const Style& style) {
+  Table table({{"TRANSFER", 0, 5},
+               "RATE",
+               "PROGRESS",
+               {"SIZE", 0, 3},
+               {"STATE", 0, 4},
+               {"HASH", 0, 2},
+               {"PROVIDER", 10, 1},
+               {"AGE", 0, 6}});
+  for (size_t i = first; i < transfers.size() && i - first < count; ++i) {
+    const v1::Transfer& transfer = *transfers[i];
+    table.Add({std::to_string(transfer.transfer_id()), RateOf(transfer.rate()),
+               ShownPercent(transfer.verified_bytes() + transfer.unproven_bytes(),
+                            transfer.total_bytes()),
+               transfer.total_bytes() == 0 ? "-" : FormatSize(transfer.total_bytes()),
+               std::string(StateName(transfer.state())), ShownHash(style, transfer.kind().hash()),
+               ShownProvider(style, transfer.provider()), ShownAge(transfer.started_unix_ms())});
+  }
+  return table.Text(style, "no running transfers");
+}
+
+// A round trip on the path in use, or on the best one known.
+std::string RttOf(const v1::Remote& remote) {
+  int64_t rtt_us = 0;
+  for (const v1::RemotePath& path : remote.paths()) {
+    if (path.rtt_us() == 0 || path.dark()) continue;
+    if (path.selected()) {
+      rtt_us = path.rtt_us();
+      break;
+    }
+    rtt_us = rtt_us == 0 ? path.rtt_us() : std::min(rtt_us, path.rtt_us());
+  }
+  return rtt_us == 0 ? "-" : fmt::format("{:.1f} ms", static_cast<double>(rtt_us) / 1000);
+}
+
+std::string RemotesText(const std::vector<v1::Remote>& remotes, size_t count, const Style& style) {
+  std::vector<const v1::Remote*> sorted;
+  for (const v1::Remote& remote : remotes) sorted.push_back(&remote);
+  std::sort(sorted.begin(), sorted.end(), [](const v1::Remote* a, const v1::Remote* b) {
+    return std::make_pair(-RateOf(*a), a->node_id()) < std::make_pair(-RateOf(*b), b->node_id());
+  });
+  Table table({"NODE", {"STATE", 0, 3}, "DOWN", {"UP", 0, 2}, {"RTT", 0, 1}, {"ADDRESS", 12, 4}});
+  for (size_t i = 0; i < sorted.size() && i < count; ++i) {
+    const v1::Remote& remote = *sorted[i];
+    std::string state(StateName(remote.state()));
+    if (remote.has_upload()) state = state == "down" ? "served" : state + ", served";
+    std::string address = remote.connected_address();
+    if (address.empty()) address = remote.upload().address();
+    table.Add({ShownHash(style, remote.node_id()), state, RateOf(remote.download_rate()),
+               RateOf(remote.upload().rate()), RttOf(remote), address.empty() ? "-" : address});
+  }
+  return table.Text(style, "no connected nodes");
+}
+
+// Facts in a row, as many as fit.
+std::string Facts(const std::vector<std::string>& facts, size_t columns) {
+  std::string line;
+  for (const std::string& fact : facts) {
+    const size_t gap = line.empty() ? 0 : 3;
+    if (columns > 0 && WidthOf(line) + gap + WidthOf(fact) > columns && !line.empty()) break;
+    line += std::string(gap, ' ') + fact;
+  }
+  return columns > 0 ? CutTo(line, columns) : line;
+}
+
+std::vector<std::string> Totals(const TopState& state, const Style& style) {
+  const v1::StatusResponse& status = state.status;
+  std::vector<std::string> lines;
+  lines.push_back(Facts({fmt::format("down {}", FormatRate(status.download_rate())),
+                         fmt::format("up {}", FormatRate(status.uploads().rate())),
+                         fmt::format("{} transfers", state.transfers.size()),
+                         fmt::format("{} requests", status.unfinished_requests()),
+                         fmt::format("blobd {} {}", EscapeForTerminal(status.version()),
+                                     EscapeForTerminal(status.state()))},
+                        style.columns));
+  lines.push_back(Facts({fmt::format("disk {} free", FormatSize(status.disk().free_bytes())),
+                         fmt::format("store {}", FormatSize(status.store().complete_bytes() +
+                                                            status.store().partial_bytes())),
+                         fmt::format("{} blobs", status.store().complete_blobs()),
+                         fmt::format("serves {} nodes", status.uploads().nodes()),
+                         fmt::format("up for {}", ShownAge(status.started_unix_ms()))},
+                        style.columns));
+  std::string trouble = state.trouble;
+  if (trouble.empty() && status.everything_paused()) trouble = "all downloads are paused";
+  if (trouble.empty()) trouble = status.degraded();
+  if (!trouble.empty()) {
+    trouble = EscapeForTerminal(trouble);
+    lines.push_back(style.columns > 0 ? CutTo(trouble, style.columns) : trouble);
+  }
+  return lines;
+}
+
+void AddLines(const std::string& text, std::vector<std::string>* lines) {
+  std::istringstream all(text);
+  for (std::string line; std::getline(all, line);) lines->push_back(line);
+}
+
+std::vector<std::string> Help(const Style& style) {
+  std::vector<std::string> lines;
+  for (const char* line :
+       {"q         quit", "s         sort transfers by rate, progress, provider, age",
+        "up, down  scroll the transfers; also k, j, page up, page down, home, end",
+        "h         this help, and back"}) {
+    lines.push_back(style.columns > 0 ? CutTo(line, style.columns) : line);
+  }
+  return lines;
+}
+
+}  // namespace
+
+TopFrame ShowTop(const TopState& state, const TopShape& shape, const Style& style) {
+  TopFrame frame;
+  const bool is_screen = shape.lines > 0;
+  if (shape.help && is_screen) {
+    frame.lines = Help(style);
+    frame.most_scroll = shape.scroll;
+  } else {
+    frame.lines = Totals(state, style);
+    size_t transfers_room = state.transfers.size();
+    size_t remotes_room = state.remotes.size();
+    if (is_screen) {
+      // Two tables with their heads, a blank line before each, and the line about keys.
+      const size_t fixed = frame.lines.size() + 5;
+      const size_t room = shape.lines > fixed ? shape.lines - fixed : 0;
+      const size_t left = room - std::min(room, transfers_room);
+      remotes_room = std::min(remotes_room, std::max(room / kRemotesPart, left));
+      transfers_room = room - remotes_room;
+    }
+    const auto transfers = Sorted(state.transfers, shape.sort);
+    frame.most_scroll = transfers.size() - std::min(transfers.size(), transfers_room);
+    frame.lines.emplace_back();
+    AddLines(
+        TransfersText(transfers, std::min(shape.scroll, frame.most_scroll), transfers_room, style),
+        &frame.lines);
+    frame.lines.emplace_back();
+    AddLines(RemotesText(state.remotes, remotes_room, style), &frame.lines);
+  }
+  if (!is_screen) return frame;
+  if (frame.lines.size() >= shape.lines) frame.lines.resize(shape.lines - 1);
+  while (frame.lines.size() + 1 < shape.lines) frame.lines.emplace_back();
+  frame.lines.push_back(
+      Facts({"q quit", "h help", fmt::format("s sort: {}", NameOf(shape.sort)), "arrows scroll"},
+            style.columns));
+  return frame;
+}
+
+void AddUploads(const google::protobuf::RepeatedPtrField<v1::Upload>& uploads,
+                std::vector<v1::Remote>* remotes) {
+  for (const v1::Upload& upload : uploads) {
+    const bool is_there =
+        std::any_of(remotes->begin(), remotes->end(),
+                    [&](const v1::Remote& remote) { return remote.node_id() == upload.node_id(); });
+    if (is_there) continue;
+    v1::Remote& remote = remotes->emplace_back();
+    remote.set_node_id(upload.node_id());
+    remote.set_state(v1::REMOTE_STATE_DOWN);
+    *remote.mutable_upload() = upload;
+  }
+}
+
+std::optional<TopKey> TakeKey(std::string* typed) {
+  static constexpr std::array<std::pair<std::string_view, TopKey>, 21> kKeys = {
+      {{"q", TopKey::kQuit},           {"Q", TopKey::kQuit},      {"s", TopKey::kSort},
+       {"h", TopKey::kHelp},           {"?", TopKey::kHelp},      {"k", TopKey::kUp},
+       {"j", TopKey::kDown},           {"\x1b[A", TopKey::kUp},   {"\x1bOA", TopKey::kUp},
+       {"\x1b[B", TopKey::kDown},      {"\x1bOB", TopKey::kDown}, {"\x1b[5~", TopKey::kPageUp},
+       {"\x1b[6~", TopKey::kPageDown}, {"\x1b[H", TopKey::kHome}, {"\x1bOH", TopKey::kHome},
+       {"\x1b[1~", TopKey::kHome},     {"\x1b[F", TopKey::kEnd},  {"\x1bOF", TopKey::kEnd},
+       {"\x1b[4~", TopKey::kEnd},      {" ", TopKey::kPageDown},  {"b", TopKey::kPageUp}}};
+  while (!typed->empty()) {
+    bool may_come = false;
+    for (const auto& [bytes, key] : kKeys) {
+      if (typed->starts_with(bytes)) {
+        typed->erase(0, bytes.size());
+        return key;
+      }
+      may_come = may_come || bytes.starts_with(*typed);
+    }
+    if (may_come) return std::nullopt;
+    typed->erase(0, 1);
+  }
+  return std::nullopt;
+}
+
+TopShape AfterKey(TopShape shape, TopKey key, const TopFrame& frame) {
+  shape.scroll = std::min(shape.scroll, frame.most_scroll);
+  switch (key) {
+    case TopKey::kQuit:
+      break;
+    case TopKey::kSort:
+      shape.sort = shape.sort == TopSort::kAge
+                       ? TopSort::kRate
+                       : static_cast<TopSort>(static_cast<int>(shape.sort) + 1);
+      break;
+    case TopKey::kHelp:
+      shape.help = !shape.help;
+      break;
+    case TopKey::kUp:
+      shape.scroll -= std::min<size_t>(shape.scroll, 1);
+      break;
+    case TopKey::kDown:
+      shape.scroll = std::min(shape.scroll + 1, frame.most_scroll);
+      break;
+    case TopKey::kPageUp:
+      shape.scroll -= std::min(shape.scroll, kPage);
+      break;
+    case TopKey::kPageDown:
+      shape.scroll = std::min(shape.scroll + kPage, frame.most_scroll);
+      break;
+    case TopKey::kHome:
+      shape.scroll = 0;
+      break;
+    case TopKey::kEnd:
+      shape.scroll = frame.most_scroll;
+      break;
+  }
+  return shape;
+}
+
+}  // namespace blobd::client
