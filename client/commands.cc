@@ -391,6 +391,10 @@ void AddLocalCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
   outboard->add_flag("--force", args.outboard.force, "Replace an existing file");
   commands[outboard] = [&args](Context& context) { return RunOutboard(context, args.outboard); };
 
+  auto* doctor =
+      app.add_subcommand("doctor", "Look at what one stumbles over, and say what to do about it");
+  commands[doctor] = [](Context& context) { return RunDoctor(context); };
+
   auto* completion =
       app.add_subcommand("completion", "Print what a shell needs to complete blobctl");
   completion->add_option("SHELL", args.shell, "bash, zsh or fish")

@@ -171,6 +171,9 @@ struct OutboardOptions {
 // Needs no daemon.
 int RunOutboard(Context& context, const OutboardOptions& options);
 
+// Looks for the daemon itself.
+int RunDoctor(Context& context);
+
 // These need no daemon either. `shell`: bash, zsh or fish.
 int RunVersion(Context& context);
 int RunCompletion(Context& context, const std::string& shell);

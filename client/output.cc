@@ -97,7 +97,8 @@ std::string Painted(const Style& style, const std::string& state) {
       {"parked", kYellow},     {"paused", kYellow},    {"connecting", kYellow},
       {"requesting", kYellow}, {"partial", kYellow},   {"dialling", kYellow},
       {"failed", kRed},        {"no providers", kRed}, {"deadline exceeded", kRed},
-      {"banned", kRed}};
+      {"banned", kRed},        {"ok", kGreen},         {"warning", kYellow},
+      {"problem", kRed}};
   if (!style.colour) return state;
   // "connected, served": by the last word, which is the newest trouble.
   const size_t comma = state.rfind(", ");
