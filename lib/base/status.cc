@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/error_reason.h"
+
 namespace blobd {
 namespace {
 
@@ -29,15 +31,38 @@ StatusCode CodeOf(int error) {
   }
 }
 
+std::optional<Reason> ReasonOfErrno(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return Reason::kDiskFull;
+    case EROFS:
+      return Reason::kDiskReadOnly;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EAGAIN:
+      return Reason::kNoResources;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 Status ErrnoStatus(int error, std::string_view what) {
-  return MakeStatus(CodeOf(error), "{}: {}", what, std::strerror(error));
+  Status status = MakeStatus(CodeOf(error), "{}: {}", what, std::strerror(error));
+  const std::optional<Reason> reason = ReasonOfErrno(error);
+  return reason ? WithReason(*reason, std::move(status)) : status;
 }
 
 Status Annotate(const Status& status, std::string_view context) {
   if (status.ok()) return status;
-  return MakeStatus(status.code(), "{}: {}", context, Message(status));
+  Status annotated = MakeStatus(status.code(), "{}: {}", context, Message(status));
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    annotated.SetPayload(type, payload);
+  });
+  return annotated;
 }
 
 }  // namespace blobd
