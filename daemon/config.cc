@@ -163,6 +163,7 @@ ConfigKeys OwnKeys() {
       {"socket", Text(&Config::socket)},
       {"data_socket", Text(&Config::data_socket)},
       {"socket_group", Text(&Config::socket_group)},
+      {"admin_group", Text(&Config::admin_group)},
       {"metrics_socket", Text(&Config::metrics_socket)},
       {"listen", ApplyListen},
       {"advertise", ApplyAdvertise},

@@ -41,9 +41,10 @@ struct RateConfig {
 struct Config {
   std::string state_dir;
   std::string socket;
-  std::string data_socket;     // empty: beside `socket`
-  std::string socket_group;    // empty: the group of the process
-  std::string metrics_socket;  // empty: none
+  std::string data_socket;           // empty: beside `socket`
+  std::string socket_group;          // empty: the group of the process
+  std::string admin_group = "root";  // its members are administrators; empty: of no group
+  std::string metrics_socket;        // empty: none
   SocketAddress listen;
   // Where others may reach us, for tickets; empty: what the interfaces have.
   std::vector<SocketAddress> advertise;

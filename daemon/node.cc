@@ -1,4 +1,5 @@
 #include "daemon/node.h"
+#include "base/error_reason.h"
 
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -13,6 +14,7 @@
 
 #include "base/units.h"
 #include "base/utf8.h"
+#include "daemon/admin_group.h"
 #include "daemon/measure.h"
 #include "daemon/node_key.h"
 #include "daemon/own_addresses.h"
@@ -109,6 +111,7 @@ Status Node::OpenParts() {
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   BLOBD_RETURN_IF_ERROR(OpenEndpoint());
   BLOBD_ASSIGN_OR_RETURN(sockets_, ListeningSockets::Open(config_, log_));
+  BLOBD_ASSIGN_OR_RETURN(admin_group_, FindAdminGroup(config_.admin_group));
   return OpenMetrics();
 }
 
@@ -203,7 +206,7 @@ Status Node::OpenMirrors() {
 Status Node::MayCollect() const {
   BLOBD_RETURN_IF_ERROR(engine_->Ready());
   for (const std::string& warning : registry_->Warnings())
-    return FailedPrecondition("nothing is removed now: {}", warning);
+    return ErrorFor(Reason::kRegistryIncomplete, "nothing is removed now: {}", warning);
   return OkStatus();
 }
 
@@ -243,6 +246,7 @@ Status Node::OpenMetrics() {
     control_->Post([this, measured = std::move(known), done = std::move(done)]() mutable {
       measured.version = kVersion;
       measured.started = identity_.started;
+      if (server_ != nullptr) measured.calls = server_->Counts();
       Measure({*engine_, *uploads_, *store_}, std::move(measured),
               [done = std::move(done)](const Measured& all) mutable { done(FormatMetrics(all)); });
     });
@@ -383,8 +387,9 @@ void Node::Serve() {
   auto server =
       rpc::Server::Start({*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
                           [this](bool include_loopback) { return OwnAddresses(include_loopback); },
-                          *registry_, [this] { return serve_mode_.load(); }, mirrors_.get()},
-                         identity_, sockets_->TakeForCalls(), rpc::PeerLimits{});
+                          *registry_, [this] { return serve_mode_.load(); }, mirrors_.get(),
+                          [this](const std::string& line) { log_.Write(LogLevel::kError, line); }},
+                         identity_, sockets_->TakeForCalls(), rpc::PeerLimits{}, admin_group_);
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();

@@ -112,6 +112,7 @@ class Node {
   std::unique_ptr<transfer::UploadServer> upload_server_;
   std::unique_ptr<engine::UploadTable> uploads_;
   std::unique_ptr<ListeningSockets> sockets_;
+  std::optional<uint32_t> admin_group_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<MetricsServer> metrics_;
   std::thread network_thread_;

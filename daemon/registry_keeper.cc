@@ -1,4 +1,5 @@
 #include "daemon/registry_keeper.h"
+#include "base/error_reason.h"
 
 #include <dirent.h>
 #include <unistd.h>
@@ -93,9 +94,11 @@ void RegistryKeeper::BackupRegistry(UniqueFunction<void(StatusOr<std::string>)> 
 void RegistryKeeper::RecoverRegistry(UniqueFunction<void(StatusOr<Recovery>)> done) {
   if (front_.is_there()) {
     if (!finding_.empty()) return Acknowledge(std::move(done));
-    return done(FailedPrecondition("the registry is not damaged"));
+    return done(ErrorFor(Reason::kRegistryNotDamaged, "the registry is not damaged"));
   }
-  if (recovering_) return done(FailedPrecondition("it is being recovered already"));
+  if (recovering_)
+    return done(
+        WithReason(Reason::kAlreadyRunning, FailedPrecondition("it is being recovered already")));
   recovering_ = true;
   if (recovery_.joinable()) recovery_.join();  // an earlier one that failed: it has ended
   log_.Write(LogLevel::kNotice, "recovering the registry");

@@ -50,6 +50,7 @@ constexpr auto kRows = std::to_array<Row>({
     {Reason::kNotBanned, "NOT_BANNED", StatusCode::kNotFound},
     {Reason::kUnknownToken, "UNKNOWN_TOKEN", StatusCode::kPermissionDenied},
     {Reason::kUnknownMethod, "UNKNOWN_METHOD", StatusCode::kUnimplemented},
+    {Reason::kUnknownService, "UNKNOWN_SERVICE", StatusCode::kNotFound},
     {Reason::kNoDataSocket, "NO_DATA_SOCKET", StatusCode::kUnimplemented},
     {Reason::kNoMirrors, "NO_MIRRORS", StatusCode::kUnimplemented},
 

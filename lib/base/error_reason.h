@@ -93,6 +93,8 @@ enum class Reason : uint8_t {
   kUnknownToken,
   // The daemon is older than the caller: it does not have the method.
   kUnknownMethod,
+  // There is no such service.
+  kUnknownService,
   // The daemon has no data socket; use streams.
   kNoDataSocket,
   // The daemon gets nothing from web servers.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "base/file_names.h"
 #include "wire/collection.h"
 
@@ -24,10 +25,11 @@ void ReadWhole(store::BlobStore& store, Executor& strand, const Hash& hash, uint
     if (!reader.ok()) return reader.status();
     const BlobInfo& info = (*reader)->info();
     if (info.state != BlobState::kComplete) {
-      return NotFound("{} is not complete here", hash.ToHex());
+      return WithReason(Reason::kBlobIncomplete, NotFound("{} is not complete here", hash.ToHex()));
     }
     if (info.size > max_size) {
-      return FailedPrecondition("{} is no collection: it has {} bytes", hash.ToHex(), info.size);
+      return ErrorFor(Reason::kNotACollection, "{} is no collection: it has {} bytes", hash.ToHex(),
+                      info.size);
     }
     Bytes content(info.size);
     BLOBD_RETURN_IF_ERROR((*reader)->ReadAt(0, content));
@@ -71,7 +73,8 @@ class SizeFinder : public std::enable_shared_from_this<SizeFinder> {
     if (failed_) return;
     Status status = info.status();
     if (status.ok() && complete_ && info->state != BlobState::kComplete) {
-      status = NotFound("{} is not complete here", entries_[index].hash.ToHex());
+      status = WithReason(Reason::kBlobIncomplete,
+                          NotFound("{} is not complete here", entries_[index].hash.ToHex()));
     }
     if (!status.ok()) {
       failed_ = true;
@@ -115,7 +118,7 @@ class CollectionReader : public std::enable_shared_from_this<CollectionReader> {
     root_ = *std::move(root);
     const auto hashes = wire::DecodeHashSeq(root_);
     if (!hashes.ok() || hashes->empty()) {
-      return done_(FailedPrecondition("{} is no collection", hash_.ToHex()));
+      return done_(ErrorFor(Reason::kNotACollection, "{} is no collection", hash_.ToHex()));
     }
     ReadWhole(
         store_, *strand_, hashes->front(), wire::kMaxMetadataSize,
@@ -126,8 +129,8 @@ class CollectionReader : public std::enable_shared_from_this<CollectionReader> {
     if (!names.ok()) return done_(names.status());
     auto collection = wire::DecodeCollection(root_, *names);
     if (!collection.ok()) {
-      return done_(FailedPrecondition("{} is no collection: {}", hash_.ToHex(),
-                                      Message(collection.status())));
+      return done_(ErrorFor(Reason::kNotACollection, "{} is no collection: {}", hash_.ToHex(),
+                            Message(collection.status())));
     }
     total_ = collection->files.size();
     std::vector<CollectionEntry> entries;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/error_reason.h"
 #include "base/overloaded.h"
 #include "engine/history.h"
 #include "engine/journal_text.h"
@@ -68,6 +69,7 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
         degraded_ = OkStatus();
         if (status.code() == StatusCode::kDataLoss) degraded_ = registry::RegistryDamaged(status);
         done(status);
+        if (on_readiness_) on_readiness_();
       });
   intent_ids_.SetOnMore([this](const Status& status) {
     for (auto waiting = std::exchange(waiting_for_ids_, {}); const auto& pending : waiting) {
@@ -89,14 +91,16 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
 }
 
 Status Engine::Ready() const {
-  if (draining_) return Unavailable("the daemon is shutting down; try again soon");
+  if (draining_) return ErrorFor(Reason::kDraining, "the daemon is shutting down; try again soon");
   if (scheduler_ != nullptr && !restoring_) return OkStatus();
-  return degraded_.ok() ? Unavailable("the daemon is starting; try again soon") : degraded_;
+  return degraded_.ok() ? ErrorFor(Reason::kStarting, "the daemon is starting; try again soon")
+                        : degraded_;
 }
 
 void Engine::Drain(UniqueFunction<void()> done) {
   drained_.push_back(std::move(done));
   const bool before = std::exchange(draining_, true);
+  if (!before && on_readiness_) on_readiness_();
   if (scheduler_ == nullptr) return CheckDrained(true);
   if (!before) Deliver(schedule::Drain{});
   if (drain_timer_ != 0) return;  // it is under way

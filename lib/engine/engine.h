@@ -11,6 +11,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -102,6 +103,10 @@ class Engine final : private transfer::NodeNetworkSink,
   void Start(UniqueFunction<void(Status)> done);
   // OK if intents can be taken, and it is known what is wanted.
   Status Ready() const;
+  // `on_readiness` is called when Ready may answer something else than before.
+  void SetOnReadiness(std::function<void()> on_readiness) {
+    on_readiness_ = std::move(on_readiness);
+  }
   // How far a Start under way has come: intents that were read, and how many of them were taken
   // over since.
   uint64_t loaded_intents() const { return loaded_intents_; }
@@ -435,6 +440,7 @@ class Engine final : private transfer::NodeNetworkSink,
   store::DiskState disk_;
   Status degraded_;  // why the registry could not be loaded, if it is damaged
   bool draining_ = false;
+  std::function<void()> on_readiness_;
   std::vector<UniqueFunction<void()>> drained_;  // who waits for it
   TimerId drain_timer_ = 0;
   TimerId network_timer_ = 0;  // while what comes back has just been told

@@ -3,10 +3,20 @@
 #include <set>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "engine/engine.h"
 #include "engine/history.h"
 
 namespace blobd::engine {
+
+namespace {
+
+Status UnknownIntent(IntentId id) {
+  return WithDetail(ErrorFor(Reason::kUnknownIntent, "there is no intent {}", id.value),
+                    "intent_id", std::to_string(id.value));
+}
+
+}  // namespace
 
 // ---- Cancelling ----
 
@@ -16,7 +26,7 @@ StatusOr<bool> Engine::SortLive(const Caller& caller, IntentId id, SortedIds* so
   if (it == live_.end() || !it->second.durable) return false;
   const uint32_t owner = it->second.row.owner_uid;
   if (!caller.is_admin() && owner != caller.uid)
-    return PermissionDenied("intent {} belongs to uid {}", id.value, owner);
+    return ErrorFor(Reason::kNotOwner, "intent {} belongs to uid {}", id.value, owner);
   sorted->live.push_back(id);
   return true;
 }
@@ -42,8 +52,7 @@ void Engine::SortIds(const Caller& caller, const std::vector<IntentId>& ids,
     look_ups_.End(caller.uid, others.size());
     if (!known.ok()) return done(known.status());
     for (size_t i = 0; i < others.size(); ++i) {
-      if (i == known->size() || known->at(i) != others[i])
-        return done(NotFound("there is no intent {}", others[i].value));
+      if (i == known->size() || known->at(i) != others[i]) return done(UnknownIntent(others[i]));
       // Its Queue may have been answered meanwhile.
       const StatusOr<bool> lives = SortLive(caller, others[i], &sorted);
       if (!lives.ok()) return done(lives.status());
@@ -185,7 +194,7 @@ void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> d
   }
   deps_.registry.GetIntent(id, [this, id, done = std::move(done)](auto row) mutable {
     if (!row.ok()) return done(row.status());
-    if (!row->has_value()) return done(NotFound("there is no intent {}", id.value));
+    if (!row->has_value()) return done(UnknownIntent(id));
     RequestViews requests(scheduler_.get());
     auto view = std::make_shared<IntentView>(ViewOfRow(**std::move(row), requests));
     const bool has_failures =

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/error_reason.h"
 #include "engine/engine.h"
 
 namespace blobd::engine {
@@ -70,8 +71,10 @@ Status Engine::CheckQuota(const Caller& caller, size_t more) const {
   const auto it = intents_of_uid_.find(caller.uid);
   const size_t now = it == intents_of_uid_.end() ? 0 : it->second;
   if (more == 0 || caller.is_admin() || now + more <= limits_.intents_per_uid) return OkStatus();
-  return ResourceExhausted("uid {} has {} unfinished intents; the limit is {}", caller.uid, now,
-                           limits_.intents_per_uid);
+  const Status error =
+      ErrorFor(Reason::kIntentQuota, "uid {} has {} unfinished intents; the limit is {}",
+               caller.uid, now, limits_.intents_per_uid);
+  return WithDetail(error, "limit", std::to_string(limits_.intents_per_uid));
 }
 
 void Engine::Refuse(PendingQueue& pending, const Status& status) {
@@ -120,7 +123,8 @@ Status Engine::MatchKeys(PendingQueue& pending) const {
     const QueueItem& item = pending.items[i];
     if (item.idempotency_key.empty()) continue;
     if (!seen.insert(item.idempotency_key).second) {
-      return InvalidArgument("items[{}].idempotency_key: an earlier item has it too", i);
+      return FieldError(Reason::kInvalidField, fmt::format("items[{}].idempotency_key", i),
+                        "an earlier item has it too");
     }
     const auto live = keys_.find({pending.caller.uid, item.idempotency_key});
     if (live != keys_.end()) {
@@ -129,9 +133,10 @@ Status Engine::MatchKeys(PendingQueue& pending) const {
       if (!intent.durable) pending.shared.push_back(live->second);
     }
     if (pending.found[i] && pending.found[i]->kind != item.kind) {
-      return AlreadyExists("idempotency key \"{}\" was used for {} by intent {}",
-                           item.idempotency_key, pending.found[i]->kind.hash.ToHex(),
-                           pending.found[i]->id.value);
+      const Status error = ErrorFor(
+          Reason::kKeyReused, "idempotency key \"{}\" was used for {} by intent {}",
+          item.idempotency_key, pending.found[i]->kind.hash.ToHex(), pending.found[i]->id.value);
+      return WithDetail(error, "intent_id", std::to_string(pending.found[i]->id.value));
     }
   }
   return OkStatus();
@@ -195,7 +200,8 @@ void Engine::OnQueueCommitted(PendingQueue& pending, const Status& status) {
   // The call that made them was answered first; if its commit failed, they are gone.
   for (const IntentId id : pending.shared) {
     if (live_.count(id) != 0) continue;
-    return pending.done(Unavailable("the first use of an idempotency key failed; try again"));
+    return pending.done(
+        ErrorFor(Reason::kOtherFailed, "the first use of an idempotency key failed; try again"));
   }
   pending.done(std::move(pending.answer));
 }

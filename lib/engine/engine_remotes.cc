@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "engine/engine.h"
 
 namespace blobd::engine {
@@ -72,18 +73,20 @@ void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& 
                           UniqueFunction<void(StatusOr<uint32_t>)> done) {
   if (const Status status = Ready(); !status.ok()) return done(status);
   if (node == options_.schedule.self) {
-    return done(InvalidArgument("node: {} is this daemon itself", node.ToHex()));
+    return done(FieldError(Reason::kOurselves, "node", "{} is this daemon itself", node.ToHex()));
   }
   for (const SocketAddress& address : addresses) {
     if (path::AddressBook::CanBeDialled(address)) continue;
-    return done(InvalidArgument("node.addresses: {} cannot be dialled", address.ToString()));
+    return done(FieldError(Reason::kNotDiallable, "node.addresses", "{} cannot be dialled",
+                           address.ToString()));
   }
   uint32_t added = 0;
   for (const SocketAddress& address : addresses)
     added += LearnAddress(node, address, "api") ? 1 : 0;
   if (!addresses.empty() && addresses_.Of(node).empty()) {
-    return done(ResourceExhausted("no addresses of further nodes are kept; the limit is {} nodes",
-                                  path::AddressBook::kMaxNodes));
+    return done(ErrorFor(Reason::kNodeLimit,
+                         "no addresses of further nodes are kept; the limit is {} nodes",
+                         path::AddressBook::kMaxNodes));
   }
   // All of them again, also what an earlier call taught us whose commit failed.
   for (const path::KnownAddress& known : addresses_.Of(node)) {
@@ -104,7 +107,8 @@ void Engine::Ban(const ProviderId& provider, std::optional<Duration> length,
                  const std::string& reason, UniqueFunction<void(StatusOr<WallTime>)> done) {
   if (const Status status = Ready(); !status.ok()) return done(status);
   if (provider == ProviderId(options_.schedule.self)) {
-    return done(InvalidArgument("provider: {} is this daemon itself", ToString(provider)));
+    return done(
+        FieldError(Reason::kOurselves, "provider", "{} is this daemon itself", ToString(provider)));
   }
   const Instant now = deps_.timers.Now();
   Deliver(schedule::BanWanted{provider, length, reason});
@@ -123,7 +127,7 @@ void Engine::Ban(const ProviderId& provider, std::optional<Duration> length,
 void Engine::Unban(const ProviderId& provider, UniqueFunction<void(Status)> done) {
   if (const Status status = Ready(); !status.ok()) return done(status);
   if (!scheduler_->FindBan(provider, deps_.timers.Now())) {
-    return done(NotFound("{} is not banned", ToString(provider)));
+    return done(ErrorFor(Reason::kNotBanned, "{} is not banned", ToString(provider)));
   }
   // Behind the ban, should that not be on its way yet.
   std::vector<registry::Change> changes = std::exchange(changes_, {});

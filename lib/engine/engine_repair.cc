@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "engine/engine.h"
 
 namespace blobd::engine {
@@ -70,7 +71,8 @@ void Engine::QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlie
   const Caller ourselves;
   if (const auto own = intents_of_uid_.find(ourselves.uid);
       own != intents_of_uid_.end() && own->second >= limits_.intents_per_uid) {
-    return done(ResourceExhausted("uid {} has {} unfinished intents", ourselves.uid, own->second));
+    return done(ErrorFor(Reason::kIntentQuota, "uid {} has {} unfinished intents", ourselves.uid,
+                         own->second));
   }
   std::set<ProviderId> providers(earlier.begin(), earlier.end());
   providers.merge(ProvidersNow(kind.hash));

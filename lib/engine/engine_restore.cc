@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "engine/engine.h"
 #include "engine/history.h"
 
@@ -54,16 +55,15 @@ void Engine::LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCurs
 void Engine::LoadHistory(const std::shared_ptr<Loading>& loading) {
   registry::TransferFilter latest;
   latest.newest_first = true;
-  deps_.registry.ListTransfers(latest, {}, TransferTable::kKeptEnded,
-                               [this, loading](StatusOr<std::vector<registry::TransferRow>> rows) {
-                                 if (!rows.ok()) return loading->done(rows.status());
-                                 if (draining_)
-                                   return loading->done(Unavailable("stopped while starting"));
-                                 std::reverse(rows->begin(), rows->end());
-                                 for (registry::TransferRow& row : *rows)
-                                   transfers_.Restore(ToView(std::move(row)));
-                                 BeginRestore(loading);
-                               });
+  deps_.registry.ListTransfers(
+      latest, {}, TransferTable::kKeptEnded,
+      [this, loading](StatusOr<std::vector<registry::TransferRow>> rows) {
+        if (!rows.ok()) return loading->done(rows.status());
+        if (draining_) return loading->done(ErrorFor(Reason::kDraining, "stopped while starting"));
+        std::reverse(rows->begin(), rows->end());
+        for (registry::TransferRow& row : *rows) transfers_.Restore(ToView(std::move(row)));
+        BeginRestore(loading);
+      });
 }
 
 void Engine::RestoreRemotes(const registry::Snapshot& rows) {
@@ -118,7 +118,7 @@ void Engine::BeginRestore(const std::shared_ptr<Loading>& loading) {
 void Engine::RestoreMore(const std::shared_ptr<Loading>& loading) {
   if (draining_) {
     restoring_ = false;
-    return loading->done(Unavailable("stopped while starting"));
+    return loading->done(ErrorFor(Reason::kDraining, "stopped while starting"));
   }
   if (!loading->pages.empty()) {
     if (RestorePage(*loading)) loading->pages.pop_front();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/error_reason.h"
 #include "engine/lease.h"
 
 namespace blobd::engine {
@@ -118,8 +119,9 @@ void Keeper::LookAtAdded(AddId id, const Hash& hash, UniqueFunction<void(Status)
       [this, id, hash, done = std::move(done)](const StatusOr<store::BlobInfo>& info) mutable {
         if (!info.ok()) return done(info.status());
         if (info->state != store::BlobState::kComplete) {
-          return done(
-              Aborted("{} was removed in the moment it was added; add it again", hash.ToHex()));
+          return done(ErrorFor(Reason::kRemovedMeanwhile,
+                               "{} was removed in the moment it was added; add it again",
+                               hash.ToHex()));
         }
         EndAdd(id);
         done(OkStatus());
@@ -157,8 +159,10 @@ void Keeper::WhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<
 void Keeper::Remove(const Caller& caller, std::vector<Hash> hashes, bool force,
                     UniqueFunction<void(StatusOr<Removed>)> done) {
   if (force && !caller.is_admin()) {
-    return done(PermissionDenied(
-        "only root, and whoever runs the daemon, may remove by force; you are uid {}", caller.uid));
+    return done(ErrorFor(Reason::kNeedsAdmin,
+                         "only administrators may remove by force: root, members of the admin "
+                         "group, and whoever runs the daemon; you are uid {}",
+                         caller.uid));
   }
   Removal removal{caller, std::move(hashes), force,
                   [this](const Hash& hash) { return IsPinned(hash); }};
@@ -180,8 +184,8 @@ std::shared_ptr<KeeperJob> Keeper::Collect(const GcRequest& request,
   // Whoever may only look must not keep from it who has to make room.
   std::shared_ptr<KeeperJob>& slot = request.dry_run ? dry_running_ : collecting_;
   if (status.ok() && slot != nullptr) {
-    status = ResourceExhausted("a {} is running already; try again later",
-                               request.dry_run ? "dry run" : "garbage collection");
+    status = ErrorFor(Reason::kAlreadyRunning, "a {} is running already; try again later",
+                      request.dry_run ? "dry run" : "garbage collection");
   }
   if (!status.ok()) {
     done(status, {});
@@ -202,7 +206,9 @@ std::shared_ptr<KeeperJob> Keeper::Collect(const GcRequest& request,
 
 std::shared_ptr<KeeperJob> Keeper::Verify(std::vector<Hash> hashes, Verifier::Listener listener) {
   if (verifying_ != nullptr) {
-    listener.done(ResourceExhausted("a verification is running already; try again later"), {});
+    listener.done(
+        ErrorFor(Reason::kAlreadyRunning, "a verification is running already; try again later"),
+        {});
     return nullptr;
   }
   listener.done = [this, done = std::move(listener.done)](const Status& status,

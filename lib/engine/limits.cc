@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/error_reason.h"
 #include "base/units.h"
 
 namespace blobd::engine {
@@ -77,10 +78,11 @@ std::string LimitField::Text(uint64_t value) const {
 Status CheckLimit(const LimitField& field, uint64_t value) {
   if (value >= field.smallest && value <= field.largest) return OkStatus();
   if (field.is_rate && value == 0) {
-    return InvalidArgument("{}: a limit of 0 is refused: remove it (off), or pause", field.name);
+    return FieldError(Reason::kInvalidField, field.name,
+                      "a limit of 0 is refused: remove it (off), or pause");
   }
-  return InvalidArgument("{}: {} is not between {} and {}", field.name, value, field.smallest,
-                         field.largest);
+  return FieldError(Reason::kInvalidField, field.name, "{} is not between {} and {}", value,
+                    field.smallest, field.largest);
 }
 
 bool IsValid(const LimitField& field, uint64_t value) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "blake3/hasher.h"
 #include "transfer/inventory.h"
 
@@ -11,13 +12,15 @@ namespace {
 using store::BlobReader;
 
 Status CannotTell(const ListToRead& list, const std::string& why) {
-  return FailedPrecondition(
+  return ErrorFor(
+      Reason::kListUnreadable,
       "{} is a collection whose list cannot be read ({}), so what it keeps is not known", list.name,
       why);
 }
 
 Status Rotted(const ListToRead& list) {
-  return FailedPrecondition(
+  return ErrorFor(
+      Reason::kListUnreadable,
       "{} is a collection whose list was damaged, so it is not known what it keeps until the list "
       "is here again; get it again, delete what names it, or remove it by force",
       list.name);

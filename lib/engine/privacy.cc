@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error_reason.h"
 #include "transfer/inventory.h"
 
 namespace blobd::engine {
@@ -31,11 +32,12 @@ class PrivacySetter : public std::enable_shared_from_this<PrivacySetter> {
     if (!inventory.ok()) return done_(inventory.status());
     const store::BlobInfo& root = inventory->root;
     if (root.state == store::BlobState::kAbsent) {
-      return done_(NotFound("nothing of {} is here", root.hash.ToHex()));
+      return done_(ErrorFor(Reason::kUnknownBlob, "nothing of {} is here", root.hash.ToHex()));
     }
     if (inventory->kind.format == BlobFormat::kHashSeq && !inventory->children_known) {
-      return done_(FailedPrecondition("{} is not complete here, so its blobs are not known",
-                                      root.hash.ToHex()));
+      return done_(ErrorFor(Reason::kBlobIncomplete,
+                            "{} is not complete here, so its blobs are not known",
+                            root.hash.ToHex()));
     }
     Want(root);
     for (const transfer::Inventory::Child& child : inventory->children) Want(child.blob);

@@ -4,6 +4,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/error_reason.h"
+
 namespace blobd::engine {
 namespace {
 
@@ -33,16 +35,16 @@ class Remover : public std::enable_shared_from_this<Remover> {
                                    ? "remove what keeps it, or remove it by force"
                                    : "remove what keeps it first";
     if (gathering.IsWanted(hash)) {
-      return FailedPrecondition("{} is kept: an unfinished intent wants it; {}", hash.ToHex(),
-                                remedy);
+      return ErrorFor(Reason::kBlobKept, "{} is kept: an unfinished intent wants it; {}",
+                      hash.ToHex(), remedy);
     }
     if (removal_.is_being_added(hash)) {
-      return FailedPrecondition("{} is kept: it is being added just now", hash.ToHex());
+      return ErrorFor(Reason::kBlobInUse, "{} is kept: it is being added just now", hash.ToHex());
     }
     for (const Keeping& keeping : gathering.protection().All(hash)) {
       if (!Binds(keeping)) continue;
-      return FailedPrecondition("{} is kept: {}; {}", hash.ToHex(),
-                                Describe(keeping, removal_.caller), remedy);
+      return ErrorFor(Reason::kBlobKept, "{} is kept: {}; {}", hash.ToHex(),
+                      Describe(keeping, removal_.caller), remedy);
     }
     return OkStatus();
   }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/error_reason.h"
 #include "base/status.h"
 #include "base/task.h"
 #include "engine/gathering.h"
@@ -29,7 +30,8 @@ class SharedGathering {
   // kResourceExhausted at once: too many wait. Other errors are those of the gathering.
   void Ask(Answer answer) {
     if (waiting_.size() >= kMaxWaiting) {
-      return answer(ResourceExhausted("{} such calls are waiting; try again soon", kMaxWaiting));
+      return answer(ErrorFor(Reason::kTooManyCalls, "{} such calls are waiting; try again soon",
+                             kMaxWaiting));
     }
     waiting_.push_back(std::move(answer));
     if (!is_running_) Next();

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "engine/privacy.h"
 #include "transfer/inventory.h"
 
@@ -13,8 +14,9 @@ void TagBook::Change(const Caller& caller, TagChange change, Done done) {
   const auto it = waiting_of_.find(caller.uid);
   const size_t own = it == waiting_of_.end() ? 0 : it->second;
   if (waiting_ >= kMaxWaiting || own >= kMaxWaitingOfUid) {
-    return done(ResourceExhausted("{} changes of tags are waiting, {} of uid {}; try again soon",
-                                  waiting_, own, caller.uid));
+    return done(ErrorFor(Reason::kTooManyCalls,
+                         "{} changes of tags are waiting, {} of uid {}; try again soon", waiting_,
+                         own, caller.uid));
   }
   ++waiting_;
   ++waiting_of_[caller.uid];
@@ -62,8 +64,8 @@ void TagBook::CheckQuota() {
       [this, uid = *own.owner_uid](const StatusOr<std::vector<registry::TagRow>>& rows) {
         if (!rows.ok()) return EndFirst(rows.status());
         if (rows->size() >= deps_.tags_per_uid) {
-          return EndFirst(
-              ResourceExhausted("uid {} has {} tags already: delete some", uid, rows->size()));
+          return EndFirst(ErrorFor(Reason::kTagQuota, "uid {} has {} tags already: delete some",
+                                   uid, rows->size()));
         }
         LeaveToHide();
       });
@@ -93,17 +95,20 @@ void TagBook::HideNext() {
 Status TagBook::Check(const Pending& pending) {
   const TagChange& change = pending.change;
   const auto& before = pending.before;
-  if (!before && !change.kind) return NotFound("there is no tag \"{}\"", change.name);
+  if (!before && !change.kind)
+    return ErrorFor(Reason::kUnknownTag, "there is no tag \"{}\"", change.name);
   if (before && !pending.caller.is_admin() && before->owner_uid != pending.caller.uid) {
-    return PermissionDenied("tag \"{}\" belongs to uid {}", change.name, before->owner_uid);
+    return ErrorFor(Reason::kNotOwner, "tag \"{}\" belongs to uid {}", change.name,
+                    before->owner_uid);
   }
   if (!change.expected) return OkStatus();
   const std::optional<Hash>& expected = *change.expected;
   if (expected && !before) {
-    return FailedPrecondition("there is no tag \"{}\", and you expect one", change.name);
+    return ErrorFor(Reason::kTagMoved, "there is no tag \"{}\", and you expect one", change.name);
   }
   if (before && expected != before->kind.hash) {
-    return FailedPrecondition("tag \"{}\" names {} now", change.name, before->kind.hash.ToHex());
+    return ErrorFor(Reason::kTagMoved, "tag \"{}\" names {} now", change.name,
+                    before->kind.hash.ToHex());
   }
   return OkStatus();
 }
@@ -120,13 +125,15 @@ void TagBook::Hide(const std::shared_ptr<Pending>& pending) {
       [&store = deps_.store, strand, kind, answer](const StatusOr<transfer::Inventory>& inventory) {
         if (!inventory.ok()) return answer(inventory.status());
         if (inventory->root.state == store::BlobState::kAbsent) {
-          return answer(NotFound("nothing of {} is here; get it before you tag it in private",
+          return answer(ErrorFor(Reason::kUnknownBlob,
+                                 "nothing of {} is here; get it before you tag it in private",
                                  kind.hash.ToHex()));
         }
         if (!inventory->complete()) {
-          return answer(FailedPrecondition(
-              "not all of {} is here, so not all of it can be made private; get it first",
-              kind.hash.ToHex()));
+          return answer(
+              ErrorFor(Reason::kBlobIncomplete,
+                       "not all of {} is here, so not all of it can be made private; get it first",
+                       kind.hash.ToHex()));
         }
         SetPrivate(store, strand, kind, true,
                    [answer](const StatusOr<uint64_t>& changed) { answer(changed.status()); });

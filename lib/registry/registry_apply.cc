@@ -1,6 +1,7 @@
 // Changes of RegistryDb.
 #include <algorithm>
 
+#include "base/error_reason.h"
 #include "base/overloaded.h"
 #include "registry/fields.h"
 #include "registry/read_rows.h"
@@ -154,15 +155,15 @@ Status RegistryDb::ApplyTag(const PutTag& put) {
   TagRow tag = put.tag;
   BLOBD_ASSIGN_OR_RETURN(const std::optional<TagRow> old, FindTag(tag.name));
   if (old && old->owner_uid != tag.owner_uid && !put.any_owner) {
-    return PermissionDenied("the tag belongs to uid {}", old->owner_uid);
+    return ErrorFor(Reason::kNotOwner, "the tag belongs to uid {}", old->owner_uid);
   }
   if (old) tag.created = old->created;
   if (!old || old->owner_uid != tag.owner_uid) {
     BLOBD_ASSIGN_OR_RETURN(const std::vector<int64_t> count,
                            ReadAll(Use(kCountTags).Bind(int64_t{tag.owner_uid}), &ReadCount));
     if (count.at(0) >= int64_t{options_.tags_per_owner}) {
-      return ResourceExhausted("uid {} has {} tags already: delete some", tag.owner_uid,
-                               options_.tags_per_owner);
+      return ErrorFor(Reason::kTagQuota, "uid {} has {} tags already: delete some", tag.owner_uid,
+                      options_.tags_per_owner);
     }
   }
   return Run(BindTag(tag, Use(kPutTag)), kPutTag);
@@ -170,9 +171,9 @@ Status RegistryDb::ApplyTag(const PutTag& put) {
 
 Status RegistryDb::ApplyTagDrop(const DropTag& drop) {
   BLOBD_ASSIGN_OR_RETURN(const std::optional<TagRow> old, FindTag(drop.name));
-  if (!old) return NotFound("there is no such tag");
+  if (!old) return ErrorFor(Reason::kUnknownTag, "there is no such tag");
   if (drop.owner_uid && *drop.owner_uid != old->owner_uid) {
-    return PermissionDenied("the tag belongs to uid {}", old->owner_uid);
+    return ErrorFor(Reason::kNotOwner, "the tag belongs to uid {}", old->owner_uid);
   }
   return Use(kDropTag).Bind(std::string_view(drop.name)).Run();
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "registry/registry.h"
 
 namespace blobd::registry {
@@ -15,7 +16,8 @@ namespace blobd::registry {
 // What a caller is told of a registry that cannot be used because of `why` (kDataLoss).
 inline Status RegistryDamaged(const Status& why) {
   if (Message(why).starts_with("registry_damaged")) return why;
-  return DataLoss(
+  return ErrorFor(
+      Reason::kRegistryDamaged,
       "registry_damaged: {}; as root, \"blobctl registry recover\" saves what can be read",
       Message(why));
 }

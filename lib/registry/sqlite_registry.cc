@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "registry/backup.h"
 #include "registry/protected.h"
 
@@ -131,7 +132,8 @@ bool SqliteRegistry::TakePlaces(bool writes, size_t places, UniqueFunction<void(
   if (taken.fetch_add(places) + places <= options_.max_waiting) return true;
   taken.fetch_sub(places);
   answer_on_.Post([done = std::move(done)]() mutable {
-    done(ResourceExhausted("too many changes wait for the registry's disk"));
+    done(WithReason(Reason::kTooManyCommands,
+                    ResourceExhausted("too many changes wait for the registry's disk")));
   });
   return false;
 }

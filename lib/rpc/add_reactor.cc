@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
+
 namespace blobd::rpc {
 
 AddReactor::AddReactor(const ServiceContext& context, v1::AddResponse* response)
@@ -22,17 +24,20 @@ void AddReactor::OnReadDone(bool ok) {
   strand_->Post([this, ok] {
     // Broken off, or ended without saying that this was all: nothing is kept.
     if (!ok)
-      return EndWith({grpc::StatusCode::CANCELLED, "the stream ended before its last message"});
+      return End(ErrorFor(Reason::kStreamIncomplete, "the stream ended before its last message"));
     if (message_.data().size() > kMaxMessage) {
-      return End(InvalidArgument("data: {} bytes in one message; the limit is {}",
-                                 message_.data().size(), kMaxMessage));
+      const Status error =
+          FieldError(Reason::kMessageTooLarge, "data", "{} bytes in one message; the limit is {}",
+                     message_.data().size(), kMaxMessage);
+      return End(WithDetail(error, "limit", std::to_string(kMaxMessage)));
     }
     if (!std::exchange(begun_, true)) {
       is_private_ = message_.is_private();
       if (is_private_) import_->MakePrivate();
     } else if (message_.is_private() && !is_private_) {
       // What came before may not have been taken for a secret.
-      return End(InvalidArgument("is_private: it can be set in the first message only"));
+      return End(FieldError(Reason::kInvalidField, "is_private",
+                            "it can be set in the first message only"));
     }
     if (const Status status = import_->Append(AsBytes(message_.data())); !status.ok())
       return End(status);

@@ -94,7 +94,7 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
                                                const v1::StatusRequest* /*request*/,
                                                v1::StatusResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kAdminStatus); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminStatus, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   response->set_version(identity_.version);
   response->set_node_id(identity_.node_id.ToHex());
@@ -146,7 +146,7 @@ grpc::ServerUnaryReactor* AdminService::GetLimits(grpc::CallbackServerContext* c
                                                   const v1::GetLimitsRequest* /*request*/,
                                                   v1::GetLimitsResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kAdminGetLimits); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminGetLimits, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   context_.OnControl(reactor, [this, reactor, response] {
     for (const engine::LimitView& view : context_.engine.ListLimits())
@@ -160,7 +160,7 @@ grpc::ServerUnaryReactor* AdminService::SetLimits(grpc::CallbackServerContext* c
                                                   const v1::SetLimitsRequest* request,
                                                   v1::SetLimitsResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kAdminSetLimits); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminSetLimits, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   auto limits = ToLimitChanges(*request);
   if (!limits.ok()) return Refuse(reactor, limits.status());
@@ -182,7 +182,7 @@ grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* call,
                                               const v1::DrainRequest* /*request*/,
                                               v1::DrainResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kAdminDrain); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminDrain, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   context_.OnControl(reactor, [this, reactor, response] {
     context_.engine.Drain([this, reactor, response] {
@@ -197,7 +197,7 @@ grpc::ServerUnaryReactor* AdminService::CreateTicket(grpc::CallbackServerContext
                                                      const v1::CreateTicketRequest* request,
                                                      v1::CreateTicketResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kAdminCreateTicket);
+  const auto caller = context_.Authorize(*call, Method::kAdminCreateTicket, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto wish = ToTicketWish(*request);
   if (!wish.ok()) return Refuse(reactor, wish.status());
@@ -229,7 +229,8 @@ grpc::ServerUnaryReactor* AdminService::ParseTicket(grpc::CallbackServerContext*
                                                     const v1::ParseTicketRequest* request,
                                                     v1::ParseTicketResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kAdminParseTicket); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminParseTicket, reactor);
+      !caller.ok())
     return Refuse(reactor, caller.status());
   auto parsed = rpc::ParseTicket(request->ticket());
   const blobd::Status status = parsed.status();
@@ -241,7 +242,7 @@ grpc::ServerUnaryReactor* AdminService::ParseTicket(grpc::CallbackServerContext*
 grpc::ServerWriteReactor<v1::BackupResponse>* AdminService::Backup(
     grpc::CallbackServerContext* call, const v1::BackupRequest* /*request*/) {
   auto* reactor = new BackupReactor(context_, maintenance_);
-  reactor->Begin(context_.Authorize(*call, Method::kAdminBackup).status());
+  reactor->Begin(context_.Authorize(*call, Method::kAdminBackup, reactor).status());
   return reactor;
 }
 
@@ -249,7 +250,8 @@ grpc::ServerUnaryReactor* AdminService::RecoverRegistry(
     grpc::CallbackServerContext* call, const v1::RecoverRegistryRequest* /*request*/,
     v1::RecoverRegistryResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kAdminRecoverRegistry); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminRecoverRegistry, reactor);
+      !caller.ok())
     return Refuse(reactor, caller.status());
   context_.OnControl(reactor, [this, reactor, response] {
     maintenance_.RecoverRegistry(

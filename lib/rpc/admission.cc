@@ -2,22 +2,26 @@
 
 #include <algorithm>
 
+#include "base/error_reason.h"
+
 namespace blobd::rpc {
 
-StatusOr<Admission::Ticket> Admission::Admit(uint32_t uid, uint64_t weight) {
+StatusOr<Admission::Ticket> Admission::Admit(const engine::Caller& caller, uint64_t weight) {
   Ticket ticket;
-  ticket.uid_ = uid;
+  ticket.caller_ = caller;
   ticket.is_heaviest_ = weight > limits_.units.per_uid;
   ticket.units_ = std::min<size_t>(weight, limits_.units.per_uid);
   const MutexLock lock(mutex_);
-  const Status room = units_.Take(uid, "units of 256 KiB in calls under way", ticket.units_);
+  const Status room = units_.Take(caller, "units of 256 KiB in calls under way", ticket.units_);
   if (!room.ok()) {
-    return ResourceExhausted("{}, and this one takes {}; try again when some of them have ended",
-                             Message(room), ticket.units_);
+    return ErrorFor(Reason::kTooManyCalls,
+                    "{}, and this one takes {}; try again when some of them have ended",
+                    Message(room), ticket.units_);
   }
-  if (ticket.is_heaviest_ && !heaviest_.Take(uid, "very large calls under way").ok()) {
-    units_.Give(uid, ticket.units_);
-    return ResourceExhausted("another call on so large a list is under way; try again later");
+  if (ticket.is_heaviest_ && !heaviest_.Take(caller, "very large calls under way").ok()) {
+    units_.Give(caller, ticket.units_);
+    return ErrorFor(Reason::kTooManyCalls,
+                    "another call on so large a list is under way; try again later");
   }
   ticket.admission_ = this;
   return ticket;
@@ -25,8 +29,8 @@ StatusOr<Admission::Ticket> Admission::Admit(uint32_t uid, uint64_t weight) {
 
 void Admission::End(const Ticket& ticket) {
   const MutexLock lock(mutex_);
-  units_.Give(ticket.uid_, ticket.units_);
-  if (ticket.is_heaviest_) heaviest_.Give(ticket.uid_);
+  units_.Give(ticket.caller_, ticket.units_);
+  if (ticket.is_heaviest_) heaviest_.Give(ticket.caller_);
 }
 
 }  // namespace blobd::rpc

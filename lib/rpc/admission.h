@@ -4,7 +4,7 @@
 // A call is admitted with a weight, in units of 256 KiB that it may hold at once, and holds it
 // until it is over. What one uid may have is a quarter of the whole; a call that is heavier than
 // that (a list of millions of hashes) counts as that much, and at most one of them runs, and one of
-// root's.
+// an administrator's.
 //
 // Thread:    any; one lock inside, held for a moment.
 // Ownership: outlives its tickets.
@@ -16,6 +16,7 @@
 
 #include "base/mutex.h"
 #include "base/status.h"
+#include "engine/caller.h"
 #include "rpc/uid_quota.h"
 
 namespace blobd::rpc {
@@ -47,7 +48,7 @@ class Admission {
     Ticket(Ticket&& other) noexcept { *this = std::move(other); }
     Ticket& operator=(Ticket&& other) noexcept {
       std::swap(admission_, other.admission_);
-      std::swap(uid_, other.uid_);
+      std::swap(caller_, other.caller_);
       std::swap(units_, other.units_);
       std::swap(is_heaviest_, other.is_heaviest_);
       return *this;
@@ -59,7 +60,7 @@ class Admission {
    private:
     friend class Admission;
     Admission* admission_ = nullptr;
-    uint32_t uid_ = 0;
+    engine::Caller caller_;
     size_t units_ = 0;
     bool is_heaviest_ = false;
   };
@@ -73,7 +74,7 @@ class Admission {
   Admission& operator=(const Admission&) = delete;
 
   // kResourceExhausted: too much is under way, of this uid or in all.
-  StatusOr<Ticket> Admit(uint32_t uid, uint64_t weight);
+  StatusOr<Ticket> Admit(const engine::Caller& caller, uint64_t weight);
 
  private:
   void End(const Ticket& ticket);

@@ -14,7 +14,7 @@ constexpr uint32_t kEve = 1002;
 class AdmissionTest : public testing::Test {
  protected:
   bool Admit(uint32_t uid, uint64_t weight) {
-    auto ticket = admission_.Admit(uid, weight);
+    auto ticket = admission_.Admit({uid}, weight);
     if (!ticket.ok()) {
       EXPECT_EQ(ticket.status().code(), StatusCode::kResourceExhausted);
       return false;
@@ -40,6 +40,18 @@ TEST_F(AdmissionTest, OneUidDoesNotKeepAnotherOut) {
   EXPECT_TRUE(Admit(kAnn, 2));
 }
 
+// Their uid is no other than a member's.
+TEST_F(AdmissionTest, WhatIsKeptForRootIsKeptForEveryAdministrator) {
+  const engine::Caller admin{kEve, false, true};
+  EXPECT_TRUE(Admit(kAnn, 10));
+  EXPECT_TRUE(Admit(kJoe, 10));
+  auto ticket = admission_.Admit(admin, 10);
+  EXPECT_TRUE(ticket.ok()) << ticket.status();
+  tickets_.clear();
+  EXPECT_TRUE(Admit(kAnn, 10));
+  EXPECT_TRUE(Admit(kJoe, 10)) << "what an administrator has is not members'";
+}
+
 TEST_F(AdmissionTest, TheHeaviestRunOneAtATime) {
   EXPECT_TRUE(Admit(kAnn, 1'000'000));
   EXPECT_FALSE(Admit(kAnn, 1)) << "it has all of its units";
@@ -51,7 +63,7 @@ TEST_F(AdmissionTest, TheHeaviestRunOneAtATime) {
 }
 
 TEST_F(AdmissionTest, ATicketThatMovesIsOne) {
-  auto ticket = admission_.Admit(kAnn, 10);
+  auto ticket = admission_.Admit({kAnn}, 10);
   ASSERT_TRUE(ticket.ok());
   Admission::Ticket moved = *std::move(ticket);
   EXPECT_FALSE(Admit(kAnn, 1));

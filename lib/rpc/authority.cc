@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "base/error_reason.h"
 
 namespace blobd::rpc {
 
@@ -65,6 +66,9 @@ std::span<const AuthorityRule> AuthorityTable() {
       {Method::kAdminParseTicket, "Admin.ParseTicket", "", kMember},
       {Method::kAdminBackup, "Admin.Backup", "", kAdmin},
       {Method::kAdminRecoverRegistry, "Admin.RecoverRegistry", "", kAdmin},
+      {Method::kHealthCheck, "Health.Check", "", kMember},
+      {Method::kHealthWatch, "Health.Watch", "", kMember},
+      {Method::kReflectionInfo, "ServerReflection.ServerReflectionInfo", "", kMember},
   });
   return kTable;
 }
@@ -73,8 +77,10 @@ Status CheckAuthority(Method method, const engine::Caller& caller) {
   const AuthorityRule& rule = AuthorityTable()[static_cast<size_t>(method)];
   BLOBD_CHECK(rule.method == method);
   if (rule.right != Right::kAdmin || caller.is_admin()) return OkStatus();
-  return PermissionDenied("only root, and whoever runs the daemon, may do this; you are uid {}",
-                          caller.uid);
+  return ErrorFor(Reason::kNeedsAdmin,
+                  "only root, members of the admin group (admin_group in the configuration), and "
+                  "whoever runs the daemon may do this; you are uid {}",
+                  caller.uid);
 }
 
 }  // namespace blobd::rpc

@@ -74,6 +74,9 @@ enum class Method : uint8_t {
   kAdminParseTicket,
   kAdminBackup,
   kAdminRecoverRegistry,
+  kHealthCheck,
+  kHealthWatch,
+  kReflectionInfo,
 };
 
 struct AuthorityRule {

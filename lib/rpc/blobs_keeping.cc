@@ -20,7 +20,7 @@ using VerifyReport = Report<v1::VerifyResponse>;
 
 StatusOr<std::vector<Hash>> ToHashes(const google::protobuf::RepeatedPtrField<std::string>& texts) {
   if (texts.size() > kMaxItems) {
-    return InvalidArgument("hashes: {} of them; the limit is {}", texts.size(), kMaxItems);
+    return TooMany("hashes", texts.size(), 0, kMaxItems);
   }
   std::vector<Hash> hashes;
   for (int i = 0; i < texts.size(); ++i) {
@@ -178,7 +178,7 @@ grpc::ServerUnaryReactor* BlobsService::Remove(grpc::CallbackServerContext* call
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto hashes = ToHashes(request->hashes());
   if (!hashes.ok()) return Refuse(reactor, hashes.status());
-  if (hashes->empty()) return Refuse(reactor, InvalidArgument("hashes: none is given"));
+  if (hashes->empty()) return Refuse(reactor, TooMany("hashes", 0, 1, kMaxItems));
   context_.OnControl(reactor, [this, reactor, response, caller = *caller, force = request->force(),
                                hashes = *std::move(hashes)]() mutable {
     context_.keeper.Remove(caller, std::move(hashes), force,

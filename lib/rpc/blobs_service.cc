@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "engine/collection.h"
 #include "engine/privacy.h"
 #include "rpc/add_reactor.h"
@@ -20,7 +21,7 @@ constexpr uint32_t kMaxCollectionPage = 10'000;
 // OK if there is a data socket to use a token on.
 Status CheckDataSocket(const ServiceContext& context, std::string_view instead) {
   if (context.data_socket != nullptr) return OkStatus();
-  return MakeStatus(StatusCode::kUnimplemented, "this daemon has no data socket; use {}", instead);
+  return ErrorFor(Reason::kNoDataSocket, "this daemon has no data socket; use {}", instead);
 }
 
 // Puts a new token into the response.
@@ -28,7 +29,7 @@ template <typename Response>
 Status IssueToken(const ServiceContext& context, const engine::Caller& caller, const Grant& grant,
                   Response* response) {
   BLOBD_ASSIGN_OR_RETURN(*response->mutable_token(),
-                         context.tokens.Issue(SystemClock().Now(), caller.uid, grant));
+                         context.tokens.Issue(SystemClock().Now(), caller, grant));
   response->set_lifetime_ms(context.tokens.lifetime() / milliseconds(1));
   response->set_data_socket(context.data_socket->path());
   return OkStatus();
@@ -37,10 +38,10 @@ Status IssueToken(const ServiceContext& context, const engine::Caller& caller, c
 Status CheckComplete(const store::BlobInfo& info) {
   switch (info.state) {
     case store::BlobState::kAbsent:
-      return NotFound("nothing of {} is here", info.hash.ToHex());
+      return ErrorFor(Reason::kUnknownBlob, "nothing of {} is here", info.hash.ToHex());
     case store::BlobState::kPartial:
-      return FailedPrecondition("{} is not complete here; get it first, or use Read",
-                                info.hash.ToHex());
+      return ErrorFor(Reason::kBlobIncomplete, "{} is not complete here; get it first, or use Read",
+                      info.hash.ToHex());
     case store::BlobState::kComplete:
       return OkStatus();
   }
@@ -64,7 +65,7 @@ grpc::ServerWriteReactor<v1::ImportUrlResponse>* BlobsService::ImportUrl(
   blobd::Status status = caller.status();
   if (status.ok()) status = order.status();
   if (status.ok() && context_.importer == nullptr)
-    status = MakeStatus(StatusCode::kUnimplemented, "this daemon gets nothing from web servers");
+    status = ErrorFor(Reason::kNoMirrors, "this daemon gets nothing from web servers");
   if (!status.ok()) {
     reactor->Begin(status, [](const auto&) {});
     return reactor;
@@ -92,8 +93,7 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
                      WeightOfNames(uint64_t{32} * static_cast<uint64_t>(request->entries_size())));
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (request->entries_size() > kMaxCollectionEntries) {
-    return Refuse(reactor, InvalidArgument("entries: {} of them; the limit is {}",
-                                           request->entries_size(), kMaxCollectionEntries));
+    return Refuse(reactor, TooMany("entries", request->entries_size(), 0, kMaxCollectionEntries));
   }
   std::vector<Hash> hashes;
   std::vector<engine::CollectionEntry> entries;
@@ -124,7 +124,7 @@ grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContex
                                                       const v1::GetCollectionRequest* request,
                                                       v1::GetCollectionResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kBlobsGetCollection);
+  const auto caller = context_.Authorize(*call, Method::kBlobsGetCollection, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
@@ -154,7 +154,7 @@ grpc::ServerUnaryReactor* BlobsService::GetCollection(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* BlobsService::Stat(grpc::CallbackServerContext* call,
                                              const v1::StatRequest* request, v1::Blob* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kBlobsStat); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kBlobsStat, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
@@ -178,8 +178,7 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
   if (!request->page_token().empty()) {
     after = Hash::FromHexText(request->page_token());
     if (!after) {
-      return Refuse(reactor, InvalidArgument("page_token: \"{}\" is not one that this list gave",
-                                             request->page_token().substr(0, 80)));
+      return Refuse(reactor, BadPageToken(request->page_token()));
     }
   }
   const uint32_t limit = PageSize(request->page_size());
@@ -221,7 +220,7 @@ grpc::ServerUnaryReactor* BlobsService::SetPrivate(grpc::CallbackServerContext* 
                                                    v1::SetPrivateResponse* response) {
   auto* reactor = new UnaryReactor();
   const auto caller = context_.Authorize(
-      *call, request->is_private() ? Method::kBlobsSetPrivate : Method::kBlobsPublish);
+      *call, request->is_private() ? Method::kBlobsSetPrivate : Method::kBlobsPublish, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto kind = ToKind(request->kind(), "kind");
   if (!kind.ok()) return Refuse(reactor, kind.status());
@@ -242,7 +241,7 @@ grpc::ServerUnaryReactor* BlobsService::Open(grpc::CallbackServerContext* call,
                                              const v1::OpenRequest* request,
                                              v1::OpenResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kBlobsOpen);
+  const auto caller = context_.Authorize(*call, Method::kBlobsOpen, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
@@ -265,7 +264,7 @@ grpc::ServerUnaryReactor* BlobsService::Import(grpc::CallbackServerContext* call
                                                const v1::ImportRequest* request,
                                                v1::ImportResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kBlobsImport);
+  const auto caller = context_.Authorize(*call, Method::kBlobsImport, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (const Status status = CheckDataSocket(context_, "Add"); !status.ok())
     return Refuse(reactor, status);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 
+#include "base/error_reason.h"
 #include "base/status.h"
 #include "base/task.h"
 
@@ -15,7 +16,8 @@ namespace blobd::rpc {
 // The answer to a call whose command was not taken. Nothing of its own is used up: it may come
 // again at once.
 inline Status TooManyCommands() {
-  return Unavailable("the daemon has too many commands waiting; try again soon");
+  return ErrorFor(Reason::kTooManyCommands,
+                  "the daemon has too many commands waiting; try again soon");
 }
 
 class Commands {

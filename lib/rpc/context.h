@@ -5,17 +5,19 @@
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
-#include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
 #include "engine/upload_table.h"
 #include "loop/worker_pool.h"
 #include "rpc/admission.h"
 #include "rpc/authority.h"
+#include "rpc/call_book.h"
 #include "rpc/commands.h"
 #include "rpc/data_socket.h"
 #include "rpc/peer.h"
@@ -33,27 +35,31 @@ struct ServiceContext {
   loop::WorkerPool& workers;
   Commands& commands;
   Admission& admission;
+  CallBook& calls;
   const PeerTable& peers;
   TokenTable& tokens;                              // for the data socket
   const std::unique_ptr<DataSocket>& data_socket;  // null: there is none
   transfer::UrlImporter* importer;                 // null: nothing is got from web servers
 
-  // The caller of a call that has just begun, if it may make it (authority.h). kPermissionDenied,
-  // also if the connection is not known.
-  StatusOr<engine::Caller> Authorize(const grpc::ServerContextBase& context, Method method) const {
-    const auto peer = peers.Find(context.peer());
-    if (!peer) return PermissionDenied("the connection is not known; connect again");
-    const engine::Caller caller = engine::CallerOfUid(peer->uid, geteuid());
-    BLOBD_RETURN_IF_ERROR(CheckAuthority(method, caller));
-    return caller;
+  // The caller of a call that has just begun, if it may make it (authority.h); the first thing that
+  // is asked, once. kPermissionDenied, also if the connection is not known.
+  template <typename Call>
+  StatusOr<engine::Caller> Authorize(const grpc::ServerContextBase& context, Method method,
+                                     Call* reactor) const {
+    reactor->Enter(calls.Begin(method, Call::kIsStream));
+    const std::optional<engine::Caller> caller = peers.Find(context.peer());
+    if (!caller)
+      return ErrorFor(Reason::kUnknownCaller, "the connection is not known; connect again");
+    BLOBD_RETURN_IF_ERROR(CheckAuthority(method, *caller));
+    return *caller;
   }
 
   // The same, and the call holds `weight` from now on (admission.h). kResourceExhausted.
   template <typename Reactor>
   StatusOr<engine::Caller> Admit(const grpc::ServerContextBase& context, Method method,
                                  Reactor* reactor, uint64_t weight) const {
-    BLOBD_ASSIGN_OR_RETURN(const engine::Caller caller, Authorize(context, method));
-    BLOBD_ASSIGN_OR_RETURN(Admission::Ticket ticket, admission.Admit(caller.uid, weight));
+    BLOBD_ASSIGN_OR_RETURN(const engine::Caller caller, Authorize(context, method, reactor));
+    BLOBD_ASSIGN_OR_RETURN(Admission::Ticket ticket, admission.Admit(caller, weight));
     reactor->Hold(std::move(ticket));
     return caller;
   }
@@ -69,7 +75,7 @@ struct ServiceContext {
       if (!info.ok()) return reactor->End(info.status());
       const bool is_list =
           kind.format == BlobFormat::kHashSeq && info->state == store::BlobState::kComplete;
-      auto ticket = admission.Admit(caller.uid, weight_of(is_list ? info->size : 0));
+      auto ticket = admission.Admit(caller, weight_of(is_list ? info->size : 0));
       if (!ticket.ok()) return reactor->End(ticket.status());
       reactor->Hold(*std::move(ticket));
       then();

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "base/overloaded.h"
 #include "base/utf8.h"
 #include "http/url.h"
@@ -17,8 +18,13 @@ namespace {
 constexpr Duration kDefaultPatience = hours(24);
 constexpr int64_t kMaxPatienceMs = 10LL * 365 * 24 * 3600 * 1000;
 constexpr int64_t kMaxDeadlineMs = 7'258'118'400'000;  // the year 2200
+constexpr size_t kMaxShown = 80;                       // bytes of a value, in the message about it
 // Providers and addresses of one call: each is a row of its one transaction.
 constexpr size_t kMaxRowsPerCall = 50'000;
+
+Status TicketError(std::string_view field, const Status& status) {
+  return WithDetail(WithReason(Reason::kMalformedTicket, Annotate(status, field)), "field", field);
+}
 
 StatusOr<schedule::Priority> ToPriority(v1::Priority priority, std::string_view field) {
   switch (static_cast<int>(priority)) {
@@ -30,7 +36,8 @@ StatusOr<schedule::Priority> ToPriority(v1::Priority priority, std::string_view 
     case v1::PRIORITY_URGENT:
       return schedule::Priority::kUrgent;
     default:
-      return InvalidArgument("{}: unknown priority {}", field, static_cast<int>(priority));
+      return FieldError(Reason::kInvalidField, field, "unknown priority {}",
+                        static_cast<int>(priority));
   }
 }
 
@@ -49,16 +56,16 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
   switch (item.wanted_case()) {
     case v1::QueueItem::kTicket: {
       if (item.ticket().size() > kMaxTicketBytes) {
-        return InvalidArgument("{}.ticket: longer than {} bytes", field, kMaxTicketBytes);
+        return FieldError(Reason::kTooLong, field + ".ticket", "longer than {} bytes",
+                          kMaxTicketBytes);
       }
       const auto ticket = wire::ParseTicket(item.ticket());
-      if (!ticket.ok()) return Annotate(ticket.status(), field + ".ticket");
+      if (!ticket.ok()) return TicketError(field + ".ticket", ticket.status());
       const auto* blob = std::get_if<wire::BlobTicket>(&*ticket);
       if (blob == nullptr) {
-        return InvalidArgument(
-            "{}.ticket: it names a node but no blob; give the hash, and the ticket's node as "
-            "provider",
-            field);
+        return FieldError(
+            Reason::kInvalidField, field + ".ticket",
+            "it names a node but no blob; give the hash, and the ticket's node as provider");
       }
       result.kind = blob->kind;
       BLOBD_ASSIGN_OR_RETURN(engine::NamedProvider named, FromAddr(blob->addr, "ticket"));
@@ -70,11 +77,10 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
       break;
     }
     case v1::QueueItem::WANTED_NOT_SET:
-      return InvalidArgument("{}: neither ticket nor kind is given", field);
+      return FieldError(Reason::kMissingField, field, "neither ticket nor kind is given");
   }
   if (item.providers_size() > kMaxProviders) {
-    return InvalidArgument("{}.providers: {} of them; the limit is {}", field,
-                           item.providers_size(), kMaxProviders);
+    return TooMany(field + ".providers", item.providers_size(), 0, kMaxProviders);
   }
   for (int i = 0; i < item.providers_size(); ++i) {
     BLOBD_ASSIGN_OR_RETURN(
@@ -83,32 +89,32 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
     const auto* mirror = std::get_if<MirrorUrl>(&named.provider);
     if (mirror != nullptr && result.kind.format == BlobFormat::kHashSeq &&
         !http::UrlTemplate::IsTemplate(mirror->url)) {
-      return InvalidArgument(
-          "{}.providers[{}].mirror_url: one URL is one blob; a hash sequence is got from a URL "
-          "with {{hash}} in it",
-          field, i);
+      return FieldError(
+          Reason::kInvalidField, fmt::format("{}.providers[{}].mirror_url", field, i),
+          "one URL is one blob; a hash sequence is got from a URL with {{hash}} in it");
     }
     result.providers.push_back(std::move(named));
   }
   BLOBD_ASSIGN_OR_RETURN(result.priority, ToPriority(item.priority(), field + ".priority"));
   if (item.deadline_unix_ms() < 0 || item.deadline_unix_ms() > kMaxDeadlineMs) {
-    return InvalidArgument("{}.deadline_unix_ms: {} is not between 1970 and 2200", field,
-                           item.deadline_unix_ms());
+    return FieldError(Reason::kInvalidField, field + ".deadline_unix_ms",
+                      "{} is not between 1970 and 2200", item.deadline_unix_ms());
   }
   result.deadline = WallTime{item.deadline_unix_ms()};
   result.patience = kDefaultPatience;
   if (item.has_patience_ms()) {
     if (item.patience_ms() < 0 || item.patience_ms() > kMaxPatienceMs) {
-      return InvalidArgument("{}.patience_ms: {} is not between 0 and ten years", field,
-                             item.patience_ms());
+      return FieldError(Reason::kInvalidField, field + ".patience_ms",
+                        "{} is not between 0 and ten years", item.patience_ms());
     }
     result.patience = milliseconds(item.patience_ms());
   }
   if (item.label().size() > kMaxLabelBytes) {
-    return InvalidArgument("{}.label: longer than {} bytes", field, kMaxLabelBytes);
+    return FieldError(Reason::kTooLong, field + ".label", "longer than {} bytes", kMaxLabelBytes);
   }
   if (item.idempotency_key().size() > kMaxKeyBytes) {
-    return InvalidArgument("{}.idempotency_key: longer than {} bytes", field, kMaxKeyBytes);
+    return FieldError(Reason::kTooLong, field + ".idempotency_key", "longer than {} bytes",
+                      kMaxKeyBytes);
   }
   result.label = item.label();
   result.idempotency_key = item.idempotency_key();
@@ -117,10 +123,31 @@ StatusOr<engine::QueueItem> ToQueueItem(const v1::QueueItem& item, const std::st
 
 }  // namespace
 
+Status Malformed(Reason reason, std::string_view field, std::string_view text,
+                 std::string_view what) {
+  return WithDetail(FieldError(reason, field, "\"{}\" is {}", ShortText(text, kMaxShown), what),
+                    "value", text);
+}
+
+Status TooMany(std::string_view field, int count, int least, int most) {
+  const Reason reason = count < least ? Reason::kMissingField : Reason::kTooManyItems;
+  return WithDetail(FieldError(reason, field, "{} of them; {} to {} are taken", count, least, most),
+                    "limit", std::to_string(most));
+}
+
+Status BadPageToken(std::string_view token) {
+  return Malformed(Reason::kPageToken, "page_token", token, "not one that this list gave");
+}
+
+Status UrlError(std::string_view field, std::string_view url, const Status& status) {
+  Status error = WithReason(Reason::kMalformedUrl, Annotate(status, field));
+  return WithDetail(WithDetail(std::move(error), "field", field), "value", url);
+}
+
 StatusOr<Hash> ToHash(std::string_view text, std::string_view field) {
   if (const auto hash = wire::ParseHash(text)) return *hash;
-  return InvalidArgument("{}: \"{}\" is no hash: 64 hex digits or 52 base32 characters", field,
-                         text.substr(0, 80));
+  return Malformed(Reason::kMalformedHash, field, text,
+                   "no hash: 64 hex digits or 52 base32 characters");
 }
 
 StatusOr<Kind> ToKind(const v1::Kind& kind, std::string_view field) {
@@ -132,28 +159,28 @@ StatusOr<Kind> ToKind(const v1::Kind& kind, std::string_view field) {
     case v1::BLOB_FORMAT_HASH_SEQ:
       return Kind{hash, BlobFormat::kHashSeq};
     default:
-      return InvalidArgument("{}.format: unknown format {}", field,
-                             static_cast<int>(kind.format()));
+      return FieldError(Reason::kInvalidField, fmt::format("{}.format", field), "unknown format {}",
+                        static_cast<int>(kind.format()));
   }
 }
 
 StatusOr<NodeId> ToNodeId(std::string_view text, std::string_view field) {
   if (const auto id = wire::ParseNodeId(text)) return *id;
-  return InvalidArgument("{}: \"{}\" is no node id: 64 hex digits or 52 base32 characters", field,
-                         text.substr(0, 80));
+  return Malformed(Reason::kMalformedNodeId, field, text,
+                   "no node id: 64 hex digits or 52 base32 characters");
 }
 
 StatusOr<std::vector<SocketAddress>> ToAddresses(
     const google::protobuf::RepeatedPtrField<std::string>& texts, std::string_view field) {
   if (texts.size() > kMaxAddresses) {
-    return InvalidArgument("{}: {} of them; the limit is {}", field, texts.size(), kMaxAddresses);
+    return TooMany(field, texts.size(), 0, kMaxAddresses);
   }
   std::vector<SocketAddress> addresses;
   for (const std::string& text : texts) {
     const auto address = SocketAddress::Parse(text);
     if (!address) {
-      return InvalidArgument("{}: \"{}\" is no address: IP:PORT or [IPV6]:PORT", field,
-                             text.substr(0, 80));
+      return Malformed(Reason::kMalformedAddress, field, text,
+                       "no address: IP:PORT or [IPV6]:PORT");
     }
     addresses.push_back(*address);
   }
@@ -162,14 +189,14 @@ StatusOr<std::vector<SocketAddress>> ToAddresses(
 
 StatusOr<MirrorUrl> ToMirror(std::string_view text, std::string_view field) {
   if (text.size() > kMaxUrlBytes)
-    return InvalidArgument("{}: longer than {} bytes", field, kMaxUrlBytes);
+    return FieldError(Reason::kTooLong, field, "longer than {} bytes", kMaxUrlBytes);
   if (http::UrlTemplate::IsTemplate(text)) {
     const auto any = http::UrlTemplate::Parse(text);
-    if (!any.ok()) return Annotate(any.status(), field);
+    if (!any.ok()) return UrlError(field, text, any.status());
     return MirrorUrl{any->text()};
   }
   const auto url = http::Url::Parse(text);
-  if (!url.ok()) return Annotate(url.status(), field);
+  if (!url.ok()) return UrlError(field, text, url.status());
   return MirrorUrl{url->text()};
 }
 
@@ -192,12 +219,12 @@ StatusOr<engine::NamedProvider> ToProvider(const v1::Provider& provider, std::st
     case v1::Provider::PROVIDER_NOT_SET:
       break;
   }
-  return InvalidArgument("{}: neither a node nor a mirror is given", field);
+  return FieldError(Reason::kMissingField, field, "neither a node nor a mirror is given");
 }
 
 StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& request) {
   if (request.items_size() < 1 || request.items_size() > kMaxItems) {
-    return InvalidArgument("items: {} of them; 1 to {} are taken", request.items_size(), kMaxItems);
+    return TooMany("items", request.items_size(), 1, kMaxItems);
   }
   std::vector<engine::QueueItem> items;
   items.reserve(static_cast<size_t>(request.items_size()));
@@ -207,8 +234,9 @@ StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& re
                            ToQueueItem(request.items(i), fmt::format("items[{}]", i)));
     for (const engine::NamedProvider& named : item.providers) rows += 1 + named.addresses.size();
     if (rows > kMaxRowsPerCall) {
-      return InvalidArgument("items: more than {} providers and addresses in all; use more calls",
-                             kMaxRowsPerCall);
+      return FieldError(Reason::kTooManyItems, "items",
+                        "more than {} providers and addresses in all; use more calls",
+                        kMaxRowsPerCall);
     }
     items.push_back(std::move(item));
   }
@@ -218,7 +246,7 @@ StatusOr<std::vector<engine::QueueItem>> ToQueueItems(const v1::QueueRequest& re
 StatusOr<std::vector<IntentId>> ToIntentIds(
     const google::protobuf::RepeatedField<google::protobuf::uint64>& ids) {
   if (ids.empty() || ids.size() > kMaxItems) {
-    return InvalidArgument("intent_ids: {} of them; 1 to {} are taken", ids.size(), kMaxItems);
+    return TooMany("intent_ids", ids.size(), 1, kMaxItems);
   }
   std::vector<IntentId> result;
   for (const uint64_t id : ids) result.push_back(IntentId{id});
@@ -227,9 +255,9 @@ StatusOr<std::vector<IntentId>> ToIntentIds(
 
 StatusOr<v1::ParseTicketResponse> ParseTicket(std::string_view text) {
   if (text.size() > kMaxTicketBytes)
-    return InvalidArgument("ticket: longer than {} bytes", kMaxTicketBytes);
+    return FieldError(Reason::kTooLong, "ticket", "longer than {} bytes", kMaxTicketBytes);
   const auto ticket = wire::ParseTicket(text);
-  if (!ticket.ok()) return Annotate(ticket.status(), "ticket");
+  if (!ticket.ok()) return TicketError("ticket", ticket.status());
   v1::ParseTicketResponse response;
   const auto fill = [&](const wire::NodeAddr& addr) {
     response.mutable_node()->set_node_id(addr.node.ToHex());
@@ -257,7 +285,7 @@ StatusOr<uint64_t> IdFromPageToken(std::string_view token, char list) {
     const auto [parsed, error] = std::from_chars(token.data() + 1, end, id, 16);
     if (error == std::errc() && parsed == end) return id;
   }
-  return InvalidArgument("page_token: \"{}\" is not one that this list gave", token.substr(0, 80));
+  return BadPageToken(token);
 }
 
 std::string PageTokenOfId(uint64_t id, char list) { return fmt::format("{}{:x}", list, id); }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/error_reason.h"
 #include "base/status.h"
 #include "blobd/v1/admin.pb.h"
 #include "blobd/v1/blobs.pb.h"
@@ -32,6 +33,15 @@ inline constexpr size_t kMaxTicketBytes = 16 * 1024;
 inline constexpr uint32_t kMaxPage = 1000;
 inline constexpr size_t kMaxIntentsShown = 1000;  // of a request or transfer
 inline constexpr uint32_t kDefaultPage = 100;
+
+// Errors about fields, in one form. `what`: what it is not, or is instead.
+Status Malformed(Reason reason, std::string_view field, std::string_view text,
+                 std::string_view what);
+// `least` to `most` are taken.
+Status TooMany(std::string_view field, int count, int least, int most);
+Status BadPageToken(std::string_view token);
+// `status`: what is wrong with the URL.
+Status UrlError(std::string_view field, std::string_view url, const Status& status);
 
 StatusOr<Hash> ToHash(std::string_view text, std::string_view field);
 StatusOr<Kind> ToKind(const v1::Kind& kind, std::string_view field);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/error_reason.h"
 #include "base/utf8.h"
 #include "rpc/convert.h"
 #include "wire/text.h"
@@ -75,8 +76,10 @@ StatusOr<const engine::LimitField*> ToLimit(std::string_view name, const std::st
   for (const engine::LimitField& each : engine::LimitFields()) {
     names += (names.empty() ? "" : ", ") + std::string(each.name);
   }
-  return InvalidArgument("{}: there is no limit \"{}\"; there are {}", field,
-                         EscapeForTerminal(name.substr(0, 80)), names);
+  return WithDetail(
+      FieldError(Reason::kUnknownLimit, field, "there is no limit \"{}\"; there are {}",
+                 EscapeForTerminal(name.substr(0, 80)), names),
+      "value", name);
 }
 
 }  // namespace
@@ -88,31 +91,33 @@ StatusOr<ProviderId> ToProviderId(std::string_view text, std::string_view field)
     BLOBD_ASSIGN_OR_RETURN(MirrorUrl mirror, ToMirror(text, field));
     return ProviderId(std::move(mirror));
   }
-  return InvalidArgument(
-      "{}: \"{}\" is neither a node id (64 hex digits or 52 base32 characters) nor a URL of at "
-      "most {} bytes",
-      field, EscapeForTerminal(text.substr(0, 80)), kMaxUrlBytes);
+  return WithDetail(
+      FieldError(Reason::kInvalidField, field,
+                 "\"{}\" is neither a node id (64 hex digits or 52 base32 characters) "
+                 "nor a URL of at most {} bytes",
+                 EscapeForTerminal(text.substr(0, 80)), kMaxUrlBytes),
+      "value", text);
 }
 
 StatusOr<LimitChanges> ToLimitChanges(const v1::SetLimitsRequest& request) {
   LimitChanges result;
   std::set<const engine::LimitField*> seen;
   if (request.changes_size() > kMaxItems || request.reset_size() > kMaxItems) {
-    return InvalidArgument("changes: more than {} of them", kMaxItems);
+    return TooMany("changes", std::max(request.changes_size(), request.reset_size()), 0, kMaxItems);
   }
   for (int i = 0; i < request.changes_size(); ++i) {
     const v1::LimitChange& change = request.changes(i);
     BLOBD_ASSIGN_OR_RETURN(const engine::LimitField* limit,
                            ToLimit(change.name(), fmt::format("changes[{}].name", i)));
     if (!seen.insert(limit).second) {
-      return InvalidArgument("changes[{}].name: {} is changed twice", i, limit->name);
+      return FieldError(Reason::kInvalidField, fmt::format("changes[{}].name", i),
+                        "{} is changed twice", limit->name);
     }
     if (change.unlimited()) {
       if (!limit->is_rate || change.value() != 0) {
-        return InvalidArgument(
-            "changes[{}].unlimited: only a rate can be without limit, and has "
-            "no value then; {} is {}",
-            i, limit->name, limit->is_rate ? "a rate" : "none");
+        return FieldError(Reason::kInvalidField, fmt::format("changes[{}].unlimited", i),
+                          "only a rate can be without limit, and has no value then; {} is {}",
+                          limit->name, limit->is_rate ? "a rate" : "none");
       }
       result.changes.push_back({limit, engine::LimitField::kNone});
       continue;
@@ -130,7 +135,7 @@ StatusOr<LimitChanges> ToLimitChanges(const v1::SetLimitsRequest& request) {
     result.reset.push_back(limit);
   }
   if (result.changes.empty() && result.reset.empty()) {
-    return InvalidArgument("changes: neither a change nor a reset is given");
+    return FieldError(Reason::kMissingField, "changes", "neither a change nor a reset is given");
   }
   return result;
 }

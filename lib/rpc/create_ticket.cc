@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "path/address_book.h"
 #include "rpc/convert.h"
 #include "wire/ticket.h"
@@ -40,12 +41,14 @@ StatusOr<TicketWish> ToTicketWish(const v1::CreateTicketRequest& request) {
   BLOBD_ASSIGN_OR_RETURN(wish.addresses, ToAddresses(request.addresses(), "addresses"));
   for (const SocketAddress& address : wish.addresses) {
     if (path::AddressBook::CanBeDialled(address)) continue;
-    return InvalidArgument("addresses: {} cannot be dialled", address.ToString());
+    return FieldError(Reason::kNotDiallable, "addresses", "{} cannot be dialled",
+                      address.ToString());
   }
   wish.no_addresses = request.no_addresses();
   wish.include_loopback = request.include_loopback();
   if (wish.no_addresses && (!wish.addresses.empty() || wish.include_loopback)) {
-    return InvalidArgument("no_addresses: it contradicts the addresses that are asked for");
+    return FieldError(Reason::kInvalidField, "no_addresses",
+                      "it contradicts the addresses that are asked for");
   }
   return wish;
 }
@@ -56,11 +59,12 @@ StatusOr<v1::CreateTicketResponse> CreateTicket(const DaemonIdentity& identity,
                                                 const std::vector<SocketAddress>& own) {
   const store::BlobInfo& root = inventory.root;
   if (root.state == store::BlobState::kAbsent) {
-    return NotFound("nothing of {} is here", root.hash.ToHex());
+    return ErrorFor(Reason::kUnknownBlob, "nothing of {} is here", root.hash.ToHex());
   }
   if (root.is_private) {
-    return FailedPrecondition("{} is private and served to nobody; root may publish it",
-                              root.hash.ToHex());
+    return ErrorFor(Reason::kBlobPrivate,
+                    "{} is private and served to nobody; an administrator may publish it",
+                    root.hash.ToHex());
   }
   wire::NodeAddr addr;
   addr.node = identity.node_id;

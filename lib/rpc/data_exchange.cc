@@ -4,7 +4,9 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "base/overloaded.h"
+#include "rpc/error_text.h"
 
 namespace blobd::rpc {
 namespace {
@@ -14,7 +16,8 @@ constexpr size_t kMaxRequestBytes = 256;
 v1::DataAnswer ErrorAnswer(const Status& status) {
   v1::DataAnswer answer;
   answer.mutable_error()->set_code(static_cast<int>(status.code()));
-  answer.mutable_error()->set_message(Message(status));
+  answer.mutable_error()->set_message(MessageForCaller(status));
+  answer.mutable_error()->set_reason(std::string(NameOf(ReasonOf(status))));
   return answer;
 }
 
@@ -41,7 +44,7 @@ void DataExchange::Begin() {
 void DataExchange::OnEvent(uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) return End();
   if (state_ != State::kRequest) return;
-  const bool take_descriptors = deps_.inspector.MayTake(uid_);
+  const bool take_descriptors = deps_.inspector.MayTake(caller_);
   auto datagram = ReceiveDatagram(connection_.fd(), kMaxRequestBytes, take_descriptors);
   if (!datagram) return;
   if (datagram->ended) return End();
@@ -51,7 +54,7 @@ void DataExchange::OnEvent(uint32_t events) {
 void DataExchange::OnRequest(Datagram datagram, bool took_descriptors) {
   deps_.loop.CancelTimer(std::exchange(deadline_, 0));
   const auto grant = Check(datagram, took_descriptors);
-  if (!grant.ok()) deps_.inspector.Close(uid_, std::move(datagram.descriptors));
+  if (!grant.ok()) deps_.inspector.Close(caller_, std::move(datagram.descriptors));
   // From here on only its end is of interest; it has nothing more to say.
   if (!deps_.loop.ChangeEvents(connection_.fd(), EPOLLRDHUP).ok()) return End();
   if (!grant.ok()) return Refuse(grant.status());
@@ -60,7 +63,7 @@ void DataExchange::OnRequest(Datagram datagram, bool took_descriptors) {
                           is_private_ = import.is_private;
                           state_ = State::kLook;
                           deps_.inspector.Inspect(
-                              uid_, std::move(datagram.descriptors.front()),
+                              caller_, std::move(datagram.descriptors.front()),
                               [weak = weak_from_this()](StatusOr<store::Descriptor> source) {
                                 if (const auto self = weak.lock())
                                   self->OnInspected(std::move(source));
@@ -71,23 +74,26 @@ void DataExchange::OnRequest(Datagram datagram, bool took_descriptors) {
 
 StatusOr<Grant> DataExchange::Check(const Datagram& datagram, bool took_descriptors) {
   if (datagram.cut && !took_descriptors) {
-    return MakeStatus(StatusCode::kUnimplemented,
-                      "descriptors that you sent before keep us waiting still; send the bytes with "
-                      "Blobs.Add");
+    return WithReason(Reason::kDescriptorUnusable,
+                      MakeStatus(StatusCode::kUnimplemented,
+                                 "descriptors that you sent before keep us waiting still; send the "
+                                 "bytes with Blobs.Add"));
   }
   if (datagram.cut)
-    return InvalidArgument("a request has at most {} bytes and one descriptor", kMaxRequestBytes);
+    return ErrorFor(Reason::kMalformedRequest, "a request has at most {} bytes and one descriptor",
+                    kMaxRequestBytes);
   v1::DataRequest request;
   if (!request.ParseFromString(datagram.bytes))
-    return InvalidArgument("the request is no blobd.v1.DataRequest");
+    return ErrorFor(Reason::kMalformedRequest, "the request is no blobd.v1.DataRequest");
   BLOBD_ASSIGN_OR_RETURN(Grant grant,
-                         deps_.tokens.Redeem(SystemClock().Now(), uid_, request.token()));
+                         deps_.tokens.Redeem(SystemClock().Now(), caller_.uid, request.token()));
   const bool is_import = std::holds_alternative<ImportGrant>(grant);
   if (!is_import && !datagram.descriptors.empty())
-    return InvalidArgument("a token of Open goes without a descriptor");
+    return ErrorFor(Reason::kMalformedRequest, "a token of Open goes without a descriptor");
   if (is_import && datagram.descriptors.size() != 1) {
-    return InvalidArgument("a token of Import goes with one descriptor; {} came",
-                           datagram.descriptors.size());
+    return ErrorFor(Reason::kMalformedRequest,
+                    "a token of Import goes with one descriptor; {} came",
+                    datagram.descriptors.size());
   }
   return grant;
 }
@@ -125,7 +131,7 @@ void DataExchange::StartImport() {
   // Others answer on their own threads; here everything happens on the loop.
   Executor& loop = deps_.loop;
   deps_.keep(
-      uid_,
+      caller_,
       [weak = weak_from_this(), &loop](Added added) {
         loop.Post([weak, added = std::move(added)]() mutable {
           const auto self = weak.lock();
@@ -198,7 +204,8 @@ void DataExchange::Answer(const v1::DataAnswer& answer, int descriptor) {
     case Sent::kSent:
       return Arm(options_.answer_timeout);
     case Sent::kNoRoom:  // only for descriptors: too many of ours are on their way
-      SendError(connection_.fd(), Unavailable("too many descriptors are on their way; try again"));
+      SendError(connection_.fd(),
+                ErrorFor(Reason::kNoResources, "too many descriptors are on their way; try again"));
       return Arm(options_.answer_timeout);
     case Sent::kGone:
       return End();
@@ -218,8 +225,9 @@ void DataExchange::OnDeadline() {
   }
   if (state_ == State::kTurn) {
     deps_.host.GiveUpTurn(*this);
-    return Refuse(
-        Unavailable("other imports are under way; try again, or send the bytes with Blobs.Add"));
+    return Refuse(WithReason(
+        Reason::kTooManyCalls,
+        Unavailable("other imports are under way; try again, or send the bytes with Blobs.Add")));
   }
   if (UnreceivedBytes(connection_.fd()) != 0) return Arm(options_.answer_timeout);
   End();

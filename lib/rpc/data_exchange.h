@@ -49,9 +49,9 @@ struct DataCounts {
 };
 
 // Keeps garbage collection away from what is being taken in: calls `add` on any thread, which says
-// what it made, and then `done`, on any thread, when it is kept for `uid` for a while.
+// what it made, and then `done`, on any thread, when it is kept for `caller` for a while.
 using Added = UniqueFunction<void(StatusOr<Kind>)>;
-using KeepImport = std::function<void(uint32_t uid, UniqueFunction<void(Added)> add,
+using KeepImport = std::function<void(const engine::Caller& caller, UniqueFunction<void(Added)> add,
                                       UniqueFunction<void(Status)> done)>;
 
 class DataExchange final : public std::enable_shared_from_this<DataExchange> {
@@ -79,8 +79,8 @@ class DataExchange final : public std::enable_shared_from_this<DataExchange> {
   };
 
   DataExchange(const Deps& deps, const DataOptions& options, store::Descriptor connection,
-               uint32_t uid)
-      : deps_(deps), options_(options), connection_(std::move(connection)), uid_(uid) {}
+               const engine::Caller& caller)
+      : deps_(deps), options_(options), connection_(std::move(connection)), caller_(caller) {}
   ~DataExchange();
   DataExchange(const DataExchange&) = delete;
   DataExchange& operator=(const DataExchange&) = delete;
@@ -90,7 +90,7 @@ class DataExchange final : public std::enable_shared_from_this<DataExchange> {
   // REQUIRES: the host was asked for the turn
   void StartImport();
 
-  uint32_t uid() const { return uid_; }
+  const engine::Caller& caller() const { return caller_; }
   bool has_turn() const { return has_turn_; }
 
  private:
@@ -117,7 +117,7 @@ class DataExchange final : public std::enable_shared_from_this<DataExchange> {
   const Deps& deps_;
   const DataOptions& options_;
   const store::Descriptor connection_;
-  const uint32_t uid_;
+  const engine::Caller caller_;
   State state_ = State::kRequest;
   TimerId deadline_ = 0;
   bool is_private_ = false;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "rpc/accept.h"
 #include "rpc/peer.h"
 
@@ -32,7 +33,7 @@ std::string PathOf(int socket) {
   return path.substr(0, path.find('\0'));  // empty for an abstract one
 }
 
-void KeepNothing(uint32_t /*uid*/, UniqueFunction<void(Added)> add,
+void KeepNothing(const engine::Caller& /*caller*/, UniqueFunction<void(Added)> add,
                  UniqueFunction<void(Status)> done) {
   add([done = std::move(done)](const StatusOr<Kind>& kind) mutable { done(kind.status()); });
 }
@@ -43,6 +44,7 @@ class Connections final : public DataExchange::Host {
   Connections(const DataSocket::Deps& deps, const std::shared_ptr<loop::Loop>& loop,
               store::Descriptor listening, const DataOptions& options)
       : options_(options),
+        admins_(deps.admins),
         loop_(*loop),
         listening_(std::move(listening)),
         inspector_(loop, options.descriptors),
@@ -102,19 +104,21 @@ class Connections final : public DataExchange::Host {
   }
 
   void Admit(store::Descriptor connection) {
-    const auto peer = PeerOf(connection.fd());
+    const auto caller = CallerAt(connection.fd(), admins_);
     const Status status =
-        peer.ok() ? quota_.Take(peer->uid, "connections to the data socket") : peer.status();
+        caller.ok() ? quota_.Take(*caller, "connections to the data socket") : caller.status();
     if (!status.ok()) {
       ++counts_.refused;
       // Not for want of space: the caller can take the other way at once.
-      return SendError(connection.fd(),
-                       status.code() == StatusCode::kResourceExhausted
-                           ? Unavailable("{}; try again, or use a stream", Message(status))
-                           : status);
+      return SendError(
+          connection.fd(),
+          status.code() == StatusCode::kResourceExhausted
+              ? WithReason(Reason::kTooManyConnections,
+                           Unavailable("{}; try again, or use a stream", Message(status)))
+              : status);
     }
     auto exchange =
-        std::make_shared<DataExchange>(exchange_deps_, options_, std::move(connection), peer->uid);
+        std::make_shared<DataExchange>(exchange_deps_, options_, std::move(connection), *caller);
     exchanges_.emplace(exchange.get(), exchange);
     exchange->Begin();
   }
@@ -125,14 +129,14 @@ class Connections final : public DataExchange::Host {
   }
   void GiveUpTurn(DataExchange& exchange) override { std::erase(waiting_, &exchange); }
   void EndTurn(DataExchange& exchange) override {
-    turns_.Give(exchange.uid());
+    turns_.Give(exchange.caller());
     // Later: an import that starts may end another, and so on.
     loop_.Post([this] { GiveTurns(); });
   }
   void Ended(DataExchange& exchange) override {
     GiveUpTurn(exchange);
     if (exchange.has_turn()) EndTurn(exchange);
-    quota_.Give(exchange.uid());
+    quota_.Give(exchange.caller());
     exchanges_.erase(&exchange);
     TellIfIdle();
   }
@@ -141,7 +145,7 @@ class Connections final : public DataExchange::Host {
     std::deque<DataExchange*> still_waiting;
     std::swap(waiting_, still_waiting);
     for (DataExchange* exchange : still_waiting) {
-      if (turns_.Take(exchange->uid(), "imports").ok()) {
+      if (turns_.Take(exchange->caller(), "imports").ok()) {
         exchange->StartImport();
       } else {
         waiting_.push_back(exchange);
@@ -150,6 +154,7 @@ class Connections final : public DataExchange::Host {
   }
 
   const DataOptions options_;
+  const Admins admins_;
   loop::Loop& loop_;
   const store::Descriptor listening_;
   DataCounts counts_;

@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "rpc/data_exchange.h"
+#include "rpc/peer.h"
 
 namespace blobd::rpc {
 
@@ -22,6 +23,7 @@ class DataSocket {
     store::BlobStore& store;
     TokenTable& tokens;
     KeepImport keep;  // empty: nothing keeps it
+    Admins admins = {};
   };
 
   // `listening`: bound, of type SOCK_SEQPACKET (Listener::Bind, or inherited; like there it is

@@ -187,7 +187,7 @@ class DataSocketTest : public testing::Test {
   }
   std::string TokenOf(const Grant& grant, uint32_t uid = geteuid()) {
     v1::DataRequest request;
-    request.set_token(*tokens_.Issue(SystemClock().Now(), uid, grant));
+    request.set_token(*tokens_.Issue(SystemClock().Now(), {uid}, grant));
     return request.SerializeAsString();
   }
   store::Descriptor FileWith(const std::string& content) const {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "rpc/convert.h"
 #include "rpc/veil.h"
 #include "rpc/watch_reactor.h"
@@ -60,7 +61,7 @@ grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* c
                                                   const v1::QueueRequest* request,
                                                   v1::QueueResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kDownloadsQueue);
+  const auto caller = context_.Authorize(*call, Method::kDownloadsQueue, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto items = ToQueueItems(*request);
   if (!items.ok()) return Refuse(reactor, items.status());
@@ -86,7 +87,7 @@ grpc::ServerUnaryReactor* DownloadsService::Cancel(grpc::CallbackServerContext* 
                                                    const v1::CancelRequest* request,
                                                    v1::CancelResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kDownloadsCancel);
+  const auto caller = context_.Authorize(*call, Method::kDownloadsCancel, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto ids = ToIntentIds(request->intent_ids());
   if (!ids.ok()) return Refuse(reactor, ids.status());
@@ -106,13 +107,13 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
                                                       const v1::NodesHaveRequest* request,
                                                       v1::NodesHaveResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kDownloadsNodesHave); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kDownloadsNodesHave, reactor);
+      !caller.ok())
     return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
   if (request->providers_size() < 1 || request->providers_size() > kMaxProviders) {
-    return Refuse(reactor, InvalidArgument("providers: {} of them; 1 to {} are taken",
-                                           request->providers_size(), kMaxProviders));
+    return Refuse(reactor, TooMany("providers", request->providers_size(), 1, kMaxProviders));
   }
   std::vector<engine::NamedProvider> providers;
   for (int i = 0; i < request->providers_size(); ++i) {
@@ -137,7 +138,7 @@ grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContex
                                                       const v1::GetIntentRequest* request,
                                                       v1::Intent* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kDownloadsGetIntent);
+  const auto caller = context_.Authorize(*call, Method::kDownloadsGetIntent, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   context_.OnControl(
       reactor, [this, reactor, response, caller = *caller, id = IntentId{request->intent_id()}] {
@@ -200,7 +201,7 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
 grpc::ServerWriteReactor<v1::WatchIntentResponse>* DownloadsService::WatchIntent(
     grpc::CallbackServerContext* call, const v1::WatchIntentRequest* request) {
   auto* reactor = new WatchReactor(context_, IntentId{request->intent_id()});
-  reactor->Begin(context_.Authorize(*call, Method::kDownloadsWatchIntent));
+  reactor->Begin(context_.Authorize(*call, Method::kDownloadsWatchIntent, reactor));
   return reactor;
 }
 
@@ -258,11 +259,12 @@ grpc::ServerUnaryReactor* DownloadsService::SetPaused(grpc::CallbackServerContex
   if (request.everything()) {
     method = paused ? Method::kDownloadsPauseEverything : Method::kDownloadsResumeEverything;
   }
-  const auto caller = context_.Authorize(*call, method);
+  const auto caller = context_.Authorize(*call, method, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (request.everything()) {
     if (request.intent_ids_size() > 0) {
-      return Refuse(reactor, InvalidArgument("intent_ids: none are taken with everything"));
+      return Refuse(reactor, FieldError(Reason::kInvalidField, "intent_ids",
+                                        "none are taken with everything"));
     }
     context_.OnControl(reactor, [this, reactor, paused] {
       context_.engine.SetEverythingPaused(
@@ -307,7 +309,7 @@ grpc::ServerUnaryReactor* DownloadsService::Why(grpc::CallbackServerContext* cal
                                                 const v1::WhyRequest* request,
                                                 v1::WhyResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kDownloadsWhy);
+  const auto caller = context_.Authorize(*call, Method::kDownloadsWhy, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   switch (request->what_case()) {
     case v1::WhyRequest::kIntentId:
@@ -327,7 +329,8 @@ grpc::ServerUnaryReactor* DownloadsService::Why(grpc::CallbackServerContext* cal
     case v1::WhyRequest::WHAT_NOT_SET:
       break;
   }
-  return Refuse(reactor, InvalidArgument("what: neither an intent_id nor a hash is given"));
+  return Refuse(reactor, FieldError(Reason::kMissingField, "what",
+                                    "neither an intent_id nor a hash is given"));
 }
 
 // On the control loop, like WhyHash. What others have hidden is veiled, as in GetIntent.

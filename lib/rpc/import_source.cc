@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/error_reason.h"
 
 namespace blobd::rpc {
 namespace {
@@ -40,20 +41,24 @@ Status CheckImportSource(int descriptor) {
   const int flags = fcntl(descriptor, F_GETFL);
   if (flags < 0 || fstat(descriptor, &info) != 0) return ErrnoStatus(errno, "import");
   if (!S_ISREG(info.st_mode)) {
-    return InvalidArgument("the descriptor is no regular file; send its bytes with Blobs.Add");
+    return ErrorFor(Reason::kDescriptorUnusable,
+                    "the descriptor is no regular file; send its bytes with Blobs.Add");
   }
   if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY) {
-    return InvalidArgument("the file is not opened for reading");
+    return ErrorFor(Reason::kDescriptorUnusable, "the file is not opened for reading");
   }
   struct statfs system {};
   if (fstatfs(descriptor, &system) != 0) return ErrnoStatus(errno, "import");
   const auto type = static_cast<uint32_t>(system.f_type);
   if (std::find(kLocalFileSystems.begin(), kLocalFileSystems.end(), type) ==
       kLocalFileSystems.end()) {
-    return MakeStatus(StatusCode::kUnimplemented,
-                      "the file is on a file system (type {:#x}) that may keep the daemon waiting; "
-                      "send its bytes with Blobs.Add",
-                      type);
+    return WithReason(
+        Reason::kDescriptorUnusable,
+        MakeStatus(
+            StatusCode::kUnimplemented,
+            "the file is on a file system (type {:#x}) that may keep the daemon waiting; send "
+            "its bytes with Blobs.Add",
+            type));
   }
   return OkStatus();
 }
@@ -62,24 +67,24 @@ Status SourceInspector::StartRealThread(const std::shared_ptr<Task>& work) {
   try {
     std::thread([work] { (*work)(); }).detach();
   } catch (const std::system_error& error) {
-    return Unavailable("there is no thread for it: {}", error.what());
+    return ErrorFor(Reason::kNoResources, "there is no thread for it: {}", error.what());
   }
   return OkStatus();
 }
 
-bool SourceInspector::MayTake(uint32_t uid) {
+bool SourceInspector::MayTake(const engine::Caller& caller) {
   RunLeft();
-  if (!quota_.Take(uid, "descriptors").ok()) return false;
-  quota_.Give(uid);
+  if (!quota_.Take(caller, "descriptors").ok()) return false;
+  quota_.Give(caller);
   return true;
 }
 
-void SourceInspector::Inspect(uint32_t uid, store::Descriptor descriptor,
+void SourceInspector::Inspect(const engine::Caller& caller, store::Descriptor descriptor,
                               UniqueFunction<void(StatusOr<store::Descriptor>)> done) {
   // Both are used by the thread, or, if there is none, by this one and then by a later one.
   auto shared_done = std::make_shared<decltype(done)>(std::move(done));
   const Status started =
-      OnThread(uid, [loop = loop_, descriptor = std::move(descriptor), shared_done]() mutable {
+      OnThread(caller, [loop = loop_, descriptor = std::move(descriptor), shared_done]() mutable {
         if (!*shared_done) return;  // closed here
         const Status status = CheckImportSource(descriptor.fd());
         auto answer = status.ok() ? StatusOr<store::Descriptor>(std::move(descriptor))
@@ -92,23 +97,25 @@ void SourceInspector::Inspect(uint32_t uid, store::Descriptor descriptor,
       });
   if (started.ok()) return;
   loop_->Post([done = std::exchange(*shared_done, nullptr), started]() mutable {
-    done(Unavailable("{}; send the bytes with Blobs.Add", Message(started)));
+    done(WithReason(ReasonOf(started),
+                    Unavailable("{}; send the bytes with Blobs.Add", Message(started))));
   });
 }
 
-void SourceInspector::Close(uint32_t uid, std::vector<store::Descriptor> descriptors) {
+void SourceInspector::Close(const engine::Caller& caller,
+                            std::vector<store::Descriptor> descriptors) {
   if (descriptors.empty()) return;
-  (void)OnThread(uid, [descriptors = std::move(descriptors)]() mutable { descriptors.clear(); });
+  (void)OnThread(caller, [descriptors = std::move(descriptors)]() mutable { descriptors.clear(); });
 }
 
-Status SourceInspector::OnThread(uint32_t uid, Task work) {
-  BLOBD_CHECK(quota_.Take(uid, "descriptors").ok());
+Status SourceInspector::OnThread(const engine::Caller& caller, Task work) {
+  BLOBD_CHECK(quota_.Take(caller, "descriptors").ok());
   RunLeft();
   const auto counted =
-      std::make_shared<Task>([this, loop = loop_, uid, work = std::move(work)]() mutable {
+      std::make_shared<Task>([this, loop = loop_, caller, work = std::move(work)]() mutable {
         work();
         work = nullptr;
-        loop->Post([this, uid] { quota_.Give(uid); });
+        loop->Post([this, caller] { quota_.Give(caller); });
       });
   const Status started = start_thread_(counted);
   if (!started.ok()) left_.push_back(counted);

@@ -44,16 +44,16 @@ class SourceInspector {
 
   // Whether one more descriptor may be taken from this uid. To be asked before it is received:
   // what the kernel never gave us waits for nobody when it goes away.
-  bool MayTake(uint32_t uid);
+  bool MayTake(const engine::Caller& caller);
   // Answers with the descriptor if it can be imported. kUnavailable: there is no thread for it.
-  void Inspect(uint32_t uid, store::Descriptor descriptor,
+  void Inspect(const engine::Caller& caller, store::Descriptor descriptor,
                UniqueFunction<void(StatusOr<store::Descriptor>)> done);
   // REQUIRES: MayTake said so
-  void Close(uint32_t uid, std::vector<store::Descriptor> descriptors);
+  void Close(const engine::Caller& caller, std::vector<store::Descriptor> descriptors);
 
  private:
   // Runs `work` on a thread, and counts it until it is over; kept for later if there is none.
-  Status OnThread(uint32_t uid, Task work);
+  Status OnThread(const engine::Caller& caller, Task work);
   void RunLeft();
 
   const std::shared_ptr<Executor> loop_;

@@ -100,24 +100,24 @@ TEST(SourceInspector, CountsWhatItLooksAtUntilThatIsOver) {
   constexpr uint32_t kJoe = 1001;
   std::vector<StatusOr<store::Descriptor>> answers;
   const auto look_at = [&](uint32_t uid, store::Descriptor descriptor) {
-    ASSERT_TRUE(inspector.MayTake(uid));
-    inspector.Inspect(uid, std::move(descriptor), [&](StatusOr<store::Descriptor> answer) {
+    ASSERT_TRUE(inspector.MayTake({uid}));
+    inspector.Inspect({uid}, std::move(descriptor), [&](StatusOr<store::Descriptor> answer) {
       answers.push_back(std::move(answer));
     });
   };
   look_at(kAnn, store::Descriptor(memfd_create("x", MFD_CLOEXEC)));
   look_at(kAnn, Open("/dev/zero", O_RDONLY));
-  EXPECT_FALSE(inspector.MayTake(kAnn));
-  EXPECT_TRUE(inspector.MayTake(kJoe));
+  EXPECT_FALSE(inspector.MayTake({kAnn}));
+  EXPECT_TRUE(inspector.MayTake({kJoe}));
   std::vector<store::Descriptor> unwanted;
   unwanted.push_back(Open("/dev/zero", O_RDONLY));
-  inspector.Close(kJoe, std::move(unwanted));
-  EXPECT_FALSE(inspector.MayTake(kJoe)) << "all together have three";
+  inspector.Close({kJoe}, std::move(unwanted));
+  EXPECT_FALSE(inspector.MayTake({kJoe})) << "all together have three";
   for (int i = 0; i < 5; ++i) loop->RunOne();  // two answers, and three that are over
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_NE(answers[0].ok(), answers[1].ok()) << "in any order";
-  EXPECT_TRUE(inspector.MayTake(kAnn));
-  EXPECT_TRUE(inspector.MayTake(kJoe));
+  EXPECT_TRUE(inspector.MayTake({kAnn}));
+  EXPECT_TRUE(inspector.MayTake({kJoe}));
 }
 
 // As a process that has as many as it may.
@@ -133,19 +133,19 @@ TEST(SourceInspector, WithoutThreadsNobodyWaits) {
   ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
   const store::Descriptor read_end(ends[0]);
   StatusOr<store::Descriptor> answer = NotFound("no answer");
-  ASSERT_TRUE(inspector.MayTake(1000));
-  inspector.Inspect(1000, store::Descriptor(ends[1]),
+  ASSERT_TRUE(inspector.MayTake({1000}));
+  inspector.Inspect({1000}, store::Descriptor(ends[1]),
                     [&](StatusOr<store::Descriptor> a) { answer = std::move(a); });
   loop->RunOne();
   EXPECT_EQ(answer.status().code(), StatusCode::kUnavailable);
   char byte = 0;
   EXPECT_EQ(read(read_end.fd(), &byte, 1), -1) << "closing may wait, too: it is not done here";
-  EXPECT_FALSE(inspector.MayTake(1000)) << "it counts until it is closed";
+  EXPECT_FALSE(inspector.MayTake({1000})) << "it counts until it is closed";
   has_threads = true;
-  EXPECT_FALSE(inspector.MayTake(1000));
+  EXPECT_FALSE(inspector.MayTake({1000}));
   EXPECT_EQ(read(read_end.fd(), &byte, 1), 0);
   loop->RunOne();
-  EXPECT_TRUE(inspector.MayTake(1000));
+  EXPECT_TRUE(inspector.MayTake({1000}));
 }
 
 }  // namespace

@@ -10,6 +10,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <fstream>
+#include <vector>
+
+#include "base/error_reason.h"
 
 namespace blobd::rpc {
 namespace {
@@ -26,9 +30,35 @@ NumberRange Numbers() {
   return {top / 4, top};
 }
 
-// What the kernel uses for a uid that has no mapping in our user namespace: it says nothing about
-// the caller.
-constexpr uint32_t kOverflowUid = 65534;
+// What the kernel uses for a uid or gid that has no mapping in our user namespace, unless somebody
+// has set another: it says nothing about the caller.
+constexpr uint32_t kOverflowId = 65534;
+
+uint32_t OverflowUid() {
+  static const uint32_t kUid = [] {
+    uint32_t uid = kOverflowId;
+    std::ifstream("/proc/sys/kernel/overflowuid") >> uid;
+    return uid;
+  }();
+  return kUid;
+}
+
+// Whether the process at the other end had this supplementary group. What the kernel does not say
+// is no.
+bool HasGroup(int connection, gid_t group) {
+  // The kernel gives a process no more than these (NGROUPS_MAX), and hardly any has a hundred.
+  constexpr size_t kMostGroups = 65536;
+  std::vector<gid_t> groups(128);
+  for (;;) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    if (getsockopt(connection, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0) {
+      groups.resize(size / sizeof(gid_t));
+      return std::find(groups.begin(), groups.end(), group) != groups.end();
+    }
+    if (errno != ERANGE || groups.size() >= kMostGroups) return false;
+    groups.resize(kMostGroups);
+  }
+}
 
 uint64_t InodeOf(int fd) {
   struct stat info {};
@@ -43,14 +73,17 @@ bool HasHungUp(int fd) {
 
 }  // namespace
 
-StatusOr<Peer> PeerOf(int connection) {
+StatusOr<engine::Caller> CallerAt(int connection, const Admins& admins) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
-      credentials.pid == 0 || credentials.uid == kOverflowUid) {
-    return PermissionDenied("the kernel does not say who connected");
+      credentials.pid == 0 || credentials.uid == kOverflowId || credentials.uid == OverflowUid()) {
+    return ErrorFor(Reason::kUnknownCaller, "the kernel does not say who connected");
   }
-  return Peer{credentials.uid, credentials.gid, credentials.pid};
+  engine::Caller caller = engine::CallerOfUid(credentials.uid, admins.daemon_uid);
+  caller.in_admin_group =
+      admins.group && (credentials.gid == *admins.group || HasGroup(connection, *admins.group));
+  return caller;
 }
 
 PeerTable::~PeerTable() {
@@ -58,15 +91,17 @@ PeerTable::~PeerTable() {
 }
 
 StatusOr<int> PeerTable::Admit(int connection) {
-  const auto peer = PeerOf(connection);
-  if (!peer.ok()) {
-    close(connection);
-    return peer.status();
-  }
+  const auto caller = CallerAt(connection, admins_);
   const MutexLock lock(mutex_);
-  if (const Status status = quota_.Take(peer->uid, "connections"); !status.ok()) {
+  if (!caller.ok()) {
+    ++counts_.refused_as_unknown;
     close(connection);
-    return status;
+    return caller.status();
+  }
+  if (const Status status = quota_.Take(*caller, "connections"); !status.ok()) {
+    ++counts_.refused_by_limit;
+    close(connection);
+    return WithReason(Reason::kTooManyConnections, status);
   }
   const NumberRange range = Numbers();
   if (next_number_ < range.first || next_number_ >= range.end) next_number_ = range.first;
@@ -74,12 +109,13 @@ StatusOr<int> PeerTable::Admit(int connection) {
   if (number < 0) number = fcntl(connection, F_DUPFD_CLOEXEC, next_number_ = range.first);
   if (number < 0) {
     const int error = errno;
-    quota_.Give(peer->uid);
+    quota_.Give(*caller);
     close(connection);
     return ErrnoStatus(error, "accepting a connection");
   }
   next_number_ = number + 1;
-  connections_[number] = {*peer, connection, InodeOf(connection)};
+  ++counts_.accepted;
+  connections_[number] = {*caller, connection, InodeOf(connection)};
   return number;
 }
 
@@ -90,7 +126,7 @@ void PeerTable::Sweep() {
     // Ended by the peer, or gRPC has closed its number (or it names another file by now).
     if (HasHungUp(connection.watch) || InodeOf(number) != connection.inode) {
       close(connection.watch);
-      quota_.Give(connection.peer.uid);
+      quota_.Give(connection.caller);
       it = connections_.erase(it);
     } else {
       ++it;
@@ -98,7 +134,7 @@ void PeerTable::Sweep() {
   }
 }
 
-std::optional<Peer> PeerTable::Find(std::string_view name) const {
+std::optional<engine::Caller> PeerTable::Find(std::string_view name) const {
   constexpr std::string_view kPrefix = "fd:";
   if (!name.starts_with(kPrefix)) return std::nullopt;
   name.remove_prefix(kPrefix.size());
@@ -108,12 +144,19 @@ std::optional<Peer> PeerTable::Find(std::string_view name) const {
   const MutexLock lock(mutex_);
   const auto it = connections_.find(number);
   if (it == connections_.end()) return std::nullopt;
-  return it->second.peer;
+  return it->second.caller;
 }
 
 size_t PeerTable::size() const {
   const MutexLock lock(mutex_);
   return connections_.size();
+}
+
+PeerCounts PeerTable::counts() const {
+  const MutexLock lock(mutex_);
+  PeerCounts counts = counts_;
+  counts.open = connections_.size();
+  return counts;
 }
 
 }  // namespace blobd::rpc

@@ -9,11 +9,13 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <type_traits>
 #include <utility>
 
 #include "base/mutex.h"
 #include "base/status.h"
 #include "rpc/admission.h"
+#include "rpc/call_book.h"
 #include "rpc/status_code.h"
 
 namespace blobd::rpc {
@@ -21,8 +23,15 @@ namespace blobd::rpc {
 template <typename Base>
 class Reactor : public Base {
  public:
+  static constexpr bool kIsStream = !std::is_base_of_v<grpc::ServerUnaryReactor, Base>;
+
+  // Its entry among the calls. REQUIRES: called once, before End
+  void Enter(CallBook::Entry entry) { entry_ = std::move(entry); }
   // Ends the call. REQUIRES: called once
-  void End(const Status& status) { EndWith(ToGrpc(status)); }
+  void End(const Status& status) {
+    entry_.Note(status);
+    EndWith(ToGrpc(status));
+  }
 
   // What the call holds until it ends: a caller who has its answer may call again at once.
   // REQUIRES: it has not ended
@@ -35,6 +44,7 @@ class Reactor : public Base {
 
  protected:
   void EndWith(const grpc::Status& status) {
+    entry_.End(static_cast<StatusCode>(status.error_code()));
     { const Admission::Ticket over = std::move(ticket_); }
     const MutexLock lock(hand_over_);
     Base::Finish(status);
@@ -56,8 +66,12 @@ class Reactor : public Base {
 
  private:
   Mutex hand_over_;
+  CallBook::Entry entry_;
   Admission::Ticket ticket_;
 };
+
+// How a call ends whose caller takes nothing more.
+inline Status CallerIsGone() { return Cancelled("the caller is gone"); }
 
 // A call with one answer.
 using UnaryReactor = Reactor<grpc::ServerUnaryReactor>;

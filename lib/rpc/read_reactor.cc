@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "rpc/convert.h"
 
 namespace blobd::rpc {
@@ -26,17 +27,19 @@ void ReadReactor::OnReader(StatusOr<std::shared_ptr<store::BlobReader>> reader) 
   offset_ = request_.offset();
   if (request_.length() == 0) {
     if (!info.size_proven) {
-      return End(OutOfRange("the size of {} is not known yet; name a length", request_.hash()));
+      return End(ErrorFor(Reason::kSizeUnknown, "the size of {} is not known yet; name a length",
+                          request_.hash()));
     }
     end_ = info.size;
   } else if (request_.length() > UINT64_MAX - offset_) {
-    return End(OutOfRange("offset and length together are past the end"));
+    return End(ErrorFor(Reason::kPastEnd, "offset and length together are past the end"));
   } else {
     end_ = offset_ + request_.length();
   }
   if (info.size_proven && (offset_ > info.size || end_ > info.size)) {
-    return End(OutOfRange("{} has {} bytes; {} to {} is past its end", request_.hash(), info.size,
-                          offset_, end_));
+    const Status error = ErrorFor(Reason::kPastEnd, "{} has {} bytes; {} to {} is past its end",
+                                  request_.hash(), info.size, offset_, end_);
+    return End(WithDetail(error, "size", std::to_string(info.size)));
   }
   SendNext();
 }

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "rpc/convert.h"
 #include "rpc/remotes_watch_reactor.h"
 
@@ -25,8 +26,7 @@ grpc::ServerUnaryReactor* RemotesService::List(grpc::CallbackServerContext* call
   if (!request->page_token().empty()) {
     after = NodeId::FromHexText(request->page_token());
     if (!after) {
-      return Refuse(reactor, InvalidArgument("page_token: \"{}\" is not one that this list gave",
-                                             request->page_token().substr(0, 80)));
+      return Refuse(reactor, BadPageToken(request->page_token()));
     }
   }
   const uint32_t limit = PageSize(request->page_size());
@@ -57,7 +57,7 @@ grpc::ServerUnaryReactor* RemotesService::Get(grpc::CallbackServerContext* call,
                                               const v1::GetRemoteRequest* request,
                                               v1::GetRemoteResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kRemotesGet); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesGet, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto node = ToNodeId(request->node_id(), "node_id");
   if (!node.ok()) return Refuse(reactor, node.status());
@@ -69,7 +69,8 @@ grpc::ServerUnaryReactor* RemotesService::Get(grpc::CallbackServerContext* call,
       const bool is_served = upload != uploads.nodes.end();
       const auto view = context_.engine.FindRemote(node);
       if (!view && !is_served) {
-        return reactor->End(NotFound("nothing is known of node {}", node.ToHex()));
+        return reactor->End(
+            ErrorFor(Reason::kUnknownRemote, "nothing is known of node {}", node.ToHex()));
       }
       engine::RemoteView unknown;
       unknown.node = node;
@@ -100,14 +101,15 @@ grpc::ServerUnaryReactor* RemotesService::AddAddresses(grpc::CallbackServerConte
                                                        const v1::AddAddressesRequest* request,
                                                        v1::AddAddressesResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kRemotesAddAddresses); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesAddAddresses, reactor);
+      !caller.ok())
     return Refuse(reactor, caller.status());
   const auto node = ToNodeId(request->node().node_id(), "node.node_id");
   if (!node.ok()) return Refuse(reactor, node.status());
   auto addresses = ToAddresses(request->node().addresses(), "node.addresses");
   if (!addresses.ok()) return Refuse(reactor, addresses.status());
   if (addresses->empty()) {
-    return Refuse(reactor, InvalidArgument("node.addresses: none is given"));
+    return Refuse(reactor, TooMany("node.addresses", 0, 1, kMaxAddresses));
   }
   context_.OnControl(reactor, [this, reactor, response, node = *node,
                                addresses = *std::move(addresses)] {
@@ -123,16 +125,17 @@ grpc::ServerUnaryReactor* RemotesService::Ban(grpc::CallbackServerContext* call,
                                               const v1::BanRequest* request,
                                               v1::BanResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kRemotesBan); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesBan, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   auto provider = ToProviderId(request->provider(), "provider");
   if (!provider.ok()) return Refuse(reactor, provider.status());
   if (request->length_ms() < 0 || request->length_ms() > kLongestBanMs) {
-    return Refuse(reactor, InvalidArgument("length_ms: {} is not between 0 and ten years",
-                                           request->length_ms()));
+    return Refuse(reactor, FieldError(Reason::kInvalidField, "length_ms",
+                                      "{} is not between 0 and ten years", request->length_ms()));
   }
   if (request->reason().size() > kMaxReasonBytes) {
-    return Refuse(reactor, InvalidArgument("reason: longer than {} bytes", kMaxReasonBytes));
+    return Refuse(reactor,
+                  FieldError(Reason::kTooLong, "reason", "longer than {} bytes", kMaxReasonBytes));
   }
   std::optional<Duration> length;
   if (request->length_ms() != 0) length = milliseconds(request->length_ms());
@@ -152,7 +155,7 @@ grpc::ServerUnaryReactor* RemotesService::Unban(grpc::CallbackServerContext* cal
                                                 const v1::UnbanRequest* request,
                                                 v1::UnbanResponse* /*response*/) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kRemotesUnban); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesUnban, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   auto provider = ToProviderId(request->provider(), "provider");
   if (!provider.ok()) return Refuse(reactor, provider.status());
@@ -166,12 +169,13 @@ grpc::ServerUnaryReactor* RemotesService::ListBans(grpc::CallbackServerContext* 
                                                    const v1::ListBansRequest* request,
                                                    v1::ListBansResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kRemotesListBans); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesListBans, reactor);
+      !caller.ok())
     return Refuse(reactor, caller.status());
   std::optional<ProviderId> after;
   if (!request->page_token().empty()) {
     auto last = ToProviderId(request->page_token(), "page_token");
-    if (!last.ok()) return Refuse(reactor, last.status());
+    if (!last.ok()) return Refuse(reactor, BadPageToken(request->page_token()));
     after = *std::move(last);
   }
   const uint32_t limit = PageSize(request->page_size());

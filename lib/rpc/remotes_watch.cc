@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error_reason.h"
 #include "rpc/convert.h"
 
 namespace blobd::rpc {
@@ -67,8 +68,9 @@ void RemotesWatch::Turn(const engine::UploadsView& uploads) {
   if (rounds_ >= kPatience && waiting_.size() > kMostWaiting) {
     Stop();
     return WithCall([](Call& call) {
-      call.EndWatch(ResourceExhausted(
-          "the reader is too slow: more than {} nodes changed while it took nothing",
+      call.EndWatch(ErrorFor(
+          Reason::kSlowReader,
+          "the reader is too slow: more than {} nodes changed while it took nothing; watch again",
           kMostWaiting));
     });
   }

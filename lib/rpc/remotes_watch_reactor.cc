@@ -11,21 +11,21 @@ RemotesWatchReactor::RemotesWatchReactor(const ServiceContext& context, std::opt
 
 void RemotesWatchReactor::Begin(const Status& caller) {
   TakeOver();
-  if (!caller.ok()) return FinishOnce(ToGrpc(caller));
+  if (!caller.ok()) return FinishOnce(caller);
   if (!context_.commands.Post([watch = watch_] { watch->Start(); })) {
-    FinishOnce(ToGrpc(TooManyCommands()));
+    FinishOnce(TooManyCommands());
   }
 }
 
 void RemotesWatchReactor::OnWriteDone(bool ok) {
   TakeOver();
-  if (!ok) return FinishOnce(grpc::Status::CANCELLED);
+  if (!ok) return FinishOnce(CallerIsGone());
   context_.commands.PostAlways([watch = watch_] { watch->OnSent(); });
 }
 
 void RemotesWatchReactor::OnCancel() {
   TakeOver();
-  FinishOnce(grpc::Status::CANCELLED);
+  FinishOnce(CallerIsGone());
 }
 
 void RemotesWatchReactor::Send(v1::WatchRemotesResponse message) {
@@ -35,11 +35,11 @@ void RemotesWatchReactor::Send(v1::WatchRemotesResponse message) {
   Write(&sending_);
 }
 
-void RemotesWatchReactor::EndWatch(const Status& status) { FinishOnce(ToGrpc(status)); }
+void RemotesWatchReactor::EndWatch(const Status& status) { FinishOnce(status); }
 
-void RemotesWatchReactor::FinishOnce(const grpc::Status& status) {
+void RemotesWatchReactor::FinishOnce(const Status& status) {
   const MutexLock lock(mutex_);
-  if (!std::exchange(finished_, true)) EndWith(status);
+  if (!std::exchange(finished_, true)) End(status);
 }
 
 void RemotesWatchReactor::Gone() {

@@ -28,7 +28,7 @@ class RemotesWatchReactor final
   void Send(v1::WatchRemotesResponse message) override;
   void EndWatch(const Status& status) override;
   void Gone() override;
-  void FinishOnce(const grpc::Status& status);
+  void FinishOnce(const Status& status);
 
   const ServiceContext& context_;
   const std::shared_ptr<RemotesWatch> watch_;

@@ -3,7 +3,7 @@
 // nobody; what was appended is sent in order behind that.
 //
 // Thread: gRPC's threads and the control loop; Report's lock guards all state. The reactor deletes
-//         itself in OnDone, the report lives as long as anybody holds it.
+//         itself when the call is over, the report lives as long as anybody holds it.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -23,7 +23,7 @@ namespace blobd::rpc {
 template <typename Response>
 class Report {
  public:
-  using Stream = grpc::ServerWriteReactor<Response>;
+  using Stream = Reactor<grpc::ServerWriteReactor<Response>>;
   explicit Report(Stream* stream) : stream_(stream) {}
 
   // `change` gets the message that will be sent next.
@@ -41,7 +41,7 @@ class Report {
   }
   void End(const Status& status) {
     const MutexLock lock(mutex_);
-    end_ = ToGrpc(status);
+    end_ = status;
     Advance();
   }
   // Control loop. The work is cancelled when the call ends before it. It holds this report, so it
@@ -58,12 +58,12 @@ class Report {
   void OnWriteDone(bool ok) {
     const MutexLock lock(mutex_);
     writing_ = false;
-    if (!ok) return Finish(grpc::Status::CANCELLED);
+    if (!ok) return Finish(CallerIsGone());
     Advance();
   }
   void OnCancel() {
     const MutexLock lock(mutex_);
-    Finish(grpc::Status::CANCELLED);
+    Finish(CallerIsGone());
   }
   void Detach() {
     const MutexLock lock(mutex_);
@@ -89,9 +89,9 @@ class Report {
     writing_ = true;
     stream_->StartWrite(&sending_);
   }
-  void Finish(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void Finish(const Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (stream_ == nullptr || std::exchange(finished_, true)) return;
-    stream_->Finish(status);
+    stream_->End(status);
   }
 
   Mutex mutex_;
@@ -99,7 +99,7 @@ class Report {
   std::optional<Response> newest_ ABSL_GUARDED_BY(mutex_);
   std::deque<Response> appended_ ABSL_GUARDED_BY(mutex_);
   Response sending_ ABSL_GUARDED_BY(mutex_);
-  std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Status> end_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::weak_ptr<engine::KeeperJob> job_;  // control loop

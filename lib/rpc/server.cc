@@ -7,6 +7,7 @@
 #include <grpcpp/server_posix.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "rpc/admin_service.h"
@@ -14,10 +15,13 @@
 #include "rpc/commands.h"
 #include "rpc/data_socket.h"
 #include "rpc/downloads_service.h"
+#include "rpc/health_service.h"
 #include "rpc/keep_added.h"
 #include "rpc/listener.h"
+#include "rpc/reflection_service.h"
 #include "rpc/remotes_service.h"
 #include "rpc/tags_service.h"
+#include "rpc/unknown_methods.h"
 
 namespace blobd::rpc {
 namespace {
@@ -26,20 +30,40 @@ constexpr int kMaxMessageBytes = 16 << 20;
 constexpr int kMaxCallsPerConnection = 64;
 constexpr size_t kMaxBufferedBytes = 512 << 20;  // of all calls together
 
+std::vector<std::string> Services() {
+  std::vector<std::string> services = {
+      v1::Downloads::service_full_name(),
+      v1::Blobs::service_full_name(),
+      v1::Remotes::service_full_name(),
+      v1::Tags::service_full_name(),
+      v1::Admin::service_full_name(),
+      grpc::health::v1::Health::service_full_name(),
+      grpc::reflection::v1::ServerReflection::service_full_name(),
+      grpc::reflection::v1alpha::ServerReflection::service_full_name()};
+  std::sort(services.begin(), services.end());
+  return services;
+}
+
 class GrpcServer final : public Server {
  public:
-  GrpcServer(Deps deps, DaemonIdentity identity, PeerLimits limits)
-      : peers_(limits),
+  GrpcServer(Deps deps, DaemonIdentity identity, PeerLimits limits, const Admins& admins)
+      : admins_(admins),
+        peers_(limits, admins),
         commands_(deps.control),
         tokens_(TokenOptions{}),
-        context_{deps.engine, deps.uploads, deps.keeper, deps.store,   deps.workers, commands_,
-                 admission_,  peers_,       tokens_,     data_socket_, deps.importer},
+        calls_(std::move(deps.journal)),
+        context_{deps.engine, deps.uploads, deps.keeper, deps.store, deps.workers, commands_,
+                 admission_,  calls_,       peers_,      tokens_,    data_socket_, deps.importer},
         downloads_(context_),
         blobs_(context_),
         remotes_(context_),
         tags_(context_),
         admin_(context_, std::move(identity), std::move(deps.own_addresses), deps.maintenance,
-               std::move(deps.serve_mode)) {}
+               std::move(deps.serve_mode)),
+        health_(context_),
+        reflection_(context_, Services()),
+        old_reflection_(context_, Services()),
+        unknown_methods_(calls_) {}
 
   ~GrpcServer() override { Shutdown(Duration::zero()); }
 
@@ -48,7 +72,7 @@ class GrpcServer final : public Server {
       DataOptions options;
       options.connections = limits;
       BLOBD_ASSIGN_OR_RETURN(data_socket_,
-                             DataSocket::Start({context_.store, tokens_, Keeping()},
+                             DataSocket::Start({context_.store, tokens_, Keeping(), admins_},
                                                store::Descriptor(sockets.data), options));
     }
     // One reference that is never given back: the library's own clean-up, which comes with the last
@@ -63,12 +87,22 @@ class GrpcServer final : public Server {
     builder.RegisterService(&remotes_);
     builder.RegisterService(&tags_);
     builder.RegisterService(&admin_);
+    builder.RegisterService(&health_);
+    builder.RegisterService(&reflection_);
+    builder.RegisterService(&old_reflection_);
+    builder.RegisterCallbackGenericService(&unknown_methods_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return Internal("gRPC could not be started");
     listener_ = std::make_unique<Listener>(sockets.grpc, peers_, [this](int fd) {
       grpc::AddInsecureChannelFromFd(server_.get(), fd);
     });
     return OkStatus();
+  }
+
+  CallCounts Counts() const override {
+    CallCounts counts = calls_.Counts();
+    counts.connections = peers_.counts();
+    return counts;
   }
 
   void Shutdown(Duration grace) override {
@@ -83,16 +117,18 @@ class GrpcServer final : public Server {
  private:
   // What comes in by descriptors is leased like what comes by streams.
   KeepImport Keeping() {
-    return [this](uint32_t uid, UniqueFunction<void(Added)> add,
+    return [this](const engine::Caller& caller, UniqueFunction<void(Added)> add,
                   UniqueFunction<void(blobd::Status)> done) {
-      KeepAdded(context_, engine::CallerOfUid(uid, geteuid()), {}, std::move(add), std::move(done));
+      KeepAdded(context_, caller, {}, std::move(add), std::move(done));
     };
   }
 
+  const Admins admins_;
   PeerTable peers_;
   Commands commands_;
   Admission admission_;
   TokenTable tokens_;
+  CallBook calls_;
   std::unique_ptr<DataSocket> data_socket_;
   const ServiceContext context_;
   DownloadsService downloads_;
@@ -100,6 +136,10 @@ class GrpcServer final : public Server {
   RemotesService remotes_;
   TagsService tags_;
   AdminService admin_;
+  HealthService health_;
+  ReflectionService<grpc::reflection::v1::ServerReflection> reflection_;
+  ReflectionService<grpc::reflection::v1alpha::ServerReflection> old_reflection_;
+  UnknownMethods unknown_methods_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Listener> listener_;
 };
@@ -107,8 +147,10 @@ class GrpcServer final : public Server {
 }  // namespace
 
 StatusOr<std::unique_ptr<Server>> Server::Start(Deps deps, DaemonIdentity identity, Sockets sockets,
-                                                PeerLimits limits) {
-  auto server = std::make_unique<GrpcServer>(std::move(deps), std::move(identity), limits);
+                                                PeerLimits limits,
+                                                std::optional<uint32_t> admin_group) {
+  const Admins admins{geteuid(), admin_group};
+  auto server = std::make_unique<GrpcServer>(std::move(deps), std::move(identity), limits, admins);
   BLOBD_RETURN_IF_ERROR(server->Begin(sockets, limits));
   return std::unique_ptr<Server>(std::move(server));
 }

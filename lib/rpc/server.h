@@ -11,6 +11,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -18,6 +20,7 @@
 #include "engine/keeper.h"
 #include "engine/upload_table.h"
 #include "loop/worker_pool.h"
+#include "rpc/call_book.h"
 #include "rpc/daemon_identity.h"
 #include "rpc/maintenance.h"
 #include "rpc/peer.h"
@@ -42,6 +45,8 @@ class Server {
     std::function<transfer::ServeMode()> serve_mode = {};
     // Null: nothing is got from web servers.
     transfer::UrlImporter* importer = nullptr;
+    // Gets a line for each call that failed as nobody foresaw, on any thread. Empty: nobody does.
+    std::function<void(const std::string&)> journal = {};
   };
 
   // Bound sockets (Listener::Bind, or inherited); the server owns them from now on.
@@ -49,10 +54,14 @@ class Server {
     int grpc = -1;
     int data = -1;  // -1: no data socket; callers must send and read streams
   };
+  // Members of `admin_group` are administrators, like root and the uid that this process has.
   static StatusOr<std::unique_ptr<Server>> Start(Deps deps, DaemonIdentity identity,
-                                                 Sockets sockets, PeerLimits limits);
+                                                 Sockets sockets, PeerLimits limits,
+                                                 std::optional<uint32_t> admin_group = {});
   virtual ~Server() = default;
 
+  // What monitoring is told of calls.
+  virtual CallCounts Counts() const = 0;
   // No new connections; calls under way have until `grace` and are cut then.
   virtual void Shutdown(Duration grace) = 0;
 };

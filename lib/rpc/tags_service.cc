@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "base/utf8.h"
 #include "rpc/convert.h"
 #include "wire/text.h"
@@ -36,15 +37,17 @@ void Fill(const registry::TagRow& row, const engine::Caller& caller, v1::Tag* ou
 
 Status CheckTagName(const std::string& name) {
   if (name.empty() || name.size() > registry::kMaxTagName) {
-    return InvalidArgument("name: it has {} bytes; 1 to {} are taken", name.size(),
-                           registry::kMaxTagName);
+    return FieldError(name.empty() ? Reason::kMissingField : Reason::kTooLong, "name",
+                      "it has {} bytes; 1 to {} are taken", name.size(), registry::kMaxTagName);
   }
-  if (!IsUtf8(name)) return InvalidArgument("name: it is not UTF-8");
+  if (!IsUtf8(name)) return FieldError(Reason::kInvalidField, "name", "it is not UTF-8");
   if (!IsPlainText(name)) {
-    return InvalidArgument("name: it has characters that control, reorder or show nothing");
+    return FieldError(Reason::kInvalidField, "name",
+                      "it has characters that control, reorder or show nothing");
   }
   if (ReadsAsContent(name)) {
-    return InvalidArgument("name: \"{}\" would be taken for a hash or a ticket everywhere", name);
+    return FieldError(Reason::kInvalidField, "name",
+                      "\"{}\" would be taken for a hash or a ticket everywhere", name);
   }
   return OkStatus();
 }
@@ -53,7 +56,7 @@ grpc::ServerUnaryReactor* TagsService::Set(grpc::CallbackServerContext* call,
                                            const v1::SetTagRequest* request,
                                            v1::SetTagResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kTagsSet);
+  const auto caller = context_.Authorize(*call, Method::kTagsSet, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   if (const Status status = CheckTagName(request->name()); !status.ok())
     return Refuse(reactor, status);
@@ -85,7 +88,7 @@ grpc::ServerUnaryReactor* TagsService::Delete(grpc::CallbackServerContext* call,
                                               const v1::DeleteTagRequest* request,
                                               v1::DeleteTagResponse* response) {
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kTagsDelete);
+  const auto caller = context_.Authorize(*call, Method::kTagsDelete, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   engine::TagChange change{request->name(), {}, false, {}};
   if (request->has_expected_hash()) {

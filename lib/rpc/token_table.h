@@ -48,7 +48,7 @@ class TokenTable {
   Duration lifetime() const { return options_.lifetime; }
 
   // kResourceExhausted: too many that were not used, of this uid or in all.
-  StatusOr<std::string> Issue(Instant now, uint32_t uid, const Grant& grant);
+  StatusOr<std::string> Issue(Instant now, const engine::Caller& caller, const Grant& grant);
   // kPermissionDenied: there is no such token of this uid, or it was used, or it is too old.
   StatusOr<Grant> Redeem(Instant now, uint32_t uid, std::string_view token);
   // Tokens that can be used, and those that have not been found to be too old yet.
@@ -58,6 +58,7 @@ class TokenTable {
   using Key = std::pair<uint32_t, std::string>;
   struct Issued {
     Key key;
+    engine::Caller caller;
     Instant expires;
     Grant grant;
   };

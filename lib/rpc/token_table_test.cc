@@ -15,8 +15,8 @@ Grant OpenOf(uint8_t first_byte) { return OpenGrant{{{first_byte}}}; }
 
 TEST(TokenTable, ATokenBuysItsGrantOnce) {
   TokenTable tokens(TokenOptions{});
-  const auto open = tokens.Issue(kStart, kAnn, OpenOf(7));
-  const auto import = tokens.Issue(kStart, kAnn, ImportGrant{true});
+  const auto open = tokens.Issue(kStart, {kAnn}, OpenOf(7));
+  const auto import = tokens.Issue(kStart, {kAnn}, ImportGrant{true});
   ASSERT_TRUE(open.ok() && import.ok());
   EXPECT_EQ(open->size(), TokenTable::kTokenBytes);
   const auto opened = tokens.Redeem(kStart, kAnn, *open);
@@ -31,7 +31,7 @@ TEST(TokenTable, ATokenBuysItsGrantOnce) {
 
 TEST(TokenTable, ATokenIsOneUidsAndAnotherCannotSpoilIt) {
   TokenTable tokens(TokenOptions{});
-  const auto token = tokens.Issue(kStart, kAnn, OpenOf(7));
+  const auto token = tokens.Issue(kStart, {kAnn}, OpenOf(7));
   EXPECT_EQ(tokens.Redeem(kStart, kJoe, *token).status().code(), StatusCode::kPermissionDenied);
   EXPECT_EQ(tokens.Redeem(kStart, 0, *token).status().code(), StatusCode::kPermissionDenied);
   EXPECT_TRUE(tokens.Redeem(kStart, kAnn, *token).ok());
@@ -39,7 +39,7 @@ TEST(TokenTable, ATokenIsOneUidsAndAnotherCannotSpoilIt) {
 
 TEST(TokenTable, WhatIsNoTokenBuysNothing) {
   TokenTable tokens(TokenOptions{});
-  const std::string token = *tokens.Issue(kStart, kAnn, OpenOf(7));
+  const std::string token = *tokens.Issue(kStart, {kAnn}, OpenOf(7));
   for (const std::string& wrong : {std::string(), std::string(16, '\0'), token.substr(1),
                                    token + "x", std::string(1 << 20, 'x')}) {
     EXPECT_EQ(tokens.Redeem(kStart, kAnn, wrong).status().code(), StatusCode::kPermissionDenied);
@@ -48,8 +48,8 @@ TEST(TokenTable, WhatIsNoTokenBuysNothing) {
 
 TEST(TokenTable, TokensGrowOld) {
   TokenTable tokens({{10, 10, 0}, seconds(30)});
-  const auto first = tokens.Issue(kStart, kAnn, OpenOf(1));
-  const auto second = tokens.Issue(kStart + seconds(20), kAnn, OpenOf(2));
+  const auto first = tokens.Issue(kStart, {kAnn}, OpenOf(1));
+  const auto second = tokens.Issue(kStart + seconds(20), {kAnn}, OpenOf(2));
   EXPECT_FALSE(tokens.Redeem(kStart + seconds(30), kAnn, *first).ok());
   EXPECT_EQ(tokens.size(), 1u);
   EXPECT_TRUE(tokens.Redeem(kStart + seconds(50) - Duration(1), kAnn, *second).ok());
@@ -58,15 +58,17 @@ TEST(TokenTable, TokensGrowOld) {
 TEST(TokenTable, BoundsUnusedTokensPerUidAndInAll) {
   TokenTable tokens({{2, 4, 1}, seconds(30)});
   std::set<std::string> seen;
-  for (const uint32_t uid : {kAnn, kAnn, kJoe}) seen.insert(*tokens.Issue(kStart, uid, OpenOf(1)));
+  for (const uint32_t uid : {kAnn, kAnn, kJoe})
+    seen.insert(*tokens.Issue(kStart, {uid}, OpenOf(1)));
   EXPECT_EQ(seen.size(), 3u);
-  EXPECT_EQ(tokens.Issue(kStart, kAnn, OpenOf(1)).status().code(), StatusCode::kResourceExhausted);
-  EXPECT_EQ(tokens.Issue(kStart, kJoe, OpenOf(1)).status().code(), StatusCode::kResourceExhausted)
-      << "the last is kept for root";
-  EXPECT_TRUE(tokens.Issue(kStart, 0, OpenOf(1)).ok());
-  EXPECT_FALSE(tokens.Issue(kStart, 0, OpenOf(1)).ok());
+  EXPECT_EQ(tokens.Issue(kStart, {kAnn}, OpenOf(1)).status().code(),
+            StatusCode::kResourceExhausted);
+  EXPECT_EQ(tokens.Issue(kStart, {kJoe}, OpenOf(1)).status().code(), StatusCode::kResourceExhausted)
+      << "the last is kept for administrators";
+  EXPECT_TRUE(tokens.Issue(kStart, {0}, OpenOf(1)).ok());
+  EXPECT_FALSE(tokens.Issue(kStart, {0}, OpenOf(1)).ok());
   // Using one, or letting it grow old, makes room.
-  EXPECT_TRUE(tokens.Issue(kStart + seconds(30), kAnn, OpenOf(1)).ok());
+  EXPECT_TRUE(tokens.Issue(kStart + seconds(30), {kAnn}, OpenOf(1)).ok());
   EXPECT_EQ(tokens.size(), 1u);
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "rpc/convert.h"
 #include "rpc/keep_added.h"
 
@@ -48,13 +49,13 @@ void UrlImportCall::Finish(Added added) {
 
 StatusOr<transfer::UrlImportOrder> ToUrlImportOrder(const v1::ImportUrlRequest& request) {
   if (request.url().size() > kMaxUrlBytes)
-    return InvalidArgument("url: longer than {} bytes", kMaxUrlBytes);
+    return FieldError(Reason::kTooLong, "url", "longer than {} bytes", kMaxUrlBytes);
   const auto url = http::Url::Parse(request.url());
-  if (!url.ok()) return Annotate(url.status(), "url");
+  if (!url.ok()) return UrlError("url", request.url(), url.status());
   transfer::UrlImportOrder order{*url, request.is_private()};
   if (request.max_bytes() > order.max_size) {
-    return InvalidArgument("max_bytes: {} is more than the largest blob, {}", request.max_bytes(),
-                           order.max_size);
+    return FieldError(Reason::kInvalidField, "max_bytes", "{} is more than the largest blob, {}",
+                      request.max_bytes(), order.max_size);
   }
   if (request.max_bytes() > 0) order.max_size = request.max_bytes();
   return order;

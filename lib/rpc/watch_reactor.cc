@@ -12,9 +12,10 @@ WatchReactor::WatchReactor(const ServiceContext& context, IntentId intent)
     : context_(context), intent_(intent), watcher_(std::make_shared<Watcher>(this)) {}
 
 void WatchReactor::Begin(const StatusOr<engine::Caller>& caller) {
+  TakeOver();
   if (!caller.ok()) {
     const MutexLock lock(mutex_);
-    return FinishOnce(ToGrpc(caller.status()));
+    return FinishOnce(caller.status());
   }
   // The watcher speaks for this call; the call itself may be gone when the control loop gets here.
   const bool posted = context_.commands.Post(
@@ -23,7 +24,7 @@ void WatchReactor::Begin(const StatusOr<engine::Caller>& caller) {
       });
   if (!posted) {
     const MutexLock lock(mutex_);
-    FinishOnce(ToGrpc(TooManyCommands()));
+    FinishOnce(TooManyCommands());
   }
 }
 
@@ -64,7 +65,7 @@ void WatchReactor::Watcher::Refuse(const Status& status) {
   const MutexLock lock(mutex_);
   if (reactor_ == nullptr) return;
   const MutexLock reactor_lock(reactor_->mutex_);
-  reactor_->FinishOnce(ToGrpc(status));
+  reactor_->FinishOnce(status);
 }
 
 void WatchReactor::Watcher::Detach() {
@@ -84,31 +85,33 @@ void WatchReactor::Advance() {
   if (newest_) {
     sending_ = *std::exchange(newest_, std::nullopt);
     writing_ = true;
-    StartWrite(&sending_);
+    Write(&sending_);
   } else if (last_) {
-    FinishOnce(grpc::Status::OK);
+    FinishOnce(OkStatus());
   }
 }
 
-void WatchReactor::FinishOnce(const grpc::Status& status) {
+void WatchReactor::FinishOnce(const Status& status) {
   if (std::exchange(finished_, true)) return;
-  Finish(status);
+  End(status);
 }
 
 void WatchReactor::OnWriteDone(bool ok) {
+  TakeOver();
   const MutexLock lock(mutex_);
   writing_ = false;
-  if (!ok) return FinishOnce(grpc::Status::CANCELLED);
+  if (!ok) return FinishOnce(CallerIsGone());
   Advance();
 }
 
 void WatchReactor::OnCancel() {
+  TakeOver();
   const MutexLock lock(mutex_);
-  FinishOnce(grpc::Status::CANCELLED);
+  FinishOnce(CallerIsGone());
 }
 
-void WatchReactor::OnDone() {
-  { const MutexLock lock(mutex_); }  // see reactor.h
+void WatchReactor::Gone() {
+  { const MutexLock lock(mutex_); }  // whoever ended the call has let go
   watcher_->Detach();
   context_.commands.PostAlways([&engine = context_.engine, intent = intent_, watcher = watcher_] {
     engine.Unwatch(intent, watcher);

@@ -1,8 +1,8 @@
 // WatchReactor: one WatchIntent call. It holds at most the newest state that the caller has not
 // been sent, so a slow reader costs one message and slows nobody.
 //
-// Thread: gRPC's threads and the control loop; its own lock guards all state. It deletes itself in
-//         OnDone.
+// Thread: gRPC's threads and the control loop; its own lock guards all state. It deletes itself
+//         when the call is over.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -17,7 +17,7 @@
 
 namespace blobd::rpc {
 
-class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchIntentResponse> {
+class WatchReactor final : public Reactor<grpc::ServerWriteReactor<v1::WatchIntentResponse>> {
  public:
   WatchReactor(const ServiceContext& context, IntentId intent);
   // Once, after construction: starts watching, or ends at once if `caller` is an error.
@@ -25,7 +25,6 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchIntentRespon
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
-  void OnDone() override;
 
  private:
   // What the engine holds; it may outlive the call.
@@ -46,7 +45,8 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchIntentRespon
   static void StartWatching(const ServiceContext& context, const engine::Caller& caller,
                             IntentId intent, const std::shared_ptr<Watcher>& watcher);
   void Show(v1::WatchIntentResponse response, bool last);
-  void FinishOnce(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Gone() override;
+  void FinishOnce(const Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ServiceContext& context_;

@@ -2,6 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <utility>
+
+#include "base/error_reason.h"
 #include "sqlite/log_scan.h"
 
 namespace blobd::sqlite {
@@ -74,7 +77,15 @@ Status ErrorStatus(sqlite3* db, int code, std::string_view what) {
   if ((code & 0xff) == SQLITE_IOERR && system_error != 0) {
     return Annotate(ErrnoStatus(system_error, message), what);
   }
-  return MakeStatus(CodeOf(code), "{}: {}", what, message);
+  Status status = MakeStatus(CodeOf(code), "{}: {}", what, message);
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+      return WithReason(Reason::kDiskFull, std::move(status));
+    case SQLITE_READONLY:
+      return WithReason(Reason::kDiskReadOnly, std::move(status));
+    default:
+      return status;
+  }
 }
 
 }  // namespace blobd::sqlite

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "base/units.h"
 
 namespace blobd::store {
@@ -60,9 +61,9 @@ Status DiskGate::Refusal() const {
     case DiskCondition::kOk:
       return OkStatus();
     case DiskCondition::kFull:
-      return ResourceExhausted("the disk is full: {}", now.reason);
+      return ErrorFor(Reason::kDiskFull, "the disk is full: {}", now.reason);
     case DiskCondition::kReadOnly:
-      return PermissionDenied("the disk is read-only");
+      return ErrorFor(Reason::kDiskReadOnly, "the disk is read-only");
   }
   return OkStatus();
 }
@@ -83,9 +84,8 @@ Status DiskGate::TakeUnpromised(uint64_t bytes) {
   if (Room() >= static_cast<int64_t>(admitted)) return OkStatus();
   room_.fetch_add(static_cast<int64_t>(bytes));
   NoteRefused(bytes);
-  return ResourceExhausted("needs {}, {} free ({} reserved, {} promised to others)",
-                           FormatSize(bytes), FormatSize(free_), FormatSize(reserve_),
-                           FormatSize(admitted));
+  return ErrorFor(Reason::kDiskFull, "needs {}, {} free ({} reserved, {} promised to others)",
+                  FormatSize(bytes), FormatSize(free_), FormatSize(reserve_), FormatSize(admitted));
 }
 
 Status DiskGate::Admit(uint64_t bytes) {
@@ -98,9 +98,9 @@ Status DiskGate::Admit(uint64_t bytes) {
     const uint64_t unpromised = room - std::min(room, admitted);
     if (bytes > unpromised) {
       NoteRefused(bytes);
-      return ResourceExhausted("needs {}, {} free ({} reserved, {} promised to others)",
-                               FormatSize(bytes), FormatSize(free_), FormatSize(reserve_),
-                               FormatSize(admitted));
+      return ErrorFor(Reason::kDiskFull, "needs {}, {} free ({} reserved, {} promised to others)",
+                      FormatSize(bytes), FormatSize(free_), FormatSize(reserve_),
+                      FormatSize(admitted));
     }
   } while (!admitted_.compare_exchange_weak(admitted, admitted + bytes));
   return OkStatus();

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "store/post_to.h"
 
 namespace blobd::store {
@@ -18,7 +19,7 @@ Status DiskImport::Append(ByteView bytes) {
   BLOBD_RETURN_IF_ERROR(status_);
   if (finished_) return FailedPrecondition("the import is finished");
   if (bytes.size() > kMaxStoredSize - builder_.size())
-    return OutOfRange("the content is too large");
+    return WithReason(Reason::kTooLong, OutOfRange("the content is too large"));
   const uint64_t offset = builder_.size();
   if (offset + bytes.size() <= kGroupSize) {
     small_.insert(small_.end(), bytes.begin(), bytes.end());

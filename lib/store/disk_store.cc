@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "store/descriptor_import.h"
 #include "store/disk_import.h"
 #include "store/index.h"
@@ -122,7 +123,7 @@ void DiskStore::PutSmall(const Hash& hash, Bytes content, Executor& answer_on,
   const uint64_t size = content.size() + kWaitingCost;
   if (waiting_small_bytes_->fetch_add(size) + size > options_.waiting_small_bytes) {
     waiting_small_bytes_->fetch_sub(size);
-    return answer(ResourceExhausted("too many small blobs wait for the disk"));
+    return answer(ErrorFor(Reason::kTooManyCalls, "too many small blobs wait for the disk"));
   }
   auto counted = [waiting = waiting_small_bytes_, size,
                   answer = std::move(answer)](Status status) mutable {

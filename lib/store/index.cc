@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "store/disk_writer.h"
 
 namespace blobd::store {
@@ -251,7 +252,7 @@ void Index::SetPrivate(const Hash& hash, bool is_private, Answer<Status> then) {
   Look(hash, [this, hash, is_private, then = std::move(then)](StatusOr<Found> found) mutable {
     if (!found.ok()) return then(found.status());
     if (!found->complete && (found->live == nullptr || found->live->groups.empty()))
-      return then(NotFound("nothing of blob {} is here", hash.Short()));
+      return then(ErrorFor(Reason::kUnknownBlob, "nothing of blob {} is here", hash.Short()));
     // The row in memory changes in the same step, so that whoever writes it next agrees.
     auto apply = [this, hash, is_private]() -> Status {
       const Live live = FindLive(hash);
@@ -259,7 +260,8 @@ void Index::SetPrivate(const Hash& hash, bool is_private, Answer<Status> then) {
       BLOBD_ASSIGN_OR_RETURN(const bool has_row, db_.SetPrivate(hash, is_private));
       const bool has_none_yet =
           !has_row && live != nullptr && live->phase == LiveBlob::Phase::kOpen;
-      if (!has_row && !has_none_yet) return NotFound("nothing of blob {} is here", hash.Short());
+      if (!has_row && !has_none_yet)
+        return ErrorFor(Reason::kUnknownBlob, "nothing of blob {} is here", hash.Short());
       if (has_none_yet) BLOBD_RETURN_IF_ERROR(db_.Put(live->row));
       was_hidden_ = was_hidden_ || is_private;
       return OkStatus();

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "bao/tree.h"
+#include "base/error_reason.h"
 #include "store/index.h"
 
 namespace blobd::store {
@@ -253,7 +254,9 @@ void Index::AdoptComplete(const Hash& hash, bool make_private, Answer<StatusOr<b
   SetPrivate(hash, true, [hash, then = std::move(then)](const Status& status) mutable {
     // A removal came between.
     if (status.code() == StatusCode::kNotFound)
-      return then(Unavailable("blob {} was removed meanwhile; import it again", hash.Short()));
+      return then(
+          WithReason(Reason::kRemovedMeanwhile,
+                     Unavailable("blob {} was removed meanwhile; import it again", hash.Short())));
     if (!status.ok()) return then(status);
     then(false);
   });

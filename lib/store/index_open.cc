@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "bao/tree.h"
+#include "base/error_reason.h"
 #include "store/index.h"
 
 namespace blobd::store {
@@ -19,9 +20,9 @@ void Index::OpenDescriptor(const Hash& hash, Answer<StatusOr<BlobDescriptor>> th
         OpenDescriptor(hash, std::move(then));
       });
     } else if (live == nullptr || live->groups.empty()) {
-      then(NotFound("nothing of blob {} is here", hash.Short()));
+      then(ErrorFor(Reason::kUnknownBlob, "nothing of blob {} is here", hash.Short()));
     } else {
-      then(FailedPrecondition("blob {} is not complete", hash.Short()));
+      then(ErrorFor(Reason::kBlobIncomplete, "blob {} is not complete", hash.Short()));
     }
   });
 }
@@ -38,11 +39,12 @@ void Index::OpenComplete(const BlobRow& row, Answer<StatusOr<BlobDescriptor>> th
                size = row.size]() -> StatusOr<BlobDescriptor> {
     StatusOr<Descriptor> file = file_system.OpenDescriptor(paths.data);
     if (file.status().code() == StatusCode::kNotFound)
-      return DataLoss("the file of blob {} is missing", hash.Short());
+      return ErrorFor(Reason::kBlobDamaged, "the file of blob {} is missing", hash.Short());
     BLOBD_RETURN_IF_ERROR(file.status());
     BLOBD_ASSIGN_OR_RETURN(const uint64_t present, SizeOfReadable(*file));
     if (present != size)
-      return DataLoss("the file of blob {} has {} bytes, not {}", hash.Short(), present, size);
+      return ErrorFor(Reason::kBlobDamaged, "the file of blob {} has {} bytes, not {}",
+                      hash.Short(), present, size);
     return BlobDescriptor{*std::move(file), size};
   };
   RunJob(nullptr, std::move(open), std::move(then));
@@ -54,7 +56,7 @@ void Index::OpenClaimed(const Hash& hash, Answer<StatusOr<Claimed>> then) {
     if (found->complete) return OpenClaimedRow(*found->complete, std::move(then));
     const Live& live = found->live;
     if (live == nullptr || live->groups.empty())
-      return then(NotFound("nothing of blob {} is here", hash.Short()));
+      return then(ErrorFor(Reason::kUnknownBlob, "nothing of blob {} is here", hash.Short()));
     if (live->phase == LiveBlob::Phase::kFinishing) {
       live->finish_waiters.push_back([this, hash, then = std::move(then)](const Status&) mutable {
         OpenClaimed(hash, std::move(then));

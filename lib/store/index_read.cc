@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "bao/tree.h"
+#include "base/error_reason.h"
 #include "blake3/hasher.h"
 #include "store/disk_reader.h"
 #include "store/group_map.h"
@@ -17,7 +18,7 @@ constexpr size_t kMostExtents = 4096;
 
 StatusOr<std::shared_ptr<BlobReader>> MakeReader(StatusOr<SharedFiles> files, BlobInfo info) {
   if (files.status().code() == StatusCode::kNotFound)
-    return DataLoss("the files of blob {} are missing", info.hash.Short());
+    return ErrorFor(Reason::kBlobDamaged, "the files of blob {} are missing", info.hash.Short());
   BLOBD_RETURN_IF_ERROR(files.status());
   return std::shared_ptr<BlobReader>(
       std::make_shared<FileReader>(*std::move(files), std::move(info)));
@@ -124,7 +125,7 @@ void Index::OpenReader(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobRea
       return ReadComplete(*found->complete, std::move(then));
     }
     if (found->live == nullptr || found->live->groups.empty()) {
-      return then(NotFound("nothing of blob {} is here", hash.Short()));
+      return then(ErrorFor(Reason::kUnknownBlob, "nothing of blob {} is here", hash.Short()));
     }
     Touch(found->live->row, found->live->in_db);
     ReadLive(found->live, std::move(then));
@@ -159,7 +160,8 @@ void Index::Touch(BlobRow& row, bool in_db) {
 StatusOr<Bytes> Index::SmallContent(const BlobRow& row) {
   BLOBD_ASSIGN_OR_RETURN(std::optional<Bytes> content, db_.Content(row.hash));
   if (!content || content->size() != row.size || blake3::HashOf(*content) != row.hash)
-    return DataLoss("the bytes of blob {} in store.db are damaged", row.hash.Short());
+    return ErrorFor(Reason::kBlobDamaged, "the bytes of blob {} in store.db are damaged",
+                    row.hash.Short());
   return *std::move(content);
 }
 

@@ -2,6 +2,7 @@
 // for the blob while its files go waits for them, so that the next one's files are its own.
 #include <utility>
 
+#include "base/error_reason.h"
 #include "store/index.h"
 
 namespace blobd::store {
@@ -35,9 +36,11 @@ void Index::Remove(const Hash& hash, Answer<StatusOr<uint64_t>> then) {
     }
     const bool has_any = live != nullptr && (!live->groups.empty() || live->writers > 0 ||
                                              live->unrecovered || live->keeps_unproven);
-    if (!has_any) return then(NotFound("nothing of blob {} is here", hash.Short()));
+    if (!has_any)
+      return then(ErrorFor(Reason::kUnknownBlob, "nothing of blob {} is here", hash.Short()));
     if (live->writers > 0)
-      return then(FailedPrecondition("blob {} is being written: cancel that first", hash.Short()));
+      return then(ErrorFor(Reason::kBlobInUse, "blob {} is being written: cancel that first",
+                           hash.Short()));
     const bool is_finishing = live->phase == LiveBlob::Phase::kFinishing;
     if (!is_finishing && live->syncing.empty())
       return RemoveFilesOf(live->row, DiskBytes(InfoOf(*live)) + UnprovenBytes(live->row),

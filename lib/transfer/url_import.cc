@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error_reason.h"
+
 namespace blobd::transfer {
 namespace {
 
@@ -18,11 +20,11 @@ Status StatusOf(const FetchEnd& end) {
   const std::string reason = end.reason.empty() ? "the file ended too early" : end.reason;
   switch (end.kind) {
     case FetchEnd::Kind::kNotHere:
-      return NotFound("{}", reason);
+      return ErrorFor(Reason::kUrlNotFound, "{}", reason);
     case FetchEnd::Kind::kForbidden:
-      return PermissionDenied("{}", reason);
+      return ErrorFor(Reason::kUrlRefused, "{}", reason);
     case FetchEnd::Kind::kTooLarge:
-      return FailedPrecondition("{}", reason);
+      return ErrorFor(Reason::kUrlTooLarge, "{}", reason);
     case FetchEnd::Kind::kDone:
     case FetchEnd::Kind::kChanged:
     case FetchEnd::Kind::kShort:
@@ -36,7 +38,7 @@ Status StatusOf(const FetchEnd& end) {
     case FetchEnd::Kind::kSurplus:
       break;
   }
-  return Aborted("{}", reason);
+  return ErrorFor(Reason::kUrlFailed, "{}", reason);
 }
 
 }  // namespace
