@@ -3,12 +3,17 @@
 #include <cerrno>
 #include <string>
 
+#include "base/error_reason.h"
 #include "base/time.h"
+#include "client/client.h"
 #include "client/context.h"
 #include "client/descriptor.h"
 #include "client/exit_code.h"
 #include "client/pages.h"
 #include "client/progress_line.h"
+#include "client/reason.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 
 namespace blobd::client {
 namespace {
@@ -107,6 +112,34 @@ TEST(ExitCode, OfEndedIntents) {
   EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitNoProvider);
   intent.add_failures()->set_outcome(v1::FAILURE_OUTCOME_ABORT_REQUEST);
   EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitFailed);
+}
+
+TEST(ExitCode, ReasonsGoBeforeCodes) {
+  EXPECT_EQ(ExitCodeOf(ErrorFor(blobd::Reason::kDiskFull, "no")), kExitNoSpace);
+  EXPECT_EQ(ExitCodeOf(ErrorFor(blobd::Reason::kDiskReadOnly, "no")), kExitNoSpace);
+  EXPECT_EQ(ExitCodeOf(ErrorFor(blobd::Reason::kIntentQuota, "no")), kExitNoSpace);
+  EXPECT_EQ(ExitCodeOf(ErrorFor(blobd::Reason::kAlreadyRunning, "no")), kExitFailed);
+  EXPECT_EQ(ExitCodeOf(ErrorFor(blobd::Reason::kTooManyCommands, "no")), kExitFailed);
+  EXPECT_EQ(ExitCodeOf(ErrorFor(blobd::Reason::kDraining, "no")), kExitUnreachable);
+  EXPECT_EQ(ExitCodeOf(ErrorFor(blobd::Reason::kRegistryDamaged, "no")), kExitFailed);
+  EXPECT_EQ(ExitCodeOf(ErrorFor(blobd::Reason::kBlobDamaged, "no")), kExitMismatch);
+  EXPECT_EQ(ExitCodeOf(PermissionDenied("no")), kExitPermission);
+}
+
+TEST(ExitCode, ReasonsAreTakenFromWhatTheDaemonSends) {
+  const auto code_of = [](const std::string& domain, const std::string& reason) {
+    google::rpc::ErrorInfo info;
+    info.set_domain(domain);
+    info.set_reason(reason);
+    google::rpc::Status details;
+    details.add_details()->PackFrom(info);
+    Status status = ResourceExhausted("no");
+    AddReason(details.SerializeAsString(), &status);
+    return ExitCodeOf(status);
+  };
+  EXPECT_EQ(code_of("blobd", "ALREADY_RUNNING"), kExitFailed);
+  EXPECT_EQ(code_of("blobd", "OF_ANOTHER_AGE"), kExitNoSpace) << "a newer daemon's";
+  EXPECT_EQ(code_of("example.org", "ALREADY_RUNNING"), kExitNoSpace) << "nobody's";
 }
 
 TEST(ExitCode, OurOwnFilesAreNoAnswerOfTheDaemon) {

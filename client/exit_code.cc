@@ -1,6 +1,10 @@
 #include "client/exit_code.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "base/error_reason.h"
+#include "client/client.h"
 
 namespace blobd::client {
 namespace {
@@ -16,9 +20,41 @@ bool SentWrongBytes(const v1::ProviderFailure& failure) {
          failure.outcome() == v1::FAILURE_OUTCOME_WRONG_CONTENT;
 }
 
+// The daemon's, or one of ours; nullopt also if it is a newer daemon's.
+std::optional<blobd::Reason> KnownReasonOf(const Status& status) {
+  if (const auto ours = GivenReasonOf(status)) return ours;
+  const auto given = ReasonOf(status);
+  return given && given->domain == "blobd" ? ReasonOfName(given->name) : std::nullopt;
+}
+
+// Of reasons whose code would mislead; the others are what their code says.
+std::optional<ExitCode> ExitCodeOf(blobd::Reason reason) {
+  using blobd::Reason;
+  switch (static_cast<int>(reason)) {
+    case static_cast<int>(Reason::kDiskReadOnly):
+      return kExitNoSpace;
+    // There is room, but not at this moment, or it is damage and no mismatch.
+    case static_cast<int>(Reason::kAlreadyRunning):
+    case static_cast<int>(Reason::kSlowReader):
+    case static_cast<int>(Reason::kTooManyCommands):
+    case static_cast<int>(Reason::kNoResources):
+    case static_cast<int>(Reason::kOtherFailed):
+    case static_cast<int>(Reason::kRegistryDamaged):
+      return kExitFailed;
+    // The daemon is of another version; the command was not wrong.
+    case static_cast<int>(Reason::kUnknownMethod):
+      return kExitFailed;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 ExitCode ExitCodeOf(const Status& status) {
+  if (const auto reason = KnownReasonOf(status)) {
+    if (const auto code = ExitCodeOf(*reason)) return *code;
+  }
   switch (static_cast<int>(status.code())) {
     case static_cast<int>(StatusCode::kOk):
       return kExitDone;

@@ -18,7 +18,6 @@
 #include <string_view>
 #include <utility>
 
-#include "base/error_reason.h"
 #include "base/status.h"
 
 namespace blobd {
