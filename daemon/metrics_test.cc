@@ -12,6 +12,7 @@
 #include <future>
 #include <thread>
 
+#include "base/error_reason.h"
 #include "daemon/metrics_server.h"
 #include "daemon/metrics_text.h"
 
@@ -41,6 +42,11 @@ TEST(MetricsText, HasOneBlockForEachName) {
   measured.limits[1].value = 2'500'000;
   measured.limits[2].name = "upload_rate";
   measured.download = {65536, milliseconds(1500)};
+  measured.calls.ended = {{rpc::Method::kDownloadsQueue, StatusCode::kOk, 7},
+                          {rpc::Method::kDownloadsQueue, StatusCode::kResourceExhausted, 2}};
+  measured.calls.errors = {{Reason::kIntentQuota, 2}};
+  measured.calls.times.emplace_back("Downloads", rpc::CallTimes{{1, 2}, 0.5});
+  measured.calls.connections = {3, 9, 1, 2};
   const std::string text = FormatMetrics(measured);
   EXPECT_THAT(text, HasSubstr("blobd_build_info{version=\"1.2\\\"\\\\\\n3\"} 1\n"));
   EXPECT_THAT(text,
@@ -56,6 +62,20 @@ TEST(MetricsText, HasOneBlockForEachName) {
                               "blobd_transfer_seconds_count 3\n"));
   EXPECT_THAT(text, HasSubstr("blobd_lookups_failed_total{service=\"dns\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("blobd_disk_trouble 1\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "blobd_rpc_calls_total{method=\"Downloads.Queue\",code=\"OK\"} 7\n"
+          "blobd_rpc_calls_total{method=\"Downloads.Queue\",code=\"RESOURCE_EXHAUSTED\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("blobd_rpc_errors_total{reason=\"INTENT_QUOTA\"} 2\n"));
+  EXPECT_THAT(text,
+              HasSubstr("blobd_rpc_call_seconds_bucket{service=\"Downloads\",le=\"0.001\"} 1\n"
+                        "blobd_rpc_call_seconds_bucket{service=\"Downloads\",le=\"0.005\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("blobd_rpc_call_seconds_bucket{service=\"Downloads\",le=\"+Inf\"} 3\n"
+                              "blobd_rpc_call_seconds_sum{service=\"Downloads\"} 0.5\n"
+                              "blobd_rpc_call_seconds_count{service=\"Downloads\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("blobd_rpc_connections 3\n"));
+  EXPECT_THAT(text, HasSubstr("blobd_rpc_connections_refused_total{cause=\"unknown_user\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("\nblobd_limit{limit=\"requests\"} 50\n# HELP"));
   EXPECT_THAT(text, HasSubstr("\nblobd_limit_bytes_per_second{limit=\"download_rate\"} 2500000\n"
                               "blobd_limit_bytes_per_second{limit=\"upload_rate\"} 0\n"));

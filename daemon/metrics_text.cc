@@ -147,6 +147,34 @@ void AddLookup(MetricsText& text, const std::vector<engine::LookupServiceView>& 
     text.Value("service", each.name, double(each.failed + each.timed_out));
 }
 
+void AddCalls(MetricsText& text, const rpc::CallCounts& calls) {
+  text.Begin("blobd_rpc_calls_total", Type::kCounter, "Calls of the API that ended.");
+  for (const rpc::CallCounts::Ended& ended : calls.ended) {
+    text.Value({{"method", rpc::AuthorityTable()[static_cast<size_t>(ended.method)].name},
+                {"code", absl::StatusCodeToString(ended.code)}},
+               static_cast<double>(ended.count));
+  }
+  text.Begin("blobd_rpc_errors_total", Type::kCounter, "Errors that callers were told, by reason.");
+  for (const auto& [reason, count] : calls.errors)
+    text.Value("reason", NameOf(reason), static_cast<double>(count));
+  text.Begin("blobd_rpc_call_seconds", Type::kHistogram,
+             "How long calls with one answer took, from when they were read.");
+  for (const auto& [service, times] : calls.times) {
+    text.Values({"service", service}, rpc::CallTimes::kBoundsSeconds, times.counts,
+                times.sum_seconds);
+  }
+  One(text, "blobd_rpc_calls_open", Type::kGauge, "Calls under way.", calls.open_calls);
+  One(text, "blobd_rpc_streams_open", Type::kGauge, "Of these, streams.", calls.open_streams);
+  One(text, "blobd_rpc_connections", Type::kGauge, "Connections to the socket.",
+      calls.connections.open);
+  One(text, "blobd_rpc_connections_total", Type::kCounter, "Connections that were taken.",
+      calls.connections.accepted);
+  text.Begin("blobd_rpc_connections_refused_total", Type::kCounter,
+             "Connections that were closed at once.");
+  text.Value("cause", "limit", static_cast<double>(calls.connections.refused_by_limit));
+  text.Value("cause", "unknown_user", static_cast<double>(calls.connections.refused_as_unknown));
+}
+
 void AddStore(MetricsText& text, const store::StoreCounts& store, const store::DiskState& disk) {
   One(text, "blobd_store_blobs", Type::kGauge, "Complete blobs.", store.complete_blobs);
   One(text, "blobd_store_bytes", Type::kGauge, "Bytes of complete blobs.", store.complete_bytes);
@@ -174,18 +202,29 @@ void MetricsText::Value(std::string_view label, std::string_view of, double valu
   Sample("", LabelText(label, of), value);
 }
 
+void MetricsText::Value(const std::vector<Label>& labels, double value) {
+  std::string text;
+  for (const auto& [label, of] : labels) text += (text.empty() ? "" : ",") + LabelText(label, of);
+  Sample("", text, value);
+}
+
 void MetricsText::Values(const engine::DurationHistogram& histogram) {
+  Values({}, engine::DurationHistogram::kBoundsSeconds, histogram.counts(),
+         histogram.sum_seconds());
+}
+
+void MetricsText::Values(const Label& label, std::span<const double> bounds,
+                         std::span<const uint64_t> counts, double sum) {
+  const std::string labels = label.first.empty() ? "" : LabelText(label.first, label.second);
   uint64_t below = 0;
-  for (size_t i = 0; i < histogram.counts().size(); ++i) {
-    below += histogram.counts()[i];
-    const bool last = i == engine::DurationHistogram::kBoundsSeconds.size();
-    Sample("_bucket",
-           LabelText("le", last ? "+Inf"
-                                : fmt::format("{}", engine::DurationHistogram::kBoundsSeconds[i])),
+  for (size_t i = 0; i < counts.size(); ++i) {
+    below += counts[i];
+    const std::string bound = i < bounds.size() ? fmt::format("{}", bounds[i]) : "+Inf";
+    Sample("_bucket", labels + (labels.empty() ? "" : ",") + LabelText("le", bound),
            static_cast<double>(below));
   }
-  Sample("_sum", "", histogram.sum_seconds());
-  Sample("_count", "", static_cast<double>(below));
+  Sample("_sum", labels, sum);
+  Sample("_count", labels, static_cast<double>(below));
 }
 
 void MetricsText::Sample(std::string_view suffix, std::string_view labels, double value) {
@@ -217,6 +256,7 @@ std::string FormatMetrics(const Measured& measured) {
   AddEffects(text, measured);
   AddLookup(text, measured.lookup);
   AddStore(text, measured.store, status.disk);
+  AddCalls(text, measured.calls);
   return text.Take();
 }
 

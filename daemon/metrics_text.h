@@ -6,8 +6,11 @@
 // Pure functions; any thread.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -15,6 +18,7 @@
 #include "engine/metrics_view.h"
 #include "engine/node_lookup.h"
 #include "engine/upload_table.h"
+#include "rpc/call_book.h"
 #include "store/blob_store.h"
 #include "transfer/throttle.h"
 
@@ -30,7 +34,13 @@ class MetricsText {
   void Value(double value) { Sample("", "", value); }
   // With a label of this name, whose value may be any text.
   void Value(std::string_view label, std::string_view of, double value);
+  using Label = std::pair<std::string_view, std::string_view>;
+  // With several labels.
+  void Value(const std::vector<Label>& labels, double value);
   void Values(const engine::DurationHistogram& histogram);
+  // The counts are those above the bound before; the last one those above all bounds.
+  void Values(const Label& label, std::span<const double> bounds, std::span<const uint64_t> counts,
+              double sum);
 
   std::string Take() { return std::move(text_); }
 
@@ -53,6 +63,7 @@ struct Measured {
   std::vector<engine::LookupServiceView> lookup;
   engine::UploadsView uploads;
   store::StoreCounts store;
+  rpc::CallCounts calls;
 };
 std::string FormatMetrics(const Measured& measured);
 

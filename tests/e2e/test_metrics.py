@@ -3,9 +3,9 @@ import re
 import subprocess
 import unittest
 
-from harness import DONE, E2eTest
+from harness import DONE, NOT_FOUND, E2eTest
 
-SAMPLE = re.compile(r'^(blobd_\w+)(?:\{(\w+="(?:[^"\\\\]|\\\\.)*")\})? ([-+0-9.e]+)$')
+SAMPLE = re.compile(r'^(blobd_\w+)(?:\{((?:,?\w+="(?:[^"\\\\]|\\\\.)*")+)\})? ([-+0-9.e]+)$')
 
 
 class Metrics(E2eTest):
@@ -52,6 +52,11 @@ class Metrics(E2eTest):
         self.assertEqual(after["blobd_intents_unfinished"], 1)
         self.assertEqual(after["blobd_store_blobs"], before["blobd_store_blobs"] + 1)
         self.assertGreaterEqual(after["blobd_dials_total"], 1)
+        self.assertGreaterEqual(after['blobd_rpc_calls_total{method="Downloads.Queue",code="OK"}'], 3)
+        self.assertGreaterEqual(after['blobd_rpc_call_seconds_count{service="Downloads"}'], 3)
+        self.assertGreaterEqual(after["blobd_rpc_connections_total"], 3)
+        self.ctl("watch", "123456789", code=NOT_FOUND)
+        self.assertEqual(self.metrics()['blobd_rpc_errors_total{reason="UNKNOWN_INTENT"}'], 1)
         self.ctl("cancel", waits, code=DONE)
 
     def test_limits_and_what_they_hold_back_are_told(self):
