@@ -40,6 +40,8 @@ std::optional<ExitCode> ExitCodeOf(blobd::Reason reason) {
     case static_cast<int>(Reason::kNoResources):
     case static_cast<int>(Reason::kOtherFailed):
     case static_cast<int>(Reason::kRegistryDamaged):
+    case static_cast<int>(Reason::kDatabaseDamaged):
+    case static_cast<int>(Reason::kDiskFailed):
       return kExitFailed;
     // The daemon is of another version; the command was not wrong.
     case static_cast<int>(Reason::kUnknownMethod):

@@ -66,6 +66,7 @@ constexpr auto kRows = std::to_array<Row>({
     {Reason::kRemoteInUse, "REMOTE_IN_USE", StatusCode::kFailedPrecondition},
     {Reason::kConfigUnusable, "CONFIG_UNUSABLE", StatusCode::kFailedPrecondition},
     {Reason::kRegistryDamaged, "REGISTRY_DAMAGED", StatusCode::kDataLoss},
+    {Reason::kDatabaseDamaged, "DATABASE_DAMAGED", StatusCode::kDataLoss},
     {Reason::kRegistryIncomplete, "REGISTRY_INCOMPLETE", StatusCode::kFailedPrecondition},
     {Reason::kRegistryNotDamaged, "REGISTRY_NOT_DAMAGED", StatusCode::kFailedPrecondition},
     {Reason::kAlreadyRunning, "ALREADY_RUNNING", StatusCode::kResourceExhausted},
@@ -87,6 +88,7 @@ constexpr auto kRows = std::to_array<Row>({
     {Reason::kSlowReader, "SLOW_READER", StatusCode::kResourceExhausted},
     {Reason::kDiskFull, "DISK_FULL", StatusCode::kResourceExhausted},
     {Reason::kDiskReadOnly, "DISK_READ_ONLY", StatusCode::kPermissionDenied},
+    {Reason::kDiskFailed, "DISK_FAILED", StatusCode::kUnavailable},
     {Reason::kNoResources, "NO_RESOURCES", StatusCode::kUnavailable},
 
     {Reason::kUrlNotFound, "URL_NOT_FOUND", StatusCode::kNotFound},

@@ -125,6 +125,8 @@ enum class Reason : uint8_t {
   kConfigUnusable,
   // The registry is damaged: "blobctl registry recover" saves what can be read of it.
   kRegistryDamaged,
+  // A database is damaged; the message says which, and what to do.
+  kDatabaseDamaged,
   // The registry may lack something that keeps content, and nobody has acknowledged that yet.
   kRegistryIncomplete,
   // The registry is not damaged, so there is nothing to recover.
@@ -170,6 +172,8 @@ enum class Reason : uint8_t {
   kDiskFull,
   // The disk is read-only.
   kDiskReadOnly,
+  // The disk did not take what it was given; check it, and restart blobd.
+  kDiskFailed,
   // The machine gives the daemon no more memory, descriptors or threads; try again soon.
   kNoResources,
 

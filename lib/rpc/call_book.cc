@@ -25,7 +25,7 @@ std::string_view ServiceOf(Method method) {
 
 // Nobody has asked whether what it is about is private, and the journal must not name that.
 std::string WithoutHashes(std::string_view text) {
-  constexpr size_t kShortest = 8;  // hex digits in a row
+  constexpr size_t kShortest = 10;  // hex digits in a row; as Hash::Short has
   std::string result;
   while (!text.empty()) {
     const size_t digits = std::min(text.find_first_not_of("0123456789abcdef"), text.size());
@@ -71,10 +71,13 @@ CallBook::Entry& CallBook::Entry::operator=(Entry&& other) noexcept {
 }
 
 void CallBook::Entry::Note(const Status& status) {
-  if (book_ == nullptr || status.ok()) return;
-  book_->errors_[static_cast<size_t>(ReasonOf(status))].fetch_add(1, kRelaxed);
-  if (IsUnforeseen(status) && book_->journal_) {
-    book_->journal_(fmt::format("{} failed: {}", NameOf(method_), WithoutHashes(Message(status))));
+  if (book_ != nullptr && !status.ok()) book_->Note(NameOf(method_), status);
+}
+
+void CallBook::Note(std::string_view what, const Status& error) {
+  errors_[static_cast<size_t>(ReasonOf(error))].fetch_add(1, kRelaxed);
+  if (IsUnforeseen(error) && journal_) {
+    journal_(fmt::format("{} failed: {}", what, WithoutHashes(Message(error))));
   }
 }
 

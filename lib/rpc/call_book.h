@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -84,10 +85,9 @@ class CallBook {
   };
 
   Entry Begin(Method method, bool is_stream) { return {this, method, is_stream}; }
-  // A call that has no entry, because nobody knows what it asks for.
-  void Refuse(Reason reason) {
-    errors_[static_cast<size_t>(reason)].fetch_add(1, std::memory_order_relaxed);
-  }
+  // An error that somebody was told: it is counted by its reason, and if nobody foresaw it the
+  // journal is told what happened. `what`: what was asked for, "Downloads.Queue".
+  void Note(std::string_view what, const Status& error);
   // Without the connections, which others count.
   CallCounts Counts() const;
 

@@ -195,6 +195,7 @@ void DataExchange::OnKept(const Status& status) {
 
 void DataExchange::Refuse(const Status& status) {
   ++deps_.counts.refused;
+  if (deps_.calls != nullptr) deps_.calls->Note("the data socket", status);
   Answer(ErrorAnswer(status), -1);
 }
 

@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "blobd/v1/data_socket.pb.h"
 #include "loop/loop.h"
+#include "rpc/call_book.h"
 #include "rpc/datagram.h"
 #include "rpc/import_source.h"
 #include "rpc/token_table.h"
@@ -76,6 +77,7 @@ class DataExchange final : public std::enable_shared_from_this<DataExchange> {
     KeepImport keep;
     SourceInspector& inspector;
     DataCounts& counts;
+    CallBook* calls = nullptr;  // hears of errors, if there is one
   };
 
   DataExchange(const Deps& deps, const DataOptions& options, store::Descriptor connection,

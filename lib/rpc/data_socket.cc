@@ -54,7 +54,8 @@ class Connections final : public DataExchange::Host {
                        deps.tokens,
                        deps.keep ? deps.keep : KeepImport(KeepNothing),
                        inspector_,
-                       counts_},
+                       counts_,
+                       deps.calls},
         quota_(options.connections),
         turns_(options.imports) {}
 
@@ -109,6 +110,7 @@ class Connections final : public DataExchange::Host {
         caller.ok() ? quota_.Take(*caller, "connections to the data socket") : caller.status();
     if (!status.ok()) {
       ++counts_.refused;
+      if (exchange_deps_.calls != nullptr) exchange_deps_.calls->Note("the data socket", status);
       // Not for want of space: the caller can take the other way at once.
       return SendError(
           connection.fd(),

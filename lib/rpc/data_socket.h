@@ -24,6 +24,7 @@ class DataSocket {
     TokenTable& tokens;
     KeepImport keep;  // empty: nothing keeps it
     Admins admins = {};
+    CallBook* calls = nullptr;  // hears of errors, if there is one
   };
 
   // `listening`: bound, of type SOCK_SEQPACKET (Listener::Bind, or inherited; like there it is

@@ -71,9 +71,9 @@ class GrpcServer final : public Server {
     if (sockets.data >= 0) {
       DataOptions options;
       options.connections = limits;
-      BLOBD_ASSIGN_OR_RETURN(data_socket_,
-                             DataSocket::Start({context_.store, tokens_, Keeping(), admins_},
-                                               store::Descriptor(sockets.data), options));
+      BLOBD_ASSIGN_OR_RETURN(
+          data_socket_, DataSocket::Start({context_.store, tokens_, Keeping(), admins_, &calls_},
+                                          store::Descriptor(sockets.data), options));
     }
     // One reference that is never given back: the library's own clean-up, which comes with the last
     // one, can wait ten seconds for a poll, and there is nothing left for it to save.

@@ -16,11 +16,12 @@ class EndedReactor final : public grpc::ServerGenericBidiReactor {
 
 grpc::ServerGenericBidiReactor* UnknownMethods::CreateReactor(
     grpc::GenericCallbackServerContext* call) {
-  calls_.Refuse(Reason::kUnknownMethod);
+  const Status error = ErrorFor(Reason::kUnknownMethod,
+                                "this daemon has no method {}; it may be older than the caller",
+                                ShortText(call->method(), 80));
+  calls_.Note("a call", error);
   auto* reactor = new EndedReactor();
-  reactor->Finish(ToGrpc(ErrorFor(Reason::kUnknownMethod,
-                                  "this daemon has no method {}; it may be older than the caller",
-                                  ShortText(call->method(), 80))));
+  reactor->Finish(ToGrpc(error));
   return reactor;
 }
 

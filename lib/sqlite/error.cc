@@ -59,13 +59,15 @@ void LookAtLog(sqlite3* db, Health* health) {
 }
 
 Status SyncFailed() {
-  return Unavailable(
+  return ErrorFor(
+      Reason::kDiskFailed,
       "a sync of the database failed, so nothing more is written: check the disk and restart "
       "blobd");
 }
 
 Status LogLost() {
-  return Unavailable(
+  return ErrorFor(
+      Reason::kDiskFailed,
       "the log of the database lost what a failed sync was to write: check the disk and restart "
       "blobd");
 }
@@ -79,6 +81,10 @@ Status ErrorStatus(sqlite3* db, int code, std::string_view what) {
   }
   Status status = MakeStatus(CodeOf(code), "{}: {}", what, message);
   switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+      return WithReason(Reason::kDatabaseDamaged, std::move(status));
     case SQLITE_FULL:
       return WithReason(Reason::kDiskFull, std::move(status));
     case SQLITE_READONLY:

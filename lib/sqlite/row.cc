@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/error_reason.h"
+
 namespace blobd::sqlite {
 
 int RowReader::Next(int type) {
@@ -65,7 +67,7 @@ void RowReader::FixedBlob(MutableBytes out) {
 
 Status RowReader::Finish(std::string_view table) const {
   if (problem_.empty()) return OkStatus();
-  return DataLoss("damaged row in table {}: {}", table, problem_);
+  return ErrorFor(Reason::kDatabaseDamaged, "damaged row in table {}: {}", table, problem_);
 }
 
 }  // namespace blobd::sqlite

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "base/units.h"
 #include "blake3/hasher.h"
 
@@ -68,8 +69,12 @@ StatusOr<Bytes> DescriptorImport::ReadSmall() {
     const ssize_t count =
         pread(source_.fd(), content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Aborted("the file cannot be read: {}", std::strerror(errno));
-    if (count == 0) return Aborted("the file became shorter while it was read");
+    if (count < 0)
+      return WithReason(Reason::kDescriptorUnusable,
+                        Aborted("the file cannot be read: {}", std::strerror(errno)));
+    if (count == 0)
+      return WithReason(Reason::kDescriptorUnusable,
+                        Aborted("the file became shorter while it was read"));
     done += static_cast<size_t>(count);
   }
   return content;
@@ -89,7 +94,7 @@ Status DescriptorImport::OpenFilesAndClone() {
   // It may have become longer or shorter before it was ours.
   BLOBD_ASSIGN_OR_RETURN(size_, files_->data->Size());
   if (size_ <= kGroupSize || size_ > kMaxStoredSize)
-    return Aborted("the file changed while it was read");
+    return WithReason(Reason::kDescriptorUnusable, Aborted("the file changed while it was read"));
   copied_ = size_;
   return promise_.Ask(gate, bao::OutboardSize(size_));
 }
@@ -117,7 +122,9 @@ Status DescriptorImport::CopyMore(uint64_t size) {
   while (copied_ < slice.end) {
     BLOBD_ASSIGN_OR_RETURN(const uint64_t count,
                            files_->data->CopyFrom(source_.fd(), copied_, slice.end - copied_));
-    if (count == 0) return Aborted("the file became shorter while it was read");
+    if (count == 0)
+      return WithReason(Reason::kDescriptorUnusable,
+                        Aborted("the file became shorter while it was read"));
     copied_ += count;
   }
   files_->data->StartWriteBack(slice);

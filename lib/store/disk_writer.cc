@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error_reason.h"
 #include "bao/tree.h"
 #include "store/post_to.h"
 
@@ -77,7 +78,7 @@ Status DiskWriter::Write(std::span<const VerifiedGroup> groups,
 // Otherwise nothing more would be. A writer opened now knows what is left.
 Status DiskWriter::CheckBelieved() const {
   if (live_->generation.load() == generation_) return OkStatus();
-  return Unavailable("blob {} could not be synced", live_->hash.Short());
+  return ErrorFor(Reason::kDiskFailed, "blob {} could not be synced", live_->hash.Short());
 }
 
 Status DiskWriter::WriteNow(std::span<const VerifiedGroup> groups,
