@@ -133,7 +133,7 @@ enum class Reason : uint8_t {
   kRegistryNotDamaged,
   // Such work is running already; only one at a time does.
   kAlreadyRunning,
-  // The daemon is starting; try again soon.
+  // The daemon is starting, or the intent is just being made; try again soon.
   kStarting,
   // The daemon is about to end, and takes nothing new; try again when it has been started again.
   kDraining,

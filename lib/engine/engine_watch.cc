@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "engine/engine.h"
 
 namespace blobd::engine {
@@ -46,7 +47,9 @@ void Engine::Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher,
     if (const auto it = live_.find(id); it != live_.end() && it->second.durable)
       return Watch(id, std::move(watcher), std::move(done));
     const Status ready = Ready();
-    done(ready.ok() ? Unavailable("intent {} is just being made; try again", id.value) : ready);
+    done(ready.ok()
+             ? ErrorFor(Reason::kStarting, "intent {} is just being made; try again", id.value)
+             : ready);
   });
 }
 
