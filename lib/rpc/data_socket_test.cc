@@ -81,7 +81,7 @@ TEST_F(DataSocketTest, APeerThatDoesNotReceiveProgressIsToldOnlyTheFirst) {
   const auto peer = StartImport("12345");
   store_.AwaitStarted(1);
   for (uint64_t bytes = 1; bytes <= 5; ++bytes) store_.Progress(bytes);
-  store_.Finish(Internal("the disk broke"));
+  store_.Finish(Unavailable("the disk broke"));
   while (socket_->counts().refused == 0) std::this_thread::yield();  // all of it has been sent
   EXPECT_EQ(Receive(peer).answer.progress().done_bytes(), 1u);
   EXPECT_EQ(Receive(peer).answer.error().message(), "the disk broke");
