@@ -46,6 +46,8 @@ std::string Sentence(const schedule::ProviderWhy& why, std::optional<Duration> l
                          In(left.value_or(Duration::zero())));
     case ProviderStanding::kWithoutContent:
       return left ? "does not have it, asked again " + In(*left) : "does not have it";
+    case ProviderStanding::kSetAside:
+      return "its transfer was cancelled, used again " + In(left.value_or(Duration::zero()));
     case ProviderStanding::kBanned:
       return "banned" + (left ? ", for " + FormatDuration(*left) : std::string());
   }

@@ -64,6 +64,8 @@ v1::ProviderStanding FromStanding(schedule::ProviderStanding standing) {
       return v1::PROVIDER_STANDING_UNREACHABLE;
     case schedule::ProviderStanding::kWithoutContent:
       return v1::PROVIDER_STANDING_WITHOUT_CONTENT;
+    case schedule::ProviderStanding::kSetAside:
+      return v1::PROVIDER_STANDING_SET_ASIDE;
     case schedule::ProviderStanding::kBanned:
       return v1::PROVIDER_STANDING_BANNED;
   }

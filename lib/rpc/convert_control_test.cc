@@ -71,7 +71,7 @@ TEST(Waits, EveryFactAndStandingHasAWord) {
   engine::WhyView view;
   for (int fact = 0; fact <= static_cast<int>(schedule::WaitFact::kNextStart); ++fact)
     view.waits.push_back({static_cast<schedule::WaitFact>(fact), 2, WallTime{5}});
-  for (int standing = 0; standing <= static_cast<int>(schedule::ProviderStanding::kBanned);
+  for (int standing = 0; standing <= static_cast<int>(schedule::ProviderStanding::kSetAside);
        ++standing) {
     view.providers.push_back({NodeId{{1}}, static_cast<schedule::ProviderStanding>(standing),
                               WallTime{6}, 3, "bad", "sentence"});

@@ -164,14 +164,20 @@ struct Limits {
 struct SetLimits {
   Limits limits;
 };
+// A caller wants this transfer to end. Its part goes to another provider, or to the same one a
+// while later; nobody is blamed, and no intent ends by it.
+struct CancelTransfer {
+  TransferId transfer;
+};
 // No new transfers start from now on.
 struct Drain {};
 // Time has passed; see Scheduler::NextDeadline.
 struct Tick {};
 
-using Event = std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, SetPaused, Connected,
-                           DialFailed, Disconnected, PathNews, NetworkBack, DiskRoom, BanWanted,
-                           Unban, ContentKnown, ProviderHolds, Arrived, BoundaryAccepted,
-                           TransferProgress, TransferHeld, TransferEnded, SetLimits, Drain, Tick>;
+using Event =
+    std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, SetPaused, Connected,
+                 DialFailed, Disconnected, PathNews, NetworkBack, DiskRoom, BanWanted, Unban,
+                 ContentKnown, ProviderHolds, Arrived, BoundaryAccepted, TransferProgress,
+                 TransferHeld, TransferEnded, CancelTransfer, SetLimits, Drain, Tick>;
 
 }  // namespace blobd::schedule

@@ -240,6 +240,7 @@ void Scheduler::State::Finish(Request& request, ResultCode code, const std::stri
 void Scheduler::State::Drop(Request& request) {
   BLOBD_CHECK(request.intents.empty());
   Unsettle(request);
+  EndSetAside(request);
   WantedHash& wanted = *request.wanted;
   wanted.requests[static_cast<size_t>(request.kind.format)] = nullptr;
   if (!wanted.wanted()) {

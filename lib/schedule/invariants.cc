@@ -60,7 +60,7 @@ void CheckRequest(const Tables& tables, const Request& request) {
     BLOBD_CHECK(!intent.patience_armed || request.stage == Stage::kStranded);
     // Out of patience and no provider: it has ended.
     BLOBD_CHECK(request.stage != Stage::kStranded || tables.stopping || tables.paused ||
-                intent.paused || intent.patience_over > tables.now);
+                intent.paused || request.SetsAside() || intent.patience_over > tables.now);
     if (!intent.paused) ++of_priority[static_cast<size_t>(intent.priority)];
   }
   BLOBD_CHECK(of_priority == request.intents_of_priority);
@@ -245,6 +245,11 @@ void CheckTimers(const Tables& tables) {
     if (request.stage == Stage::kHeld) {
       expect({request.trouble->held_until, TimerKind::kHoldOver, request.id.value});
     }
+    if (request.trouble != nullptr) {
+      const Instant over = request.trouble->set_aside_until;
+      BLOBD_CHECK(request.SetsAside() == (over != Instant::Max()));
+      expect({over, TimerKind::kSetAsideOver, request.id.value});
+    }
     if (request.stage == Stage::kStranded && request.trouble != nullptr) {
       expect({request.trouble->ask_again, TimerKind::kAskAgain, request.id.value});
     }
@@ -252,8 +257,8 @@ void CheckTimers(const Tables& tables) {
       expect({intent.deadline, TimerKind::kDeadline, intent.id.value});
       const bool armed = intent.patience_armed;
       if (armed) expect({intent.patience_over, TimerKind::kPatienceOver, intent.id.value});
-      const bool needs_none =
-          tables.stopping || intent.paused || (tables.paused && intent.patience_over <= tables.now);
+      const bool needs_none = tables.stopping || intent.paused || request.SetsAside() ||
+                              (tables.paused && intent.patience_over <= tables.now);
       BLOBD_CHECK(armed || request.stage != Stage::kStranded || needs_none ||
                   intent.patience_over == Instant::Max());
     }

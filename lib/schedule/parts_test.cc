@@ -270,6 +270,21 @@ TEST_F(Parts, TheOthersTakeOverFromTheOneThatDies) {
   EXPECT_EQ(asked.transfer, probe.transfer);
 }
 
+TEST_F(Parts, ACancelledPartGoesToAnother) {
+  const StartTransfer second = SplitInTwo();
+  h.Do(CancelTransfer{second.transfer});
+  const auto started = h.Saw<StartTransfer>();
+  ASSERT_EQ(started.size(), 1u);
+  EXPECT_EQ(started[0].provider, ProviderId(Node(3)));
+  EXPECT_EQ(started[0].part, second.part);
+  // Its provider helps again later.
+  h.End(second.transfer, Outcome::kStopped);
+  h.Pass(seconds(5));
+  h.End(started[0].transfer, Outcome::kRetryLater, "broke off");
+  ASSERT_EQ(h.Saw<StartTransfer>().size(), 1u);
+  EXPECT_EQ(h.Saw<StartTransfer>()[0].provider, ProviderId(Node(2)));
+}
+
 TEST_F(Parts, ALiarIsBannedAndItsPartGoesBack) {
   const StartTransfer second = SplitInTwo();
   h.End(second.transfer, Outcome::kDropProvider, "a wrong byte");

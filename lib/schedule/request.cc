@@ -34,8 +34,15 @@ auto FindRefusal(std::vector<Refusal>& refused, uint64_t number) {
 
 bool Request::Refuses(uint64_t provider_number) const {
   if (trouble == nullptr) return false;
+  if (SetsAside(provider_number)) return true;
   const auto at = FindRefusal(trouble->refused, provider_number);
   return at != trouble->refused.end() && at->provider == provider_number && at->active;
+}
+
+bool Request::SetsAside(uint64_t provider_number) const {
+  if (trouble == nullptr) return false;
+  const std::vector<uint64_t>& aside = trouble->set_aside;
+  return std::find(aside.begin(), aside.end(), provider_number) != aside.end();
 }
 
 bool Request::CouldUse(const Provider& provider) const {

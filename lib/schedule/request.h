@@ -84,6 +84,10 @@ struct Trouble {
   std::string held_reason;               // kHeld
   uint32_t rounds = 0;                   // in which all standing providers were asked
   Instant ask_again = Instant::Max();    // kStranded: the next round
+  // Providers, by number, of which a caller cancelled a transfer of this request: not used for it
+  // until then.
+  std::vector<uint64_t> set_aside;
+  Instant set_aside_until = Instant::Max();  // Max: there are none
 };
 
 struct Request {
@@ -106,8 +110,11 @@ struct Request {
 
   Order order() const { return Order{priority, place}; }
   Trouble& MakeTrouble();
-  // The provider does not have it, or refuses it.
+  // The provider does not have it, or refuses it, or is set aside.
   bool Refuses(uint64_t provider_number) const;
+  bool SetsAside(uint64_t provider_number) const;
+  // Some provider is. It comes back by itself, so the request is not without one.
+  bool SetsAside() const { return trouble != nullptr && !trouble->set_aside.empty(); }
   // It is a provider for this request: usable, not refused, and holds something that is missing.
   bool CouldUse(const Provider& provider) const;
   // For good, or until `until` says otherwise (see Forgive); returns how often it has refused.

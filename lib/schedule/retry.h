@@ -36,6 +36,10 @@ Duration NotHereDelay(uint32_t times);
 // Standing providers are asked again for what nobody has. REQUIRES: rounds > 0
 Duration AskAgainDelay(uint32_t rounds);
 
+// How long a provider is not used for a request of which a caller cancelled a transfer: enough for
+// others to take the part over.
+inline constexpr Duration kSetAside = seconds(5);
+
 // So much verified since the last failure makes a provider as good as new.
 inline constexpr uint64_t kBytesThatClear = 1 << 20;
 

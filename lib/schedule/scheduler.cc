@@ -52,6 +52,7 @@ void Scheduler::State::Apply(const Event& event) {
                         [&](const TransferProgress& e) { OnProgress(e); },
                         [&](const TransferHeld& e) { OnHeld(e); },
                         [&](const TransferEnded& e) { OnEnded(e); },
+                        [&](const CancelTransfer& e) { OnCancelTransfer(e); },
                         [&](const SetLimits& e) { OnSetLimits(e); },
                         [&](const Drain&) { t.stopping = true; },
                         [&](const Tick&) {}},
@@ -82,6 +83,9 @@ void Scheduler::State::FireTimers() {
         break;
       case TimerKind::kAskAgain:
         OnAskAgain(t.requests.at(RequestId{timer->id}));
+        break;
+      case TimerKind::kSetAsideOver:
+        OnSetAsideOver(t.requests.at(RequestId{timer->id}));
         break;
     }
   }
@@ -125,6 +129,12 @@ std::optional<RequestView> Scheduler::ViewOfKind(const Kind& kind) const {
   const Request* request = state_->t.FindKind(kind);
   if (request == nullptr) return std::nullopt;
   return ViewOf(state_->t, *request);
+}
+
+std::optional<RequestState> Scheduler::StateOfKind(const Kind& kind) const {
+  const Request* request = state_->t.FindKind(kind);
+  if (request == nullptr) return std::nullopt;
+  return StateOf(state_->t, *request);
 }
 
 std::optional<RequestId> Scheduler::RequestOf(IntentId intent) const {

@@ -81,6 +81,8 @@ struct RequestView {
   uint64_t total_bytes = 0;  // 0: not known yet
   size_t intents = 0;
   IntentId first_intent;  // the oldest there is; 0: none
+  Priority priority = Priority::kNormal;
+  Instant since;  // when it last ran, or came
   size_t providers = 0;
   std::vector<TransferId> transfers;
   std::string waits_for;  // one sentence for people; empty while running
@@ -121,6 +123,7 @@ enum class ProviderStanding {
   kUnreachable,     // failed too often; tried again all the same
   kWithoutContent,  // said that it does not have it, or refuses it
   kBanned,          // sent something false
+  kSetAside,        // a caller cancelled a transfer of the request from it a moment ago
 };
 struct ProviderWhy {
   ProviderId provider;
@@ -183,6 +186,7 @@ class Scheduler {
   // nullopt if the intent is unknown or has ended.
   std::optional<RequestView> ViewOfIntent(IntentId intent) const;
   std::optional<RequestView> ViewOfKind(const Kind& kind) const;
+  std::optional<RequestState> StateOfKind(const Kind& kind) const;
   std::optional<RequestId> RequestOf(IntentId intent) const;
   std::optional<RequestId> RequestOf(const Kind& kind) const;
   // The oldest first.

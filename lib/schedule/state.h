@@ -132,6 +132,9 @@ class Scheduler::State {
   bool AnotherIsFree(const Request& request, const Provider& than) const;
   bool HasMore(Request& request, const Provider& provider, const TransferEnded& event);
   void Refuse(Request& request, Provider& provider, Outcome outcome);
+  void OnCancelTransfer(const CancelTransfer& event);
+  void OnSetAsideOver(Request& request);
+  void EndSetAside(Request& request);
   void OnEnded(const TransferEnded& event);
   void OnEndedRunning(Request& request, Provider& provider, const Transfer& transfer,
                       const TransferEnded& event);

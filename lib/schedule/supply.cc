@@ -67,6 +67,7 @@ void Scheduler::State::Strand(Request& request) {
   request.stage = Stage::kStranded;
   if (t.stopping) return;  // a shutdown fails nothing
   if (AskStanding(request)) return;
+  if (request.SetsAside()) return;  // it has a provider again soon: nobody's patience ends
   if (!t.paused) EndImpatient(request);
   if (request.intents.empty()) {
     Drop(request);

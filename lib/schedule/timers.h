@@ -19,6 +19,7 @@ enum class TimerKind : uint8_t {
   kPatienceOver,  // an intent's id
   kSlow,          // a transfer's id
   kAskAgain,      // a request's id
+  kSetAsideOver,  // a request's id
 };
 
 struct Timer {

@@ -236,6 +236,39 @@ bool Scheduler::State::AnotherIsFree(const Request& request, const Provider& tha
   return false;
 }
 
+// Others get its part. Only if there is nobody else the provider itself does, when it is no longer
+// set aside; for other requests it never was.
+void Scheduler::State::OnCancelTransfer(const CancelTransfer& event) {
+  const auto it = t.transfers.find(event.transfer);
+  if (it == t.transfers.end() || it->second.ending) {
+    ++t.stats.late_events;
+    return;
+  }
+  Transfer& transfer = it->second;
+  Request& request = t.requests.at(transfer.request);
+  const uint64_t number = transfer.provider->number;
+  EndSetAside(request);
+  Trouble& trouble = request.MakeTrouble();
+  if (!request.SetsAside(number)) trouble.set_aside.push_back(number);
+  trouble.set_aside_until = t.now + kSetAside;
+  t.timers.Arm({trouble.set_aside_until, TimerKind::kSetAsideOver, request.id.value});
+  Stop(transfer);
+  SettleAll({&request});
+}
+
+// Its timer does not run any more; the providers are set aside until the caller clears them.
+void Scheduler::State::EndSetAside(Request& request) {
+  if (request.trouble == nullptr || request.trouble->set_aside_until == Instant::Max()) return;
+  t.timers.Disarm({request.trouble->set_aside_until, TimerKind::kSetAsideOver, request.id.value});
+  request.trouble->set_aside_until = Instant::Max();
+}
+
+void Scheduler::State::OnSetAsideOver(Request& request) {
+  request.trouble->set_aside.clear();
+  request.trouble->set_aside_until = Instant::Max();
+  request.stage == Stage::kRunning ? Reconsider(request) : LookAgain(request);
+}
+
 void Scheduler::State::OnEnded(const TransferEnded& event) {
   const auto it = t.transfers.find(event.transfer);
   if (it == t.transfers.end()) {

@@ -78,6 +78,85 @@ TEST_F(Running, StoppedByUsGoesBackWithoutAFailure) {
   EXPECT_EQ(h.scheduler.stats().failures, 0u);
 }
 
+TEST_F(Running, ACancelledTransferGoesToAnother) {
+  h.Do(CancelTransfer{start.transfer});
+  ASSERT_EQ(h.Saw<StopTransfer>().size(), 1u);
+  EXPECT_EQ(h.Saw<StopTransfer>()[0].transfer, start.transfer);
+  EXPECT_THAT(h.Dialled(), ElementsAre(Node(2)));
+  h.End(start.transfer, Outcome::kStopped);
+  EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
+  h.Connect(2);
+  EXPECT_EQ(h.Started().provider, ProviderId(Node(2)));
+  EXPECT_EQ(h.scheduler.stats().failures, 0u);
+  EXPECT_TRUE(h.scheduler.ViewOfIntent(intent)->failures.empty());
+}
+
+TEST_F(Running, ACancelledTransferIsNoReasonForAnythingElse) {
+  h.Do(CancelTransfer{start.transfer});
+  // The node goes on for others at once.
+  h.WantNew(Raw(2), {Node(1)});
+  EXPECT_EQ(h.Started().provider, ProviderId(Node(1)));
+  h.Do(CancelTransfer{start.transfer});
+  EXPECT_THAT(h.effects, IsEmpty()) << "it is ending already";
+  h.End(start.transfer, Outcome::kStopped);
+  h.Do(CancelTransfer{start.transfer});
+  h.Do(CancelTransfer{TransferId{77}});
+  EXPECT_THAT(h.effects, IsEmpty());
+}
+
+TEST(CancelledTransfers, OfTheOnlyProviderWaitAWhileAndEndNobodysPatience) {
+  Harness h;
+  const IntentId intent = h.WantNew(Raw(1), {Node(1)}, Priority::kNormal, /*patience=*/Duration(0));
+  h.Connect(1);
+  const TransferId transfer = h.Started().transfer;
+  h.Do(CancelTransfer{transfer});
+  h.End(transfer, Outcome::kStopped);
+  EXPECT_EQ(h.StateOf(intent), RequestState::kWaiting);
+  EXPECT_THAT(h.scheduler.ViewOfIntent(intent)->waits_for, testing::HasSubstr("was cancelled"));
+  const auto why = h.scheduler.WhyOfIntent(intent);
+  ASSERT_EQ(why->waits.size(), 1u);
+  EXPECT_EQ(why->waits[0].fact, WaitFact::kRetry);
+  EXPECT_EQ(why->waits[0].until, h.now + seconds(5));
+  EXPECT_EQ(why->providers[0].standing, ProviderStanding::kSetAside);
+  // Neither does one that joins meanwhile, and who is named is used at once.
+  const IntentId joined = h.Want(Raw(1), {}, Priority::kNormal, Duration(0));
+  EXPECT_THAT(h.Saw<FinishIntent>(), IsEmpty());
+  EXPECT_TRUE(h.scheduler.ViewOfIntent(joined));
+  h.Pass(seconds(4));
+  EXPECT_THAT(h.effects, IsEmpty());
+  h.Pass(seconds(1));
+  EXPECT_EQ(h.Started().provider, ProviderId(Node(1)));
+  h.End(h.Started().transfer, Outcome::kDone);
+  EXPECT_EQ(h.Saw<FinishIntent>().size(), 2u);
+}
+
+TEST(CancelledTransfers, ANewProviderIsUsedMeanwhile) {
+  Harness h;
+  h.WantNew(Raw(1), {Mirror("https://a/1")});
+  const TransferId transfer = h.Started().transfer;
+  h.Do(CancelTransfer{transfer});
+  h.End(transfer, Outcome::kStopped);
+  EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
+  h.Do(NodesHave{Raw(1).hash, {Mirror("https://a/1"), Mirror("https://b/1")}});
+  EXPECT_EQ(h.Started().provider, Mirror("https://b/1"));
+  h.End(h.Started().transfer, Outcome::kRetryLater, "broke off");
+  EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
+  h.Pass(milliseconds(900));
+  EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
+}
+
+TEST(CancelledTransfers, OfWhatIsGoneMeanwhileLeaveNothing) {
+  Harness h;
+  const IntentId intent = h.WantNew(Raw(1), {Node(1)});
+  h.Connect(1);
+  h.Do(CancelTransfer{h.Started().transfer});
+  h.Do(Cancel{intent});
+  EXPECT_EQ(h.Finished().code, ResultCode::kCancelled);
+  h.WantNew(Raw(1), {Node(1)});
+  EXPECT_EQ(h.Started().provider, ProviderId(Node(1))) << "another request knows nothing of it";
+  h.Pass(seconds(10));
+}
+
 TEST_F(Running, DropProviderBansAndStopsItsOtherTransfers) {
   h.WantNew(Raw(2), {Node(1)});
   const StartTransfer other = h.Started();

@@ -54,6 +54,11 @@ std::string Describe(const Tables& tables, const NextStep::Waits& waits) {
 }
 
 std::string DescribeStranded(const Tables& tables, const Request& request) {
+  if (request.SetsAside()) {
+    return fmt::format(
+        "waits for its provider, of which a transfer was cancelled, to be used again {}",
+        In(tables, request.trouble->set_aside_until));
+  }
   if (request.wanted->providers.empty()) return "waits for a provider: none is known";
   Instant next = Instant::Max();
   uint32_t unreachable = 0;
@@ -159,6 +164,8 @@ RequestView ViewOf(const Tables& tables, const Request& request) {
   view.total_bytes = request.total_bytes;
   view.intents = request.intents.size();
   if (!request.intents.empty()) view.first_intent = request.intents.begin()->first;
+  view.priority = request.priority;
+  view.since = request.since;
   view.providers = request.wanted->providers.size();
   view.transfers = request.transfers;
   view.failures = FailuresOf(request);

@@ -39,6 +39,11 @@ void DescribeStanding(const Tables& tables, const Request& request, const Provid
     why.standing = ProviderStanding::kUsed;
     return;
   }
+  if (request.SetsAside(provider.number)) {
+    why.standing = ProviderStanding::kSetAside;
+    why.until = request.trouble->set_aside_until;
+    return;
+  }
   if (const Refusal* refusal = FindRefusal(request, provider.number)) {
     why.standing = ProviderStanding::kWithoutContent;
     why.until = refusal->until;
@@ -99,12 +104,19 @@ Why WhyOf(const Tables& tables, const Request& request) {
     case Stage::kStranded: {
       const Instant again =
           request.trouble == nullptr ? Instant::Max() : request.trouble->ask_again;
-      why.waits = {{WaitFact::kProvider, 0, again}};
+      if (!request.SetsAside()) why.waits = {{WaitFact::kProvider, 0, again}};
       break;
     }
     case Stage::kQueued:
       why.waits = Describe(tables, DecideNextStep(tables, request).waits);
       break;
+  }
+  const bool looks_for_one =
+      request.stage == Stage::kStranded || (request.stage == Stage::kQueued && !why.waits.empty());
+  if (request.SetsAside() && looks_for_one) {
+    const Trouble& trouble = *request.trouble;
+    why.waits.push_back({WaitFact::kRetry, static_cast<uint32_t>(trouble.set_aside.size()),
+                         trouble.set_aside_until});
   }
   const Failures failures = FailuresOf(request);
   const FailureIndex index(failures.begin(), failures.end());

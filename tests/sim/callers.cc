@@ -52,7 +52,7 @@ void World::PauseSomething() {
 }
 
 void World::TellNews() {
-  switch (rng_.Below(5)) {
+  switch (rng_.Below(6)) {
     case 0:
       return Deliver(PathNews{node_ids_[rng_.Below(node_ids_.size())]});
     case 1:
@@ -63,6 +63,10 @@ void World::TellNews() {
       // Never the first one, which has everything in the end.
       return Deliver(BanWanted{providers_[1 + rng_.Below(providers_.size() - 1)],
                                rng_.Between(seconds(1), hours(1)), "unwanted"});
+    case 4:
+      // Also one that has ended, or has yet to come.
+      return Deliver(CancelTransfer{
+          TransferId{transfers_.empty() ? 1 : transfers_.begin()->first.value + rng_.Below(5)}});
     default:
       return Deliver(Unban{providers_[rng_.Below(providers_.size())]});
   }

@@ -48,6 +48,7 @@ Checkers::Persisted Checkers::Crashed() {
   remembered_.clear();
   asked_.clear();
   transfers_.clear();
+  set_aside_.clear();
   nodes_.clear();
   all_paused_ = false;
   return persisted;
@@ -117,6 +118,10 @@ void Checkers::ApplyEvent(const Event& event) {
                    Expect(e.id > last_intent_ || restored_.erase(e.id) == 1,
                           "the world reused an intent id");
                    last_intent_ = std::max(last_intent_, e.id);
+                   if (!OpenKinds().contains(e.kind)) {  // another request
+                     std::erase_if(set_aside_,
+                                   [&](const auto& it) { return it.second.kind == e.kind; });
+                   }
                    intents_[e.id] = {e.kind, e.deadline, now_ + e.patience, e, e.paused};
                    Named(e.providers);
                  },
@@ -184,6 +189,12 @@ void Checkers::ApplyEvent(const Event& event) {
                      doomed_.insert(kind);
                    transfers_.erase(it);
                  },
+                 [&](const CancelTransfer& e) {
+                   const auto it = transfers_.find(e.transfer);
+                   if (it == transfers_.end() || it->second.stopped) return;
+                   const StartTransfer& start = it->second.start;
+                   set_aside_[{start.request, start.provider}] = {start.kind, now_ + seconds(5)};
+                 },
                  [&](const SetLimits& e) { limits_ = e.limits; },
                  [&](const Drain&) { draining_ = true; },
                  [&](const Tick&) {}},
@@ -246,6 +257,9 @@ void Checkers::OnStart(const StartTransfer& start) {
            "only standing providers are asked without being named");
   }
   Expect(start.provider != ProviderId(options_.self), "we are no provider of our own");
+  const auto aside = set_aside_.find({start.request, start.provider});
+  Expect(aside == set_aside_.end() || aside->second.until <= now_,
+         "who was cancelled does not begin again at once");
   CheckPart(start);
   uint32_t capacity = limits_.connections_per_mirror;
   if (const auto* node = std::get_if<NodeId>(&start.provider)) {
@@ -288,6 +302,12 @@ void Checkers::OnFinish(const FinishIntent& finish) {
              "who fails is out of patience");
       Expect(doomed_.contains(intent.kind) || (!intent.paused && !all_paused_),
              "who is paused does not run out of patience");
+      Expect(doomed_.contains(intent.kind) ||
+                 std::none_of(set_aside_.begin(), set_aside_.end(),
+                              [&](const auto& each) {
+                                return each.second.kind == intent.kind && each.second.until > now_;
+                              }),
+             "nobody fails because a transfer was cancelled");
       break;
   }
   intents_.erase(it);

@@ -109,6 +109,11 @@ class Checkers {
   std::map<IntentId, OpenIntent> intents_;
   std::map<RequestId, Kind> asked_;  // of the store
   std::map<TransferId, Live> transfers_;
+  struct SetAside {
+    Kind kind;
+    Instant until;
+  };
+  std::map<std::pair<RequestId, ProviderId>, SetAside> set_aside_;  // by CancelTransfer
   std::set<std::pair<Hash, ProviderId>> remembered_;
   std::map<ProviderId, Instant> banned_;
   std::map<NodeId, Node> nodes_;

@@ -126,6 +126,9 @@ std::string Describe(const Event& event) {
             return fmt::format("TransferEnded {} {}{}", e.transfer.value, Name(e.outcome),
                                e.content_void ? ", content void" : "");
           },
+          [](const CancelTransfer& e) {
+            return fmt::format("CancelTransfer {}", e.transfer.value);
+          },
           [](const SetLimits& e) {
             return fmt::format("SetLimits requests {} per node {} connections {} dials {}",
                                e.limits.requests, e.limits.requests_per_node, e.limits.connections,
