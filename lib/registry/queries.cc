@@ -138,12 +138,14 @@ std::string SqlOf(Query query) {
 // Conditions are added only where asked for, so that each combination gets the index that fits it.
 // The last one names every parameter. A partial index is used only where its condition is repeated.
 std::string SqlOfList(const IntentFilter& filter) {
-  std::string sql = kIntentsTable.Select() + " WHERE id>?1";
+  std::string sql =
+      kIntentsTable.Select() + (filter.newest_first ? " WHERE id<=?1" : " WHERE id>?1");
   if (filter.finished) sql += *filter.finished ? " AND result<>0" : " AND result=0";
   if (filter.hash) sql += " AND hash=?2";
   if (filter.owner_uid) sql += " AND owner_uid=?3";
   if (filter.label) sql += filter.label->empty() ? " AND label=?4" : " AND label=?4 AND label<>''";
-  return sql + " AND ?2 IS ?2 AND ?3 IS ?3 AND ?4 IS ?4 ORDER BY id LIMIT ?5";
+  sql += " AND ?2 IS ?2 AND ?3 IS ?3 AND ?4 IS ?4 ORDER BY id";
+  return sql + (filter.newest_first ? " DESC LIMIT ?5" : " LIMIT ?5");
 }
 
 }  // namespace blobd::registry

@@ -61,6 +61,7 @@ struct IntentFilter {
   std::optional<Hash> hash;
   std::optional<uint32_t> owner_uid;
   std::optional<std::string> label;
+  bool newest_first = false;  // by falling id
 };
 
 struct TagFilter {
@@ -100,7 +101,7 @@ class Registry {
   // The owner's intents that have these idempotency keys, in the order of the keys.
   virtual void FindIntentsByKeys(uint32_t owner_uid, std::vector<std::string> keys,
                                  Done<std::vector<IntentRow>> done) = 0;
-  // Intents with an id greater than `after`, by id, at most `limit`.
+  // Intents beyond `after` in the order of the filter, at most `limit`; 0: from the beginning.
   virtual void ListIntents(const IntentFilter& filter, IntentId after, size_t limit,
                            Done<std::vector<IntentRow>> done) = 0;
   virtual void FailuresOf(IntentId intent, Done<std::vector<FailureRow>> done) = 0;

@@ -172,9 +172,12 @@ TEST_F(RegistryDbTest, QueriesUseTheirIndexes) {
   for (const Case& c : cases) {
     IntentFilter filter;
     c.set(filter);
-    const std::string steps = plan(SqlOfList(filter));
-    EXPECT_NE(steps.find(c.index), std::string::npos) << steps;
-    EXPECT_EQ(steps.find("TEMP B-TREE"), std::string::npos) << steps;
+    for (const bool newest_first : {false, true}) {
+      filter.newest_first = newest_first;
+      const std::string steps = plan(SqlOfList(filter));
+      EXPECT_NE(steps.find(c.index), std::string::npos) << steps;
+      EXPECT_EQ(steps.find("TEMP B-TREE"), std::string::npos) << steps;
+    }
   }
 }
 

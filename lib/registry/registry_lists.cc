@@ -54,10 +54,13 @@ StatusOr<std::vector<IntentRow>> RegistryDb::FindIntentsByKeys(
 
 StatusOr<std::vector<IntentRow>> RegistryDb::ListIntents(const IntentFilter& filter, IntentId after,
                                                          size_t limit) {
-  if (after.value > kMaxInteger) return std::vector<IntentRow>();
+  if (after.value > kMaxInteger && !filter.newest_first) return std::vector<IntentRow>();
+  const bool from_end = !after || after.value > kMaxInteger;
+  uint64_t bound = after.value;
+  if (filter.newest_first) bound = from_end ? kMaxInteger : after.value - 1;
   BLOBD_ASSIGN_OR_RETURN(sqlite::Statement list, database_.Prepare(SqlOfList(filter)));
   const Hash hash = filter.hash.value_or(Hash{});
-  list.Bind(Signed(after.value), hash.view(), int64_t{filter.owner_uid.value_or(0)},
+  list.Bind(Signed(bound), hash.view(), int64_t{filter.owner_uid.value_or(0)},
             std::string_view(filter.label ? *filter.label : std::string_view()), Limit(limit));
   return ReadAll(list, &ReadIntent);
 }

@@ -133,6 +133,15 @@ TEST_F(SqliteRegistryTest, ListsByPageAndFilter) {
   by_label.label = "five";
   EXPECT_EQ(List(by_label), (std::vector<uint64_t>{5}));
   EXPECT_TRUE(List({}, ~uint64_t{0}).empty());
+  IntentFilter newest;
+  newest.newest_first = true;
+  EXPECT_EQ(List(newest, 0, 3), (std::vector<uint64_t>{20, 19, 18}));
+  EXPECT_EQ(List(newest, 18, 3), (std::vector<uint64_t>{17, 16, 15}));
+  EXPECT_EQ(List(newest, 3, 5), (std::vector<uint64_t>{2, 1}));
+  EXPECT_TRUE(List(newest, 1).empty());
+  EXPECT_EQ(List(newest, ~uint64_t{0}, 1), (std::vector<uint64_t>{20}));
+  newest.finished = false;
+  EXPECT_EQ(List(newest, 0, 2), (std::vector<uint64_t>{15, 14}));
 }
 
 TEST_F(SqliteRegistryTest, TooMuchWaitingIsRefused) {
