@@ -36,6 +36,7 @@ Engine::Engine(Deps deps, EngineOptions options)
     : deps_(std::move(deps)),
       options_(std::move(options)),
       remote_watch_(deps_.timers, [this](Instant since) { NoteEndedBans(since); }),
+      transfer_watch_(deps_.timers),
       paths_({deps_.timers, deps_.clock, deps_.network, addresses_, deps_.lookup, *this}),
       looks_({deps_.store, deps_.control, [this] { return deps_.make_strand(); }},
              [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> inventory) {
@@ -119,6 +120,7 @@ void Engine::Drain(UniqueFunction<void()> done) {
 
 void Engine::CheckDrained(bool out_of_time) {
   if (drained_.empty() || (!out_of_time && !running_.empty())) return;
+  GiveUpTransferEnds();
   if (drain_timer_ != 0) deps_.timers.CancelTimer(std::exchange(drain_timer_, 0));
   deps_.store.Flush(
       deps_.control, [this, waiting = std::exchange(drained_, {})](const Status& status) mutable {
@@ -231,6 +233,7 @@ void Engine::ExecuteStart(const schedule::StartTransfer& effect) {
   transfers_.Start(effect.transfer, effect.provider, effect.kind, deps_.clock.WallNow());
   running_[effect.transfer] = {effect.kind, effect.request, 0,
                                std::holds_alternative<MirrorUrl>(effect.provider)};
+  transfer_watch_.Note(effect.transfer);
   StartGet(effect);
   CountGet(effect.provider, true);
   deps_.log.Write(LogLevel::kDebug,
@@ -286,6 +289,7 @@ void Engine::ApplyProgress(TransferId id, const transfer::GetProgress& progress)
     return view ? view->received_bytes : 0;
   }();
   const auto [more, moved] = transfers_.Progress(id, progress);
+  transfer_watch_.Note(id);
   verified_bytes_ += more;
   const auto transfer = running_.find(id);
   if (transfer == running_.end()) return;
@@ -314,9 +318,14 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
   ApplyProgress(id, progress);
   const transfer::GetEnd end = JudgeMirror(id, reported);
   const std::string name(OutcomeName(end.outcome));
-  const std::string reason = end.reason.empty() || end.reason.starts_with(name)
-                                 ? end.reason
-                                 : fmt::format("{}: {}", name, end.reason);
+  const auto running = running_.find(id);
+  const bool by_caller = running != running_.end() && running->second.cancelled_by;
+  const std::string reason =
+      by_caller && end.outcome == Outcome::kStopped
+          ? fmt::format("{}: cancelled by uid {}", name, *running->second.cancelled_by)
+      : end.reason.empty() || end.reason.starts_with(name)
+          ? end.reason
+          : fmt::format("{}: {}", name, end.reason);
   const TransferState state = end.outcome == Outcome::kDone      ? TransferState::kDone
                               : end.outcome == Outcome::kStopped ? TransferState::kCancelled
                                                                  : TransferState::kFailed;
@@ -335,21 +344,24 @@ void Engine::OnGetEnded(TransferId id, const transfer::GetProgress& progress,
                       "the provider misbehaved without harm: " + text(end.note));
     }
   }
-  transfers_.End(id, state, state == TransferState::kDone ? "" : reason, deps_.clock.WallNow());
+  const auto forgotten =
+      transfers_.End(id, state, state == TransferState::kDone ? "" : reason, deps_.clock.WallNow());
+  if (forgotten) transfer_watch_.Note(*forgotten);
   if (const auto ended = transfers_.View(id)) {
-    if (running_.count(id) != 0) CountGet(ended->provider, false);
+    if (running != running_.end()) CountGet(ended->provider, false);
     changes_.push_back(registry::PutTransfer{ToRow(*ended, end.outcome)});
     ++counters_.transfers_ended[name];
     if (state == TransferState::kDone)
       counters_.transfer_time.Add(ended->finished - ended->started);
   }
-  running_.erase(id);
+  if (running != running_.end()) running_.erase(running);
   schedule::TransferEnded event{id, end.outcome, reason, end.wait};
   event.own_fault = end.own_fault;
   event.holds = end.holds;
   event.lacks = end.lacks;
   event.content_void = end.line_is_void;
   Deliver(std::move(event));
+  TellTransferEnd(id);
   CheckDrained(false);
 }
 

@@ -10,6 +10,8 @@
 //            kNotFound, kPermissionDenied, kAlreadyExists as the methods say.
 #pragma once
 
+#include <absl/container/btree_map.h>
+
 #include <deque>
 #include <functional>
 #include <map>
@@ -23,6 +25,7 @@
 #include "base/task.h"
 #include "base/timers.h"
 #include "engine/caller.h"
+#include "engine/change_watch.h"
 #include "engine/content_table.h"
 #include "engine/deadline_timer.h"
 #include "engine/event_log.h"
@@ -35,7 +38,6 @@
 #include "engine/mirror_faults.h"
 #include "engine/node_paths.h"
 #include "engine/owner_counts.h"
-#include "engine/remote_watch.h"
 #include "engine/request_views.h"
 #include "engine/transfer_table.h"
 #include "engine/uid_turns.h"
@@ -129,16 +131,34 @@ class Engine final : private transfer::NodeNetworkSink,
                                       const std::vector<NamedProvider>& providers);
 
   void GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> done);
-  // Two lists of one uid are made at a time; the others wait their turn.
-  void ListIntents(const Caller& caller, const registry::IntentFilter& filter, IntentId after,
-                   size_t limit, UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done);
+  // Beyond `after` in the order of the filter (0: from the beginning), at most `limit`. A page is
+  // shorter when much was looked at and did not fit the filter. Two lists of one uid are made at a
+  // time; the others wait their turn.
+  void ListIntents(const Caller& caller, const IntentFilter& filter, IntentId after, size_t limit,
+                   UniqueFunction<void(StatusOr<IntentPage>)> done);
   // kNotFound for an unknown intent. One that has ended is told once, as the last.
   void Watch(IntentId id, std::shared_ptr<IntentWatcher> watcher,
              UniqueFunction<void(Status)> done);
   void Unwatch(IntentId id, const std::shared_ptr<IntentWatcher>& watcher);
 
-  std::vector<TransferView> ListTransfers(TransferId after, size_t limit, bool running_only,
-                                          const std::optional<Hash>& hash) const;
+  // Transfers beyond `after` (0: from the first), at most `limit`.
+  std::vector<TransferView> ListTransfers(const TransferFilter& filter, TransferId after,
+                                          size_t limit) const;
+  // Of those that are listed: ids beyond `after`, at most `limit`, and one with its id.
+  std::vector<TransferId> TransfersAfter(TransferId after, size_t limit) const;
+  std::optional<TransferView> FindTransfer(TransferId id) const;
+  // Which of these may have changed.
+  ChangeWatch<TransferId>& transfer_watch() { return transfer_watch_; }
+  // Running, or ended as far as the history goes. kNotFound: there was none with this id, or it is
+  // forgotten.
+  void GetTransfer(TransferId id, UniqueFunction<void(StatusOr<TransferView>)> done);
+  // Stops it, and answers when it has ended. kPermissionDenied: it works for intents of others,
+  // too. kNotFound as GetTransfer.
+  void CancelTransfer(const Caller& caller, TransferId id,
+                      UniqueFunction<void(StatusOr<CancelTransferAnswer>)> done);
+  // Unfinished requests beyond the place `after` (0: from the first), at most `limit`. A page is
+  // shorter when much was looked at and did not fit the filter.
+  RequestPage ListRequests(const RequestFilter& filter, IntentId after, size_t limit) const;
   StatusView Summary() const;
   MetricsView Metrics() const;
 
@@ -168,14 +188,17 @@ class Engine final : private transfer::NodeNetworkSink,
   void Reconfigure(const LiveLimits& configured, Duration drain_grace);
 
   // Nodes greater than `after` (nullopt: from the first) of which something is known, in order, at
-  // most `limit`. Those of `known_elsewhere` are among them.
-  std::vector<RemoteView> ListRemotes(const std::optional<NodeId>& after, size_t limit,
-                                      const std::vector<NodeId>& known_elsewhere) const;
+  // most `limit`. Those of `known_elsewhere` are among them. A page is shorter when much was looked
+  // at and did not fit the filter.
+  RemotePage ListRemotes(const RemoteFilter& filter, const std::optional<NodeId>& after,
+                         size_t limit, const std::vector<NodeId>& known_elsewhere) const;
+  // Of all these the nodes alone.
+  std::vector<NodeId> RemotesAfter(const std::optional<NodeId>& after, size_t limit,
+                                   const std::vector<NodeId>& known_elsewhere) const;
   // nullopt: nothing is known of it here.
   std::optional<RemoteView> FindRemote(const NodeId& node) const;
-  // From now on `watcher` hears which of these may have changed (remote_watch.h).
-  void WatchRemotes(std::shared_ptr<RemoteWatcher> watcher);
-  void UnwatchRemotes(const std::shared_ptr<RemoteWatcher>& watcher);
+  // Which of them may have changed.
+  ChangeWatch<NodeId>& remote_watch() { return remote_watch_; }
   // Answered with how many were new, when they are durable. kInvalidArgument: our own id, or an
   // address that cannot be dialled.
   void AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
@@ -214,6 +237,7 @@ class Engine final : private transfer::NodeNetworkSink,
   };
   // What is known of a kind while an intent wants it.
   struct LiveKind {
+    IntentId place;      // its first intent's number, for as long as it has one
     OwnerCounts owners;  // of its intents
     uint64_t verified_bytes = 0;
     uint64_t received_bytes = 0;
@@ -230,8 +254,10 @@ class Engine final : private transfer::NodeNetworkSink,
     uint64_t stored_blobs = 0;  // as it reported them
     bool is_mirror = false;
     RangeSet proving = {};  // of a node's: groups that it was asked for, for the proof
+    std::optional<uint32_t> cancelled_by = {};  // a caller
   };
   struct PendingQueue;
+  struct IntentListing;
   struct SortedIds {
     std::vector<IntentId> live;
     std::vector<IntentId> ended;
@@ -268,6 +294,7 @@ class Engine final : private transfer::NodeNetworkSink,
 
   void CountGet(const ProviderId& provider, bool begins);
   RemoteView ViewOf(const NodeId& node) const;
+  bool Fits(const RemoteFilter& filter, const NodeId& node) const;
   void NoteEndedBans(Instant since);
 
   // NodePathsSink (engine_paths.cc)
@@ -337,6 +364,18 @@ class Engine final : private transfer::NodeNetworkSink,
   void LookForLongWaits();
   void ArmLongWaits();
 
+  // Transfers (engine_transfers.cc).
+  void AddIntents(TransferView& view) const;
+  void NoteTransfersOf(const Kind& kind);
+  void FindEnded(TransferId id, UniqueFunction<void(StatusOr<TransferView>)> done);
+  Status NoTransfer(TransferId id) const;
+  void TellTransferEnd(TransferId id);
+  void GiveUpTransferEnds();
+
+  // Requests (engine_requests.cc).
+  RequestView ViewOf(const Kind& kind, const LiveKind& live,
+                     const schedule::RequestView& request) const;
+
   // Repair (engine_repair.cc).
   void LookWhetherPrivate(const Hash& hash, UniqueFunction<void(std::optional<Hash> logged)> then);
   void RepairNow(const Hash& hash, const RangeSet& groups, const std::optional<Hash>& logged,
@@ -357,6 +396,8 @@ class Engine final : private transfer::NodeNetworkSink,
   IntentView ViewOf(const LiveIntent& intent) const;
   IntentView ViewOf(const LiveIntent& intent, RequestViews& requests) const;
   IntentView ViewOfRow(registry::IntentRow row, RequestViews& requests) const;
+  void ListMore(const std::shared_ptr<IntentListing>& listing);
+  bool AddRows(IntentListing& listing, std::vector<registry::IntentRow> rows);
 
   // Ends (engine_ends.cc).
   void Finish(const schedule::FinishIntent& effect);
@@ -382,7 +423,8 @@ class Engine final : private transfer::NodeNetworkSink,
   bool restoring_ = false;  // not all of them are
   path::AddressBook addresses_;
   path::RemoteTable remotes_;
-  RemoteWatch remote_watch_;
+  ChangeWatch<NodeId> remote_watch_;
+  ChangeWatch<TransferId> transfer_watch_;
   NodePaths paths_;
   std::map<NodeId, size_t> gets_of_;  // running ones; none is 0
   TransferTable transfers_;
@@ -410,12 +452,14 @@ class Engine final : private transfer::NodeNetworkSink,
 
   std::map<IntentId, LiveIntent> live_;
   std::unordered_map<Kind, LiveKind> kinds_;
+  absl::btree_map<IntentId, const Kind*> places_;  // of these, in the order that lists have
   std::map<std::pair<uint32_t, std::string>, IntentId>
       keys_;  // (owner, idempotency key) of live intents
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
   std::set<Hash> sequences_;  // the roots among kinds_
   Journal journal_;
   std::unordered_map<TransferId, Running> running_;
+  std::map<TransferId, std::vector<UniqueFunction<void(Status)>>> transfer_ends_;  // who waits
   ContentTable contents_;
   MirrorFaults faults_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;

@@ -8,8 +8,11 @@
 #include "engine/history.h"
 
 namespace blobd::engine {
-
 namespace {
+
+// Rows that a list reads where states are asked for: of the registry in one turn, and in all.
+constexpr size_t kRowsAtOnce = 1000;
+constexpr size_t kMostRows = 10'000;
 
 Status UnknownIntent(IntentId id) {
   return WithDetail(ErrorFor(Reason::kUnknownIntent, "there is no intent {}", id.value),
@@ -111,7 +114,13 @@ void Engine::CancelNow(const SortedIds& ids, UniqueFunction<void(StatusOr<Cancel
 
 void Engine::AddLive(registry::IntentRow row, bool durable) {
   const IntentId id = row.id;
-  kinds_[row.kind].owners.Add(row.owner_uid);
+  const auto kind = kinds_.try_emplace(row.kind).first;
+  if (kind->second.owners.empty()) {
+    kind->second.place = id;
+    places_[id] = &kind->first;
+  }
+  kind->second.owners.Add(row.owner_uid);
+  NoteTransfersOf(row.kind);
   NoteWant(row);
   ++intents_of_uid_[row.owner_uid];
   if (!row.idempotency_key.empty()) keys_[{row.owner_uid, row.idempotency_key}] = id;
@@ -130,9 +139,11 @@ void Engine::RemoveLive(IntentId id) {
   if (--intents_of_uid_[row.owner_uid] == 0) intents_of_uid_.erase(row.owner_uid);
   const auto kind = kinds_.find(row.kind);
   kind->second.owners.Remove(row.owner_uid);
+  NoteTransfersOf(row.kind);
   const bool last = kind->second.owners.empty();
   if (last) {
     contents_.Forget(row.kind);
+    places_.erase(kind->second.place);
     kinds_.erase(kind);
     ForgetUnproven(row.kind.hash);
   }
@@ -210,24 +221,66 @@ void Engine::GetIntent(IntentId id, UniqueFunction<void(StatusOr<IntentView>)> d
   });
 }
 
-void Engine::ListIntents(const Caller& caller, const registry::IntentFilter& filter, IntentId after,
-                         size_t limit,
-                         UniqueFunction<void(StatusOr<std::vector<IntentView>>)> done) {
-  auto on_rows = [this, uid = caller.uid,
-                  done = std::move(done)](StatusOr<std::vector<registry::IntentRow>> rows) mutable {
-    lists_.End(uid, 1);
-    if (!rows.ok()) return done(rows.status());
-    std::vector<IntentView> views;
-    views.reserve(rows->size());
-    RequestViews requests(scheduler_.get());
-    for (registry::IntentRow& row : *rows) {
-      views.push_back(ViewOfRow(std::move(row), requests));
-    }
-    done(std::move(views));
-  };
-  lists_.Start(caller.uid, 1, [this, filter, after, limit, on_rows = std::move(on_rows)]() mutable {
-    deps_.registry.ListIntents(filter, after, limit, std::move(on_rows));
-  });
+// ---- Lists ----
+
+struct Engine::IntentListing {
+  uint32_t uid = 0;
+  IntentFilter filter;
+  IntentId after;
+  size_t limit = 0;
+  size_t asked = 0;   // rows of the registry, in this turn
+  size_t looked = 0;  // at rows, in all turns
+  IntentPage page;
+  UniqueFunction<void(StatusOr<IntentPage>)> done;
+};
+
+// Where a living one stands the registry does not know, and how they ended none of its indexes: it
+// is asked for rows until enough of them fit.
+void Engine::ListIntents(const Caller& caller, const IntentFilter& filter, IntentId after,
+                         size_t limit, UniqueFunction<void(StatusOr<IntentPage>)> done) {
+  auto listing = std::make_shared<IntentListing>();
+  listing->uid = caller.uid;
+  listing->filter = filter;
+  registry::IntentFilter& rows = listing->filter.rows;
+  const bool must_end = filter.states.all_ended();
+  if (must_end || filter.states.none_ended()) {
+    if (rows.finished && *rows.finished != must_end) return done(IntentPage{});
+    rows.finished = must_end;
+  }
+  listing->after = after;
+  listing->limit = limit;
+  listing->done = std::move(done);
+  lists_.Start(caller.uid, 1, [this, listing] { ListMore(listing); });
+}
+
+void Engine::ListMore(const std::shared_ptr<IntentListing>& listing) {
+  listing->asked = listing->filter.states.empty() ? listing->limit : kRowsAtOnce;
+  deps_.registry.ListIntents(listing->filter.rows, listing->after, listing->asked,
+                             [this, listing](StatusOr<std::vector<registry::IntentRow>> rows) {
+                               if (rows.ok() && !AddRows(*listing, *std::move(rows)))
+                                 return ListMore(listing);
+                               lists_.End(listing->uid, 1);
+                               if (!rows.ok()) return listing->done(rows.status());
+                               listing->done(std::move(listing->page));
+                             });
+}
+
+// True: the page is made.
+bool Engine::AddRows(IntentListing& listing, std::vector<registry::IntentRow> rows) {
+  const bool is_end = rows.size() < listing.asked;
+  std::vector<IntentView>& intents = listing.page.intents;
+  RequestViews requests(scheduler_.get());
+  for (registry::IntentRow& row : rows) {
+    if (intents.size() == listing.limit) break;
+    listing.after = row.id;
+    listing.page.next = row.id;
+    IntentView view = ViewOfRow(std::move(row), requests);
+    if (listing.filter.states.Has(view)) intents.push_back(std::move(view));
+  }
+  listing.looked += rows.size();
+  if (intents.size() == listing.limit) return true;
+  if (is_end) listing.page.next.reset();
+  return is_end || listing.looked >= kMostRows;
 }
 
 }  // namespace blobd::engine

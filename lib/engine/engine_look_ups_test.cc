@@ -67,10 +67,10 @@ TEST_F(LookUpsTest, ListsOfOneCallerAreMadeTwoAtATime) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   size_t answers = 0;
   const auto list = [&](const Caller& caller) {
-    engine_->ListIntents(caller, {}, {}, 10, [&, id](StatusOr<std::vector<IntentView>> views) {
-      ASSERT_TRUE(views.ok()) << views.status();
-      ASSERT_EQ(views->size(), 1u);
-      EXPECT_EQ(views->front().row.id, id);
+    engine_->ListIntents(caller, {}, {}, 10, [&, id](StatusOr<IntentPage> page) {
+      ASSERT_TRUE(page.ok()) << page.status();
+      ASSERT_EQ(page->intents.size(), 1u);
+      EXPECT_EQ(page->intents.front().row.id, id);
       ++answers;
     });
   };

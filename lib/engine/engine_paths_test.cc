@@ -305,10 +305,10 @@ TEST_F(PathsTest, TenThousandKnownNodesCostNoTimers) {
   size_t listed = 0;
   std::optional<NodeId> after;
   for (;;) {
-    const auto page = engine_->ListRemotes(after, 1000, {});
-    listed += page.size();
-    if (page.size() < 1000) break;
-    after = page.back().node;
+    const auto page = engine_->ListRemotes({}, after, 1000, {});
+    listed += page.remotes.size();
+    if (!page.next) break;
+    after = page.next;
   }
   EXPECT_EQ(listed, 10'000u);
 }

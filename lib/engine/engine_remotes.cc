@@ -7,9 +7,40 @@
 #include "engine/engine.h"
 
 namespace blobd::engine {
-std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, size_t limit,
-                                            const std::vector<NodeId>& known_elsewhere) const {
-  // The first nodes behind `after` of each source; the first of these together are the page.
+namespace {
+
+// Nodes that a page may look at, and how many of them at once.
+constexpr size_t kMostNodes = 10'000;
+constexpr size_t kNodesAtOnce = 1000;
+
+}  // namespace
+
+RemotePage Engine::ListRemotes(const RemoteFilter& filter, const std::optional<NodeId>& after,
+                               size_t limit, const std::vector<NodeId>& known_elsewhere) const {
+  RemotePage page;
+  page.next = after;
+  const bool all = filter.links.empty() && !filter.banned_only;
+  for (size_t looked = 0; looked < kMostNodes;) {
+    const size_t at_once = all ? limit : kNodesAtOnce;
+    const std::vector<NodeId> nodes = RemotesAfter(page.next, at_once, known_elsewhere);
+    for (const NodeId& node : nodes) {
+      if (page.remotes.size() == limit) return page;
+      page.next = node;
+      if (all || Fits(filter, node)) page.remotes.push_back(ViewOf(node));
+    }
+    if (nodes.size() < at_once) {
+      page.next.reset();
+      return page;
+    }
+    if (page.remotes.size() == limit) return page;
+    looked += at_once;
+  }
+  return page;
+}
+
+// The first nodes behind `after` of each source; the first of these together are next.
+std::vector<NodeId> Engine::RemotesAfter(const std::optional<NodeId>& after, size_t limit,
+                                         const std::vector<NodeId>& known_elsewhere) const {
   std::set<NodeId> nodes;
   const auto merge = [&nodes](const std::vector<NodeId>& more) {
     nodes.insert(more.begin(), more.end());
@@ -18,19 +49,17 @@ std::vector<RemoteView> Engine::ListRemotes(const std::optional<NodeId>& after, 
   merge(remotes_.After(after, limit));
   merge(transfers_.NodesAfter(after, limit));
   merge(known_elsewhere);
-
-  std::vector<RemoteView> views;
+  std::vector<NodeId> page;
   auto it = after ? nodes.upper_bound(*after) : nodes.begin();
-  for (; it != nodes.end() && views.size() < limit; ++it) views.push_back(ViewOf(*it));
-  return views;
+  for (; it != nodes.end() && page.size() < limit; ++it) page.push_back(*it);
+  return page;
 }
 
-void Engine::WatchRemotes(std::shared_ptr<RemoteWatcher> watcher) {
-  remote_watch_.Add(std::move(watcher));
-}
-
-void Engine::UnwatchRemotes(const std::shared_ptr<RemoteWatcher>& watcher) {
-  remote_watch_.Remove(watcher);
+bool Engine::Fits(const RemoteFilter& filter, const NodeId& node) const {
+  const path::RemoteInfo* info = remotes_.Find(node);
+  if (!filter.links.Has(info == nullptr ? path::Link::kDown : info->link)) return false;
+  return !filter.banned_only ||
+         (scheduler_ != nullptr && scheduler_->FindBan(node, deps_.timers.Now()));
 }
 
 std::optional<RemoteView> Engine::FindRemote(const NodeId& node) const {

@@ -20,7 +20,7 @@ class RemotesTest : public EngineTest {
     return answer;
   }
   RemoteView Remote(const NodeId& node) {
-    for (RemoteView& view : engine_->ListRemotes({}, 100, {})) {
+    for (RemoteView& view : engine_->ListRemotes({}, {}, 100, {}).remotes) {
       if (view.node == node) return std::move(view);
     }
     ADD_FAILURE() << "not listed: " << node.ToHex();
@@ -35,7 +35,7 @@ class RemotesTest : public EngineTest {
 };
 
 TEST_F(RemotesTest, ShowsHowANodeDoes) {
-  EXPECT_TRUE(engine_->ListRemotes({}, 100, {}).empty());
+  EXPECT_TRUE(engine_->ListRemotes({}, {}, 100, {}).remotes.empty());
   ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
   EXPECT_EQ(Remote(kNode).info.link, path::Link::kDialling);
   EXPECT_EQ(Remote(kNode).addresses.at(0).source, "api");
@@ -142,7 +142,7 @@ TEST_F(RemotesTest, ABanIsMadeListedAndLiftedByHand) {
   EXPECT_TRUE(lifted.ok()) << lifted;
   EXPECT_TRUE(engine_->ListBans({}, 10).empty());
   EXPECT_TRUE(registry_.bans.empty());
-  EXPECT_EQ(engine_->ListRemotes({}, 10, {}).at(0).info.banned_until, WallTime{});
+  EXPECT_EQ(engine_->ListRemotes({}, {}, 10, {}).remotes.at(0).info.banned_until, WallTime{});
   unban();
   EXPECT_EQ(lifted.code(), StatusCode::kNotFound);
   EXPECT_TRUE(engine_->NodesHave(kHash, {{kNode, {}, "api"}})->refused.empty());
@@ -171,12 +171,20 @@ TEST_F(RemotesTest, BansAreShownWhileTheyLastAndAfterARestart) {
   EXPECT_TRUE(Remote(kNode).info.ban_reason.empty());
 }
 
-class RecordingRemotes final : public RemoteWatcher {
+class RecordingRemotes final : public ChangeWatcher {
  public:
-  void OnRemotes(const std::set<NodeId>& changed) override {
-    told.insert(changed.begin(), changed.end());
+  explicit RecordingRemotes(const ChangeLog<NodeId>& log) : log_(log) {}
+  void OnRound() override {
+    log_.ForEachAfter(std::exchange(seen_, log_.latest()), [&](const NodeId& node, uint64_t) {
+      told.insert(node);
+      return true;
+    });
   }
   std::set<NodeId> told;
+
+ private:
+  const ChangeLog<NodeId>& log_;
+  uint64_t seen_ = 0;
 };
 
 TEST_F(RemotesTest, WhoWatchesIsToldThatABanRanOut) {
@@ -188,23 +196,23 @@ TEST_F(RemotesTest, WhoWatchesIsToldThatABanRanOut) {
   ban(Node(1), seconds(5));
   ban(Node(2), seconds(20));
   loop_.Advance(seconds(1));
-  const auto watcher = std::make_shared<RecordingRemotes>();
-  engine_->WatchRemotes(watcher);
+  const auto watcher = std::make_shared<RecordingRemotes>(engine_->remote_watch().log());
+  engine_->remote_watch().Add(watcher);
   loop_.Advance(milliseconds(3'900));
   EXPECT_TRUE(watcher->told.empty());
   EXPECT_GT(Remote(Node(1)).info.banned_until, loop_.WallNow());
   loop_.Advance(milliseconds(400));
   EXPECT_EQ(watcher->told, std::set<NodeId>{Node(1)});
   EXPECT_EQ(Remote(Node(1)).info.banned_until, WallTime{});
-  // It is told once, and not to who comes later.
+  // It is told once. What ends while nobody watches is told to who comes back.
   watcher->told.clear();
-  engine_->UnwatchRemotes(watcher);
+  engine_->remote_watch().Remove(watcher);
   loop_.Advance(seconds(30));
-  engine_->WatchRemotes(watcher);
+  engine_->remote_watch().Add(watcher);
   loop_.Advance(seconds(5));
-  EXPECT_TRUE(watcher->told.empty());
+  EXPECT_EQ(watcher->told, std::set<NodeId>{Node(2)});
   EXPECT_EQ(Remote(Node(2)).info.banned_until, WallTime{});
-  engine_->UnwatchRemotes(watcher);
+  engine_->remote_watch().Remove(watcher);
 }
 
 TEST_F(RemotesTest, PagesOverAllSources) {
@@ -218,12 +226,42 @@ TEST_F(RemotesTest, PagesOverAllSources) {
   std::vector<NodeId> seen;
   std::optional<NodeId> after;
   for (;;) {
-    const auto page = engine_->ListRemotes(after, 2, served);
-    for (const RemoteView& view : page) seen.push_back(view.node);
-    if (page.size() < 2) break;
-    after = page.back().node;
+    const auto page = engine_->ListRemotes({}, after, 2, served);
+    for (const RemoteView& view : page.remotes) seen.push_back(view.node);
+    if (!page.next) break;
+    after = page.next;
   }
   EXPECT_EQ(seen, (std::vector<NodeId>{Node(1), Node(2), Node(3), Node(4), Node(5)}));
+}
+
+TEST_F(RemotesTest, FiltersByStateAndBan) {
+  for (uint8_t n = 1; n <= 20; ++n) {
+    ASSERT_TRUE(AddAddresses(Node(n), {At("192.0.2.1:1")}).ok());
+  }
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());  // of kNode, which is the seventh
+  engine_->Ban(Node(12), hours(1), "unwanted", [](const StatusOr<WallTime>&) {});
+  loop_.Settle();
+  const auto list = [&](const RemoteFilter& filter) {
+    std::vector<NodeId> nodes;
+    std::optional<NodeId> after;
+    do {
+      const RemotePage page = engine_->ListRemotes(filter, after, 1, {});
+      for (const RemoteView& view : page.remotes) nodes.push_back(view.node);
+      after = page.next;
+    } while (after);
+    return nodes;
+  };
+  RemoteFilter dialling;
+  dialling.links.Add(path::Link::kDialling);
+  EXPECT_EQ(list(dialling), std::vector<NodeId>{kNode});
+  RemoteFilter down;
+  down.links.Add(path::Link::kDown);
+  EXPECT_EQ(list(down).size(), 19u);
+  RemoteFilter banned;
+  banned.banned_only = true;
+  EXPECT_EQ(list(banned), std::vector<NodeId>{Node(12)});
+  banned.links.Add(path::Link::kConnected);
+  EXPECT_TRUE(list(banned).empty());
 }
 
 TEST_F(RemotesTest, AddedAddressesAreDurableBeforeTheAnswer) {

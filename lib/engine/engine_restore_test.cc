@@ -53,12 +53,12 @@ TEST_F(RestoreTest, EndedTransfersAreListedInTheNextLife) {
   network_->EndGet(transfer, Outcome::kDone, "", progress);
   loop_.Settle();
   Restart();
-  const std::vector<TransferView> listed = engine_->ListTransfers({}, 10, false, {});
+  const std::vector<TransferView> listed = engine_->ListTransfers({}, {}, 10);
   ASSERT_EQ(listed.size(), 1u);
   EXPECT_EQ(listed[0].id, transfer);
   EXPECT_EQ(listed[0].state, TransferState::kDone);
   EXPECT_EQ(listed[0].verified_bytes, 500u);
-  EXPECT_TRUE(engine_->ListTransfers({}, 10, true, {}).empty());
+  EXPECT_TRUE(engine_->ListTransfers({.running_only = true}, {}, 10).empty());
 }
 
 TEST_F(RestoreTest, WhatRottedIsRepairedFromWhoGaveItToUsInAnEarlierLife) {
@@ -83,7 +83,7 @@ TEST_F(RestoreTest, LastResultsOfRemotesAreKnownInTheNextLife) {
   network_->sink->OnDialFailed(kNode, false, "nobody answered");
   loop_.Settle();
   Restart();
-  const std::vector<RemoteView> remotes = engine_->ListRemotes({}, 10, {});
+  const std::vector<RemoteView> remotes = engine_->ListRemotes({}, {}, 10, {}).remotes;
   ASSERT_EQ(remotes.size(), 1u);
   EXPECT_EQ(remotes[0].info.failure, "nobody answered");
   EXPECT_NE(remotes[0].info.last_failure.unix_ms, 0);

@@ -78,7 +78,9 @@ void Engine::TellWatchers(IntentId id, const IntentView& view, bool last) {
 // Eight times a second while anything runs or is watched: rates are sampled, and watchers hear what
 // changed.
 void Engine::SampleAndTell() {
-  const bool running = transfers_.SampleRates(deps_.timers.Now());
+  std::vector<TransferId> other_rates;
+  const bool running = transfers_.SampleRates(deps_.timers.Now(), &other_rates);
+  for (const TransferId id : other_rates) transfer_watch_.Note(id);
   for (const auto& [node, gets] : gets_of_) remote_watch_.Note(node);  // its rate, at least
   std::vector<IntentId> watched;
   for (const auto& [id, watchers] : watchers_) watched.push_back(id);
@@ -114,18 +116,6 @@ void Engine::ArmSampling() {
     sampling_ = 0;
     SampleAndTell();
   });
-}
-
-std::vector<TransferView> Engine::ListTransfers(TransferId after, size_t limit, bool running_only,
-                                                const std::optional<Hash>& hash) const {
-  std::vector<TransferView> views = transfers_.List(after, limit, running_only, hash);
-  for (TransferView& view : views) {
-    if (running_.count(view.id) == 0) continue;
-    view.intents = scheduler_->IntentsOf(view.kind, kIntentsShown);
-    if (const auto it = kinds_.find(view.kind); it != kinds_.end())
-      view.intent_count = it->second.owners.intents();
-  }
-  return views;
 }
 
 StatusView Engine::Summary() const {

@@ -1,5 +1,5 @@
-// Fakes around the engine: a loop that turns by hand under a virtual clock, a registry and a store
-// in memory, and a network whose answers the test gives.
+// Fakes around the engine: a registry and a store in memory, and a network whose answers the test
+// gives; the loop is fake_loop_for_test.h's.
 #pragma once
 
 #include <algorithm>
@@ -15,59 +15,12 @@
 
 #include "base/timers.h"
 #include "engine/engine.h"
+#include "engine/fake_loop_for_test.h"
 #include "registry/registry.h"
 #include "store/blob_store.h"
 #include "transfer/node_network.h"
 
 namespace blobd::engine {
-
-class FakeLoop final : public Executor, public Timers, public Clock {
- public:
-  void Post(Task task) override { tasks_.push_back(std::move(task)); }
-  Instant Now() const override { return now_; }
-  WallTime WallNow() const override { return WallTime{1'700'000'000'000} + (now_ - Instant{}); }
-  TimerId AddTimer(Instant at, Task task) override {
-    timers_.emplace(std::make_pair(at, next_), std::move(task));
-    return next_++;
-  }
-  bool CancelTimer(TimerId id) override {
-    for (auto it = timers_.begin(); it != timers_.end(); ++it) {
-      if (it->first.second != id) continue;
-      timers_.erase(it);
-      return true;
-    }
-    return false;
-  }
-
-  size_t timers() const { return timers_.size(); }
-
-  // Runs what is posted until nothing is.
-  void Settle() {
-    while (!tasks_.empty()) {
-      Task task = std::move(tasks_.front());
-      tasks_.pop_front();
-      task();
-    }
-  }
-  // Lets `time` pass, with every timer on its way.
-  void Advance(Duration time) {
-    const Instant end = now_ + time;
-    Settle();
-    while (!timers_.empty() && timers_.begin()->first.first <= end) {
-      auto node = timers_.extract(timers_.begin());
-      now_ = std::max(now_, node.key().first);
-      node.mapped()();
-      Settle();
-    }
-    now_ = end;
-  }
-
- private:
-  Instant now_{seconds(1000)};
-  std::deque<Task> tasks_;
-  std::map<std::pair<Instant, TimerId>, Task> timers_;
-  TimerId next_ = 1;
-};
 
 class FakeRegistry final : public registry::Registry {
  public:
@@ -140,12 +93,22 @@ class FakeRegistry final : public registry::Registry {
     }
     Answer(std::move(done), StatusOr<std::vector<registry::IntentRow>>(std::move(found)));
   }
-  void ListIntents(const registry::IntentFilter& /*filter*/, IntentId after, size_t limit,
+  void ListIntents(const registry::IntentFilter& filter, IntentId after, size_t limit,
                    UniqueFunction<void(StatusOr<std::vector<registry::IntentRow>>)> done) override {
     ++intent_lists;
     std::vector<registry::IntentRow> rows;
-    for (auto it = intents.upper_bound(after); it != intents.end() && rows.size() < limit; ++it)
-      rows.push_back(it->second);
+    const auto add = [&](const registry::IntentRow& row) {
+      const bool finished = row.result != registry::ResultCode::kNone;
+      if (rows.size() < limit && filter.finished.value_or(finished) == finished)
+        rows.push_back(row);
+    };
+    if (filter.newest_first) {
+      for (auto it = intents.rbegin(); it != intents.rend(); ++it) {
+        if (!after || it->first < after) add(it->second);
+      }
+    } else {
+      for (auto it = intents.upper_bound(after); it != intents.end(); ++it) add(it->second);
+    }
     Answer(std::move(done), StatusOr<std::vector<registry::IntentRow>>(std::move(rows)));
   }
   void FailuresOf(IntentId intent, Done<std::vector<registry::FailureRow>> done) override {

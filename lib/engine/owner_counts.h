@@ -33,6 +33,11 @@ class OwnerCounts {
     return std::any_of(counts_.begin(), counts_.end(),
                        [&](const Count& each) { return each.uid == uid; });
   }
+  // All of them are this user's.
+  bool HasOnly(uint32_t uid) const {
+    return std::all_of(counts_.begin(), counts_.end(),
+                       [&](const Count& each) { return each.uid == uid; });
+  }
   bool empty() const { return counts_.empty(); }
   // Of all together.
   uint64_t intents() const {

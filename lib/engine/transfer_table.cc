@@ -1,6 +1,7 @@
 #include "engine/transfer_table.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace blobd::engine {
@@ -30,6 +31,7 @@ void TransferTable::Start(TransferId id, const ProviderId& provider, const Kind&
   entry.view.kind = kind;
   entry.view.started = now;
   if (const auto* node = std::get_if<NodeId>(&provider)) of_node_[*node].insert(id);
+  of_kind_[kind].insert(id);
 }
 
 TransferTable::More TransferTable::Progress(TransferId id, const transfer::GetProgress& progress) {
@@ -47,43 +49,71 @@ TransferTable::More TransferTable::Progress(TransferId id, const transfer::GetPr
   return more;
 }
 
-void TransferTable::End(TransferId id, TransferState state, std::string reason, WallTime now) {
+std::optional<TransferId> TransferTable::End(TransferId id, TransferState state, std::string reason,
+                                             WallTime now) {
   auto entry = running_.extract(id);
-  if (entry.empty()) return;
+  if (entry.empty()) return std::nullopt;
   TransferView view = std::move(entry.mapped().view);
   if (const auto* node = std::get_if<NodeId>(&view.provider)) {
     const auto of_node = of_node_.find(*node);
     of_node->second.erase(id);
     if (of_node->second.empty()) of_node_.erase(of_node);
   }
+  const auto of_kind = of_kind_.find(view.kind);
+  of_kind->second.erase(id);
+  if (of_kind->second.empty()) of_kind_.erase(of_kind);
   view.state = state;
   view.reason = std::move(reason);
   view.finished = now;
   view.unproven_bytes = 0;
-  Keep(std::move(view));
+  return Keep(std::move(view));
 }
 
 void TransferTable::Restore(TransferView view) { Keep(std::move(view)); }
 
-void TransferTable::Keep(TransferView view) {
+std::optional<TransferId> TransferTable::Keep(TransferView view) {
   const TransferId id = view.id;
   if (ended_.insert_or_assign(id, std::move(view)).second) order_of_ended_.push_back(id);
-  if (order_of_ended_.size() <= kKeptEnded) return;
-  ended_.erase(order_of_ended_.front());
+  if (order_of_ended_.size() <= kKeptEnded) return std::nullopt;
+  const TransferId forgotten = order_of_ended_.front();
+  ended_.erase(forgotten);
   order_of_ended_.pop_front();
+  return forgotten;
 }
 
-bool TransferTable::SampleRates(Instant now) {
-  for (auto& [id, entry] : running_) entry.meter.Sample(now, entry.moved_bytes);
+bool TransferTable::SampleRates(Instant now, std::vector<TransferId>* changed) {
+  for (auto& [id, entry] : running_) {
+    const double before = entry.meter.rate();
+    entry.meter.Sample(now, entry.moved_bytes);
+    if (entry.meter.rate() != before) changed->push_back(id);
+  }
   return !running_.empty();
+}
+
+std::vector<TransferId> TransferTable::OfKind(const Kind& kind) const {
+  const auto of_kind = of_kind_.find(kind);
+  if (of_kind == of_kind_.end()) return {};
+  return {of_kind->second.begin(), of_kind->second.end()};
 }
 
 double TransferTable::RateOf(const Kind& kind) const {
   double rate = 0;
-  for (const auto& [id, entry] : running_) {
-    if (entry.view.kind == kind) rate += entry.meter.rate();
-  }
+  const auto of_kind = of_kind_.find(kind);
+  if (of_kind == of_kind_.end()) return rate;
+  for (const TransferId id : of_kind->second) rate += running_.at(id).meter.rate();
   return rate;
+}
+
+std::vector<TransferId> TransferTable::After(TransferId after, size_t limit) const {
+  std::vector<TransferId> ids;
+  auto running = running_.upper_bound(after);
+  auto ended = ended_.upper_bound(after);
+  while (ids.size() < limit && (running != running_.end() || ended != ended_.end())) {
+    const bool take_running =
+        ended == ended_.end() || (running != running_.end() && running->first < ended->first);
+    ids.push_back(take_running ? (running++)->first : (ended++)->first);
+  }
+  return ids;
 }
 
 double TransferTable::total_rate() const {
@@ -133,16 +163,33 @@ std::optional<TransferView> TransferTable::View(TransferId id) const {
   return std::nullopt;
 }
 
-std::vector<TransferView> TransferTable::List(TransferId after, size_t limit, bool running_only,
-                                              const std::optional<Hash>& hash) const {
+std::vector<TransferView> TransferTable::List(const TransferFilter& filter, TransferId after,
+                                              size_t limit) const {
   std::vector<TransferView> views;
+  const auto add = [&](const TransferView& view) {
+    if (filter.hash && view.kind.hash != *filter.hash) return;
+    if (filter.provider && view.provider != *filter.provider) return;
+    if (filter.states.Has(view.state)) views.push_back(view);
+  };
+  if (filter.newest_first) {
+    const bool from_end = !after;
+    auto running = from_end ? running_.end() : running_.lower_bound(after);
+    auto ended = from_end ? ended_.end() : ended_.lower_bound(after);
+    if (filter.running_only) ended = ended_.begin();
+    while (views.size() < limit && (running != running_.begin() || ended != ended_.begin())) {
+      const bool take_running =
+          ended == ended_.begin() ||
+          (running != running_.begin() && std::prev(running)->first > std::prev(ended)->first);
+      take_running ? add(ViewOf((--running)->second)) : add((--ended)->second);
+    }
+    return views;
+  }
   auto running = running_.upper_bound(after);
-  auto ended = running_only ? ended_.end() : ended_.upper_bound(after);
+  auto ended = filter.running_only ? ended_.end() : ended_.upper_bound(after);
   while (views.size() < limit && (running != running_.end() || ended != ended_.end())) {
     const bool take_running =
         ended == ended_.end() || (running != running_.end() && running->first < ended->first);
-    TransferView view = take_running ? ViewOf((running++)->second) : (ended++)->second;
-    if (!hash || view.kind.hash == *hash) views.push_back(std::move(view));
+    take_running ? add(ViewOf((running++)->second)) : add((ended++)->second);
   }
   return views;
 }

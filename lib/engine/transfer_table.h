@@ -8,6 +8,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/hash.h"
@@ -30,13 +32,16 @@ class TransferTable {
     uint64_t moved = 0;  // given to the store, with proof or without
   };
   More Progress(TransferId id, const transfer::GetProgress& progress);
-  void End(TransferId id, TransferState state, std::string reason, WallTime now);
+  // Of another one, which ended long before, nothing is known from now on: its id.
+  std::optional<TransferId> End(TransferId id, TransferState state, std::string reason,
+                                WallTime now);
 
   // One that ended in an earlier life.
   void Restore(TransferView view);
 
-  // Takes a sample of every running transfer's rate. True while any runs.
-  bool SampleRates(Instant now);
+  // Takes a sample of every running transfer's rate; those of `changed` have another rate now. True
+  // while any runs.
+  bool SampleRates(Instant now, std::vector<TransferId>* changed);
   // All running transfers of one kind together.
   double RateOf(const Kind& kind) const;
   double total_rate() const;
@@ -55,9 +60,13 @@ class TransferTable {
 
   // nullopt if it is unknown, or forgotten. Intents are not filled in.
   std::optional<TransferView> View(TransferId id) const;
-  // Transfers with an id greater than `after`, by id.
-  std::vector<TransferView> List(TransferId after, size_t limit, bool running_only,
-                                 const std::optional<Hash>& hash) const;
+  // Running transfers of one kind.
+  std::vector<TransferId> OfKind(const Kind& kind) const;
+  // All ids greater than `after`, in order, at most `limit`.
+  std::vector<TransferId> After(TransferId after, size_t limit) const;
+  // Transfers beyond `after` in the order of the filter; 0: from the beginning.
+  std::vector<TransferView> List(const TransferFilter& filter, TransferId after,
+                                 size_t limit) const;
 
  private:
   struct Entry {
@@ -66,10 +75,11 @@ class TransferTable {
     RateMeter meter;
   };
   TransferView ViewOf(const Entry& entry) const;
-  void Keep(TransferView view);
+  std::optional<TransferId> Keep(TransferView view);
 
   std::map<TransferId, Entry> running_;
-  std::map<NodeId, std::set<TransferId>> of_node_;  // of these; no empty sets
+  std::map<NodeId, std::set<TransferId>> of_node_;          // of these; no empty sets
+  std::unordered_map<Kind, std::set<TransferId>> of_kind_;  // likewise
   std::map<TransferId, TransferView> ended_;
   std::deque<TransferId> order_of_ended_;  // the oldest end first
 };

@@ -40,7 +40,8 @@ TEST(TransferTableTest, TheRateOfANodeIsThatOfItsTransfers) {
   for (int i = 0; i < 20; ++i) {
     progress.verified_bytes += 1000;
     for (const uint64_t id : {1, 2, 3}) table.Progress(TransferId{id}, progress);
-    table.SampleRates(Instant{} + milliseconds(250) * i);
+    std::vector<TransferId> changed;
+    table.SampleRates(Instant{} + milliseconds(250) * i, &changed);
   }
   EXPECT_GT(table.UseOf(Node(2)).rate, 0);
   EXPECT_DOUBLE_EQ(table.UseOf(Node(1)).rate, 2 * table.UseOf(Node(2)).rate);

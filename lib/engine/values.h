@@ -91,6 +91,39 @@ struct IntentView {
 // Of one that has ended, as the registry has it; without its failures.
 IntentView ViewOfEnded(registry::IntentRow row);
 
+// Which intents by where they stand, or how they ended; none named is all of them.
+class IntentStates {
+ public:
+  void Add(IntentState state) { bits_ |= Bit(state); }
+  void Add(registry::ResultCode result) { bits_ |= Bit(result); }
+  bool empty() const { return bits_ == 0; }
+  bool Has(const IntentView& view) const {
+    const bool ended = view.state == IntentState::kEnded;
+    return empty() || (bits_ & (ended ? Bit(view.row.result) : Bit(view.state))) != 0;
+  }
+  // Only such as have ended, or as have not, can be among them.
+  bool all_ended() const { return !empty() && (bits_ & kUnfinished) == 0; }
+  bool none_ended() const { return !empty() && (bits_ & ~kUnfinished) == 0; }
+
+ private:
+  static constexpr uint32_t kUnfinished = 0xffff;
+  static uint32_t Bit(IntentState state) { return uint32_t{1} << static_cast<uint32_t>(state); }
+  static uint32_t Bit(registry::ResultCode result) {
+    return uint32_t{0x10000} << static_cast<uint32_t>(result);
+  }
+  uint32_t bits_ = 0;
+};
+
+struct IntentFilter {
+  registry::IntentFilter rows;
+  IntentStates states;
+};
+
+struct IntentPage {
+  std::vector<IntentView> intents;
+  std::optional<IntentId> next;  // behind which it goes on; nullopt: that was all
+};
+
 enum class TransferState {
   kWaiting,
   kConnecting,
@@ -119,6 +152,64 @@ struct TransferView {
   uint64_t intent_count = 0;      // of these, should not all be named
 };
 
+struct CancelTransferAnswer {
+  bool cancelled = false;  // it ran until then; false: it had ended
+  TransferView transfer;   // as it ended
+};
+
+// Which states of transfers, or of unfinished requests and intents: none named is all of them.
+template <typename State>
+class StateFilter {
+ public:
+  void Add(State state) { bits_ |= Bit(state); }
+  bool empty() const { return bits_ == 0; }
+  bool Has(State state) const { return empty() || (bits_ & Bit(state)) != 0; }
+  friend bool operator==(const StateFilter&, const StateFilter&) = default;
+
+ private:
+  static uint32_t Bit(State state) { return uint32_t{1} << static_cast<uint32_t>(state); }
+  uint32_t bits_ = 0;
+};
+
+struct TransferFilter {
+  bool running_only = false;
+  std::optional<Hash> hash;
+  std::optional<ProviderId> provider;
+  StateFilter<TransferState> states;
+  bool newest_first = false;
+};
+
+// An unfinished request.
+struct RequestView {
+  Kind kind;
+  IntentId place;  // what lists are ordered by: the first intent of its kind that there was
+  IntentState state = IntentState::kQueued;
+  std::string waits_for;
+  schedule::Priority priority = schedule::Priority::kNormal;
+  uint64_t verified_bytes = 0;
+  uint64_t total_bytes = 0;    // 0: not proven yet
+  uint64_t claimed_bytes = 0;  // 0: nobody said
+  uint64_t unproven_bytes = 0;
+  uint64_t total_blobs = 0;  // 0: not known yet
+  uint64_t complete_blobs = 0;
+  double rate = 0;  // bytes per second
+  std::vector<TransferId> transfers;
+  std::vector<IntentId> intents;  // the first of them
+  uint64_t intent_count = 0;      // all
+  WallTime since;                 // when it last ran, or came
+};
+
+struct RequestFilter {
+  StateFilter<IntentState> states;
+  std::optional<Hash> hash;
+  std::optional<uint32_t> owner_uid;
+};
+
+struct RequestPage {
+  std::vector<RequestView> requests;
+  std::optional<IntentId> next;  // the place behind which it goes on; nullopt: that was all
+};
+
 // A node of which something is known.
 struct RemoteView {
   NodeId node;
@@ -130,6 +221,16 @@ struct RemoteView {
   path::Why selected_because = path::Why::kNothing;
   std::vector<TransferId> transfers;  // that run from it now
   double download_rate = 0;           // of these, bytes per second
+};
+
+struct RemoteFilter {
+  StateFilter<path::Link> links;
+  bool banned_only = false;
+};
+
+struct RemotePage {
+  std::vector<RemoteView> remotes;
+  std::optional<NodeId> next;  // behind which it goes on; nullopt: that was all
 };
 
 // As it is kept for later lives.

@@ -27,6 +27,7 @@ inline constexpr uint64_t kAdmissionUnit = 256 * 1024;  // bytes
 inline constexpr uint64_t kReadWeight = 4;      // a message of 256 KiB, and two descriptors
 inline constexpr uint64_t kAddWeight = 8;       // messages of 1 MiB, and two descriptors
 inline constexpr uint64_t kListWeight = 2;      // a page of 1,000
+inline constexpr uint64_t kWatchWeight = 1;     // a message whose bytes others share
 inline constexpr uint64_t kQuestionWeight = 4;  // 10,000 hashes, or reasons
 // 100,000 blobs of the report of a garbage collection: 45 MB.
 inline constexpr uint64_t WeightOfReport(uint64_t max_listed) { return 4 + max_listed / 512; }

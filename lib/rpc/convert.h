@@ -66,8 +66,18 @@ struct LimitChanges {
 StatusOr<LimitChanges> ToLimitChanges(const v1::SetLimitsRequest& request);
 StatusOr<v1::ParseTicketResponse> ParseTicket(std::string_view ticket);
 
+// Lists may be asked for what stands so; at most 16 are named.
+StatusOr<engine::IntentStates> ToIntentStates(const google::protobuf::RepeatedField<int>& states);
+// Of unfinished requests: how one has ended is refused.
+StatusOr<engine::StateFilter<engine::IntentState>> ToRequestStates(
+    const google::protobuf::RepeatedField<int>& states);
+StatusOr<engine::StateFilter<engine::TransferState>> ToTransferStates(
+    const google::protobuf::RepeatedField<int>& states);
+StatusOr<engine::StateFilter<path::Link>> ToLinks(
+    const google::protobuf::RepeatedField<int>& states);
+
 // Page tokens: the last id or hash of the page before, in hex behind a letter that says of which
-// list.
+// list, and in which direction.
 StatusOr<uint64_t> IdFromPageToken(std::string_view token, char list);
 std::string PageTokenOfId(uint64_t id, char list);
 uint32_t PageSize(uint32_t wanted);
@@ -77,6 +87,7 @@ v1::IntentState FromState(engine::IntentState state);
 void Fill(const Kind& kind, v1::Kind* out);
 void Fill(const engine::IntentView& view, v1::Intent* out);
 void Fill(const engine::TransferView& view, v1::Transfer* out);
+void Fill(const engine::RequestView& view, v1::Request* out);
 void Fill(const engine::UploadView& view, v1::Upload* out);
 void Fill(const engine::RemoteView& view, v1::Remote* out);
 void Fill(const engine::WhyView& view, v1::RequestWhy* out);

@@ -15,46 +15,6 @@ void FillRefused(const std::vector<ProviderId>& refused,
   for (const ProviderId& provider : refused) out->Add(ToString(provider));
 }
 
-// Of other people's intents, since everybody knows what their own are for.
-std::vector<Hash> HashesOfOthers(const engine::Caller& caller,
-                                 const std::vector<engine::IntentView>& views) {
-  std::vector<Hash> hashes;
-  for (const engine::IntentView& view : views) {
-    if (!caller.may_see(view.row.owner_uid)) hashes.push_back(view.row.kind.hash);
-  }
-  return hashes;
-}
-
-// What is hidden and was found by its hash (`is_by_hash`) is left out: the hash would tell what the
-// rest is about.
-void FillIntents(const std::vector<engine::IntentView>& views, const engine::Caller& caller,
-                 const engine::Keeper::Hidden& hidden, bool is_by_hash,
-                 v1::ListIntentsResponse* response) {
-  for (const engine::IntentView& view : views) {
-    const Hash& hash = view.row.kind.hash;
-    const bool is_hidden = !caller.may_see(view.row.owner_uid) && hidden.count(hash) != 0;
-    if (is_hidden && is_by_hash) continue;
-    v1::Intent* out = response->add_intents();
-    Fill(view, out);
-    if (is_hidden) Veil(hash, out);
-  }
-}
-
-void FillTransfers(const std::vector<engine::TransferView>& views,
-                   const engine::Keeper::Hidden& hidden, bool is_by_hash,
-                   v1::ListTransfersResponse* response) {
-  for (const engine::TransferView& view : views) {
-    const bool is_hidden = hidden.count(view.kind.hash) != 0;
-    if (is_hidden && is_by_hash) continue;
-    v1::Transfer* out = response->add_transfers();
-    Fill(view, out);
-    if (is_hidden) Veil(view.kind.hash, out);
-  }
-}
-
-constexpr char kIntentList = 'i';
-constexpr char kTransferList = 't';
-
 }  // namespace
 
 grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* call,
@@ -156,96 +116,11 @@ grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContex
   return reactor;
 }
 
-grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerContext* call,
-                                                        const v1::ListIntentsRequest* request,
-                                                        v1::ListIntentsResponse* response) {
-  auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(*call, Method::kDownloadsListIntents, reactor, kListWeight);
-  if (!caller.ok()) return Refuse(reactor, caller.status());
-  const auto after = IdFromPageToken(request->page_token(), kIntentList);
-  if (!after.ok()) return Refuse(reactor, after.status());
-  registry::IntentFilter filter;
-  if (request->scope() == v1::INTENT_SCOPE_UNFINISHED) filter.finished = false;
-  if (request->scope() == v1::INTENT_SCOPE_FINISHED) filter.finished = true;
-  if (!request->hash().empty()) {
-    const auto hash = ToHash(request->hash(), "hash");
-    if (!hash.ok()) return Refuse(reactor, hash.status());
-    filter.hash = *hash;
-  }
-  if (!request->label().empty()) filter.label = request->label();
-  if (request->has_owner_uid()) filter.owner_uid = request->owner_uid();
-  const uint32_t limit = PageSize(request->page_size());
-  context_.OnControl(reactor, [this, reactor, response, caller = *caller, filter,
-                               after = IntentId{*after}, limit] {
-    context_.engine.ListIntents(
-        caller, filter, after, limit,
-        [this, reactor, response, caller, limit,
-         is_by_hash = filter.hash.has_value()](StatusOr<std::vector<engine::IntentView>> views) {
-          if (!views.ok()) return reactor->End(views.status());
-          if (views->size() == limit) {
-            response->set_next_page_token(PageTokenOfId(views->back().row.id.value, kIntentList));
-          }
-          std::vector<Hash> doubtful = HashesOfOthers(caller, *views);
-          context_.keeper.HiddenFrom(
-              caller, std::move(doubtful),
-              [reactor, response, caller, is_by_hash,
-               views = *std::move(views)](const engine::Keeper::Hidden& hidden) {
-                FillIntents(views, caller, hidden, is_by_hash, response);
-                reactor->End(OkStatus());
-              });
-        });
-  });
-  return reactor;
-}
-
 grpc::ServerWriteReactor<v1::WatchIntentResponse>* DownloadsService::WatchIntent(
     grpc::CallbackServerContext* call, const v1::WatchIntentRequest* request) {
   auto* reactor = new WatchReactor(context_, IntentId{request->intent_id()});
   reactor->Begin(context_.Authorize(*call, Method::kDownloadsWatchIntent, reactor));
   return reactor;
-}
-
-grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerContext* call,
-                                                          const v1::ListTransfersRequest* request,
-                                                          v1::ListTransfersResponse* response) {
-  auto* reactor = new UnaryReactor();
-  const auto caller = context_.Admit(*call, Method::kDownloadsListTransfers, reactor, kListWeight);
-  if (!caller.ok()) return Refuse(reactor, caller.status());
-  const auto after = IdFromPageToken(request->page_token(), kTransferList);
-  if (!after.ok()) return Refuse(reactor, after.status());
-  std::optional<Hash> wanted;
-  if (!request->hash().empty()) {
-    const auto hash = ToHash(request->hash(), "hash");
-    if (!hash.ok()) return Refuse(reactor, hash.status());
-    wanted = *hash;
-  }
-  const uint32_t limit = PageSize(request->page_size());
-  context_.OnControl(
-      reactor, [this, reactor, response, caller = *caller, after = TransferId{*after}, limit,
-                wanted, running_only = request->running_only()] {
-        auto views = context_.engine.ListTransfers(after, limit, running_only, wanted);
-        if (views.size() == limit)
-          response->set_next_page_token(PageTokenOfId(views.back().id.value, kTransferList));
-        std::vector<Hash> hashes;
-        for (const engine::TransferView& view : views) hashes.push_back(view.kind.hash);
-        const bool with_uploads = after.value == 0 && !wanted;
-        context_.keeper.HiddenFrom(
-            caller, std::move(hashes),
-            [this, reactor, response, with_uploads, is_by_hash = wanted.has_value(),
-             views = std::move(views)](const engine::Keeper::Hidden& hidden) {
-              FillTransfers(views, hidden, is_by_hash, response);
-              if (!with_uploads) return reactor->End(OkStatus());
-              AddUploads(reactor, response);
-            });
-      });
-  return reactor;
-}
-
-void DownloadsService::AddUploads(UnaryReactor* reactor, v1::ListTransfersResponse* response) {
-  context_.uploads.List([reactor, response](const engine::UploadsView& uploads) {
-    for (const engine::UploadView& upload : uploads.nodes) Fill(upload, response->add_uploads());
-    reactor->End(OkStatus());
-  });
 }
 
 // ---- Resting ----

@@ -1,14 +1,22 @@
 // Downloads, see proto/blobd/v1/downloads.proto.
 #pragma once
 
+#include <memory>
+
 #include "blobd/v1/downloads.grpc.pb.h"
 #include "rpc/context.h"
+#include "rpc/transfers_feed.h"
 
 namespace blobd::rpc {
 
-class DownloadsService final : public v1::Downloads::CallbackService {
+// WatchTransfers gets and gives bytes, since what it tells is encoded once for all who watch.
+class DownloadsService final
+    : public v1::Downloads::WithRawCallbackMethod_WatchTransfers<v1::Downloads::CallbackService> {
  public:
-  explicit DownloadsService(const ServiceContext& context) : context_(context) {}
+  explicit DownloadsService(const ServiceContext& context)
+      : context_(context),
+        feed_(std::make_shared<TransfersFeed>(RandomLife(),
+                                              TransfersSource(context.engine, context.keeper))) {}
 
   grpc::ServerUnaryReactor* Queue(grpc::CallbackServerContext* call,
                                   const v1::QueueRequest* request,
@@ -39,8 +47,21 @@ class DownloadsService final : public v1::Downloads::CallbackService {
   grpc::ServerUnaryReactor* ListTransfers(grpc::CallbackServerContext* call,
                                           const v1::ListTransfersRequest* request,
                                           v1::ListTransfersResponse* response) override;
+  grpc::ServerUnaryReactor* ListRequests(grpc::CallbackServerContext* call,
+                                         const v1::ListRequestsRequest* request,
+                                         v1::ListRequestsResponse* response) override;
+  grpc::ServerUnaryReactor* GetTransfer(grpc::CallbackServerContext* call,
+                                        const v1::GetTransferRequest* request,
+                                        v1::Transfer* response) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTransfers(
+      grpc::CallbackServerContext* call, const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* CancelTransfer(grpc::CallbackServerContext* call,
+                                           const v1::CancelTransferRequest* request,
+                                           v1::CancelTransferResponse* response) override;
 
  private:
+  void AnswerTransfer(const engine::Caller& caller, const engine::TransferView& view,
+                      UnaryReactor* reactor, v1::Transfer* out);
   void AddUploads(UnaryReactor* reactor, v1::ListTransfersResponse* response);
   template <typename Request, typename Done>
   grpc::ServerUnaryReactor* SetPaused(grpc::CallbackServerContext* call, const Request& request,
@@ -51,6 +72,7 @@ class DownloadsService final : public v1::Downloads::CallbackService {
                v1::WhyResponse* response);
 
   const ServiceContext& context_;
+  const std::shared_ptr<TransfersFeed> feed_;
 };
 
 }  // namespace blobd::rpc

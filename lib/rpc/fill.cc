@@ -188,6 +188,24 @@ void Fill(const engine::TransferView& view, v1::Transfer* out) {
   out->set_intents(static_cast<uint32_t>(view.intent_count));
 }
 
+void Fill(const engine::RequestView& view, v1::Request* out) {
+  Fill(view.kind, out->mutable_kind());
+  out->set_state(FromState(view.state));
+  out->set_waits_for(view.waits_for);
+  out->set_priority(FromPriority(static_cast<uint8_t>(view.priority)));
+  out->set_verified_bytes(view.verified_bytes);
+  out->set_total_bytes(view.total_bytes);
+  out->set_claimed_bytes(view.claimed_bytes);
+  out->set_unproven_bytes(view.unproven_bytes);
+  out->set_rate(view.rate);
+  out->set_total_blobs(view.total_blobs);
+  out->set_complete_blobs(view.complete_blobs);
+  for (const TransferId id : view.transfers) out->add_transfer_ids(id.value);
+  for (const IntentId id : view.intents) out->add_intent_ids(id.value);
+  out->set_intents(static_cast<uint32_t>(view.intent_count));
+  out->set_since_unix_ms(view.since.unix_ms);
+}
+
 void Fill(const engine::UploadView& view, v1::Upload* out) {
   out->set_node_id(view.info.node.ToHex());
   out->set_address(view.info.address.ToString());

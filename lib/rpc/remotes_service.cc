@@ -6,7 +6,7 @@
 
 #include "base/error_reason.h"
 #include "rpc/convert.h"
-#include "rpc/remotes_watch_reactor.h"
+#include "rpc/feed_reactor.h"
 
 namespace blobd::rpc {
 namespace {
@@ -29,24 +29,29 @@ grpc::ServerUnaryReactor* RemotesService::List(grpc::CallbackServerContext* call
       return Refuse(reactor, BadPageToken(request->page_token()));
     }
   }
+  engine::RemoteFilter filter;
+  const auto links = ToLinks(request->states());
+  if (!links.ok()) return Refuse(reactor, links.status());
+  filter.links = *links;
+  filter.banned_only = request->banned_only();
   const uint32_t limit = PageSize(request->page_size());
-  context_.OnControl(reactor, [this, reactor, response, after, limit] {
+  context_.OnControl(reactor, [this, reactor, response, filter, after, limit] {
     context_.uploads.List(
-        [this, reactor, response, after, limit](const engine::UploadsView& uploads) {
+        [this, reactor, response, filter, after, limit](const engine::UploadsView& uploads) {
           std::map<NodeId, const engine::UploadView*> served;
           std::vector<NodeId> nodes;
           for (const engine::UploadView& upload : uploads.nodes) {
             served[upload.info.node] = &upload;
             nodes.push_back(upload.info.node);
           }
-          const auto views = context_.engine.ListRemotes(after, limit, nodes);
-          for (const engine::RemoteView& view : views) {
+          const auto page = context_.engine.ListRemotes(filter, after, limit, nodes);
+          for (const engine::RemoteView& view : page.remotes) {
             v1::Remote* out = response->add_remotes();
             Fill(view, out);
             const auto it = served.find(view.node);
             if (it != served.end()) Fill(*it->second, out->mutable_upload());
           }
-          if (views.size() == limit) response->set_next_page_token(views.back().node.ToHex());
+          if (page.next) response->set_next_page_token(page.next->ToHex());
           reactor->End(OkStatus());
         });
   });
@@ -82,18 +87,16 @@ grpc::ServerUnaryReactor* RemotesService::Get(grpc::CallbackServerContext* call,
   return reactor;
 }
 
-grpc::ServerWriteReactor<v1::WatchRemotesResponse>* RemotesService::Watch(
-    grpc::CallbackServerContext* call, const v1::WatchRemotesRequest* request) {
-  std::optional<NodeId> only;
-  Status status;
-  if (!request->node_id().empty()) {
-    const auto node = ToNodeId(request->node_id(), "node_id");
-    status = node.status();
-    if (node.ok()) only = *node;
-  }
-  auto* reactor = new RemotesWatchReactor(context_, only);
-  const auto caller = context_.Admit(*call, Method::kRemotesWatch, reactor, kListWeight);
-  reactor->Begin(caller.ok() ? status : caller.status());
+grpc::ServerWriteReactor<grpc::ByteBuffer>* RemotesService::Watch(grpc::CallbackServerContext* call,
+                                                                  const grpc::ByteBuffer* bytes) {
+  auto* reactor = new FeedReactor(context_);
+  const auto reader = [&]() -> StatusOr<std::shared_ptr<FeedReader>> {
+    BLOBD_ASSIGN_OR_RETURN(const engine::Caller caller,
+                           context_.Admit(*call, Method::kRemotesWatch, reactor, kWatchWeight));
+    BLOBD_ASSIGN_OR_RETURN(const auto request, Decode<v1::WatchRemotesRequest>(*bytes));
+    return ReaderOf(*feed_, caller, request);
+  }();
+  reactor->Begin(reader);
   return reactor;
 }
 

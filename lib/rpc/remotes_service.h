@@ -1,14 +1,22 @@
 // Remotes, see proto/blobd/v1/remotes.proto.
 #pragma once
 
+#include <memory>
+
 #include "blobd/v1/remotes.grpc.pb.h"
 #include "rpc/context.h"
+#include "rpc/remotes_feed.h"
 
 namespace blobd::rpc {
 
-class RemotesService final : public v1::Remotes::CallbackService {
+// Watch gets and gives bytes, since what it tells is encoded once for all who watch.
+class RemotesService final
+    : public v1::Remotes::WithRawCallbackMethod_Watch<v1::Remotes::CallbackService> {
  public:
-  explicit RemotesService(const ServiceContext& context) : context_(context) {}
+  explicit RemotesService(const ServiceContext& context)
+      : context_(context),
+        feed_(std::make_shared<RemotesFeed>(RandomLife(),
+                                            RemotesSource(context.engine, context.uploads))) {}
 
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* call,
                                  const v1::ListRemotesRequest* request,
@@ -16,8 +24,8 @@ class RemotesService final : public v1::Remotes::CallbackService {
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call,
                                 const v1::GetRemoteRequest* request,
                                 v1::GetRemoteResponse* response) override;
-  grpc::ServerWriteReactor<v1::WatchRemotesResponse>* Watch(
-      grpc::CallbackServerContext* call, const v1::WatchRemotesRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext* call,
+                                                    const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* Ban(grpc::CallbackServerContext* call, const v1::BanRequest* request,
                                 v1::BanResponse* response) override;
   grpc::ServerUnaryReactor* Unban(grpc::CallbackServerContext* call,
@@ -32,6 +40,7 @@ class RemotesService final : public v1::Remotes::CallbackService {
 
  private:
   const ServiceContext& context_;
+  const std::shared_ptr<RemotesFeed> feed_;
 };
 
 }  // namespace blobd::rpc

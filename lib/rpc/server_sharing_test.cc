@@ -6,7 +6,7 @@
 #include <set>
 #include <thread>
 
-#include "rpc/remotes_watch.h"
+#include "rpc/remotes_feed.h"
 #include "rpc/server_for_test.h"
 
 namespace blobd::rpc {
@@ -187,8 +187,22 @@ TEST_F(ServerTest, RemotesAreListedAndPaged) {
   const v1::Remote& served = seen.at(kServed.ToHex());
   EXPECT_EQ(served.state(), v1::REMOTE_STATE_DOWN);
   EXPECT_EQ(served.upload().streams(), 1u);
-  list.set_page_token("nonsense");
+  list.clear_page_token();
+  list.set_page_size(10);
+  list.add_states(v1::REMOTE_STATE_DIALLING);
   v1::ListRemotesResponse page;
+  do {  // the store is asked first
+    ASSERT_TRUE(Call(*remotes, &v1::Remotes::Stub::List, list, &page).ok());
+  } while (page.remotes_size() < 3);
+  EXPECT_EQ(page.remotes_size(), 3);
+  list.set_banned_only(true);
+  ASSERT_TRUE(Call(*remotes, &v1::Remotes::Stub::List, list, &page).ok());
+  EXPECT_EQ(page.remotes_size(), 0);
+  list.add_states(v1::REMOTE_STATE_UNSPECIFIED);
+  EXPECT_EQ(Call(*remotes, &v1::Remotes::Stub::List, list, &page).error_code(),
+            grpc::INVALID_ARGUMENT);
+  list.clear_states();
+  list.set_page_token("nonsense");
   EXPECT_EQ(Call(*remotes, &v1::Remotes::Stub::List, list, &page).error_code(),
             grpc::INVALID_ARGUMENT);
 }
@@ -285,6 +299,44 @@ TEST_F(RemotesWatchTest, FirstWhatThereIsThenWhatChanges) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::CANCELLED);
 }
 
+TEST_F(RemotesWatchTest, WhoComesBackIsToldWhatWasMissed) {
+  const auto stub = v1::Remotes::NewStub(Channel());
+  Learn(10);
+  v1::WatchRemotesRequest request;
+  v1::WatchRemotesResponse message;
+  {
+    grpc::ClientContext context;
+    const auto stream = stub->Watch(&context, request);
+    ASSERT_TRUE(stream->Read(&message));
+    EXPECT_TRUE(message.from_beginning());
+    EXPECT_EQ(message.remotes_size(), 10);
+    request.set_resume_token(message.resume_token());
+    context.TryCancel();
+  }
+  Learn(13);
+  {
+    grpc::ClientContext context;
+    const auto stream = stub->Watch(&context, request);
+    ASSERT_TRUE(stream->Read(&message));
+    EXPECT_FALSE(message.from_beginning());
+    EXPECT_TRUE(message.current());
+    std::set<std::string> told;
+    for (const v1::Remote& remote : message.remotes()) told.insert(remote.node_id());
+    for (const uint8_t n : std::array<uint8_t, 3>{10, 11, 12}) {
+      NodeId node;
+      node.bytes[0] = 1;
+      node.bytes[2] = n;
+      EXPECT_EQ(told.count(node.ToHex()), 1u);
+    }
+    context.TryCancel();
+  }
+  request.set_node_id(kServed.ToHex());
+  grpc::ClientContext context;
+  const auto other = stub->Watch(&context, request);
+  EXPECT_FALSE(other->Read(&message));
+  EXPECT_EQ(other->Finish().error_code(), grpc::INVALID_ARGUMENT) << "of another filter";
+}
+
 TEST_F(RemotesWatchTest, OneNodeAlsoBeforeAnythingIsKnownOfIt) {
   const auto stub = v1::Remotes::NewStub(Channel());
   NodeId node;
@@ -323,7 +375,7 @@ TEST_F(RemotesWatchTest, AReaderThatDoesNotReadIsEndedAndOneThatDoesIsNot) {
     for (const v1::Remote& remote : message.remotes()) seen.insert(remote.node_id());
   }
   EXPECT_EQ(seen.size(), 12'000u);
-  std::this_thread::sleep_for(2 * RemotesWatch::kPatience * engine::RemoteWatch::kInterval);
+  std::this_thread::sleep_for(2 * FeedBounds::kPatience * engine::ChangeWatch<NodeId>::kInterval);
   int late = 0;
   while (slow->Read(&message)) late += message.remotes_size();
   EXPECT_LT(late, 12'000);

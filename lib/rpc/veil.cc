@@ -38,4 +38,18 @@ void Veil(const Hash& hash, v1::RequestWhy* why) {
   }
 }
 
+void Veil(const Hash& hash, v1::Request* request) {
+  request->mutable_kind()->clear_hash();
+  VeilText(hash, request->mutable_waits_for());
+}
+
+std::vector<Hash> HashesOfOthers(const engine::Caller& caller,
+                                 const std::vector<engine::IntentView>& views) {
+  std::vector<Hash> hashes;
+  for (const engine::IntentView& view : views) {
+    if (!caller.may_see(view.row.owner_uid)) hashes.push_back(view.row.kind.hash);
+  }
+  return hashes;
+}
+
 }  // namespace blobd::rpc

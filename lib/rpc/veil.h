@@ -4,8 +4,12 @@
 // Thread: any.
 #pragma once
 
+#include <vector>
+
 #include "base/hash.h"
 #include "blobd/v1/downloads.pb.h"
+#include "engine/caller.h"
+#include "engine/values.h"
 
 namespace blobd::rpc {
 
@@ -13,5 +17,10 @@ namespace blobd::rpc {
 void Veil(const Hash& hash, v1::Intent* intent);
 void Veil(const Hash& hash, v1::Transfer* transfer);
 void Veil(const Hash& hash, v1::RequestWhy* why);
+void Veil(const Hash& hash, v1::Request* request);
+
+// Of other people's intents, since everybody knows what their own are for.
+std::vector<Hash> HashesOfOthers(const engine::Caller& caller,
+                                 const std::vector<engine::IntentView>& views);
 
 }  // namespace blobd::rpc
