@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/nearest_name.h"
 #include "base/utf8.h"
-#include "client/words.h"
 
 namespace blobd::client {
 namespace {

@@ -1,13 +1,11 @@
-// What people write on a command line: times, sizes, and names that they mistype.
+// What people write on a command line: times and sizes.
 //
 // Pure functions; any thread.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace blobd::client {
 
@@ -18,8 +16,5 @@ std::optional<int64_t> ParseTime(std::string_view text);
 // "800B", "10MB", "1.5 GiB", "10G": as ParseRate has it (base/units.h), without "/s" and not
 // without a unit.
 std::optional<uint64_t> ParseSize(std::string_view text);
-
-// The one of `names` that somebody may have meant who wrote `word`; empty: none is near.
-std::string NearestName(std::string_view word, const std::vector<std::string>& names);
 
 }  // namespace blobd::client

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <vector>
 
 #include "base/units.h"
 
@@ -29,19 +28,6 @@ TEST(Words, SizesHaveUnitsAndMeanWhatTheySayForRates) {
   EXPECT_EQ(ParseSize("1.5 GiB"), 3 * kGiB / 2);
   for (const char* text : {"", "50", "MB", "10MB/s", "10 XB", "-1B"})
     EXPECT_FALSE(ParseSize(text)) << text;
-}
-
-TEST(Words, TheNearestName) {
-  const std::vector<std::string> names = {"get", "status", "tags", "tag", "intents", "nodes-have"};
-  EXPECT_EQ(NearestName("statsu", names), "status");
-  EXPECT_EQ(NearestName("stat", names), "status");
-  EXPECT_EQ(NearestName("gte", names), "get");
-  EXPECT_EQ(NearestName("intent", names), "intents");
-  EXPECT_EQ(NearestName("nodeshave", names), "nodes-have");
-  EXPECT_EQ(NearestName("bogus", names), "");
-  EXPECT_EQ(NearestName("x", names), "");
-  EXPECT_EQ(NearestName("", names), "");
-  EXPECT_EQ(NearestName(std::string(1000, 'x'), names), "");
 }
 
 }  // namespace
