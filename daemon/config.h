@@ -1,6 +1,6 @@
-// Config: what the daemon is told to do, from built-in defaults, a TOML file and the command line,
-// in this order. Unknown keys and bad values are errors with file, line and the valid range;
-// nothing is guessed.
+// Config: what the daemon is told to do, from built-in defaults, TOML files, the environment and
+// the command line, in this order. Unknown keys and bad values are errors that name the place and
+// the valid range; nothing is guessed. Its keys are those of config_keys.h.
 //
 // Values; any thread. Sizes and durations carry their unit in the key.
 #pragma once
@@ -14,6 +14,7 @@
 
 #include "base/socket_address.h"
 #include "base/status.h"
+#include "daemon/config_place.h"
 #include "daemon/lookup_config.h"
 #include "daemon/mirror_config.h"
 #include "engine/engine.h"
@@ -38,6 +39,12 @@ struct RateConfig {
   std::vector<RateEntry> schedule;
 };
 
+// A value that somebody gave.
+struct WrittenValue {
+  std::string value;  // as TOML (ToToml in config_values.h)
+  ConfigPlace place;
+};
+
 struct Config {
   std::string state_dir;
   std::string socket;
@@ -56,9 +63,12 @@ struct Config {
   transfer::ServeOptions serve;
   RateConfig rates;
   MirrorConfig mirrors;
-  // The keys that files gave, with their values as they are written there, on one line.
-  std::map<std::string, std::string> written;
   LookupConfig lookup;
+  // By the names of keys, those that are not as they are by default, or are said to be so. Secrets
+  // too: see Shown in config_keys.h.
+  std::map<std::string, WrittenValue> written;
+  // The files that were read, in this order.
+  std::vector<std::string> files;
   // What is wrong with files that can be used all the same, for the log.
   std::vector<std::string> warnings;
 };
@@ -79,5 +89,11 @@ std::string DefaultConfigFile();
 
 // Applies `toml`, which was read from `file`, to `config`. On error nothing is changed.
 Status ApplyToml(std::string_view toml, const std::string& file, Config* config);
+
+// Applies one key, whose value `text` is TOML, or without quotes where it can only be a text.
+// On error nothing is changed.
+// REQUIRES: there is such a key, and `place` is the environment or the command line
+Status ApplyOne(const std::string& key, std::string_view text, const ConfigPlace& place,
+                Config* config);
 
 }  // namespace blobd::daemon

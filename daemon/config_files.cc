@@ -92,6 +92,7 @@ Status ApplyFile(const std::string& file, Config* config) {
   BLOBD_ASSIGN_OR_RETURN(const std::string text, ReadAll(file, &mode));
   const auto before = HeadersOf(*config);
   BLOBD_RETURN_IF_ERROR(ApplyToml(text, file, config));
+  config->files.push_back(file);
   if ((mode & S_IROTH) != 0 && HeadersOf(*config) != before) {
     config->warnings.push_back(fmt::format(
         "{} has headers for mirrors in it, and every user can read it: they are secrets of blobd's "

@@ -51,7 +51,11 @@ TEST_F(ConfigFiles, LaterNamesGoBeforeEarlierOnes) {
   EXPECT_EQ(config->workers, 3u);
   EXPECT_EQ(config->log_level, "debug");
   EXPECT_EQ(config->engine.schedule.limits.requests, 9u);
-  EXPECT_EQ(config->written.at("workers"), "3");
+  EXPECT_EQ(config->written.at("workers").value, "3");
+  EXPECT_EQ(config->written.at("workers").place.ToString(),
+            (directory_ / "conf.d/20-b.toml:1").string());
+  ASSERT_EQ(config->files.size(), 3u);
+  EXPECT_EQ(config->files[0], (directory_ / "blobd.toml").string());
 }
 
 TEST_F(ConfigFiles, AFileThatIsNamedIsTheOnlyOne) {
@@ -90,14 +94,6 @@ TEST_F(ConfigFiles, HeadersThatEverybodyCanReadAreSaid) {
   ASSERT_EQ(Read()->warnings.size(), 1u);
   EXPECT_NE(Read()->warnings[0].find("10-a.toml has headers"), std::string::npos);
   EXPECT_EQ(Read()->warnings[0].find("Authorization"), std::string::npos);
-}
-
-TEST_F(ConfigFiles, EveryFileOfMirrorsCounts) {
-  Write("conf.d/10-a.toml", "[mirrors]\npolite = true\n");
-  Write("conf.d/20-b.toml", "[mirrors]\nramp = false\n");
-  const std::string before = Read()->written.at("mirrors");
-  Write("conf.d/10-a.toml", "[mirrors]\npolite = false\n");
-  EXPECT_NE(Read()->written.at("mirrors"), before);
 }
 
 TEST_F(ConfigFiles, AnErrorNamesItsFile) {

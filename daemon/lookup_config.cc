@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/socket_address.h"
-#include "daemon/config_keys.h"
+#include "daemon/config_values.h"
 #include "daemon/named_node.h"
 
 namespace blobd::daemon {
@@ -21,30 +21,6 @@ constexpr size_t kMaxUrl = 1024;
 constexpr size_t kMaxOrigin = 253 - 59;
 constexpr uint16_t kDnsPort = 53;
 
-Status Expected(const std::string& what) { return InvalidArgument("expected {}", what); }
-
-Apply Flag(bool LookupConfig::*member) {
-  return [member](const toml::node& node, Config* config) {
-    const auto value = node.value_exact<bool>();
-    if (!value) return Expected("true or false");
-    config->lookup.*member = *value;
-    return OkStatus();
-  };
-}
-
-// The texts of a list; nullopt if it is no list of at most `limit` texts.
-std::optional<std::vector<std::string>> TextsOf(const toml::node& node, size_t limit) {
-  const toml::array* list = node.as_array();
-  if (list == nullptr || list->size() > limit) return std::nullopt;
-  std::vector<std::string> texts;
-  for (const toml::node& each : *list) {
-    auto text = each.value_exact<std::string>();
-    if (!text) return std::nullopt;
-    texts.push_back(*std::move(text));
-  }
-  return texts;
-}
-
 // An IP address, with or without a port.
 bool IsServer(const std::string& text) {
   const auto with_port = SocketAddress::Parse(text);
@@ -53,53 +29,56 @@ bool IsServer(const std::string& text) {
          SocketAddress::Parse(fmt::format("[{}]:{}", text, kDnsPort)).has_value();
 }
 
-Status ApplyServers(const toml::node& node, Config* config) {
-  auto servers = TextsOf(node, kMaxServers);
-  if (!servers || !std::all_of(servers->begin(), servers->end(), IsServer)) {
-    return Expected(
-        fmt::format("a list of at most {} addresses, as in [\"192.0.2.1\", \"[2001:db8::1]:53\"]",
-                    kMaxServers));
-  }
-  config->lookup.dns_servers = *std::move(servers);
-  return OkStatus();
+ConfigKey Servers() {
+  const std::string valid = fmt::format(
+      "a list of at most {} addresses, as in [\"192.0.2.1\", \"[2001:db8::1]:53\"]", kMaxServers);
+  const auto apply = [valid](const toml::node& node, Config* config) {
+    auto servers = TextsOf(node, kMaxServers);
+    if (!servers || !std::all_of(servers->begin(), servers->end(), IsServer))
+      return Expected(valid);
+    config->lookup.dns_servers = *std::move(servers);
+    return OkStatus();
+  };
+  return Key(
+      valid, "[]", [](auto& c) -> auto& { return c.lookup.dns_servers; }, apply);
 }
 
-Status ApplyOrigin(const toml::node& node, Config* config) {
-  const auto origin = node.value_exact<std::string>();
-  const auto name = origin ? lookup::DnsName::Parse(*origin) : InvalidArgument("no text");
-  if (!name.ok() || name->labels().empty() || origin->size() > kMaxOrigin) {
-    return Expected(
-        fmt::format("a domain name of at most {} bytes, as in \"dns.example.org\"", kMaxOrigin));
-  }
-  config->lookup.dns_origin = *origin;
-  return OkStatus();
+ConfigKey Origin() {
+  ConfigKey key = Text([](auto& c) -> auto& { return c.lookup.dns_origin; });
+  key.valid =
+      fmt::format("a domain name of at most {} bytes, as in \"dns.example.org\"", kMaxOrigin);
+  key.apply = [valid = key.valid](const toml::node& node, Config* config) {
+    const auto origin = node.value_exact<std::string>();
+    const auto name = origin ? lookup::DnsName::Parse(*origin) : InvalidArgument("no text");
+    if (!name.ok() || name->labels().empty() || origin->size() > kMaxOrigin) return Expected(valid);
+    config->lookup.dns_origin = *origin;
+    return OkStatus();
+  };
+  return key;
 }
 
-Status ApplyRelay(const toml::node& node, Config* config) {
-  const auto url = node.value_exact<std::string>();
-  const bool is_url =
-      url && url->size() <= kMaxUrl &&
-      (url->starts_with("https://") || url->starts_with("http://")) &&
-      std::all_of(url->begin(), url->end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!is_url) {
-    return Expected("a URL of http or https, as in \"https://relay.example.org/pkarr\"");
-  }
-  config->lookup.pkarr_relay = *url;
-  return OkStatus();
+ConfigKey Relay() {
+  ConfigKey key = Text([](auto& c) -> auto& { return c.lookup.pkarr_relay; });
+  key.valid = "a URL of http or https, as in \"https://relay.example.org/pkarr\"";
+  key.apply = [valid = key.valid](const toml::node& node, Config* config) {
+    const auto url = node.value_exact<std::string>();
+    const bool is_url =
+        url && url->size() <= kMaxUrl &&
+        (url->starts_with("https://") || url->starts_with("http://")) &&
+        std::all_of(url->begin(), url->end(), [](char c) { return c > 0x20 && c < 0x7f; });
+    if (!is_url) return Expected(valid);
+    config->lookup.pkarr_relay = *url;
+    return OkStatus();
+  };
+  return Secret(Secrecy::kUrl, key);
 }
 
-Status ApplyTimeout(const toml::node& node, Config* config) {
-  const auto value = node.value_exact<int64_t>();
-  if (!value || *value < 100 || *value > 60'000) {
-    return Expected("a whole number from 100 to 60000");
-  }
-  config->lookup.timeout = milliseconds(*value);
-  return OkStatus();
+std::string ValidNodes() {
+  return fmt::format("a list of at most {} nodes, as in [\"NODE_ID@192.0.2.1:11205\"]", kMaxNodes);
 }
 
 Status ApplyNodes(const toml::node& node, Config* config) {
-  const std::string expected =
-      fmt::format("a list of at most {} nodes, as in [\"NODE_ID@192.0.2.1:11205\"]", kMaxNodes);
+  const std::string expected = ValidNodes();
   const auto texts = TextsOf(node, kMaxNodes);
   if (!texts) return Expected(expected);
   engine::LookupServices::StaticNodes nodes;
@@ -125,18 +104,22 @@ Status ApplyNodes(const toml::node& node, Config* config) {
 
 ConfigKeys LookupKeys() {
   return {
-      {"lookup.static", Flag(&LookupConfig::known)},
-      {"lookup.nodes", ApplyNodes},
-      {"lookup.registry", Flag(&LookupConfig::registry)},
-      {"lookup.dns", Flag(&LookupConfig::dns)},
-      {"lookup.dns_origin", ApplyOrigin},
-      {"lookup.dns_servers", ApplyServers},
-      {"lookup.pkarr", Flag(&LookupConfig::pkarr)},
-      {"lookup.pkarr_relay", ApplyRelay},
-      {"lookup.pkarr_publish", Flag(&LookupConfig::pkarr_publish)},
-      {"lookup.local", Flag(&LookupConfig::local)},
-      {"lookup.local_publish", Flag(&LookupConfig::local_publish)},
-      {"lookup.timeout_ms", ApplyTimeout},
+      {"lookup.static", Flag([](auto& c) -> auto& { return c.lookup.known; })},
+      {"lookup.nodes",
+       Key(
+           ValidNodes(), "[]", [](auto& c) -> auto& { return c.lookup.nodes; }, ApplyNodes)},
+      {"lookup.registry", Flag([](auto& c) -> auto& { return c.lookup.registry; })},
+      {"lookup.dns", Flag([](auto& c) -> auto& { return c.lookup.dns; })},
+      {"lookup.dns_origin", Origin()},
+      {"lookup.dns_servers", Servers()},
+      {"lookup.pkarr", Flag([](auto& c) -> auto& { return c.lookup.pkarr; })},
+      {"lookup.pkarr_relay", Relay()},
+      {"lookup.pkarr_publish", Flag([](auto& c) -> auto& { return c.lookup.pkarr_publish; })},
+      {"lookup.local", Flag([](auto& c) -> auto& { return c.lookup.local; })},
+      {"lookup.local_publish", Flag([](auto& c) -> auto& { return c.lookup.local_publish; })},
+      {"lookup.timeout_ms",
+       Number(
+           100, 60'000, milliseconds(1), [](auto& c) -> auto& { return c.lookup.timeout; })},
   };
 }
 

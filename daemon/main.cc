@@ -16,6 +16,8 @@
 #include "base/table_key.h"
 #include "daemon/config.h"
 #include "daemon/config_files.h"
+#include "daemon/config_values.h"
+#include "daemon/environment.h"
 #include "daemon/log_sink.h"
 #include "daemon/node.h"
 #include "daemon/state_dir.h"
@@ -60,25 +62,26 @@ void KeepToOurselves() {
 StatusOr<Config> MakeConfig(const Arguments& arguments) {
   Config config = DefaultConfig();
   BLOBD_RETURN_IF_ERROR(ReadConfigFiles(arguments.config_file, &config));
-  if (arguments.state_dir) config.state_dir = *arguments.state_dir;
-  if (arguments.socket) config.socket = *arguments.socket;
-  if (arguments.serve) config.serve.mode = *ParseServeMode(*arguments.serve);
-  if (arguments.log_level) config.log_level = *arguments.log_level;
+  BLOBD_RETURN_IF_ERROR(ApplyEnvironment(ProcessEnvironment(), &config));
+  const auto apply = [&config](const char* key, const std::string& toml, const char* option) {
+    return ApplyOne(key, toml, {ConfigPlace::Kind::kCommandLine, option, 0}, &config);
+  };
+  const struct {
+    const char* key;
+    const char* option;
+    const std::optional<std::string>& value;
+  } texts[] = {{"state_dir", "--state-dir", arguments.state_dir},
+               {"socket", "--socket", arguments.socket},
+               {"serve.mode", "--serve", arguments.serve},
+               {"log_level", "--log-level", arguments.log_level}};
+  for (const auto& [key, option, value] : texts)
+    if (value) BLOBD_RETURN_IF_ERROR(apply(key, TextToToml(*value), option));
   if (arguments.listen) {
-    const auto address = SocketAddress::Parse(*arguments.listen);
-    if (!address)
+    if (!SocketAddress::Parse(*arguments.listen))
       return InvalidArgument("--listen: \"{}\" is no address: IP:PORT or [IPV6]:PORT",
                              *arguments.listen);
-    config.listen = *address;
+    BLOBD_RETURN_IF_ERROR(apply("listen", ListToToml({*arguments.listen}), "--listen"));
   }
-  // The command line goes before the files, so what they say of these keys changes nothing.
-  const std::pair<const char*, bool> given[] = {{"state_dir", arguments.state_dir.has_value()},
-                                                {"socket", arguments.socket.has_value()},
-                                                {"serve.mode", arguments.serve.has_value()},
-                                                {"log_level", arguments.log_level.has_value()},
-                                                {"listen", arguments.listen.has_value()}};
-  for (const auto& [key, is_given] : given)
-    if (is_given) config.written.erase(key);
   return config;
 }
 

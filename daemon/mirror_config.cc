@@ -4,165 +4,150 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/config_values.h"
+
 namespace blobd::daemon {
 namespace {
+
+using schedule::Preference;
 
 constexpr size_t kMaxTemplates = 64;
 constexpr size_t kMaxOrigins = 256;
 constexpr int64_t kMaxConnections = 256;
+constexpr std::pair<std::string_view, Preference> kPreferences[] = {
+    {"throughput", Preference::kThroughput},
+    {"nodes", Preference::kNodes},
+    {"mirrors", Preference::kMirrors}};
 
-// Says where it is wrong. One per file.
-class Reader {
- public:
-  Reader(const std::string& file, MirrorConfig* config) : file_(file), config_(config) {}
+// ---- What may be said of all mirrors, or of those of one origin ----
 
-  Status Read(const toml::table& table) {
-    for (const auto& [key, node] : table) {
-      const std::string name(key.str());
-      if (name == "templates") {
-        BLOBD_RETURN_IF_ERROR(At(node, "mirrors.templates", ReadTemplates(node)));
-      } else if (name == "ca_file") {
-        BLOBD_RETURN_IF_ERROR(At(node, "mirrors.ca_file", ReadText(node, &config_->ca_file)));
-      } else if (name == "prefer") {
-        BLOBD_RETURN_IF_ERROR(At(node, "mirrors.prefer", ReadPreference(node)));
-      } else if (name == "origins") {
-        BLOBD_RETURN_IF_ERROR(ReadOrigins(node));
-      } else {
-        BLOBD_RETURN_IF_ERROR(ReadKey(key, node, "mirrors." + name, name, false, &config_->all));
-      }
-    }
-    return OkStatus();
-  }
+// What is not said of an origin is as for all.
+template <typename Member>
+ConfigKey OriginFlag(bool by_default, Member member) {
+  const std::string valid = "true or false";
+  return Key(
+      valid,
+      by_default ? "true" : "false", [member](auto& c) -> auto& { return c.mirrors.all.*member; },
+      [member, valid](const toml::node& node, Config* config) {
+        const auto value = node.value_exact<bool>();
+        if (!value) return Expected(valid);
+        config->mirrors.all.*member = *value;
+        return OkStatus();
+      });
+}
 
- private:
-  template <typename Where>
-  Status At(const Where& where, const std::string& name, const Status& status) const {
-    if (status.ok()) return status;
-    return InvalidArgument("{}:{}: {}: {}", file_, where.source().begin.line, name,
-                           Message(status));
-  }
-
-  static Status ReadText(const toml::node& node, std::string* text) {
+ConfigKey Proxy() {
+  const std::string valid = "\"http://\", \"https://\" or \"socks5h://\" and a host, or \"\"";
+  const auto apply = [valid](const toml::node& node, Config* config) {
     const auto value = node.value_exact<std::string>();
-    if (!value) return InvalidArgument("expected a text in quotes");
-    *text = *value;
+    if (!value) return Expected(valid);
+    BLOBD_RETURN_IF_ERROR(http::CheckProxy(*value));
+    config->mirrors.all.proxy = *value;
     return OkStatus();
-  }
-  static Status ReadBool(const toml::node& node, std::optional<bool>* place) {
-    *place = node.value_exact<bool>();
-    return *place ? OkStatus() : InvalidArgument("expected true or false");
-  }
+  };
+  ConfigKey key = Key(
+      valid, "\"\"", [](auto& c) -> auto& { return c.mirrors.all.proxy; }, apply);
+  key.is_text = true;
+  return Secret(Secrecy::kAlways, key);
+}
 
-  Status ReadPreference(const toml::node& node) const {
-    using schedule::Preference;
-    static constexpr std::pair<std::string_view, Preference> kNames[] = {
-        {"throughput", Preference::kThroughput},
-        {"nodes", Preference::kNodes},
-        {"mirrors", Preference::kMirrors}};
+ConfigKey Connections() {
+  const std::string valid = fmt::format("a whole number from 1 to {}", kMaxConnections);
+  const auto apply = [valid](const toml::node& node, Config* config) {
+    const auto value = node.value_exact<int64_t>();
+    if (!value || *value < 1 || *value > kMaxConnections) return Expected(valid);
+    config->mirrors.all.connections = static_cast<uint32_t>(*value);
+    return OkStatus();
+  };
+  return Key(
+      valid, "", [](auto& c) -> auto& { return c.mirrors.all.connections; }, apply);
+}
+
+Status ApplyHeaders(const toml::node& node, Config* config) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) return Expected("a table, as in { Authorization = \"Bearer ...\" }");
+  http::OriginConfig all;
+  for (const auto& [key, value] : *table) {
+    const auto text = value.value_exact<std::string>();
+    if (!text) return Expected("a text in quotes");
+    BLOBD_RETURN_IF_ERROR(http::CheckHeader(key.str(), *text));
+    all.headers.emplace_back(key.str(), *text);
+  }
+  BLOBD_RETURN_IF_ERROR(http::CheckConfig(all));
+  config->mirrors.all.headers = std::move(all.headers);
+  return OkStatus();
+}
+
+// ---- What is said of all ----
+
+ConfigKey Prefer() {
+  const std::string valid = "\"throughput\", \"nodes\" or \"mirrors\"";
+  const auto apply = [valid](const toml::node& node, Config* config) {
     const auto name = node.value_exact<std::string>();
-    for (const auto& [text, preference] : kNames) {
+    for (const auto& [text, preference] : kPreferences) {
       if (name != text) continue;
-      config_->prefer = preference;
+      config->mirrors.prefer = preference;
       return OkStatus();
     }
-    return InvalidArgument("expected \"throughput\", \"nodes\" or \"mirrors\"");
-  }
+    return Expected(valid);
+  };
+  ConfigKey key = Key(
+      valid, "\"throughput\"", [](auto& c) -> auto& { return c.mirrors.prefer; }, apply);
+  key.is_text = true;
+  return key;
+}
 
-  Status ReadTemplates(const toml::node& node) const {
-    const toml::array* list = node.as_array();
-    if (list == nullptr || list->size() > kMaxTemplates) {
-      return InvalidArgument(
-          "expected a list of at most {} URLs, as in [\"https://mirror.example/{{hash}}\"]",
-          kMaxTemplates);
+std::string ValidTemplates() {
+  return fmt::format("a list of at most {} URLs, as in [\"https://mirror.example/{{hash}}\"]",
+                     kMaxTemplates);
+}
+
+Status ApplyTemplates(const toml::node& node, Config* config) {
+  const auto texts = TextsOf(node, kMaxTemplates);
+  if (!texts) return Expected(ValidTemplates());
+  std::vector<std::string> templates;
+  for (const std::string& text : *texts) {
+    if (!http::UrlTemplate::IsTemplate(text))
+      return InvalidArgument("{} has no {{hash}} in it", text);
+    const auto parsed = http::UrlTemplate::Parse(text);
+    if (!parsed.ok()) return Annotate(parsed.status(), text);
+    if (std::find(templates.begin(), templates.end(), parsed->text()) != templates.end())
+      return InvalidArgument("{} is in the list twice", text);
+    templates.push_back(parsed->text());
+  }
+  config->mirrors.templates = std::move(templates);
+  return OkStatus();
+}
+
+// ---- Origins ----
+
+Status Wrong(const ConfigPlace& place, const toml::source_region& region, const std::string& name,
+             const Status& status) {
+  return InvalidArgument("{}: {}: {}", place.At(region.begin.line).ToString(), name,
+                         Message(status));
+}
+
+// The keys of one origin; what other files said of it is void.
+Status ApplyOrigin(const http::Origin& origin, const toml::table& table, const std::string& shown,
+                   const ConfigPlace& place, Config* config) {
+  const std::string prefix = fmt::format("mirrors.origins.{}.", TextToToml(origin.ToString()));
+  std::erase_if(config->written, [&](const auto& each) { return each.first.starts_with(prefix); });
+  Config said;  // as if of all mirrors
+  for (const auto& [key, node] : table) {
+    const std::string leaf(key.str());
+    const std::string name = shown + "." + leaf;
+    const auto known = AllKeys().find("mirrors.origins.*." + leaf);
+    if (known == AllKeys().end()) {
+      return InvalidArgument("{}: {}", place.At(key.source().begin.line).ToString(),
+                             UnknownKey(name));
     }
-    std::vector<std::string> templates;
-    for (const toml::node& each : *list) {
-      std::string text;
-      BLOBD_RETURN_IF_ERROR(ReadText(each, &text));
-      if (!http::UrlTemplate::IsTemplate(text))
-        return InvalidArgument("{} has no {{hash}} in it", text);
-      const auto parsed = http::UrlTemplate::Parse(text);
-      if (!parsed.ok()) return Annotate(parsed.status(), text);
-      if (std::find(templates.begin(), templates.end(), parsed->text()) != templates.end())
-        return InvalidArgument("{} is in the list twice", text);
-      templates.push_back(parsed->text());
-    }
-    config_->templates = std::move(templates);
-    return OkStatus();
+    if (const Status status = known->second.apply(node, &said); !status.ok())
+      return Wrong(place, node.source(), name, status);
+    config->written[prefix + leaf] = {ToToml(node), place.At(node.source().begin.line)};
   }
-
-  Status ReadOrigins(const toml::node& node) const {
-    const toml::table* table = node.as_table();
-    if (table == nullptr || table->size() > kMaxOrigins) {
-      return At(node, "mirrors.origins",
-                InvalidArgument("expected at most {} tables, as in "
-                                "[mirrors.origins.\"https://mirror.example\"]",
-                                kMaxOrigins));
-    }
-    for (const auto& [key, inner] : *table) {
-      const std::string name = "mirrors.origins.\"" + std::string(key.str()) + "\"";
-      const auto url = http::Url::Parse(key.str());
-      if (!url.ok()) return At(key, name, url.status());
-      if (url->text() != url->origin().ToString() + "/") {
-        return At(key, name,
-                  InvalidArgument("expected scheme, host and port only, as in {}",
-                                  url->origin().ToString()));
-      }
-      const toml::table* values = inner.as_table();
-      if (values == nullptr) return At(inner, name, InvalidArgument("expected a table"));
-      MirrorOrigin origin;
-      for (const auto& [inner_key, value] : *values) {
-        const std::string leaf(inner_key.str());
-        BLOBD_RETURN_IF_ERROR(ReadKey(inner_key, value, name + "." + leaf, leaf, true, &origin));
-      }
-      config_->origins[url->origin()] = std::move(origin);
-    }
-    return OkStatus();
-  }
-
-  Status ReadKey(const toml::key& key, const toml::node& node, const std::string& name,
-                 const std::string& leaf, bool of_origin, MirrorOrigin* origin) const {
-    if (leaf == "allow_local") return At(node, name, ReadBool(node, &origin->allow_local));
-    if (leaf == "polite") return At(node, name, ReadBool(node, &origin->polite));
-    if (leaf == "ramp") return At(node, name, ReadBool(node, &origin->ramp));
-    if (leaf == "proxy") return At(node, name, ReadProxy(node, origin));
-    if (of_origin && leaf == "connections") return At(node, name, ReadConnections(node, origin));
-    if (of_origin && leaf == "headers") return At(node, name, ReadHeaders(node, origin));
-    return InvalidArgument("{}:{}: unknown key {}", file_, key.source().begin.line, name);
-  }
-
-  static Status ReadProxy(const toml::node& node, MirrorOrigin* origin) {
-    origin->proxy.emplace();
-    BLOBD_RETURN_IF_ERROR(ReadText(node, &*origin->proxy));
-    return http::CheckProxy(*origin->proxy);
-  }
-
-  static Status ReadConnections(const toml::node& node, MirrorOrigin* origin) {
-    const auto value = node.value_exact<int64_t>();
-    if (!value || *value < 1 || *value > kMaxConnections)
-      return InvalidArgument("expected a whole number from 1 to {}", kMaxConnections);
-    origin->connections = static_cast<uint32_t>(*value);
-    return OkStatus();
-  }
-
-  static Status ReadHeaders(const toml::node& node, MirrorOrigin* origin) {
-    const toml::table* table = node.as_table();
-    if (table == nullptr)
-      return InvalidArgument("expected a table, as in {{ Authorization = \"Bearer ...\" }}");
-    for (const auto& [key, value] : *table) {
-      std::string text;
-      BLOBD_RETURN_IF_ERROR(ReadText(value, &text));
-      BLOBD_RETURN_IF_ERROR(http::CheckHeader(key.str(), text));
-      origin->headers.emplace_back(key.str(), std::move(text));
-    }
-    http::OriginConfig all;
-    all.headers = origin->headers;
-    return http::CheckConfig(all);
-  }
-
-  const std::string& file_;
-  MirrorConfig* const config_;
-};
+  config->mirrors.origins[origin] = std::move(said.mirrors.all);
+  return OkStatus();
+}
 
 void Lay(const MirrorOrigin& said, http::OriginConfig* config) {
   config->headers = said.headers;
@@ -177,10 +162,53 @@ void Lay(const MirrorOrigin& said, http::OriginConfig* config) {
 
 }  // namespace
 
-Status ApplyMirrors(const toml::table& table, const std::string& file, MirrorConfig* config) {
-  MirrorConfig changed = *config;
-  BLOBD_RETURN_IF_ERROR(Reader(file, &changed).Read(table));
-  *config = std::move(changed);
+ConfigKeys MirrorKeys() {
+  ConfigKeys keys = {
+      {"mirrors.templates", Secret(Secrecy::kUrl, Key(
+                                                      ValidTemplates(), "[]", [](auto& c) -> auto& {
+                                                        return c.mirrors.templates;
+                                                      },
+                                                      ApplyTemplates))},
+      {"mirrors.prefer", Prefer()},
+      {"mirrors.ca_file", Text([](auto& c) -> auto& { return c.mirrors.ca_file; })},
+      {"mirrors.origins.*.connections", Connections()},
+      {"mirrors.origins.*.headers",
+       Secret(Secrecy::kAlways,
+              Key(
+                  "a table of texts", "", [](auto& c) -> auto& { return c.mirrors.all.headers; },
+                  ApplyHeaders))},
+  };
+  for (const std::string table : {"mirrors.", "mirrors.origins.*."}) {
+    keys[table + "allow_local"] = OriginFlag(false, &MirrorOrigin::allow_local);
+    keys[table + "polite"] = OriginFlag(false, &MirrorOrigin::polite);
+    keys[table + "ramp"] = OriginFlag(true, &MirrorOrigin::ramp);
+    keys[table + "proxy"] = Proxy();
+  }
+  return keys;
+}
+
+Status ApplyOrigins(const toml::node& node, const ConfigPlace& place, Config* config) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr || table->size() > kMaxOrigins) {
+    return Wrong(place, node.source(), "mirrors.origins",
+                 InvalidArgument("expected at most {} tables, as in "
+                                 "[mirrors.origins.\"https://mirror.example\"]",
+                                 kMaxOrigins));
+  }
+  for (const auto& [key, inner] : *table) {
+    const std::string name = fmt::format("mirrors.origins.{}", TextToToml(key.str()));
+    const auto url = http::Url::Parse(key.str());
+    if (!url.ok()) return Wrong(place, key.source(), name, url.status());
+    if (url->text() != url->origin().ToString() + "/") {
+      return Wrong(place, key.source(), name,
+                   InvalidArgument("expected scheme, host and port only, as in {}",
+                                   url->origin().ToString()));
+    }
+    const toml::table* values = inner.as_table();
+    if (values == nullptr)
+      return Wrong(place, inner.source(), name, InvalidArgument("expected a table"));
+    BLOBD_RETURN_IF_ERROR(ApplyOrigin(url->origin(), *values, name, place, config));
+  }
   return OkStatus();
 }
 

@@ -16,8 +16,6 @@
 // Values; any thread. Headers are secrets: no error shows their values.
 #pragma once
 
-#include <toml++/toml.h>
-
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -25,7 +23,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/status.h"
 #include "http/origin_config.h"
 #include "schedule/scheduler.h"
 
@@ -48,10 +45,6 @@ struct MirrorConfig {
   std::string ca_file;  // empty: the system's certificates
   schedule::Preference prefer = schedule::Preference::kThroughput;
 };
-
-// Applies the table `[mirrors]` that was read from `file`. kInvalidArgument with file and line, and
-// nothing is changed.
-Status ApplyMirrors(const toml::table& table, const std::string& file, MirrorConfig* config);
 
 // For the HTTP client. `connections`: of an origin that has no number of its own.
 http::OriginConfigs ToOrigins(const MirrorConfig& config, uint32_t connections);

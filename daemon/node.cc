@@ -18,7 +18,6 @@
 #include "daemon/measure.h"
 #include "daemon/node_key.h"
 #include "daemon/own_addresses.h"
-#include "daemon/reload.h"
 #include "daemon/user_namespace.h"
 #include "daemon/version.h"
 #include "quic/endpoint.h"
@@ -65,30 +64,33 @@ StatusOr<std::unique_ptr<Node>> Node::Open(const Config& config, ReadConfig read
                                            LogSink& log) {
   RaiseDescriptorLimit();
   BLOBD_ASSIGN_OR_RETURN(StateDir state_dir, TakeStateDir(config.state_dir, log));
-  std::unique_ptr<Node> node(new Node(config, std::move(read_config), log, std::move(state_dir)));
-  BLOBD_RETURN_IF_ERROR(node->OpenParts());
+  std::unique_ptr<Node> node(new Node(config, log, std::move(state_dir)));
+  BLOBD_RETURN_IF_ERROR(node->OpenParts(config, std::move(read_config)));
   return node;
 }
 
-Node::Node(const Config& config, ReadConfig read_config, LogSink& log, StateDir state_dir)
-    : config_(config),
-      read_config_(std::move(read_config)),
-      log_(log),
+Node::Node(const Config& config, LogSink& log, StateDir state_dir)
+    : log_(log),
       advertised_(std::make_shared<const std::vector<SocketAddress>>(config.advertise)),
       serve_mode_(config.serve.mode),
       state_dir_(std::move(state_dir)) {}
 
-Status Node::OpenParts() {
+Status Node::OpenParts(const Config& config, ReadConfig read_config) {
   BLOBD_ASSIGN_OR_RETURN(control_, loop::Loop::Create());
   BLOBD_ASSIGN_OR_RETURN(network_loop_, loop::Loop::Create());
-  for (const std::string& warning : config_.warnings) log_.Write(LogLevel::kWarning, warning);
+  for (const std::string& warning : config.warnings) log_.Write(LogLevel::kWarning, warning);
   if (const std::string warning = WarningOfUnknownUsers(); !warning.empty())
     log_.Write(LogLevel::kWarning, warning);
   supervision_ = std::make_unique<Supervision>(*control_, *network_loop_);
   BLOBD_RETURN_IF_ERROR(WatchSignals());  // blocks them, so before any thread is made
   file_system_ = std::make_unique<store::RealFileSystem>();
-  workers_ = std::make_unique<loop::WorkerPool>(WorkerCount(config_.workers));
-  reader_ = workers_->MakeStrand();
+  workers_ = std::make_unique<loop::WorkerPool>(WorkerCount(config.workers));
+  configuration_ = std::make_unique<ConfigKeeper>(
+      ConfigKeeper::Deps{
+          *control_, workers_->MakeStrand(), std::move(read_config), log_, *supervision_,
+          [this] { PutInForce(); },
+          [this](const std::string& key, const Config& read) { return WhyLimitStays(key, read); }},
+      config);
   registry_ = std::make_unique<RegistryKeeper>(state_dir_.File("registry.db"), *control_,
                                                workers_->MakeStrand(), log_);
   supervision_->Step("Opening the registry");
@@ -110,8 +112,8 @@ Status Node::OpenParts() {
   upload_throttle_ = std::make_unique<transfer::Throttle>(*network_loop_);
   identity_.unsynced_bytes_bound = store_options.unsynced_bytes;
   BLOBD_RETURN_IF_ERROR(OpenEndpoint());
-  BLOBD_ASSIGN_OR_RETURN(sockets_, ListeningSockets::Open(config_, log_));
-  BLOBD_ASSIGN_OR_RETURN(admin_group_, FindAdminGroup(config_.admin_group));
+  BLOBD_ASSIGN_OR_RETURN(sockets_, ListeningSockets::Open(config, log_));
+  BLOBD_ASSIGN_OR_RETURN(admin_group_, FindAdminGroup(config.admin_group));
   return OpenMetrics();
 }
 
@@ -125,7 +127,7 @@ Status Node::OpenEndpoint() {
     log_.Write(LogLevel::kWarning, warning);
   }
   quic::EndpointOptions endpoint_options;
-  endpoint_options.listen = config_.listen;
+  endpoint_options.listen = config().listen;
   BLOBD_ASSIGN_OR_RETURN(std::shared_ptr<quic::Endpoint> endpoint,
                          quic::Endpoint::Open(*network_loop_, identity, endpoint_options));
   local_address_ = endpoint->local_address();
@@ -134,30 +136,31 @@ Status Node::OpenEndpoint() {
   identity_.listen_addresses = {local_address_.ToString()};
   identity_.started = SystemClock().WallNow();
   identity_.state_directory = state_dir_.path();
-  identity_.serve = config_.serve.mode;
+  identity_.serve = config().serve.mode;
   network_ = std::make_unique<transfer::QuicNetwork>(
       transfer::QuicNetwork::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock(),
                                   download_throttle_.get(), std::make_shared<transfer::Claims>()},
-      endpoint, transfer::QuicNetworkOptions{config_.stall_timeout});
+      endpoint, transfer::QuicNetworkOptions{config().stall_timeout});
 
   BLOBD_RETURN_IF_ERROR(OpenMirrors());
   whereabouts_ = std::make_unique<Whereabouts>(
       Whereabouts::Deps{*control_, *network_loop_, registry_->registry(), log_,
                         [this] {
                           auto own = ReachableAddresses(local_address_, InterfaceAddresses(), true);
-                          own.insert(own.end(), config_.advertise.begin(), config_.advertise.end());
+                          own.insert(own.end(), config().advertise.begin(),
+                                     config().advertise.end());
                           return own;
                         },
                         [this] { return OwnAddresses(false); },
                         [weak = std::weak_ptr<quic::Endpoint>(endpoint)] {
                           if (const auto there = weak.lock()) there->ForgetRoutes();
                         }},
-      identity, config_.lookup);
+      identity, config().lookup);
 
-  engine::EngineOptions engine_options = config_.engine;
-  for (const std::string& each : config_.mirrors.templates)
+  engine::EngineOptions engine_options = config().engine;
+  for (const std::string& each : config().mirrors.templates)
     engine_options.standing.push_back({MirrorUrl{each}, {}, "config"});
-  engine_options.schedule.preference = config_.mirrors.prefer;
+  engine_options.schedule.preference = config().mirrors.prefer;
   engine_options.schedule.self = identity.node_id();
   engine_options.schedule.seed = SystemClock().Now().nanos();
   engine_ = std::make_unique<engine::Engine>(
@@ -168,7 +171,7 @@ Status Node::OpenEndpoint() {
       engine_options);
   rate_clock_ =
       std::make_unique<RateClock>(*control_, SystemClock(), [this] { PutLimitsInForce(); });
-  rate_clock_->Set(config_.rates);
+  rate_clock_->Set(config().rates);
   PutLimitsInForce();
   whereabouts_->Watch(*engine_);
   OpenKeeper();
@@ -177,7 +180,7 @@ Status Node::OpenEndpoint() {
   upload_server_ = std::make_unique<transfer::UploadServer>(
       transfer::UploadServer::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock(),
                                    upload_throttle_.get()},
-      std::move(endpoint), config_.serve, engine_.get());
+      std::move(endpoint), config().serve, engine_.get());
   uploads_ = std::make_unique<engine::UploadTable>(
       *control_, [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
         upload_server_->List(std::move(done));
@@ -188,13 +191,13 @@ Status Node::OpenEndpoint() {
 Status Node::OpenMirrors() {
   transfer::HttpNetworkOptions options;
   options.client.user_agent = fmt::format("blobd/{}", kVersion);
-  options.client.ca_file = config_.mirrors.ca_file;
-  options.client.stall = config_.stall_timeout;
+  options.client.ca_file = config().mirrors.ca_file;
+  options.client.stall = config().stall_timeout;
   options.client.max_fetches = 16'384;  // one that waits costs little
   options.client.seed = SystemClock().Now().nanos();
-  options.lanes = config_.engine.schedule.limits.connections_per_mirror;
+  options.lanes = config().engine.schedule.limits.connections_per_mirror;
   options.client.origins =
-      ToOrigins(config_.mirrors, config_.engine.schedule.limits.connections_per_mirror);
+      ToOrigins(config().mirrors, config().engine.schedule.limits.connections_per_mirror);
   BLOBD_ASSIGN_OR_RETURN(mirrors_, transfer::HttpNetwork::Create(
                                        {*network_loop_, *control_, *workers_, *store_,
                                         SystemClock(), store_.get(), download_throttle_.get()},
@@ -219,7 +222,7 @@ void Node::OpenKeeper() {
                                   UniqueFunction<void(StatusOr<IntentId>)> done) {
                              engine_->Repair(hash, groups, std::move(done));
                            }},
-      config_.keeper);
+      config().keeper);
 }
 
 std::vector<SocketAddress> Node::OwnAddresses(bool include_loopback) const {
@@ -270,7 +273,7 @@ void Node::OnSignal() {
   signalfd_siginfo info{};
   while (read(signal_fd_, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      Reload();
+      configuration_->Reload(false, nullptr);
     } else if (stopping_) {
       log_.Write(LogLevel::kWarning, "stopped by a second signal");
       _exit(1);
@@ -282,54 +285,37 @@ void Node::OnSignal() {
 
 // ---- Reading the configuration again ----
 
-void Node::Reload() {
-  if (stopping_) return;
-  supervision_->Reloading();
-  // What was read before this was asked for may be old.
-  if (std::exchange(reading_, true)) {
-    read_again_ = true;
-    return;
-  }
-  reader_->Post([this] { control_->Post([this, read = read_config_()] { OnConfigRead(read); }); });
-}
-
-void Node::OnConfigRead(const StatusOr<Config>& read) {
-  reading_ = false;
-  if (stopping_) return;
-  if (std::exchange(read_again_, false)) return Reload();
-  if (!read.ok()) {
-    log_.Write(LogLevel::kError,
-               "the configuration is not taken, and nothing changes: " + Message(read.status()));
-    return supervision_->Reloaded();
-  }
-  for (const std::string& warning : read->warnings) log_.Write(LogLevel::kWarning, warning);
-  const std::vector<KeyChange> changes = ChangesOf(config_, *read);
-  config_ = WithLiveKeys(std::move(config_), *read);
-  PutInForce();
-  for (const KeyChange& change : changes) {
-    log_.Write(change.live ? LogLevel::kNotice : LogLevel::kWarning, change.ToString());
-  }
-  log_.Write(
-      LogLevel::kNotice, engine::LogEvent::kReloaded,
-      fmt::format("the configuration was read again; keys that changed: {}", changes.size()));
-  supervision_->Reloaded();
-}
-
 void Node::PutInForce() {
-  log_.SetLevel(config_.log_level);
-  advertised_ = std::make_shared<const std::vector<SocketAddress>>(config_.advertise);
+  log_.SetLevel(config().log_level);
+  advertised_ = std::make_shared<const std::vector<SocketAddress>>(config().advertise);
   if (ready_) whereabouts_->Publish();
-  serve_mode_ = config_.serve.mode;
-  upload_server_->SetPolicy(config_.serve.mode, config_.serve.listed);
-  rate_clock_->Set(config_.rates);
+  serve_mode_ = config().serve.mode;
+  upload_server_->SetPolicy(config().serve.mode, config().serve.listed);
+  rate_clock_->Set(config().rates);
   PutLimitsInForce();
-  keeper_->Reconfigure(config_.keeper);
+  keeper_->Reconfigure(config().keeper);
 }
 
 void Node::PutLimitsInForce() {
-  engine::LiveLimits limits{config_.engine.schedule.limits, config_.engine.intents_per_uid};
+  engine::LiveLimits limits{config().engine.schedule.limits, config().engine.intents_per_uid};
   rate_clock_->Fill(limits);
-  engine_->Reconfigure(limits, config_.engine.drain_grace);
+  engine_->Reconfigure(limits, config().engine.drain_grace);
+}
+
+// What was set with the API to stay goes before the configuration.
+std::string Node::WhyLimitStays(const std::string& key, const Config& read) const {
+  const std::string name = key.substr(key.rfind('.') + 1);
+  const engine::LimitField* field = engine::FindLimit(name);
+  if (field == nullptr || (key != name && !key.starts_with("limits."))) return "";
+  const engine::LiveLimits wanted{read.engine.schedule.limits, read.engine.intents_per_uid,
+                                  read.rates.download, read.rates.upload};
+  for (const engine::LimitView& limit : engine_->ListLimits()) {
+    if (limit.name != name || !limit.is_kept || limit.kept == field->of(wanted)) continue;
+    return fmt::format(
+        "\"blobctl limits --persist\" made it {}, until \"blobctl limits --reset {}\"",
+        field->Text(limit.kept), name);
+  }
+  return "";
 }
 
 void Node::SetRates(std::optional<uint64_t> download, std::optional<uint64_t> upload) {
@@ -384,12 +370,12 @@ void Node::OnStarted(const Status& status) {
 
 void Node::Serve() {
   if (stopping_) return;
-  auto server =
-      rpc::Server::Start({*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
-                          [this](bool include_loopback) { return OwnAddresses(include_loopback); },
-                          *registry_, [this] { return serve_mode_.load(); }, mirrors_.get(),
-                          [this](const std::string& line) { log_.Write(LogLevel::kError, line); }},
-                         identity_, sockets_->TakeForCalls(), rpc::PeerLimits{}, admin_group_);
+  auto server = rpc::Server::Start(
+      {*engine_, *uploads_, *keeper_, *store_, *workers_, *control_,
+       [this](bool include_loopback) { return OwnAddresses(include_loopback); }, *registry_,
+       *configuration_, [this] { return serve_mode_.load(); }, mirrors_.get(),
+       [this](const std::string& line) { log_.Write(LogLevel::kError, line); }},
+      identity_, sockets_->TakeForCalls(), rpc::PeerLimits{}, admin_group_);
   if (!server.ok()) {
     result_ = server.status();
     return control_->Stop();
@@ -407,17 +393,18 @@ void Node::Serve() {
 
 void Node::BeginShutdown() {
   stopping_ = true;
+  configuration_->Stop();
   log_.Write(LogLevel::kNotice, engine::LogEvent::kStopping,
              "shutting down: running transfers end or are cut, intents stay");
   registry_->Close();
-  supervision_->Stopping(config_.engine.drain_grace, [this] {
+  supervision_->Stopping(config().engine.drain_grace, [this] {
     return registry_->is_recovering() ? "Waiting until the registry is recovered" : "";
   });
   draining_ = 2;
   keeper_->Stop();
   engine_->Drain([this] { OnPartDrained(); });
   // Whom we serve gets no more time than what we get ourselves.
-  upload_server_->Drain(std::min(kUploadGrace, config_.engine.drain_grace),
+  upload_server_->Drain(std::min(kUploadGrace, config().engine.drain_grace),
                         [this] { OnPartDrained(); });
 }
 
@@ -445,6 +432,7 @@ Node::~Node() {
   ballast_.reset();
   workers_.reset();  // runs what was posted to it; what that answers is not heard any more
   server_.reset();
+  configuration_.reset();
   uploads_.reset();
   upload_server_.reset();  // before the engine, which hears of rotten blobs
   keeper_.reset();

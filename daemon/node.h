@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "daemon/ballast_guard.h"
 #include "daemon/config.h"
+#include "daemon/config_keeper.h"
 #include "daemon/listening_sockets.h"
 #include "daemon/log_sink.h"
 #include "daemon/metrics_server.h"
@@ -52,8 +53,9 @@ class Node {
   Status Run();
 
  private:
-  Node(const Config& config, ReadConfig read_config, LogSink& log, StateDir state_dir);
-  Status OpenParts();
+  Node(const Config& config, LogSink& log, StateDir state_dir);
+  const Config& config() const { return configuration_->running(); }
+  Status OpenParts(const Config& config, ReadConfig read_config);
   Status OpenEndpoint();
   Status OpenMirrors();
   void OpenKeeper();
@@ -62,9 +64,8 @@ class Node {
   Status OpenMetrics();
   Status WatchSignals();
   void OnSignal();
-  void Reload();
-  void OnConfigRead(const StatusOr<Config>& read);
   void PutInForce();
+  std::string WhyLimitStays(const std::string& key, const Config& read) const;
   void PutLimitsInForce();
   void SetRates(std::optional<uint64_t> download, std::optional<uint64_t> upload);
   std::string Describe() const;
@@ -74,8 +75,6 @@ class Node {
   void OnPartDrained();
   void StopServing();
 
-  Config config_;  // in force; the control loop's, but for what the two below repeat
-  const ReadConfig read_config_;
   LogSink& log_;
   // For any thread: what was configured to be advertised, and whom we serve.
   std::atomic<std::shared_ptr<const std::vector<SocketAddress>>> advertised_;
@@ -84,8 +83,6 @@ class Node {
   Status result_;
   bool stopping_ = false;
   bool ready_ = false;
-  bool reading_ = false;         // the configuration
-  bool read_again_ = false;      // asked for meanwhile
   int draining_ = 0;             // parts that have not drained yet
   SocketAddress local_address_;  // of the UDP socket
   int signal_fd_ = -1;
@@ -97,7 +94,8 @@ class Node {
   std::unique_ptr<loop::Loop> network_loop_;
   std::unique_ptr<Supervision> supervision_;
   std::unique_ptr<loop::WorkerPool> workers_;
-  std::shared_ptr<Executor> reader_;  // of the configuration
+  // What is in force; the control loop's, but for what the two above repeat.
+  std::unique_ptr<ConfigKeeper> configuration_;
   std::unique_ptr<RegistryKeeper> registry_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<BallastGuard> ballast_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "daemon/config_values.h"
 
 namespace blobd::daemon {
 namespace {
@@ -16,10 +17,10 @@ using schedule::RatePlan;
 using schedule::RateWindow;
 using schedule::WeekTime;
 
-// How rates are written, for errors.
+// How rates are written.
 std::string ValidRate() {
   const engine::LimitField& field = *engine::FindLimit("download_rate");
-  return fmt::format("expected a rate from {} to {} bytes per second, as in \"10MB/s\", or \"off\"",
+  return fmt::format("a rate from {} to {} bytes per second, as in \"10MB/s\", or \"off\"",
                      field.smallest, field.largest);
 }
 
@@ -32,15 +33,26 @@ StatusOr<std::optional<uint64_t>> ReadRate(const toml::node& node) {
     if (*text == "off") return std::optional<uint64_t>();
     rate = ParseRate(*text);
   }
-  if (!rate || !engine::CheckLimit(field, *rate).ok()) return InvalidArgument("{}", ValidRate());
+  if (!rate || !engine::CheckLimit(field, *rate).ok()) return Expected(ValidRate());
   return rate;
 }
 
-Apply Rate(std::optional<uint64_t> RateConfig::*member) {
-  return [member](const toml::node& node, Config* config) {
-    BLOBD_ASSIGN_OR_RETURN(config->rates.*member, ReadRate(node));
-    return OkStatus();
-  };
+template <typename Place>
+ConfigKey Rate(Place place) {
+  ConfigKey key =
+      Key(ValidRate(), "\"off\"", place, [place](const toml::node& node, Config* config) {
+        BLOBD_ASSIGN_OR_RETURN(place(*config), ReadRate(node));
+        return OkStatus();
+      });
+  key.is_text = true;
+  return Live(key);
+}
+
+std::string ValidSchedule() {
+  return fmt::format(
+      "a list of at most {} entries, as in [{{ hours = \"mon-fri 08:00-18:00\", download_rate = "
+      "\"5MB/s\" }}]",
+      RatePlan::kMaxWindows);
 }
 
 StatusOr<RateEntry> ReadEntry(const toml::table& table) {
@@ -71,12 +83,7 @@ StatusOr<RateEntry> ReadEntry(const toml::table& table) {
 
 Status ApplySchedule(const toml::node& node, Config* config) {
   const toml::array* list = node.as_array();
-  if (list == nullptr || list->size() > RatePlan::kMaxWindows) {
-    return InvalidArgument(
-        "expected a list of at most {} entries, as in [{{ hours = \"mon-fri 08:00-18:00\", "
-        "download_rate = \"5MB/s\" }}]",
-        RatePlan::kMaxWindows);
-  }
+  if (list == nullptr || list->size() > RatePlan::kMaxWindows) return Expected(ValidSchedule());
   std::vector<RateEntry> entries;
   for (const toml::node& each : *list) {
     const toml::table* table = each.as_table();
@@ -103,9 +110,13 @@ std::pair<std::optional<uint64_t>, std::string> Ruling(
 }  // namespace
 
 ConfigKeys RateKeys() {
-  return {{"limits.download_rate", Rate(&RateConfig::download)},
-          {"limits.upload_rate", Rate(&RateConfig::upload)},
-          {"limits.schedule", ApplySchedule}};
+  return {
+      {"limits.download_rate", Rate([](auto& c) -> auto& { return c.rates.download; })},
+      {"limits.upload_rate", Rate([](auto& c) -> auto& { return c.rates.upload; })},
+      {"limits.schedule", Live(Key(
+                              ValidSchedule(), "[]",
+                              [](auto& c) -> auto& { return c.rates.schedule; }, ApplySchedule))},
+  };
 }
 
 RatesNow RatesAt(const RateConfig& config, WeekTime at) {

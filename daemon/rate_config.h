@@ -18,13 +18,11 @@
 
 #include "base/status.h"
 #include "base/time.h"
-#include "daemon/config_keys.h"
+#include "daemon/config.h"
 #include "engine/limits.h"
 #include "schedule/rate_plan.h"
 
 namespace blobd::daemon {
-
-ConfigKeys RateKeys();
 
 // What holds at a moment: both rates, which entry says so, and until when at most.
 struct RatesNow {

@@ -2,94 +2,81 @@
 
 #include <fmt/format.h>
 
-#include <functional>
-#include <map>
 #include <set>
 #include <utility>
+
+#include "daemon/config_keys.h"
 
 namespace blobd::daemon {
 namespace {
 
 constexpr size_t kShownBytes = 200;
 
-using Take = std::function<void(const Config& read, Config& running)>;
-
-template <typename Place>
-Take Copy(Place place) {
-  return [place](const Config& read, Config& running) { place(running) = place(read); };
-}
-
-// The keys that a running daemon takes, and what they are in the configuration.
-const std::map<std::string, Take>& LiveKeys() {
-  static const std::map<std::string, Take> keys = {
-      {"log_level", Copy([](auto& c) -> auto& { return c.log_level; })},
-      {"advertise", Copy([](auto& c) -> auto& { return c.advertise; })},
-      {"drain_grace_ms", Copy([](auto& c) -> auto& { return c.engine.drain_grace; })},
-      {"intents_per_uid", Copy([](auto& c) -> auto& { return c.engine.intents_per_uid; })},
-      {"limits.requests", Copy([](auto& c) -> auto& { return c.engine.schedule.limits.requests; })},
-      {"limits.requests_per_node",
-       Copy([](auto& c) -> auto& { return c.engine.schedule.limits.requests_per_node; })},
-      {"limits.connections",
-       Copy([](auto& c) -> auto& { return c.engine.schedule.limits.connections; })},
-      {"limits.dials_per_hash",
-       Copy([](auto& c) -> auto& { return c.engine.schedule.limits.dials_per_hash; })},
-      {"limits.connections_per_mirror",
-       Copy([](auto& c) -> auto& { return c.engine.schedule.limits.connections_per_mirror; })},
-      {"limits.download_rate", Copy([](auto& c) -> auto& { return c.rates.download; })},
-      {"limits.upload_rate", Copy([](auto& c) -> auto& { return c.rates.upload; })},
-      {"limits.schedule", Copy([](auto& c) -> auto& { return c.rates.schedule; })},
-      {"serve.mode", Copy([](auto& c) -> auto& { return c.serve.mode; })},
-      {"serve.nodes", Copy([](auto& c) -> auto& { return c.serve.listed; })},
-      {"store.max_bytes", Copy([](auto& c) -> auto& { return c.keeper.max_bytes; })},
-      {"store.lease_seconds", Copy([](auto& c) -> auto& { return c.keeper.lease; })},
-      {"store.check_seconds", Copy([](auto& c) -> auto& { return c.keeper.check_interval; })},
-  };
-  return keys;
-}
-
-std::string ValueIn(const std::map<std::string, std::string>& written, const std::string& key) {
-  const auto found = written.find(key);
-  return found == written.end() ? std::string() : found->second;
+std::string ValueIn(const Config& config, const std::string& key) {
+  const auto found = config.written.find(key);
+  return found == config.written.end() ? std::string() : found->second.value;
 }
 
 // A list of ten thousand nodes is no line of a log.
-std::string Shown(const std::string& value) {
+std::string Cut(const std::string& value) {
   if (value.empty()) return "the default";
   if (value.size() <= kShownBytes) return value;
   return fmt::format("{}… ({} bytes)", value.substr(0, kShownBytes), value.size());
 }
 
+bool IsLive(const std::string& key) {
+  const ConfigKey* known = FindKey(key);
+  return known != nullptr && known->is_live;
+}
+
 }  // namespace
 
 std::string KeyChange::ToString() const {
-  if (live) return fmt::format("{} is {} now, was {}", key, Shown(after), Shown(before));
-  return fmt::format("{} is {} in the configuration and needs a restart; until then it is {}", key,
-                     Shown(after), Shown(before));
+  switch (result) {
+    case Result::kApplied:
+      return fmt::format("{} is {} now, was {}", key, Cut(after), Cut(before));
+    case Result::kNeedsRestart:
+      return fmt::format("{} is {} in the configuration and needs a restart; until then it is {}",
+                         key, Cut(after), Cut(before));
+    case Result::kRefused:
+      return fmt::format("{} is {} in the configuration and cannot be taken: {}", key, Cut(after),
+                         reason);
+  }
+  return key;
 }
 
-std::vector<KeyChange> ChangesOf(const Config& running, const Config& read) {
+std::vector<KeyChange> ChangesOf(const Config& running, const Config& read,
+                                 const WhyRefused& why_refused) {
   std::set<std::string> keys;
   for (const auto& [key, value] : running.written) keys.insert(key);
   for (const auto& [key, value] : read.written) keys.insert(key);
   std::vector<KeyChange> changes;
   for (const std::string& key : keys) {
-    KeyChange change{key, ValueIn(running.written, key), ValueIn(read.written, key),
-                     LiveKeys().count(key) != 0};
-    if (change.before != change.after) changes.push_back(std::move(change));
+    const std::string before = ValueIn(running, key);
+    const std::string after = ValueIn(read, key);
+    if (before == after) continue;
+    KeyChange change{key, Shown(key, before), Shown(key, after), KeyChange::Result::kApplied, ""};
+    if (!IsLive(key)) {
+      change.result = KeyChange::Result::kNeedsRestart;
+    } else if (change.reason = why_refused(key, read); !change.reason.empty()) {
+      change.result = KeyChange::Result::kRefused;
+    }
+    changes.push_back(std::move(change));
   }
   return changes;
 }
 
 Config WithLiveKeys(Config running, const Config& read) {
-  for (const auto& [key, take] : LiveKeys()) {
-    take(read, running);
-    const auto written = read.written.find(key);
-    if (written == read.written.end()) {
-      running.written.erase(key);
-    } else {
-      running.written[key] = written->second;
-    }
+  for (const auto& [key, known] : AllKeys()) {
+    if (!known.is_live) continue;
+    known.copy(read, &running);
+    running.written.erase(key);
   }
+  for (const auto& [key, written] : read.written) {
+    // Of the others, where they stand may be another place than before.
+    if (IsLive(key) || ValueIn(running, key) == written.value) running.written[key] = written;
+  }
+  running.files = read.files;
   return running;
 }
 

@@ -3,6 +3,7 @@
 // Values; any thread.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,17 +12,25 @@
 namespace blobd::daemon {
 
 struct KeyChange {
+  enum class Result { kApplied, kNeedsRestart, kRefused };
+
   std::string key;
-  std::string before;  // as it was written; empty: it was not
+  // As it was written, and is now; empty: it is not. What may be a secret is hidden.
+  std::string before;
   std::string after;
-  bool live = false;  // a running daemon takes it; the others need a restart
+  Result result = Result::kApplied;
+  std::string reason;  // why it is refused
 
   // For the log and for people.
   std::string ToString() const;
 };
 
-// In the order of the keys.
-std::vector<KeyChange> ChangesOf(const Config& running, const Config& read);
+// Why a live key cannot be as `read` says, though it is written so; empty: it can.
+using WhyRefused = std::function<std::string(const std::string& key, const Config& read)>;
+
+// What a reload makes of what is written differently, in the order of the keys.
+std::vector<KeyChange> ChangesOf(const Config& running, const Config& read,
+                                 const WhyRefused& why_refused);
 
 // `running` with what a running daemon takes of `read`.
 Config WithLiveKeys(Config running, const Config& read);

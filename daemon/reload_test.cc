@@ -14,6 +14,8 @@ Config ConfigOf(const std::string& toml) {
   return config;
 }
 
+std::string NothingIsRefused(const std::string& /*key*/, const Config& /*read*/) { return ""; }
+
 TEST(Reload, SaysWhichKeysChangeAndWhichNeedARestart) {
   const Config running = ConfigOf(R"(
 listen = ["[::]:1"]
@@ -27,21 +29,21 @@ log_level = "info"
 [serve]
 mode = "anyone"
 )");
-  const std::vector<KeyChange> changes = ChangesOf(running, read);
+  const std::vector<KeyChange> changes = ChangesOf(running, read, NothingIsRefused);
   ASSERT_EQ(changes.size(), 3u);
   EXPECT_EQ(changes[0].key, "limits.requests");
-  EXPECT_TRUE(changes[0].live);
+  EXPECT_EQ(changes[0].result, KeyChange::Result::kApplied);
   EXPECT_EQ(changes[0].ToString(), "limits.requests is the default now, was 7");
   EXPECT_EQ(changes[1].key, "listen");
-  EXPECT_FALSE(changes[1].live);
+  EXPECT_EQ(changes[1].result, KeyChange::Result::kNeedsRestart);
   EXPECT_THAT(changes[1].ToString(), HasSubstr("needs a restart"));
   EXPECT_EQ(changes[2].key, "serve.mode");
-  EXPECT_TRUE(changes[2].live);
+  EXPECT_EQ(changes[2].result, KeyChange::Result::kApplied);
 }
 
 TEST(Reload, WhatIsWrittenInAnotherWayIsNoChange) {
   EXPECT_TRUE(ChangesOf(ConfigOf("listen = [\n  \"[::]:1\"  # all\n]\n[limits]\nrequests = 7\n"),
-                        ConfigOf("limits.requests = 7\nlisten=[\"[::]:1\"]"))
+                        ConfigOf("limits.requests = 7\nlisten=[\"[::]:1\"]"), NothingIsRefused)
                   .empty());
 }
 
@@ -52,16 +54,43 @@ TEST(Reload, OnlyLiveKeysAreTakenAndTheOthersAreSaidAgain) {
   EXPECT_EQ(now.workers, 2u);
   EXPECT_EQ(now.keeper.max_bytes, 6u);
   EXPECT_EQ(now.engine.schedule.limits.requests, schedule::Limits().requests);
-  const std::vector<KeyChange> left = ChangesOf(now, read);
+  const std::vector<KeyChange> left = ChangesOf(now, read, NothingIsRefused);
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].key, "workers");
+}
+
+TEST(Reload, WhatIsRefusedSaysWhy) {
+  const auto changes = ChangesOf(ConfigOf("limits.requests = 7\nworkers = 1"),
+                                 ConfigOf("limits.requests = 8\nworkers = 2"),
+                                 [](const std::string& key, const Config& read) {
+                                   EXPECT_EQ(key, "limits.requests");
+                                   EXPECT_EQ(read.engine.schedule.limits.requests, 8u);
+                                   return std::string("it is set");
+                                 });
+  ASSERT_EQ(changes.size(), 2u);
+  EXPECT_EQ(changes[0].result, KeyChange::Result::kRefused);
+  EXPECT_EQ(changes[0].ToString(),
+            "limits.requests is 8 in the configuration and cannot be taken: it is set");
+}
+
+TEST(Reload, ASecretIsNotShown) {
+  const auto changes =
+      ChangesOf(ConfigOf("mirrors.proxy = \"http://u:hush@p\""),
+                ConfigOf("mirrors.proxy = \"http://u:hush2@p\""), NothingIsRefused);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].ToString().find("hush"), std::string::npos);
+}
+
+TEST(Reload, WhereAKeyStandsIsKept) {
+  const Config now = WithLiveKeys(ConfigOf("workers = 2"), ConfigOf("\nworkers = 2"));
+  EXPECT_EQ(now.written.at("workers").place.line, 2u);
 }
 
 TEST(Reload, ALongValueIsCut) {
   std::string nodes = "[serve]\nnodes = [";
   for (int i = 0; i < 20; ++i)
     nodes += "\"" + std::string(62, '0') + std::to_string(10 + i) + "\",";
-  const auto changes = ChangesOf(DefaultConfig(), ConfigOf(nodes + "]"));
+  const auto changes = ChangesOf(DefaultConfig(), ConfigOf(nodes + "]"), NothingIsRefused);
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_LT(changes[0].ToString().size(), 300u);
 }

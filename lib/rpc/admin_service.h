@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "blobd/v1/admin.grpc.pb.h"
+#include "rpc/configuration.h"
 #include "rpc/context.h"
 #include "rpc/create_ticket.h"
 #include "rpc/daemon_identity.h"
@@ -19,11 +20,13 @@ class AdminService final : public v1::Admin::CallbackService {
   using OwnAddresses = std::function<std::vector<SocketAddress>(bool include_loopback)>;
 
   AdminService(const ServiceContext& context, DaemonIdentity identity, OwnAddresses own_addresses,
-               Maintenance& maintenance, std::function<transfer::ServeMode()> serve_mode)
+               Maintenance& maintenance, Configuration& configuration,
+               std::function<transfer::ServeMode()> serve_mode)
       : context_(context),
         identity_(std::move(identity)),
         own_addresses_(std::move(own_addresses)),
         maintenance_(maintenance),
+        configuration_(configuration),
         serve_mode_(std::move(serve_mode)) {}
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* call,
@@ -35,6 +38,12 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* SetLimits(grpc::CallbackServerContext* call,
                                       const v1::SetLimitsRequest* request,
                                       v1::SetLimitsResponse* response) override;
+  grpc::ServerUnaryReactor* GetConfig(grpc::CallbackServerContext* call,
+                                      const v1::GetConfigRequest* request,
+                                      v1::GetConfigResponse* response) override;
+  grpc::ServerUnaryReactor* Reload(grpc::CallbackServerContext* call,
+                                   const v1::ReloadRequest* request,
+                                   v1::ReloadResponse* response) override;
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* call,
                                   const v1::DrainRequest* request,
                                   v1::DrainResponse* response) override;
@@ -61,6 +70,7 @@ class AdminService final : public v1::Admin::CallbackService {
   const DaemonIdentity identity_;
   const OwnAddresses own_addresses_;
   Maintenance& maintenance_;
+  Configuration& configuration_;
   const std::function<transfer::ServeMode()> serve_mode_;
 };
 

@@ -59,7 +59,7 @@ class GrpcServer final : public Server {
         remotes_(context_),
         tags_(context_),
         admin_(context_, std::move(identity), std::move(deps.own_addresses), deps.maintenance,
-               std::move(deps.serve_mode)),
+               deps.configuration, std::move(deps.serve_mode)),
         health_(context_),
         reflection_(context_, Services()),
         old_reflection_(context_, Services()),

@@ -21,6 +21,7 @@
 #include "engine/upload_table.h"
 #include "loop/worker_pool.h"
 #include "rpc/call_book.h"
+#include "rpc/configuration.h"
 #include "rpc/daemon_identity.h"
 #include "rpc/maintenance.h"
 #include "rpc/peer.h"
@@ -41,6 +42,7 @@ class Server {
     // Where other nodes may reach this daemon now, the likeliest first. Called on any thread.
     std::function<std::vector<SocketAddress>(bool include_loopback)> own_addresses;
     Maintenance& maintenance;
+    Configuration& configuration;
     // Whom this daemon serves now. Called on any thread; empty: it stays as the identity says.
     std::function<transfer::ServeMode()> serve_mode = {};
     // Null: nothing is got from web servers.

@@ -112,6 +112,60 @@ TEST_F(ServerTest, LimitsAreShownAndChanged) {
   EXPECT_EQ(set.limits(1).value(), 4u);
 }
 
+TEST_F(ServerTest, TheConfigurationIsShownToEverybody) {
+  const auto stub = v1::Admin::NewStub(Channel());
+  v1::GetConfigRequest request;
+  v1::GetConfigResponse config;
+  request.set_prefix("store");
+  request.set_changed_only(true);
+  ASSERT_TRUE(Call(*stub, &v1::Admin::Stub::GetConfig, request, &config).ok());
+  EXPECT_EQ(configuration_.asked_for, "store changed");
+  ASSERT_EQ(config.values_size(), 2);
+  EXPECT_EQ(config.values(0).key(), "store.max_bytes");
+  EXPECT_EQ(config.values(0).value(), "5");
+  EXPECT_EQ(config.values(0).default_value(), "0");
+  EXPECT_EQ(config.values(0).origin(), v1::CONFIG_ORIGIN_FILE);
+  EXPECT_EQ(config.values(0).place(), "a.toml");
+  EXPECT_EQ(config.values(0).line(), 7u);
+  EXPECT_TRUE(config.values(0).is_live());
+  EXPECT_FALSE(config.values(0).has_after_restart());
+  EXPECT_EQ(config.values(1).origin(), v1::CONFIG_ORIGIN_ENVIRONMENT);
+  EXPECT_EQ(config.values(1).after_restart(), "3");
+  EXPECT_THAT(config.files(), ElementsAre("a.toml"));
+  if (const auto member = ChannelOfAMember()) {
+    const auto theirs = v1::Admin::NewStub(member);
+    EXPECT_TRUE(Call(*theirs, &v1::Admin::Stub::GetConfig, request, &config).ok());
+    v1::ReloadResponse report;
+    EXPECT_EQ(Call(*theirs, &v1::Admin::Stub::Reload, v1::ReloadRequest(), &report).error_code(),
+              grpc::PERMISSION_DENIED);
+  }
+}
+
+TEST_F(ServerTest, AReloadReportsOnEachKey) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root reloads";
+  const auto stub = v1::Admin::NewStub(Channel());
+  v1::ReloadRequest request;
+  v1::ReloadResponse report;
+  request.set_dry_run(true);
+  ASSERT_TRUE(Call(*stub, &v1::Admin::Stub::Reload, request, &report).ok());
+  EXPECT_EQ(configuration_.asked_for, "dry run");
+  ASSERT_EQ(report.keys_size(), 2);
+  EXPECT_EQ(report.keys(0).key(), "workers");
+  EXPECT_EQ(report.keys(0).before(), "2");
+  EXPECT_EQ(report.keys(0).after(), "3");
+  EXPECT_EQ(report.keys(0).result(), v1::RELOAD_RESULT_NEEDS_RESTART);
+  EXPECT_EQ(report.keys(1).result(), v1::RELOAD_RESULT_REFUSED);
+  EXPECT_EQ(report.keys(1).reason(), "it is set");
+  EXPECT_THAT(report.files(), ElementsAre("a.toml"));
+  EXPECT_THAT(report.warnings(), ElementsAre("a word"));
+  configuration_.failure = FailedPrecondition("a.toml:1: unknown key x");
+  request.set_dry_run(false);
+  const grpc::Status refused = Call(*stub, &v1::Admin::Stub::Reload, request, &report);
+  EXPECT_EQ(refused.error_code(), grpc::FAILED_PRECONDITION);
+  EXPECT_THAT(refused.error_message(), HasSubstr("a.toml:1"));
+  EXPECT_EQ(configuration_.asked_for, "reload");
+}
+
 TEST_F(ServerTest, BansAreMadeListedAndLifted) {
   if (geteuid() != 0) GTEST_SKIP() << "only root bans";
   const auto stub = v1::Remotes::NewStub(Channel());

@@ -60,6 +60,34 @@ class FakeMaintenance final : public Maintenance {
   const std::string copy_;
 };
 
+// A daemon with two keys, of which files say one otherwise than it is.
+class FakeConfiguration final : public Configuration {
+ public:
+  Listing List(const std::string& prefix, bool changed_only) const override {
+    asked_for = prefix + (changed_only ? " changed" : "");
+    Listing listing;
+    listing.values.push_back(
+        {"store.max_bytes", "5", "0", Origin::kFile, "a.toml", 7, true, {}, false});
+    listing.values.push_back(
+        {"workers", "2", "0", Origin::kEnvironment, "BLOBD_WORKERS", 0, false, "3", false});
+    listing.files = {"a.toml"};
+    return listing;
+  }
+  void Reload(bool dry_run, UniqueFunction<void(StatusOr<Report>)> done) override {
+    asked_for = dry_run ? "dry run" : "reload";
+    if (!failure.ok()) return done(failure);
+    Report report;
+    report.keys.push_back({"workers", "2", "3", Result::kNeedsRestart, ""});
+    report.keys.push_back({"limits.requests", "", "9", Result::kRefused, "it is set"});
+    report.files = {"a.toml"};
+    report.warnings = {"a word"};
+    done(report);
+  }
+
+  mutable std::string asked_for;
+  Status failure;
+};
+
 class ServerTest : public testing::Test {
  protected:
   ServerTest() : socket_(directory_.File("s")), data_socket_(directory_.File("d")) {
@@ -97,7 +125,7 @@ class ServerTest : public testing::Test {
                                    return std::vector<SocketAddress>{*SocketAddress::Parse(
                                        include_loopback ? "127.0.0.1:7" : "192.0.2.1:7")};
                                  },
-                                 maintenance_},
+                                 maintenance_, configuration_},
                                 identity,
                                 {*Listener::Bind(socket_, "", SOCK_STREAM),
                                  *Listener::Bind(data_socket_, "", SOCK_SEQPACKET)},
@@ -209,6 +237,7 @@ class ServerTest : public testing::Test {
   engine::FakeNetwork network_;
   engine::SilentLog log_;
   FakeMaintenance maintenance_{directory_.File("copy")};
+  FakeConfiguration configuration_;
   std::unique_ptr<loop::WorkerPool> workers_ = std::make_unique<loop::WorkerPool>(2);
   std::unique_ptr<loop::Loop> control_;
   std::unique_ptr<registry::SqliteRegistry> registry_;
