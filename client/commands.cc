@@ -274,12 +274,41 @@ void AddSharingCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
     return args.watch ? RunWatchRemotes(context, args.hash) : RunRemote(context, args.hash);
   };
 
+  auto* forget = remotes->add_subcommand(
+      "forget", "Forget a node's addresses, and what went wrong with it; for root only");
+  forget->add_option("NODE_ID", args.hash, "The node")->required();
+  commands[forget] = [&args](Context& context) { return RunForgetRemote(context, args.hash); };
+  auto* disconnect = remotes->add_subcommand(
+      "disconnect", "Close the connections with a node, its own too; for root only");
+  disconnect->add_option("NODE_ID", args.hash, "The node")->required();
+  commands[disconnect] = [&args](Context& context) {
+    return RunDisconnectRemote(context, args.hash);
+  };
+
   auto* add = remotes->add_subcommand("add", "Say where a node may be reached; for root only");
   add->add_option("NODE_ID", args.hash, "The node")->required();
   add->add_option("ADDRESS", args.paths, "IP:PORT or [IPV6]:PORT")->required();
   commands[add] = [&args](Context& context) {
     return RunAddRemote(context, args.hash, args.paths);
   };
+}
+
+void AddConfigCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
+  auto* config = app.add_subcommand("config", "Show the daemon's configuration");
+  config->require_subcommand(1);
+  auto* dump = config->add_subcommand(
+      "dump", "Print what is in force, as a file of the configuration, and who said it");
+  dump->add_option("PREFIX", args.config.prefix, "Only this key or table, as in limits");
+  dump->add_flag("--changed", args.config.changed, "Only what is not the default");
+  commands[dump] = [&args](Context& context) { return RunConfigDump(context, args.config); };
+  auto* diff = config->add_subcommand(
+      "diff", "Show what is written otherwise than it is in force; for root only");
+  commands[diff] = [](Context& context) { return RunConfigDiff(context); };
+
+  auto* reload =
+      app.add_subcommand("reload", "Have the daemon read its configuration again; for root only");
+  reload->add_flag("--dry-run", args.config.dry_run, "Only say what would become of each key");
+  commands[reload] = [&args](Context& context) { return RunReload(context, args.config); };
 }
 
 void AddControlCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
@@ -295,6 +324,8 @@ void AddControlCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
       ->take_all();
   limits->add_flag("--persist", args.limits.persist, "The new values stay over restarts");
   commands[limits] = [&args](Context& context) { return RunLimits(context, args.limits); };
+
+  AddConfigCommands(app, args, commands);
 
   auto* drain = app.add_subcommand(
       "drain", "Bring downloads to rest before a stop, and wait for that; for root only");

@@ -37,6 +37,7 @@ struct Arguments {
   GcOptions gc;
   PauseOptions pause;
   LimitsOptions limits;
+  ConfigOptions config;
   OutboardOptions outboard;
   ImportOptions import;
   BanOptions ban;

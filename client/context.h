@@ -146,6 +146,8 @@ int RunWatchRemotes(Context& context, const std::string& node);
 int RunRemote(Context& context, const std::string& node);
 int RunAddRemote(Context& context, const std::string& node,
                  const std::vector<std::string>& addresses);
+int RunForgetRemote(Context& context, const std::string& node);
+int RunDisconnectRemote(Context& context, const std::string& node);
 
 struct BanOptions {
   std::string provider;
@@ -185,6 +187,15 @@ struct LimitsOptions {
 };
 int RunLimits(Context& context, const LimitsOptions& options);
 int RunDrain(Context& context);
+
+struct ConfigOptions {
+  std::string prefix;  // empty: all
+  bool changed = false;
+  bool dry_run = false;
+};
+int RunConfigDump(Context& context, const ConfigOptions& options);
+int RunConfigDiff(Context& context);
+int RunReload(Context& context, const ConfigOptions& options);
 
 int RunBackup(Context& context, const std::string& file);
 int RunRecoverRegistry(Context& context);

@@ -165,6 +165,13 @@ class GrpcDaemonClient final : public DaemonClient {
   StatusOr<v1::CreateTicketResponse> CreateTicket(const v1::CreateTicketRequest& request) override {
     return Unary(*admin_, &v1::Admin::Stub::CreateTicket, request, Repeat::kSafe);
   }
+  StatusOr<v1::ForgetRemoteResponse> ForgetRemote(const v1::ForgetRemoteRequest& request) override {
+    return Unary(*remotes_, &v1::Remotes::Stub::Forget, request);
+  }
+  StatusOr<v1::DisconnectRemoteResponse> DisconnectRemote(
+      const v1::DisconnectRemoteRequest& request) override {
+    return Unary(*remotes_, &v1::Remotes::Stub::Disconnect, request);
+  }
   StatusOr<v1::BanResponse> Ban(const v1::BanRequest& request) override {
     return Unary(*remotes_, &v1::Remotes::Stub::Ban, request);
   }
@@ -179,6 +186,12 @@ class GrpcDaemonClient final : public DaemonClient {
   }
   StatusOr<v1::SetLimitsResponse> SetLimits(const v1::SetLimitsRequest& request) override {
     return Unary(*admin_, &v1::Admin::Stub::SetLimits, request);
+  }
+  StatusOr<v1::GetConfigResponse> GetConfig(const v1::GetConfigRequest& request) override {
+    return Unary(*admin_, &v1::Admin::Stub::GetConfig, request, Repeat::kSafe);
+  }
+  StatusOr<v1::ReloadResponse> Reload(const v1::ReloadRequest& request) override {
+    return Unary(*admin_, &v1::Admin::Stub::Reload, request);
   }
   StatusOr<v1::DrainResponse> Drain() override {
     return Unary(*admin_, &v1::Admin::Stub::Drain, v1::DrainRequest());

@@ -115,6 +115,10 @@ class DaemonClient {
       const std::function<void(const v1::WatchRemotesResponse&)>& on_change) = 0;
   virtual StatusOr<v1::AddAddressesResponse> AddAddresses(
       const v1::AddAddressesRequest& request) = 0;
+  virtual StatusOr<v1::ForgetRemoteResponse> ForgetRemote(
+      const v1::ForgetRemoteRequest& request) = 0;
+  virtual StatusOr<v1::DisconnectRemoteResponse> DisconnectRemote(
+      const v1::DisconnectRemoteRequest& request) = 0;
 
   virtual StatusOr<v1::BanResponse> Ban(const v1::BanRequest& request) = 0;
   virtual StatusOr<v1::UnbanResponse> Unban(const v1::UnbanRequest& request) = 0;
@@ -122,6 +126,8 @@ class DaemonClient {
 
   virtual StatusOr<v1::GetLimitsResponse> GetLimits() = 0;
   virtual StatusOr<v1::SetLimitsResponse> SetLimits(const v1::SetLimitsRequest& request) = 0;
+  virtual StatusOr<v1::GetConfigResponse> GetConfig(const v1::GetConfigRequest& request) = 0;
+  virtual StatusOr<v1::ReloadResponse> Reload(const v1::ReloadRequest& request) = 0;
   virtual StatusOr<v1::DrainResponse> Drain() = 0;
   virtual StatusOr<v1::StatusResponse> DaemonStatus() = 0;
   virtual StatusOr<v1::CreateTicketResponse> CreateTicket(

@@ -104,6 +104,17 @@ class RefusingClient : public DaemonClient {
   StatusOr<v1::SetLimitsResponse> SetLimits(const v1::SetLimitsRequest&) override {
     return Refusal();
   }
+  StatusOr<v1::GetConfigResponse> GetConfig(const v1::GetConfigRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::ReloadResponse> Reload(const v1::ReloadRequest&) override { return Refusal(); }
+  StatusOr<v1::ForgetRemoteResponse> ForgetRemote(const v1::ForgetRemoteRequest&) override {
+    return Refusal();
+  }
+  StatusOr<v1::DisconnectRemoteResponse> DisconnectRemote(
+      const v1::DisconnectRemoteRequest&) override {
+    return Refusal();
+  }
   StatusOr<v1::DrainResponse> Drain() override { return Refusal(); }
   StatusOr<v1::StatusResponse> DaemonStatus() override { return Refusal(); }
   StatusOr<v1::CreateTicketResponse> CreateTicket(const v1::CreateTicketRequest&) override {

@@ -70,7 +70,9 @@ function __blobctl_offer
         case unban
             __blobctl_ask -q bans
         case remotes
-            echo add
+            printf '%s\n' add disconnect forget
+        case config
+            printf '%s\n' dump diff
         case transfer
             if test $words[-1] = transfer
                 printf '%s\n' show cancel

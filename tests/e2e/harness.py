@@ -112,8 +112,10 @@ class Daemon:
             self._process = sandbox.Process(self._instance, arguments)
             return
         with open(self.log_path, "ab") as log:
+            # To the daemon variables that begin like these of ours are its configuration.
+            inherited = {name: value for name, value in os.environ.items() if not name.startswith("BLOBD_")}
             self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             env={**os.environ, **(environment or {})}, pass_fds=self.inherited)
+                                             env={**inherited, **(environment or {})}, pass_fds=self.inherited)
 
     def start(self):
         self.launch(self.environment)

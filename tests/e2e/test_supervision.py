@@ -165,8 +165,8 @@ class ReloadTest(SupervisedTest):
         self.assertEqual(self.daemon.status()["serve"], "anyone")
         log = self.daemon.log()
         self.assertIn("limits.requests is 9 now, was 7", log)
-        self.assertIn("log_level is 'debug' now, was 'info'", log)
-        self.assertIn("serve.mode is 'anyone' now, was the default", log)
+        self.assertIn('log_level is "debug" now, was "info"', log)
+        self.assertIn('serve.mode is "anyone" now, was the default', log)
         self.assertIn("workers is 3 in the configuration and needs a restart; until then it is 2", log)
         self.assertIn("keys that changed: 4", log)
         # What needs a restart is said until there was one; the rest is as it is written now.
