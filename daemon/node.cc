@@ -182,8 +182,12 @@ Status Node::OpenEndpoint() {
                                    upload_throttle_.get()},
       std::move(endpoint), config().serve, engine_.get());
   uploads_ = std::make_unique<engine::UploadTable>(
-      *control_, [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
+      *control_,
+      [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
         upload_server_->List(std::move(done));
+      },
+      [this](const NodeId& node, UniqueFunction<void(bool)> done) {
+        upload_server_->Disconnect(node, std::move(done));
       });
   return OkStatus();
 }

@@ -203,6 +203,12 @@ class Engine final : private transfer::NodeNetworkSink,
   // address that cannot be dialled.
   void AddAddresses(const NodeId& node, const std::vector<SocketAddress>& addresses,
                     UniqueFunction<void(StatusOr<uint32_t>)> done);
+  // Forgets the node's addresses, but for configured ones, when it was reached and what went wrong.
+  // Answered with how many addresses that were, when it is durable. kNotFound;
+  // kFailedPrecondition: it is connected or being dialled.
+  void ForgetRemote(const NodeId& node, UniqueFunction<void(StatusOr<uint32_t>)> done);
+  // Closes our connection to it, or gives the dial up. Whether there was a connection.
+  bool DisconnectRemote(const NodeId& node);
 
   // Refuses a provider for `length`, or as long as one that sent something false (nullopt).
   // Answered with its end, when that is durable. kInvalidArgument: it is ourselves.

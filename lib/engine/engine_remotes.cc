@@ -132,6 +132,38 @@ void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& 
   if (added > 0) Deliver(schedule::PathNews{node});
 }
 
+void Engine::ForgetRemote(const NodeId& node, UniqueFunction<void(StatusOr<uint32_t>)> done) {
+  if (const Status status = Ready(); !status.ok()) return done(status);
+  if (!FindRemote(node)) return done(NotFound("nothing is known of node {}", node.ToHex()));
+  const path::RemoteInfo* info = remotes_.Find(node);
+  if (info != nullptr && info->link != path::Link::kDown) {
+    return done(FailedPrecondition(
+        "node {} is {}: disconnect it first, or ban it if it is to stay away", node.ToHex(),
+        info->link == path::Link::kConnected ? "connected" : "being dialled"));
+  }
+  const auto count = static_cast<uint32_t>(addresses_.Forget(node));
+  remotes_.Forget(node, scheduler_->FindBan(node, deps_.timers.Now()).has_value());
+  // Behind what is on its way already.
+  std::vector<registry::Change> changes = std::exchange(changes_, {});
+  changes.push_back(registry::DropRemote{node});
+  for (const path::KnownAddress& known : addresses_.Of(node))
+    changes.push_back(registry::PutRemoteAddress{RowOf(node, known)});
+  remote_watch_.Note(node);
+  deps_.registry.Commit(std::move(changes),
+                        [count, done = std::move(done)](const Status& status) mutable {
+                          if (!status.ok())
+                            return done(Annotate(status, "the registry could not be written"));
+                          done(count);
+                        });
+}
+
+bool Engine::DisconnectRemote(const NodeId& node) {
+  const path::RemoteInfo* info = remotes_.Find(node);
+  const bool was_connected = info != nullptr && info->link == path::Link::kConnected;
+  if (scheduler_ != nullptr) Deliver(schedule::DisconnectWanted{node});
+  return was_connected;
+}
+
 void Engine::Ban(const ProviderId& provider, std::optional<Duration> length,
                  const std::string& reason, UniqueFunction<void(StatusOr<WallTime>)> done) {
   if (const Status status = Ready(); !status.ok()) return done(status);

@@ -84,6 +84,50 @@ TEST_F(RemotesTest, AConnectionWeCloseIsNoFailure) {
   EXPECT_EQ(Remote(kNode).info.last_failure, WallTime{});
 }
 
+TEST_F(RemotesTest, ADisconnectedNodeIsNotBlamedAndDialledAgain) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  EXPECT_FALSE(engine_->DisconnectRemote(kNode));  // it is being dialled, and is so again
+  EXPECT_EQ(network_->disconnects.size(), 1u);
+  EXPECT_EQ(Remote(kNode).info.link, path::Link::kDialling);
+  Connect();
+  const TransferId transfer = OnlyGet();
+  EXPECT_TRUE(engine_->DisconnectRemote(kNode));
+  EXPECT_EQ(network_->disconnects.size(), 2u);
+  network_->EndGet(transfer, Outcome::kStopped, "the connection was closed");
+  loop_.Settle();
+  EXPECT_EQ(Remote(kNode).info.link, path::Link::kDialling);
+  EXPECT_EQ(Remote(kNode).info.last_failure, WallTime{});
+  Connect();
+  network_->EndGet(OnlyGet(), Outcome::kDone, "");
+  loop_.Settle();
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kDone);
+  EXPECT_FALSE(engine_->DisconnectRemote(Node(77)));
+}
+
+TEST_F(RemotesTest, AForgottenNodeIsUnknown) {
+  const auto forget = [this](const NodeId& node) {
+    StatusOr<uint32_t> answer = Unavailable("no answer");
+    engine_->ForgetRemote(node, [&](StatusOr<uint32_t> a) { answer = std::move(a); });
+    loop_.Settle();
+    return answer;
+  };
+  EXPECT_EQ(forget(Node(5)).status().code(), StatusCode::kNotFound);
+  ASSERT_TRUE(AddAddresses(Node(5), {At("192.0.2.5:1"), At("192.0.2.6:1")}).ok());
+  EXPECT_EQ(*forget(Node(5)), 2u);
+  EXPECT_FALSE(engine_->FindRemote(Node(5)));
+  EXPECT_TRUE(engine_->ListRemotes({}, 100, {}).empty());
+  EXPECT_EQ(forget(Node(5)).status().code(), StatusCode::kNotFound);
+
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  EXPECT_EQ(forget(kNode).status().code(), StatusCode::kFailedPrecondition);
+  Connect();
+  EXPECT_EQ(forget(kNode).status().code(), StatusCode::kFailedPrecondition);
+  network_->EndGet(OnlyGet(), Outcome::kRetryLater, "gone");
+  network_->sink->OnDisconnected(kNode, false, "timed out");
+  EXPECT_EQ(*forget(kNode), 1u);
+  EXPECT_FALSE(engine_->FindRemote(kNode));
+}
+
 TEST_F(RemotesTest, ANewAddressIsTriedAtOnce) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   for (int times = 0; times < 3; ++times) {

@@ -4,8 +4,8 @@
 
 namespace blobd::engine {
 
-UploadTable::UploadTable(Timers& timers, Source source)
-    : timers_(timers), source_(std::move(source)) {
+UploadTable::UploadTable(Timers& timers, Source source, Cut cut)
+    : timers_(timers), source_(std::move(source)), cut_(std::move(cut)) {
   Arm(kIdleInterval);
 }
 
@@ -17,6 +17,11 @@ void UploadTable::List(UniqueFunction<void(UploadsView)> done) {
   source_([this, done = std::move(done)](Snapshot snapshot) mutable {
     done(Sample(std::move(snapshot)));
   });
+}
+
+void UploadTable::Disconnect(const NodeId& node, UniqueFunction<void(bool)> done) {
+  if (!cut_) return done(false);
+  cut_(node, std::move(done));
 }
 
 // One question at a time: the next is due some time after the answer.

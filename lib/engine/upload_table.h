@@ -33,12 +33,17 @@ class UploadTable {
   // UploadServer::List, or what a test puts in its place. Answers once, on the control loop, later.
   using Source = UniqueFunction<void(UniqueFunction<void(Snapshot)>)>;
 
-  UploadTable(Timers& timers, Source source);
+  // UploadServer::Disconnect, or what a test puts in its place; the same.
+  using Cut = UniqueFunction<void(const NodeId& node, UniqueFunction<void(bool)>)>;
+
+  UploadTable(Timers& timers, Source source, Cut cut = nullptr);
   ~UploadTable();
   UploadTable(const UploadTable&) = delete;
   UploadTable& operator=(const UploadTable&) = delete;
 
   void List(UniqueFunction<void(UploadsView)> done);
+  // Closes the connections that the node opened to us. Answered with whether there was one.
+  void Disconnect(const NodeId& node, UniqueFunction<void(bool)> done);
 
  private:
   static constexpr Duration kIdleInterval = seconds(1);  // how soon a first upload is noticed
@@ -53,6 +58,7 @@ class UploadTable {
 
   Timers& timers_;
   Source source_;
+  Cut cut_;
   TimerId timer_ = 0;
   std::map<NodeId, Meter> meters_;  // of the nodes in the latest answer
   RateMeter total_;

@@ -183,6 +183,18 @@ const std::vector<KnownAddress>& AddressBook::Of(const NodeId& node) const {
   return it == nodes_.end() ? kNone : it->second;
 }
 
+size_t AddressBook::Forget(const NodeId& node) {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end()) return 0;
+  const size_t gone = std::erase_if(it->second, [](const KnownAddress& known) {
+    return NamedGround(known) != Ground::kConfigured;
+  });
+  for (KnownAddress& known : it->second)
+    known = {known.address, std::move(known.source), {}, {}, known.order};
+  if (it->second.empty()) nodes_.erase(it);
+  return gone;
+}
+
 std::vector<NodeId> AddressBook::NodesAfter(const std::optional<NodeId>& after,
                                             size_t limit) const {
   std::vector<NodeId> nodes;

@@ -82,6 +82,10 @@ class AddressBook {
   std::optional<KnownAddress> Failed(const NodeId& node, const SocketAddress& address, WallTime now,
                                      std::string_view reason);
 
+  // Forgets what is known of the node, but for addresses that are configured, of which it forgets
+  // how they did. Returns how many addresses are gone.
+  size_t Forget(const NodeId& node);
+
   // Best first: those that did not fail since they worked, then by latest success, lowest
   // round-trip time, IPv6, and the order learnt. Relays come last, our own addresses not at all.
   std::vector<SocketAddress> ToDial(const NodeId& node) const;

@@ -195,5 +195,29 @@ TEST(AddressBook, DialsRelaysLast) {
   EXPECT_EQ(book.ToDial(kNode), (std::vector<SocketAddress>{At("192.0.2.1:1"), relay}));
 }
 
+TEST(AddressBookForgets, AllButWhatIsConfigured) {
+  AddressBook book;
+  const NodeId node{{1}};
+  const SocketAddress ours = *SocketAddress::Parse("192.0.2.1:1");
+  const SocketAddress other = *SocketAddress::Parse("192.0.2.2:1");
+  book.Add(node, ours, "config");
+  book.Add(node, other, "api");
+  book.Worked(node, ours, WallTime{5}, milliseconds(1));
+  book.Failed(node, ours, WallTime{6}, "silent");
+  EXPECT_EQ(book.Forget(node), 1u);
+  ASSERT_EQ(book.Of(node).size(), 1u);
+  EXPECT_EQ(book.Of(node)[0].address, ours);
+  EXPECT_EQ(book.Of(node)[0].source, "config");
+  EXPECT_EQ(book.Of(node)[0].last_worked, WallTime{});
+  EXPECT_EQ(book.Of(node)[0].last_failed, WallTime{});
+  EXPECT_EQ(book.Of(node)[0].failure, "");
+  EXPECT_EQ(book.Forget(node), 0u);
+  const NodeId another{{2}};
+  book.Add(another, other, "ticket");
+  EXPECT_EQ(book.Forget(another), 1u);
+  EXPECT_EQ(book.NodesAfter(std::nullopt, 9), std::vector<NodeId>{node});
+  EXPECT_EQ(book.Forget(another), 0u);
+}
+
 }  // namespace
 }  // namespace blobd::path

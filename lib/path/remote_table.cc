@@ -1,5 +1,6 @@
 #include "path/remote_table.h"
 
+#include "base/check.h"
 #include "base/utf8.h"
 
 namespace blobd::path {
@@ -47,6 +48,20 @@ void RemoteTable::Banned(const NodeId& node, WallTime until, std::string_view re
   entry.info.banned_until = until;
   entry.info.ban_reason = ShortText(reason, kMaxReason);
   File(node, entry);
+}
+
+void RemoteTable::Forget(const NodeId& node, bool is_banned) {
+  const auto it = remotes_.find(node);
+  if (it == remotes_.end()) return;
+  Entry& entry = it->second;
+  BLOBD_CHECK(entry.info.link == Link::kDown);
+  if (is_banned) {
+    entry.info.last_success = entry.info.last_failure = {};
+    entry.info.failure.clear();
+    return;
+  }
+  down_.erase(entry.place);
+  remotes_.erase(it);
 }
 
 const RemoteInfo* RemoteTable::Find(const NodeId& node) const {

@@ -49,6 +49,10 @@ class RemoteTable {
   void Closed(const NodeId& node);
   void Banned(const NodeId& node, WallTime until, std::string_view reason);
 
+  // When it was reached, and what went wrong; of a ban nothing is forgotten.
+  // REQUIRES: it is neither dialled nor connected
+  void Forget(const NodeId& node, bool is_banned);
+
   // Null if nothing is known.
   const RemoteInfo* Find(const NodeId& node) const;
   // At most `limit` nodes greater than `after` (nullopt: from the first), in order.

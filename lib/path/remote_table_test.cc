@@ -77,5 +77,23 @@ TEST(RemoteTable, WhatPeersSayIsKeptShortAndReadable) {
   EXPECT_EQ(table.Find(Node(1))->failure.size(), RemoteTable::kMaxReason - 1);
 }
 
+TEST(RemoteTableForgets, ANodeThatIsDown) {
+  RemoteTable table;
+  const NodeId node{{1}};
+  const NodeId banned{{2}};
+  table.Failed(node, "silent", WallTime{5});
+  table.Failed(banned, "silent", WallTime{5});
+  table.Banned(banned, WallTime{9}, "lied");
+  table.Forget(node, false);
+  table.Forget(banned, true);
+  table.Forget(NodeId{{3}}, false);
+  EXPECT_EQ(table.Find(node), nullptr);
+  ASSERT_NE(table.Find(banned), nullptr);
+  EXPECT_EQ(table.Find(banned)->failure, "");
+  EXPECT_EQ(table.Find(banned)->last_failure, WallTime{});
+  EXPECT_EQ(table.Find(banned)->ban_reason, "lied");
+  EXPECT_EQ(table.size(), 1u);
+}
+
 }  // namespace
 }  // namespace blobd::path

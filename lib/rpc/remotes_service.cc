@@ -124,6 +124,44 @@ grpc::ServerUnaryReactor* RemotesService::AddAddresses(grpc::CallbackServerConte
   return reactor;
 }
 
+grpc::ServerUnaryReactor* RemotesService::Forget(grpc::CallbackServerContext* call,
+                                                 const v1::ForgetRemoteRequest* request,
+                                                 v1::ForgetRemoteResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesForget); !caller.ok())
+    return Refuse(reactor, caller.status());
+  const auto node = ToNodeId(request->node_id(), "node_id");
+  if (!node.ok()) return Refuse(reactor, node.status());
+  context_.OnControl(reactor, [this, reactor, response, node = *node] {
+    context_.engine.ForgetRemote(node, [reactor, response](StatusOr<uint32_t> addresses) {
+      if (addresses.ok()) response->set_addresses(*addresses);
+      reactor->End(addresses.status());
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RemotesService::Disconnect(grpc::CallbackServerContext* call,
+                                                     const v1::DisconnectRemoteRequest* request,
+                                                     v1::DisconnectRemoteResponse* response) {
+  auto* reactor = new UnaryReactor();
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesDisconnect); !caller.ok())
+    return Refuse(reactor, caller.status());
+  const auto node = ToNodeId(request->node_id(), "node_id");
+  if (!node.ok()) return Refuse(reactor, node.status());
+  context_.OnControl(reactor, [this, reactor, response, node = *node] {
+    context_.uploads.Disconnect(node, [this, reactor, response, node](bool was_uploading) {
+      const bool is_known = context_.engine.FindRemote(node).has_value();
+      response->set_was_uploading(was_uploading);
+      response->set_was_connected(context_.engine.DisconnectRemote(node));
+      reactor->End(is_known || was_uploading
+                       ? OkStatus()
+                       : NotFound("nothing is known of node {}", node.ToHex()));
+    });
+  });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* RemotesService::Ban(grpc::CallbackServerContext* call,
                                               const v1::BanRequest* request,
                                               v1::BanResponse* response) {

@@ -26,6 +26,12 @@ class RemotesService final
                                 v1::GetRemoteResponse* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext* call,
                                                     const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* Forget(grpc::CallbackServerContext* call,
+                                   const v1::ForgetRemoteRequest* request,
+                                   v1::ForgetRemoteResponse* response) override;
+  grpc::ServerUnaryReactor* Disconnect(grpc::CallbackServerContext* call,
+                                       const v1::DisconnectRemoteRequest* request,
+                                       v1::DisconnectRemoteResponse* response) override;
   grpc::ServerUnaryReactor* Ban(grpc::CallbackServerContext* call, const v1::BanRequest* request,
                                 v1::BanResponse* response) override;
   grpc::ServerUnaryReactor* Unban(grpc::CallbackServerContext* call,

@@ -166,6 +166,47 @@ TEST_F(ServerTest, AReloadReportsOnEachKey) {
   EXPECT_EQ(configuration_.asked_for, "reload");
 }
 
+TEST_F(ServerTest, NodesAreDisconnectedAndForgotten) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root disconnects";
+  const auto stub = v1::Remotes::NewStub(Channel());
+  v1::AddAddressesRequest add;
+  v1::AddAddressesResponse added;
+  add.mutable_node()->set_node_id(NodeId{{5}}.ToHex());
+  add.mutable_node()->add_addresses("192.0.2.5:1");
+  ASSERT_TRUE(Call(*stub, &v1::Remotes::Stub::AddAddresses, add, &added).ok());
+  transfer::UploadInfo served;
+  served.node = kServed;
+  Serve({served}, {});
+  v1::DisconnectRemoteRequest disconnect;
+  v1::DisconnectRemoteResponse closed;
+  disconnect.set_node_id(kServed.ToHex());
+  ASSERT_TRUE(Call(*stub, &v1::Remotes::Stub::Disconnect, disconnect, &closed).ok());
+  EXPECT_TRUE(closed.was_uploading());
+  EXPECT_FALSE(closed.was_connected());
+  EXPECT_EQ(Call(*stub, &v1::Remotes::Stub::Disconnect, disconnect, &closed).error_code(),
+            grpc::NOT_FOUND);
+  disconnect.set_node_id(NodeId{{5}}.ToHex());
+  ASSERT_TRUE(Call(*stub, &v1::Remotes::Stub::Disconnect, disconnect, &closed).ok());
+  EXPECT_FALSE(closed.was_uploading());
+  v1::ForgetRemoteRequest forget;
+  v1::ForgetRemoteResponse forgotten;
+  forget.set_node_id(NodeId{{5}}.ToHex());
+  ASSERT_TRUE(Call(*stub, &v1::Remotes::Stub::Forget, forget, &forgotten).ok());
+  EXPECT_EQ(forgotten.addresses(), 1u);
+  EXPECT_EQ(Call(*stub, &v1::Remotes::Stub::Forget, forget, &forgotten).error_code(),
+            grpc::NOT_FOUND);
+  forget.set_node_id("x");
+  EXPECT_EQ(Call(*stub, &v1::Remotes::Stub::Forget, forget, &forgotten).error_code(),
+            grpc::INVALID_ARGUMENT);
+  const auto member = ChannelOfAMember();
+  if (member == nullptr) return;
+  const auto theirs = v1::Remotes::NewStub(member);
+  EXPECT_EQ(Call(*theirs, &v1::Remotes::Stub::Forget, forget, &forgotten).error_code(),
+            grpc::PERMISSION_DENIED);
+  EXPECT_EQ(Call(*theirs, &v1::Remotes::Stub::Disconnect, disconnect, &closed).error_code(),
+            grpc::PERMISSION_DENIED);
+}
+
 TEST_F(ServerTest, BansAreMadeListedAndLifted) {
   if (geteuid() != 0) GTEST_SKIP() << "only root bans";
   const auto stub = v1::Remotes::NewStub(Channel());

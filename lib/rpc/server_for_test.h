@@ -101,8 +101,14 @@ class ServerTest : public testing::Test {
                              [this] { return workers_->MakeStrand(); }, log_},
         options);
     uploads_ = std::make_unique<engine::UploadTable>(
-        *control_, [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
+        *control_,
+        [this](UniqueFunction<void(engine::UploadTable::Snapshot)> done) {
           control_->Post([this, done = std::move(done)]() mutable { done(served_); });
+        },
+        [this](const NodeId& node, UniqueFunction<void(bool)> done) {
+          const size_t gone =
+              std::erase_if(served_.nodes, [&](const auto& each) { return each.node == node; });
+          control_->Post([gone, done = std::move(done)]() mutable { done(gone > 0); });
         });
     keeper_ = std::make_unique<engine::Keeper>(
         engine::Keeper::Deps{*control_, *control_, SystemClock(), *registry_, *store_, *engine_,

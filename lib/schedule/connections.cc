@@ -55,6 +55,23 @@ void Scheduler::State::OnDisconnected(const Disconnected& event) {
   SettleAll(detached);
 }
 
+void Scheduler::State::OnDisconnectWanted(const DisconnectWanted& event) {
+  Provider* provider = t.providers.Find(event.node);
+  if (provider == nullptr) return;
+  switch (provider->link) {
+    case Link::kDown:
+      return;
+    case Link::kDialling:
+      Emit(GiveUpDial{event.node});
+      return EndDial(*provider, Link::kDown);
+    case Link::kUp: {
+      const std::vector<Request*> detached = DetachAll(*provider, /*stop=*/true);
+      CloseConnection(*provider, "somebody asked for that");
+      return SettleAll(detached);
+    }
+  }
+}
+
 void Scheduler::State::StartDial(Request& request, Provider& provider) {
   BLOBD_CHECK(provider.CanBeDialled() && t.HasConnectionSlot());
   ++t.stats.dials;

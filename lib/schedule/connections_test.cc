@@ -26,6 +26,30 @@ TEST(Connections, FailingDialThenSuccess) {
   EXPECT_EQ(h.Finished().code, ResultCode::kDone);
 }
 
+TEST(Connections, OneThatIsToBeClosedIsNobodysFailureAndIsDialledAgain) {
+  Harness h;
+  const IntentId intent = h.WantNew(Raw(1), {Node(1)});
+  h.Do(DisconnectWanted{Node(1)});
+  EXPECT_EQ(h.Saw<GiveUpDial>().size(), 1u);
+  EXPECT_THAT(h.Dialled(), ElementsAre(Node(1)));
+  h.Connect(1);
+  const TransferId transfer = h.Started().transfer;
+  h.Do(DisconnectWanted{Node(1)});
+  EXPECT_EQ(h.Saw<StopTransfer>().at(0).transfer, transfer);
+  EXPECT_EQ(h.Saw<Disconnect>().size(), 1u);
+  // The request holds its slot until its transfer has ended.
+  h.End(transfer, Outcome::kStopped);
+  h.Connect(1);
+  EXPECT_NE(h.Started().transfer, transfer);
+  h.End(h.Started().transfer, Outcome::kDone);
+  EXPECT_EQ(h.Finished().intent, intent);
+  EXPECT_EQ(h.Finished().code, ResultCode::kDone);
+  EXPECT_EQ(h.scheduler.stats().failures, 0u);
+  h.Do(DisconnectWanted{Node(1)});
+  h.Do(DisconnectWanted{Node(2)});
+  EXPECT_THAT(h.Dialled(), IsEmpty());
+}
+
 TEST(Connections, ExactlySixRetriesThenUnreachableThenDoublingWaits) {
   Harness h;
   const IntentId intent = h.WantNew(Raw(1), {Node(1)});

@@ -92,6 +92,11 @@ struct BanWanted {
   std::optional<Duration> length;
   std::string reason;
 };
+// Somebody wants the connection closed, or the dial given up. It is nobody's failure, and nothing
+// keeps the node from being dialled again at once.
+struct DisconnectWanted {
+  NodeId node;
+};
 // A ban is lifted: who lost the provider through it has it again.
 struct Unban {
   ProviderId provider;
@@ -174,10 +179,10 @@ struct Drain {};
 // Time has passed; see Scheduler::NextDeadline.
 struct Tick {};
 
-using Event =
-    std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, SetPaused, Connected,
-                 DialFailed, Disconnected, PathNews, NetworkBack, DiskRoom, BanWanted, Unban,
-                 ContentKnown, ProviderHolds, Arrived, BoundaryAccepted, TransferProgress,
-                 TransferHeld, TransferEnded, CancelTransfer, SetLimits, Drain, Tick>;
+using Event = std::variant<Queue, Cancel, Withdraw, NodesHave, StoreAnswered, SetPaused, Connected,
+                           DialFailed, Disconnected, PathNews, NetworkBack, DiskRoom, BanWanted,
+                           DisconnectWanted, Unban, ContentKnown, ProviderHolds, Arrived,
+                           BoundaryAccepted, TransferProgress, TransferHeld, TransferEnded,
+                           CancelTransfer, SetLimits, Drain, Tick>;
 
 }  // namespace blobd::schedule

@@ -44,6 +44,7 @@ void Scheduler::State::Apply(const Event& event) {
                         [&](const NetworkBack&) { OnNetworkBack(); },
                         [&](const DiskRoom&) { ReleaseHeld(OwnFault::kDisk); },
                         [&](const BanWanted& e) { OnBanWanted(e); },
+                        [&](const DisconnectWanted& e) { OnDisconnectWanted(e); },
                         [&](const Unban& e) { OnUnban(e.provider); },
                         [&](const ContentKnown& e) { OnContentKnown(e); },
                         [&](const ProviderHolds& e) { OnProviderHolds(e); },

@@ -96,6 +96,7 @@ class Scheduler::State {
   void BanNow(Provider& provider, const std::string& reason,
               std::optional<Duration> length = std::nullopt);
   void OnBanWanted(const BanWanted& event);
+  void OnDisconnectWanted(const DisconnectWanted& event);
   void OnUnban(const ProviderId& provider);
   void Return(const ProviderId& provider, const std::vector<Hash>& hashes);
   void OnPathNews(const PathNews& event);

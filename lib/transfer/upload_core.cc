@@ -86,6 +86,16 @@ void UploadCore::SetPolicy(ServeMode mode, std::vector<NodeId> listed) {
   for (const quic::ConnectionId id : unwelcome) CloseOne(id, kRefusePermission);
 }
 
+bool UploadCore::Disconnect(const NodeId& node) {
+  if (endpoint_ == nullptr) return false;
+  std::vector<quic::ConnectionId> its;
+  for (const auto& [id, peer] : connections_)
+    if (peer == node) its.push_back(id);
+  for (const quic::ConnectionId id : its) CloseOne(id, quic::Refusal{kCloseInOrder, ""});
+  WantPump();  // others may read now
+  return !its.empty();
+}
+
 // Its streams' handlers are not called any more, and the acceptor does not hear of it.
 void UploadCore::CloseOne(quic::ConnectionId id, const quic::Refusal& why) {
   std::vector<uint64_t> streams;

@@ -49,6 +49,7 @@ class UploadCore final : public quic::Acceptor,
   void Shutdown();
   UploadServer::Snapshot Take() const;
   void SetPolicy(ServeMode mode, std::vector<NodeId> listed);
+  bool Disconnect(const NodeId& node);
   void Drain(Duration grace, UniqueFunction<void()> done);
 
   // quic::Acceptor

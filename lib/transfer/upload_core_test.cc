@@ -48,6 +48,20 @@ TEST(UploadCoreTest, ANewPolicyClosesThoseItDoesNotServe) {
   EXPECT_FALSE(world.endpoint->Connect(TestNode(8)).refusal.has_value());
 }
 
+TEST(UploadCoreTest, ANodeThatIsDisconnectedMayComeBack) {
+  World world;
+  const Hash hash = world.store.Add(RandomContent(1 << 20, 1));
+  const auto kept = world.Connect(7);
+  world.endpoint->Request(kept, GetBlob(hash));
+  for (int i = 0; i < 2; ++i) world.endpoint->Request(world.Connect(8), GetBlob(hash));
+  EXPECT_TRUE(world.core().Disconnect(TestNode(8)));
+  EXPECT_FALSE(world.core().Disconnect(TestNode(8)));
+  const auto snapshot = world.Take();
+  ASSERT_EQ(snapshot.nodes.size(), 1u);
+  EXPECT_EQ(snapshot.nodes[0].node, TestNode(7));
+  EXPECT_FALSE(world.endpoint->Connect(TestNode(8)).refusal.has_value());
+}
+
 TEST(UploadCoreTest, ListsNodes) {
   World world;
   const Hash hash = world.store.Add(RandomContent(1000, 1));

@@ -34,6 +34,15 @@ void UploadServer::SetPolicy(ServeMode mode, std::vector<NodeId> listed) {
   });
 }
 
+void UploadServer::Disconnect(const NodeId& node, UniqueFunction<void(bool)> done) {
+  deps_.network_loop.Post(
+      [core = core_, &control = deps_.control, node, done = std::move(done)]() mutable {
+        control.Post([was_connected = core->Disconnect(node), done = std::move(done)]() mutable {
+          done(was_connected);
+        });
+      });
+}
+
 void UploadServer::Drain(Duration grace, UniqueFunction<void()> done) {
   deps_.network_loop.Post([core = core_, grace, done = std::move(done)]() mutable {
     core->Drain(grace, std::move(done));

@@ -114,6 +114,9 @@ class UploadServer {
   void List(UniqueFunction<void(Snapshot)> done);
   // Who is served from now on. Connections of others are closed as they are refused, with code 1.
   void SetPolicy(ServeMode mode, std::vector<NodeId> listed);
+  // Closes the connections of a node with code 0; it may come back at once. Answered on the control
+  // loop with whether there was one.
+  void Disconnect(const NodeId& node, UniqueFunction<void(bool)> done);
   // No new connections or requests; what is under way has `grace`, then connections are closed
   // with code 0. `done` on the control loop. Observe streams end at once.
   void Drain(Duration grace, UniqueFunction<void()> done);

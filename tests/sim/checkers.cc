@@ -143,6 +143,7 @@ void Checkers::ApplyEvent(const Event& event) {
                  [&](const DiskRoom&) {},
                  [&](const TransferHeld&) {},
                  [&](const BanWanted&) {},
+                 [&](const DisconnectWanted&) {},
                  [&](const Unban& e) { banned_.erase(e.provider); },
                  [&](const Connected& e) {
                    Node& node = nodes_[e.node];

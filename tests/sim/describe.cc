@@ -92,6 +92,7 @@ std::string Describe(const Event& event) {
           [](const NetworkBack&) { return std::string("NetworkBack"); },
           [](const DiskRoom&) { return std::string("DiskRoom"); },
           [](const BanWanted& e) { return "BanWanted " + Name(e.provider); },
+          [](const DisconnectWanted& e) { return "DisconnectWanted " + Name(e.node); },
           [](const Unban& e) { return "Unban " + Name(e.provider); },
           [](const ContentKnown& e) {
             return fmt::format("ContentKnown request {} length {} missing {}", e.request.value,
