@@ -1,70 +1,80 @@
-"""One download each, into an empty store on the same file system; returns the seconds it took."""
+"""One download each, into an empty store on the same file system; tells what it took."""
+import contextlib
 import json
 import subprocess
-import time
 
 import harness
 import peers
-import places
+from measure import Run
+from processes import cpu_seconds, peak_mib, timed
 
 
-def blobd(work, place, wanted, *options, config=None):
-    """From `blobctl get` to done: verified and durable in the store."""
-    daemon = harness.Daemon(work.directory("getter"), config, listen=f"{place.getter_host}:0",
-                            namespace=place.getter_namespace).start()
+@contextlib.contextmanager
+def fresh_blobd(work, place=None, config=None):
+    """A daemon with an empty store."""
+    where = {"listen": f"{place.getter_host}:0", "namespace": place.getter_namespace} if place else {}
+    daemon = harness.Daemon(work.directory("getter"), config, **where).start()
     try:
-        started = time.monotonic()
-        result = daemon.ctl("get", "-q", wanted, *options, timeout=600)
-        seconds = time.monotonic() - started
-        if result.code != 0:
-            raise SystemExit(f"blobctl get failed: {result.text}")
-        return seconds
+        yield daemon
     finally:
         daemon.stop()
 
 
-def iroh(work, place, ticket):
+def asked(daemon, *args):
+    """What a call of blobctl took, here and in the daemon."""
+    before = cpu_seconds(daemon.pid)
+    run = timed(*daemon.ctl_command(*args))
+    return Run(seconds=run.seconds, cpu_seconds=run.cpu_seconds + cpu_seconds(daemon.pid) - before,
+               peak_mib=peak_mib(daemon.pid))
+
+
+def blobd(work, place, wanted, *options, output=False, config=None):
+    """From `blobctl get` to done: verified and durable in the store; with `output` also written to a path."""
+    target = ("-o", work.output()) if output else ()
+    with fresh_blobd(work, place, config) as daemon:
+        return asked(daemon, "get", "-q", wanted, *target, *options)
+
+
+def iroh(work, place, ticket, output=False):
     """iroh 0.35's own getter into its store on disk, which it does not sync; the start of the node is not counted."""
-    prefix = ["ip", "netns", "exec", place.getter_namespace] if place.getter_namespace else []
+    target = ("--out", work.output()) if output else ()
     done = subprocess.run(
-        [*prefix, peers.node_binary(), str(peers.INTEROP / "fetch.mjs"), "--store", str(work.directory("getter")),
-         "--host", place.getter_host, ticket],
-        cwd=peers.INTEROP, capture_output=True, text=True, timeout=900, check=True)
-    return json.loads(done.stdout.splitlines()[-1])["seconds"]
+        [str(word) for word in place.getter_command(
+            peers.node_binary(), peers.INTEROP / "fetch.mjs", "--store", work.directory("getter"),
+            "--host", place.getter_host, *target, ticket)],
+        cwd=peers.INTEROP, capture_output=True, text=True, timeout=1800, check=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    return Run(seconds=told["seconds"] + told.get("export_seconds", 0), cpu_seconds=told["cpu_seconds"])
 
 
-def blobd_http(work, place, wanted, path):
+def blobd_web(work, place, wanted, url, output=False):
     """The same from nginx: over as many connections as blobd finds right."""
-    return blobd(work, place, wanted, "--from", f"{places.WEB}/{path}", config="[mirrors]\nallow_local = true\n")
+    config = f'[mirrors]\nallow_local = true\nca_file = "{work.web(place).certificate}"\n'
+    return blobd(work, place, wanted, "--from", url, output=output, config=config)
 
 
-def timed(*command):
-    started = time.monotonic()
-    subprocess.run([str(word) for word in command], check=True, timeout=600, stdout=subprocess.DEVNULL)
-    return time.monotonic() - started
-
-
-def curl(work):
+def curl(work, place, url):
     """From nginx to a file; nothing is verified or synced."""
-    return timed("curl", "-sS", "-o", work.directory("getter") / "blob.bin", f"{places.WEB}/blob.bin")
+    return timed(*place.getter_command("curl", "-sS", "--fail", "--cacert", work.web(place).certificate, "-o",
+                                       work.directory("getter") / "blob.bin", url))
 
 
-def aria2(work):
+def aria2(work, place, url):
     """The same over eight connections."""
-    return timed("aria2c", "-q", "-x8", "-s8", "--file-allocation=none", "-d", work.directory("getter"),
-                 f"{places.WEB}/blob.bin")
+    return timed(*place.getter_command("aria2c", "-q", "-x8", "-s8", "--file-allocation=none", "-d",
+                                       work.directory("getter"), url))
 
 
-def curl_small(work):
+def curl_small(work, place):
     """Each small file into a file of its own; nothing is verified or synced."""
-    target = work.directory("getter")
-    config = work.path / "curl.list"
-    config.write_text("".join(f'url = "{url}"\noutput = "{target / url.rsplit("/", 1)[1]}"\n' for url in work.small_urls))
-    return timed("curl", "-sS", "--parallel", "--parallel-max", "16", "-K", config)
+    target, config, web = work.directory("getter"), work.path / "curl.list", work.web(place)
+    config.write_text("".join(f'url = "{web.http("by/" + name)}"\noutput = "{target / name}"\n'
+                              for name in work.small_names))
+    return timed("curl", "-sS", "--fail", "--parallel", "--parallel-max", "16", "-K", config)
 
 
-def aria2_small(work):
+def aria2_small(work, place):
     """The same."""
-    urls = work.path / "aria2.list"
-    urls.write_text("\n".join(work.small_urls) + "\n")
+    urls, web = work.path / "aria2.list", work.web(place)
+    urls.write_text("".join(web.http("by/" + name) + "\n" for name in work.small_names))
     return timed("aria2c", "-q", "-i", urls, "-j16", "--file-allocation=none", "-d", work.directory("getter"))

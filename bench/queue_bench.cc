@@ -1,9 +1,9 @@
 // blobd_queue_bench: how fast intents are queued durably, beside what the same work costs at least.
 //
-//   blobd_queue_bench SOCKET DIRECTORY [SECONDS]
+//   blobd_queue_bench SOCKET DIRECTORY [SECONDS [MEASUREMENT]]
 //
 // Asks a running daemon on SOCKET; DIRECTORY is on the file system of its registry. Prints one line
-// of JSON per measurement:
+// of JSON per measurement; with one named, only that is made:
 //   bare     one caller: an SQLite transaction of one such row, then one gRPC echo
 //   serial   one caller: Queue
 //   callers  64 callers at once: Queue
@@ -28,6 +28,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -256,21 +257,31 @@ void MeasureList(const std::string& socket, const std::string& directory, Durati
 int main(int argc, char** argv) {
   using namespace blobd;
   if (argc < 3) {
-    std::fprintf(stderr, "usage: blobd_queue_bench SOCKET DIRECTORY [SECONDS]\n");
+    std::fprintf(stderr, "usage: blobd_queue_bench SOCKET DIRECTORY [SECONDS [MEASUREMENT]]\n");
     return 2;
   }
   const std::string socket = argv[1];
   const std::string directory = argv[2];
   const Duration time = seconds(argc > 3 ? std::max(1, std::atoi(argv[3])) : 3);
+  const std::string only = argc > 4 ? argv[4] : "";
   // Children are made before gRPC has threads here, or do nothing with it.
   const std::string echo = directory + "/echo64.sock";
   const pid_t server = bench::Fork([&] { bench::ServeEcho(echo); });
-  bench::MeasureBare(directory, time);
-  bench::MeasureSerial("serial", socket, 1, time);
-  bench::MeasureCallers("callers", socket, time);
-  bench::MeasureCallers("echo", echo, time);
+  const std::vector<std::pair<std::string, std::function<void()>>> measurements = {
+      {"bare", [&] { bench::MeasureBare(directory, time); }},
+      {"serial", [&] { bench::MeasureSerial("serial", socket, 1, time); }},
+      {"callers", [&] { bench::MeasureCallers("callers", socket, time); }},
+      {"echo", [&] { bench::MeasureCallers("echo", echo, time); }},
+      {"batched", [&] { bench::MeasureSerial("batched", socket, bench::kBatch, time); }},
+      {"list", [&] { bench::MeasureList(socket, directory, time); }},
+  };
+  bool known = false;
+  for (const auto& [name, measure] : measurements) {
+    if (!only.empty() && name != only) continue;
+    known = true;
+    measure();
+  }
   bench::Kill(server);
-  bench::MeasureSerial("batched", socket, bench::kBatch, time);
-  bench::MeasureList(socket, directory, time);
-  return 0;
+  if (!known) std::fprintf(stderr, "blobd_queue_bench: no measurement %s\n", only.c_str());
+  return known ? 0 : 2;
 }

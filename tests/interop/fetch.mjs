@@ -3,7 +3,8 @@
 //   node fetch.mjs [--store DIR] [--host IPV4] [--out PATH] TICKET
 //
 // Prints one line of JSON: hash, format, bytes (of content, over the network), seconds (from asking to having all of it
-// in the store; the start of the node is not counted), export_seconds if --out was given.
+// in the store; the start of the node is not counted), export_seconds if --out was given, cpu_seconds of the process for
+// both.
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -19,6 +20,7 @@ const ticket = BlobTicket.fromString(positionals[0]);
 const node = await startNode({ store: values.store, host: values.host });
 
 const started = performance.now();
+const cpuBefore = process.cpuUsage();
 const stats = await new Promise((settle, fail) => {
   node.blobs
     .download(ticket.hash, ticket.asDownloadOptions(), (error, event) => {
@@ -43,5 +45,7 @@ if (values.out) {
   await node.blobs.export(ticket.hash, resolve(values.out), format, 'Copy');
   result.export_seconds = (performance.now() - exporting) / 1000;
 }
+const cpu = process.cpuUsage(cpuBefore);
+result.cpu_seconds = (cpu.user + cpu.system) / 1e6;
 say(result);
 process.exit(0);
