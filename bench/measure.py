@@ -71,7 +71,7 @@ class Comparison:
     sync: str = DEFAULT_SYNC
     cache: str = WARM
     size: Optional[int] = None      # bytes of content, to say MB/s
-    output: bool = False            # written to a file of the caller's (-o), too
+    output: Optional[bool] = None   # written to a file of the caller's (-o), too; None: nothing to write
     is_long: bool = False           # takes minutes: only with --long
     times: Optional[int] = None     # at most so many pairs
     why_not: Optional[str] = None   # why it cannot be measured at all
@@ -96,17 +96,27 @@ class Comparison:
         }
 
 
+def number(value):
+    """Three digits, or as many as there are before the point."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def span_of(row):
+    value = row["value"]
+    return f"{number(value['median'])} ({number(value['min'])} to {number(value['max'])})"
+
+
 def in_words(row):
     """A row for people, in one line."""
-    value = row["value"]
-    span = f"{value['median']:.3g} ({value['min']:.3g} to {value['max']:.3g})"
+    span = span_of(row)
     if row["how"] == ALONE:
         text = f"{span} {row['unit']}"
     elif row["unit"] == "s" and row["size_bytes"]:
         megabytes = row["size_bytes"] / 1e6
-        text = f"blobd {megabytes / row['ours']:.0f} MB/s, other {megabytes / row['theirs']:.0f} MB/s, ratio {span}"
+        text = f"blobd {number(megabytes / row['ours'])} MB/s, other {number(megabytes / row['theirs'])} MB/s, ratio {span}"
     elif row["how"] == MORE:
-        text = f"blobd {row['ours']:.4g}, other {row['theirs']:.4g}, more {span} {row['unit']}"
+        text = f"blobd {number(row['ours'])}, other {number(row['theirs'])}, more {span} {row['unit']}"
     else:
-        text = f"blobd {row['ours']:.4g} {row['unit']}, other {row['theirs']:.4g} {row['unit']}, ratio {span}"
+        unit = row["unit"]
+        text = f"blobd {number(row['ours'])} {unit}, other {number(row['theirs'])} {unit}, ratio {span}"
     return f"{row['figure']}: {text}; target {row['target']}"

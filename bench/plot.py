@@ -2,7 +2,7 @@
 import math
 from html import escape
 
-from measure import ALONE, MORE
+from measure import ALONE, MORE, span_of
 
 WIDTH, LABELS, NUMBERS, LINE = 1400, 700, 330, 20
 AXIS = WIDTH - LABELS - NUMBERS
@@ -45,10 +45,9 @@ def _shown(row):
 
 
 def _in_numbers(row):
-    value = row["value"]
     unit = f" {row['unit']}" if row["how"] in (ALONE, MORE) else ""
     target = "" if row["target"] == "none" else f", target {row['target']}"
-    return f"{value['median']:.3g} ({value['min']:.3g} to {value['max']:.3g}){unit}{target}"
+    return f"{span_of(row)}{unit}{target}"
 
 
 def _panel(title, rows, top):

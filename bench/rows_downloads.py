@@ -1,4 +1,6 @@
 """Rows of downloads: from nodes and from web servers, near and far."""
+import functools
+
 import getters
 from measure import ALONE, SHARE, Comparison, Figure, times_as_fast
 from sizes import GIB
@@ -36,19 +38,20 @@ def from_nodes(work, places, sizes):
 
     mine, theirs = work.blobd_ticket, work.iroh_ticket
     common = {"sync": AGAINST_IROH, "size": size}
+    plain = {"output": False, **common}
     return [
         Comparison("headline: blobd from blobd against iroh from iroh, over veth with MTU 1500", blobd(veth, mine),
                    iroh(veth, theirs), (times_as_fast(3), cpu_per_gib(size, 0.25), peak()),
-                   needs=("iroh", "namespaces"), **common),
-        Comparison("the same with -o", blobd(veth, mine, True), iroh(veth, theirs, True), (times_as_fast(),),
+                   needs=("iroh", "namespaces"), **plain),
+        Comparison("headline with -o", blobd(veth, mine, True), iroh(veth, theirs, True), (times_as_fast(),),
                    needs=("iroh", "namespaces"), output=True, **common),
         Comparison("blobd from blobd against iroh from iroh, over loopback", blobd(loopback, mine),
-                   iroh(loopback, theirs), (times_as_fast(),), needs=("iroh",), **common),
+                   iroh(loopback, theirs), (times_as_fast(),), needs=("iroh",), **plain),
         Comparison("from a real iroh 0.35: blobd against iroh's own getter (disk stores, loopback)",
-                   blobd(loopback, theirs), iroh(loopback, theirs), (times_as_fast(),), needs=("iroh",), **common),
+                   blobd(loopback, theirs), iroh(loopback, theirs), (times_as_fast(),), needs=("iroh",), **plain),
         Comparison("to a real iroh 0.35: from blobd against from iroh's own provider (loopback)",
                    iroh(loopback, mine), iroh(loopback, theirs), (times_as_fast(),), needs=("iroh",),
-                   sync="iroh's getter, which does not sync, on both sides", size=size),
+                   sync="iroh's getter, which does not sync, on both sides", size=size, output=False),
         small_from_nodes(work, places),
         from_four(work, places, sizes),
     ]
@@ -59,23 +62,26 @@ def small_from_nodes(work, places):
         f"{work.small:,} files of {SMALL_SIZE} bytes over QUIC: blobd from blobd against iroh from iroh (veth)",
         lambda: getters.blobd(work, places.veth, work.blobd_ticket(places.veth, work.tree())),
         lambda: getters.iroh(work, places.veth, work.iroh_ticket(places.veth, work.tree())),
-        (times_as_fast(4),), needs=("iroh", "namespaces"), sync=AGAINST_IROH, size=work.small * SMALL_SIZE)
+        (times_as_fast(4),), needs=("iroh", "namespaces"), sync=AGAINST_IROH, size=work.small * SMALL_SIZE, output=False)
 
 
 def from_four(work, places, sizes):
     """Content per second, as a share of what the limits allow on the wire."""
     rate = sizes.provider_rate
 
-    def get():
+    @functools.lru_cache(maxsize=None)
+    def wanted():
         limited = f'{ANYONE}[limits]\nupload_rate = "{rate}MB/s"\n'
         daemons = [work.blobd(places.loopback, number, limited) for number in range(1, PROVIDERS + 1)]
         hashes = {daemon.add(work.blob(sizes.blob)) for daemon in daemons}
-        options = [word for daemon in daemons for word in ("--from", daemon.provider)]
-        return getters.blobd(work, places.loopback, hashes.pop(), *options)
-    share = Figure(lambda run: sizes.blob / run.seconds / (PROVIDERS * rate * 1e6), ALONE, "of the sum of the limits",
-                   "rate", least=0.95)
+        return [*hashes, *(word for daemon in daemons for word in ("--from", daemon.provider))]
+
+    def get():
+        return getters.blobd(work, places.loopback, *wanted())
+    share = Figure(lambda run: sizes.blob / run.seconds / (PROVIDERS * rate * 1e6), ALONE, "of the limits", "rate",
+                   least=0.95)
     return Comparison(f"from {PROVIDERS} providers with upload_rate = {rate} MB/s each (loopback)", get, None, (share,),
-                      size=sizes.blob)
+                      size=sizes.blob, output=False)
 
 
 def from_the_web(work, places, sizes):
@@ -101,18 +107,19 @@ def from_the_web(work, places, sizes):
     def https(web, path):
         return web.https(path)
 
-    against_curl = {"needs": ("nginx", "curl"), "sync": AGAINST_CURL, "size": size}
+    to_path = {"needs": ("nginx", "curl"), "sync": AGAINST_CURL, "size": size, "output": True}
+    plain = {**to_path, "output": False}
     return [
         Comparison("yardstick: blobd from blobd against curl from nginx over HTTP (to disk, unverified)", node(),
-                   curl(http), (times_as_fast(),), **against_curl),
+                   curl(http), (times_as_fast(),), **plain),
         Comparison("blobd from blobd with -o against curl from nginx over HTTPS (to disk, unverified)", node(True),
-                   curl(https), (times_as_fast(0.8),), output=True, **against_curl),
+                   curl(https), (times_as_fast(0.8),), **to_path),
         Comparison("HTTP: verified, against aria2c -x8 -s8", mirror(http), aria2(http),
                    (times_as_fast(), cpu_per_gib(size, 1.3)), needs=("nginx", "aria2", "b3sum"), sync=AGAINST_ARIA2,
-                   size=size),
-        Comparison("HTTP: verified, against curl", mirror(http), curl(http), (times_as_fast(),), **against_curl),
+                   size=size, output=False),
+        Comparison("HTTP: verified, against curl", mirror(http), curl(http), (times_as_fast(),), **plain),
         Comparison("HTTPS: verified, with -o, against curl", mirror(https, True), curl(https), (times_as_fast(),),
-                   output=True, **against_curl),
+                   **to_path),
         *small_from_the_web(work, places),
     ]
 
@@ -129,9 +136,9 @@ def small_from_the_web(work, places):
     size = work.small * SMALL_SIZE
     return [
         Comparison(f"{name}, against aria2c -i -j16", ours, of(getters.aria2_small), (times_as_fast(),),
-                   needs=("nginx", "aria2"), sync=AGAINST_ARIA2, size=size),
+                   needs=("nginx", "aria2"), sync=AGAINST_ARIA2, size=size, output=False),
         Comparison(f"{name}, against curl --parallel", ours, of(getters.curl_small), (times_as_fast(),),
-                   needs=("nginx", "curl"), sync=AGAINST_CURL, size=size),
+                   needs=("nginx", "curl"), sync=AGAINST_CURL, size=size, output=False),
     ]
 
 
@@ -155,8 +162,8 @@ def from_afar(work, places, sizes):
         return get
     return [
         Comparison(f"{where}: blobd from blobd against iroh from iroh", ours, iroh, (times_as_fast(),),
-                   needs=("link", "iroh"), sync=AGAINST_IROH, size=size),
+                   needs=("link", "iroh"), sync=AGAINST_IROH, size=size, output=False),
         *(Comparison(f"{where}: blobd from blobd against curl with {control}", ours, curl(control), (times_as_fast(),),
-                     needs=("link", "nginx", "curl", control), sync=AGAINST_CURL, size=size)
+                     needs=("link", "nginx", "curl", control), sync=AGAINST_CURL, size=size, output=False)
           for control in ("cubic", "bbr")),
     ]

@@ -53,7 +53,8 @@ def of_memory(work, places, sizes):
             f"wants {wanted / GIB:.0f} GiB of disk and finds {free / GIB:.0f}: "
             "a store that discards what came does not exist")
         rows.append(Comparison(f"{size / GIB:g} GiB from a file of zeros, blobd from blobd (loopback)", get, None,
-                               (peak(), provider), is_long=True, times=1, size=size, why_not=why_not))
+                               (peak(), provider), is_long=True, times=1, size=size, output=False,
+                               why_not=why_not))
     return rows
 
 
