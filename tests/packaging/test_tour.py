@@ -15,6 +15,11 @@ from machine import Machine
 
 BLOCK_SECONDS = 120
 USER = "ann"
+# What is to be seen of a block, besides that no command of it fails.
+SEEN = {
+    "install": [r"Node {7}[0-9a-f]{64}"],
+    "why": [r"intent \d+ is \w+: it ", r"kept: tag notes"],
+}
 
 
 class Shell:
@@ -59,7 +64,8 @@ class Shell:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        # What it left running may still hold the other end; the machine takes that with it.
+        self._reader.join(1)
 
 
 class TourTest(unittest.TestCase):
@@ -87,23 +93,18 @@ class TourTest(unittest.TestCase):
         self.addCleanup(shell.close)
         return shell
 
-    def run_block(self, shell, name):
-        print(f"{name} ... ", end="", flush=True)
-        self.blocks_left.remove(name)
-        return shell.type(guide.blocks(guide.README)[name])
-
     def test_every_block_as_it_stands(self):
-        self.blocks_left = list(guide.blocks(guide.README))
-        self.assertIn("  Node       ", self.run_block(self.shell(), "install"))
-        shell = self.shell()  # the next login, which has the group
-        self.run_block(shell, "get")
-        self.run_block(shell, "share")
-        self.run_block(shell, "mirror")
-        why = self.run_block(shell, "why")
-        self.assertRegex(why, r"intent \d+ is \w+: it ")
-        self.assertRegex(why, r"kept: .*notes")
-        self.run_block(shell, "end")
-        self.assertEqual(self.blocks_left, [])
+        tour = guide.blocks(guide.README)
+        self.assertEqual(list(tour)[0], "install")
+        self.assertLessEqual(SEEN.keys(), tour.keys())
+        shell = self.shell()
+        for name, text in tour.items():
+            print(f"{name} ... ", end="", flush=True)
+            seen = shell.type(text)
+            for pattern in SEEN.get(name, ()):
+                self.assertRegex(seen, pattern)
+            if name == "install":
+                shell = self.shell()  # the next login, which has the group
         # Nothing is left of it but what the store keeps for a day.
         self.assertEqual(self.machine.run("ls", Path("/home") / USER / "clone").split(), ["build"])
         self.assertIsNone(re.search(r"\bnotes\b", self.machine.run("blobctl", "tags")))
