@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/error_reason.h"
 #include "bao/tree.h"
+#include "base/error_reason.h"
 #include "store/post_to.h"
 
 namespace blobd::store {
