@@ -21,6 +21,12 @@ inline constexpr Caller kAnn{1000};
 inline constexpr Caller kJoe{1001};
 inline constexpr Caller kRoot{0};
 
+inline TransferFilter RunningOnly() {
+  TransferFilter filter;
+  filter.running_only = true;
+  return filter;
+}
+
 class RecordingWatcher final : public IntentWatcher {
  public:
   void OnIntent(const IntentView& view, bool last) override {

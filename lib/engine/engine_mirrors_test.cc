@@ -44,7 +44,7 @@ TEST_F(EngineMirrorsTest, WhatIsWithoutProofIsSeenAndCountsForNothing) {
   EXPECT_EQ(view->unproven_bytes, 1000u);
   EXPECT_EQ(view->claimed_bytes, 4000u);
   EXPECT_EQ(view->total_bytes, 0u);
-  EXPECT_EQ(engine_->ListTransfers({.running_only = true}, {}, 10).at(0).unproven_bytes, 1000u);
+  EXPECT_EQ(engine_->ListTransfers(RunningOnly(), {}, 10).at(0).unproven_bytes, 1000u);
 }
 
 // Each watcher hears of every change, whoever else looks in between.

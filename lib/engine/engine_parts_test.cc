@@ -86,7 +86,7 @@ TEST_F(EnginePartsTest, EveryByteIsCountedOnce) {
   Report(first_, 14 * kMiB, {kSize / 2, kSize / 2 + 4 * kMiB}, 10 * kMiB);
   EXPECT_EQ(Get(intent_)->verified_bytes, 14 * kMiB);
   // Each transfer has its own.
-  const auto views = engine_->ListTransfers({.running_only = true}, {}, 10);
+  const auto views = engine_->ListTransfers(RunningOnly(), {}, 10);
   ASSERT_EQ(views.size(), 2u);
   EXPECT_EQ(views[0].verified_bytes, 14 * kMiB);
   EXPECT_EQ(views[1].verified_bytes, 4 * kMiB);

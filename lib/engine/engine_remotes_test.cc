@@ -115,7 +115,7 @@ TEST_F(RemotesTest, AForgottenNodeIsUnknown) {
   ASSERT_TRUE(AddAddresses(Node(5), {At("192.0.2.5:1"), At("192.0.2.6:1")}).ok());
   EXPECT_EQ(*forget(Node(5)), 2u);
   EXPECT_FALSE(engine_->FindRemote(Node(5)));
-  EXPECT_TRUE(engine_->ListRemotes({}, 100, {}).empty());
+  EXPECT_TRUE(engine_->ListRemotes({}, {}, 100, {}).remotes.empty());
   EXPECT_EQ(forget(Node(5)).status().code(), StatusCode::kNotFound);
 
   ASSERT_TRUE(Queue(kAnn, {Item()}).ok());

@@ -58,7 +58,7 @@ TEST_F(RestoreTest, EndedTransfersAreListedInTheNextLife) {
   EXPECT_EQ(listed[0].id, transfer);
   EXPECT_EQ(listed[0].state, TransferState::kDone);
   EXPECT_EQ(listed[0].verified_bytes, 500u);
-  EXPECT_TRUE(engine_->ListTransfers({.running_only = true}, {}, 10).empty());
+  EXPECT_TRUE(engine_->ListTransfers(RunningOnly(), {}, 10).empty());
 }
 
 TEST_F(RestoreTest, WhatRottedIsRepairedFromWhoGaveItToUsInAnEarlierLife) {

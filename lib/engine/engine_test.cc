@@ -30,9 +30,8 @@ TEST_F(EngineTest, ADownloadFromQueueToDone) {
   EXPECT_EQ(watcher->views.back().state, IntentState::kRunning);
   EXPECT_EQ(watcher->views.back().verified_bytes, 500u);
   EXPECT_EQ(watcher->views.back().claimed_bytes, 1000u);
-  EXPECT_EQ(engine_->ListTransfers({.running_only = true}, {}, 10).at(0).intents,
-            std::vector<IntentId>{id});
-  EXPECT_EQ(engine_->ListTransfers({.running_only = true}, {}, 10).at(0).intent_count, 1u);
+  EXPECT_EQ(engine_->ListTransfers(RunningOnly(), {}, 10).at(0).intents, std::vector<IntentId>{id});
+  EXPECT_EQ(engine_->ListTransfers(RunningOnly(), {}, 10).at(0).intent_count, 1u);
   progress.received_bytes = 1010;
   progress.verified_bytes = 1000;
   progress.total_bytes = 1000;
@@ -46,7 +45,7 @@ TEST_F(EngineTest, ADownloadFromQueueToDone) {
   EXPECT_TRUE(registry_.providers.empty());
   EXPECT_EQ(engine_->ListTransfers({}, {}, 10).at(0).state, TransferState::kDone);
   EXPECT_EQ(engine_->ListTransfers({}, {}, 10).at(0).intent_count, 0u);
-  EXPECT_TRUE(engine_->ListTransfers({.running_only = true}, {}, 10).empty());
+  EXPECT_TRUE(engine_->ListTransfers(RunningOnly(), {}, 10).empty());
 }
 
 TEST_F(EngineTest, NothingIsAnsweredOrToldBeforeItIsDurable) {

@@ -11,7 +11,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 Kind KindOf(uint8_t n) { return {{{n}}, BlobFormat::kRaw}; }
-NodeId Node(uint8_t n) { return NodeId{{n}}; }
 
 class TransfersTest : public EngineTest {
  protected:
@@ -82,6 +81,7 @@ TEST_F(TransfersTest, OneThatNeverWasIsToldFromOneThatIsForgotten) {
   Connect();
   const TransferId transfer = OnlyGet();
   network_->EndGet(transfer, Outcome::kDone, "");
+  loop_.Settle();
   for (uint8_t i = 0; i < 3; ++i) Restart();  // ids go on where nobody has been
   QueueOf(kAnn, KindOf(2));
   Connect();
@@ -190,7 +190,7 @@ TEST_F(TransfersTest, MirrorsAreCancelledToo) {
   QueueItem item = Item();
   item.providers[0] = {MirrorUrl{"https://a/1"}, {}, "api"};
   ASSERT_TRUE(Queue(kAnn, {item}).ok());
-  const auto running = engine_->ListTransfers({.running_only = true}, {}, 10);
+  const auto running = engine_->ListTransfers(RunningOnly(), {}, 10);
   ASSERT_EQ(running.size(), 1u);
   CancelTransfer(kAnn, running[0].id);
   EXPECT_EQ(mirrors_.stops, std::vector<TransferId>{running[0].id});
@@ -211,12 +211,18 @@ TEST_F(TransfersTest, AreFilteredAndListedInBothDirections) {
       ids.push_back(view.id.value);
     return ids;
   };
-  EXPECT_THAT(list({.newest_first = true}), ElementsAre(6, 5, 4, 3, 2, 1));
-  EXPECT_THAT(list({.newest_first = true}, 4, 2), ElementsAre(3, 2));
-  EXPECT_THAT(list({.newest_first = true}, 1), ElementsAre());
-  EXPECT_THAT(list({.running_only = true, .newest_first = true}), ElementsAre(6, 4, 3, 1));
-  EXPECT_THAT(list({.provider = kNode}), ElementsAre(1, 3, 5));
-  EXPECT_THAT(list({.hash = KindOf(1).hash, .provider = kNode}), ElementsAre(1, 3));
+  TransferFilter newest;
+  newest.newest_first = true;
+  EXPECT_THAT(list(newest), ElementsAre(6, 5, 4, 3, 2, 1));
+  EXPECT_THAT(list(newest, 4, 2), ElementsAre(3, 2));
+  EXPECT_THAT(list(newest, 1), ElementsAre());
+  newest.running_only = true;
+  EXPECT_THAT(list(newest), ElementsAre(6, 4, 3, 1));
+  TransferFilter of_node;
+  of_node.provider = kNode;
+  EXPECT_THAT(list(of_node), ElementsAre(1, 3, 5));
+  of_node.hash = KindOf(1).hash;
+  EXPECT_THAT(list(of_node), ElementsAre(1, 3));
   TransferFilter ended;
   ended.states.Add(TransferState::kDone);
   ended.states.Add(TransferState::kFailed);
