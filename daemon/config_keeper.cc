@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "daemon/config_view.h"
 
 namespace blobd::daemon {
@@ -24,7 +25,9 @@ rpc::Configuration::Result ToResult(KeyChange::Result result) {
   return rpc::Configuration::Result::kRefused;
 }
 
-Status Stopping() { return Unavailable("the daemon is stopping: the next start reads it again"); }
+Status Stopping() {
+  return ErrorFor(Reason::kDraining, "the daemon is stopping: the next start reads it again");
+}
 
 }  // namespace
 
@@ -72,7 +75,7 @@ void ConfigKeeper::OnRead(StatusOr<Config> read) {
     report = ReportOn(*read);
     if (is_real) Take(*read);
   } else {
-    report = FailedPrecondition("{}", Message(read.status()));
+    report = ErrorFor(Reason::kConfigUnusable, "{}", Message(read.status()));
     if (is_real) {
       deps_.log.Write(LogLevel::kError, "the configuration is not taken, and nothing changes: " +
                                             Message(read.status()));

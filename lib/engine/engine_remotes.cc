@@ -134,12 +134,13 @@ void Engine::AddAddresses(const NodeId& node, const std::vector<SocketAddress>& 
 
 void Engine::ForgetRemote(const NodeId& node, UniqueFunction<void(StatusOr<uint32_t>)> done) {
   if (const Status status = Ready(); !status.ok()) return done(status);
-  if (!FindRemote(node)) return done(NotFound("nothing is known of node {}", node.ToHex()));
+  if (!FindRemote(node))
+    return done(ErrorFor(Reason::kUnknownRemote, "nothing is known of node {}", node.ToHex()));
   const path::RemoteInfo* info = remotes_.Find(node);
   if (info != nullptr && info->link != path::Link::kDown) {
-    return done(FailedPrecondition(
-        "node {} is {}: disconnect it first, or ban it if it is to stay away", node.ToHex(),
-        info->link == path::Link::kConnected ? "connected" : "being dialled"));
+    return done(ErrorFor(
+        Reason::kRemoteInUse, "node {} is {}: disconnect it first, or ban it if it is to stay away",
+        node.ToHex(), info->link == path::Link::kConnected ? "connected" : "being dialled"));
   }
   const auto count = static_cast<uint32_t>(addresses_.Forget(node));
   remotes_.Forget(node, scheduler_->FindBan(node, deps_.timers.Now()).has_value());

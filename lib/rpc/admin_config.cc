@@ -73,7 +73,7 @@ grpc::ServerUnaryReactor* AdminService::Reload(grpc::CallbackServerContext* call
                                                const v1::ReloadRequest* request,
                                                v1::ReloadResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kAdminReload); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kAdminReload, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   context_.OnControl(reactor, [this, reactor, response, dry_run = request->dry_run()] {
     configuration_.Reload(dry_run,

@@ -128,7 +128,7 @@ grpc::ServerUnaryReactor* RemotesService::Forget(grpc::CallbackServerContext* ca
                                                  const v1::ForgetRemoteRequest* request,
                                                  v1::ForgetRemoteResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kRemotesForget); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesForget, reactor); !caller.ok())
     return Refuse(reactor, caller.status());
   const auto node = ToNodeId(request->node_id(), "node_id");
   if (!node.ok()) return Refuse(reactor, node.status());
@@ -145,7 +145,8 @@ grpc::ServerUnaryReactor* RemotesService::Disconnect(grpc::CallbackServerContext
                                                      const v1::DisconnectRemoteRequest* request,
                                                      v1::DisconnectRemoteResponse* response) {
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kRemotesDisconnect); !caller.ok())
+  if (const auto caller = context_.Authorize(*call, Method::kRemotesDisconnect, reactor);
+      !caller.ok())
     return Refuse(reactor, caller.status());
   const auto node = ToNodeId(request->node_id(), "node_id");
   if (!node.ok()) return Refuse(reactor, node.status());
@@ -154,9 +155,10 @@ grpc::ServerUnaryReactor* RemotesService::Disconnect(grpc::CallbackServerContext
       const bool is_known = context_.engine.FindRemote(node).has_value();
       response->set_was_uploading(was_uploading);
       response->set_was_connected(context_.engine.DisconnectRemote(node));
-      reactor->End(is_known || was_uploading
-                       ? OkStatus()
-                       : NotFound("nothing is known of node {}", node.ToHex()));
+      reactor->End(
+          is_known || was_uploading
+              ? OkStatus()
+              : ErrorFor(Reason::kUnknownRemote, "nothing is known of node {}", node.ToHex()));
     });
   });
   return reactor;
