@@ -30,16 +30,15 @@ constexpr int kMaxMessageBytes = 16 << 20;
 constexpr int kMaxCallsPerConnection = 64;
 constexpr size_t kMaxBufferedBytes = 512 << 20;  // of all calls together
 
+// What reflection tells of; not its own old name, which only who knows it asks for.
 std::vector<std::string> Services() {
-  std::vector<std::string> services = {
-      v1::Downloads::service_full_name(),
-      v1::Blobs::service_full_name(),
-      v1::Remotes::service_full_name(),
-      v1::Tags::service_full_name(),
-      v1::Admin::service_full_name(),
-      grpc::health::v1::Health::service_full_name(),
-      grpc::reflection::v1::ServerReflection::service_full_name(),
-      grpc::reflection::v1alpha::ServerReflection::service_full_name()};
+  std::vector<std::string> services = {v1::Downloads::service_full_name(),
+                                       v1::Blobs::service_full_name(),
+                                       v1::Remotes::service_full_name(),
+                                       v1::Tags::service_full_name(),
+                                       v1::Admin::service_full_name(),
+                                       grpc::health::v1::Health::service_full_name(),
+                                       grpc::reflection::v1::ServerReflection::service_full_name()};
   std::sort(services.begin(), services.end());
   return services;
 }
