@@ -1,5 +1,4 @@
 #include "daemon/node.h"
-#include "base/error_reason.h"
 
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -12,6 +11,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "base/units.h"
 #include "base/utf8.h"
 #include "daemon/admin_group.h"

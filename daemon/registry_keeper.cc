@@ -1,11 +1,11 @@
 #include "daemon/registry_keeper.h"
-#include "base/error_reason.h"
 
 #include <dirent.h>
 #include <unistd.h>
 
 #include <utility>
 
+#include "base/error_reason.h"
 #include "registry/recover.h"
 
 namespace blobd::daemon {
