@@ -1,5 +1,6 @@
 #include "rpc/server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
@@ -18,6 +19,7 @@
 #include "rpc/health_service.h"
 #include "rpc/keep_added.h"
 #include "rpc/listener.h"
+#include "rpc/malformed_requests.h"
 #include "rpc/reflection_service.h"
 #include "rpc/remotes_service.h"
 #include "rpc/tags_service.h"
@@ -77,6 +79,9 @@ class GrpcServer final : public Server {
     // One reference that is never given back: the library's own clean-up, which comes with the last
     // one, can wait ten seconds for a poll, and there is nothing left for it to save.
     grpc_init();
+    // It writes to standard error what is wrong with each malformed request, and who sends one
+    // could fill the journal by that. What is wrong with one of ours is an error of ours.
+    google::protobuf::SetLogHandler(nullptr);
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
@@ -90,6 +95,10 @@ class GrpcServer final : public Server {
     builder.RegisterService(&reflection_);
     builder.RegisterService(&old_reflection_);
     builder.RegisterCallbackGenericService(&unknown_methods_);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+        interceptors;
+    interceptors.push_back(std::make_unique<MalformedRequests>(calls_));
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return Internal("gRPC could not be started");
     listener_ = std::make_unique<Listener>(sockets.grpc, peers_, [this](int fd) {
