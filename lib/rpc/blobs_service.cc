@@ -8,6 +8,7 @@
 #include "rpc/add_reactor.h"
 #include "rpc/convert.h"
 #include "rpc/keep_added.h"
+#include "rpc/page_token.h"
 #include "rpc/read_reactor.h"
 #include "rpc/report_reactor.h"
 #include "rpc/url_import_call.h"
@@ -175,23 +176,24 @@ grpc::ServerUnaryReactor* BlobsService::List(grpc::CallbackServerContext* call,
   const auto caller = context_.Admit(*call, Method::kBlobsList, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
   std::optional<Hash> after;
+  const auto last = TextFromPageToken(request->page_token(), kBlobList);
+  if (!last.ok()) return Refuse(reactor, last.status());
   if (!request->page_token().empty()) {
-    after = Hash::FromHexText(request->page_token());
-    if (!after) {
-      return Refuse(reactor, BadPageToken(request->page_token()));
-    }
+    after = Hash::FromHexText(*last);
+    if (!after) return Refuse(reactor, BadPageToken(request->page_token()));
   }
   const uint32_t limit = PageSize(request->page_size());
   auto strand = context_.workers.MakeStrand();
   Executor& executor = *strand;
-  context_.store.List(after, limit, executor,
-                      [this, strand, reactor, response, limit,
-                       caller = *caller](StatusOr<std::vector<store::BlobInfo>> blobs) {
-                        if (!blobs.ok()) return reactor->End(blobs.status());
-                        if (blobs->size() == limit)
-                          response->set_next_page_token(blobs->back().hash.ToHex());
-                        ShowTo(caller, *std::move(blobs), reactor, response);
-                      });
+  context_.store.List(
+      after, limit, executor,
+      [this, strand, reactor, response, limit,
+       caller = *caller](StatusOr<std::vector<store::BlobInfo>> blobs) {
+        if (!blobs.ok()) return reactor->End(blobs.status());
+        if (blobs->size() == limit)
+          response->set_next_page_token(PageTokenOfText(blobs->back().hash.ToHex(), kBlobList));
+        ShowTo(caller, *std::move(blobs), reactor, response);
+      });
   return reactor;
 }
 

@@ -7,6 +7,7 @@
 #include "base/error_reason.h"
 #include "rpc/convert.h"
 #include "rpc/feed_reactor.h"
+#include "rpc/page_token.h"
 
 namespace blobd::rpc {
 namespace {
@@ -216,8 +217,10 @@ grpc::ServerUnaryReactor* RemotesService::ListBans(grpc::CallbackServerContext* 
       !caller.ok())
     return Refuse(reactor, caller.status());
   std::optional<ProviderId> after;
+  const auto text = TextFromPageToken(request->page_token(), kBanList);
+  if (!text.ok()) return Refuse(reactor, text.status());
   if (!request->page_token().empty()) {
-    auto last = ToProviderId(request->page_token(), "page_token");
+    auto last = ToProviderId(*text, "page_token");
     if (!last.ok()) return Refuse(reactor, BadPageToken(request->page_token()));
     after = *std::move(last);
   }
@@ -225,7 +228,9 @@ grpc::ServerUnaryReactor* RemotesService::ListBans(grpc::CallbackServerContext* 
   context_.OnControl(reactor, [this, reactor, response, after = std::move(after), limit] {
     const auto bans = context_.engine.ListBans(after, limit);
     for (const engine::BanView& ban : bans) Fill(ban, response->add_bans());
-    if (bans.size() == limit) response->set_next_page_token(ToString(bans.back().provider));
+    if (bans.size() == limit) {
+      response->set_next_page_token(PageTokenOfText(ToString(bans.back().provider), kBanList));
+    }
     reactor->End(OkStatus());
   });
   return reactor;

@@ -6,6 +6,7 @@
 #include "base/error_reason.h"
 #include "base/utf8.h"
 #include "rpc/convert.h"
+#include "rpc/page_token.h"
 #include "wire/text.h"
 #include "wire/ticket.h"
 
@@ -124,17 +125,22 @@ grpc::ServerUnaryReactor* TagsService::List(grpc::CallbackServerContext* call,
         });
     return reactor;
   }
+  auto after = TextFromPageToken(request->page_token(), kTagList);
+  if (!after.ok()) return Refuse(reactor, after.status());
+  if (after->size() > registry::kMaxTagName)
+    return Refuse(reactor, BadPageToken(request->page_token()));
   registry::TagFilter filter;
   filter.prefix = request->prefix();
   const uint32_t limit = PageSize(request->page_size());
   context_.OnControl(reactor, [this, reactor, response, caller = *caller, limit,
-                               filter = std::move(filter), after = request->page_token()] {
+                               filter = std::move(filter), after = *std::move(after)] {
     context_.keeper.ListTags(
         filter, after, limit,
         [reactor, response, caller, limit](const StatusOr<std::vector<registry::TagRow>>& rows) {
           if (rows.ok()) {
             for (const registry::TagRow& row : *rows) Fill(row, caller, response->add_tags());
-            if (rows->size() == limit) response->set_next_page_token(rows->back().name);
+            if (rows->size() == limit)
+              response->set_next_page_token(PageTokenOfText(rows->back().name, kTagList));
           }
           reactor->End(rows.status());
         });
