@@ -73,7 +73,8 @@ class SizeFinder : public std::enable_shared_from_this<SizeFinder> {
     if (failed_) return;
     Status status = info.status();
     if (status.ok() && complete_ && info->state != BlobState::kComplete) {
-      status = WithReason(Reason::kBlobIncomplete,
+      const bool is_absent = info->state == BlobState::kAbsent;
+      status = WithReason(is_absent ? Reason::kUnknownBlob : Reason::kBlobIncomplete,
                           NotFound("{} is not complete here", entries_[index].hash.ToHex()));
     }
     if (!status.ok()) {
@@ -170,7 +171,10 @@ class CollectionMaker : public std::enable_shared_from_this<CollectionMaker> {
 
   void Start() {
     for (const CollectionEntry& entry : entries_) names_.push_back(entry.name);
-    if (const Status status = CheckFileNames(names_); !status.ok()) return done_(status);
+    if (const Status status = CheckFileNames(names_); !status.ok()) {
+      return done_(WithDetail(WithReason(Reason::kInvalidField, Annotate(status, "entries")),
+                              "field", "entries"));
+    }
     std::make_shared<SizeFinder>(store_, strand_, entries_, true,
                                  [self = shared_from_this()](auto sized) {
                                    if (!sized.ok()) return self->done_(sized.status());

@@ -4,6 +4,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/error_reason.h"
+
 namespace blobd::transfer {
 namespace {
 
@@ -160,8 +162,9 @@ uint64_t Inventory::complete_blobs() const {
 
 Status CheckHashSeqSize(const Hash& root, uint64_t size, const SizeLimits& limits) {
   if (size % 32 != 0) {
-    return FailedPrecondition("{} is no hash sequence: its size {} is not a multiple of 32",
-                              root.Short(), size);
+    return ErrorFor(Reason::kNotACollection,
+                    "{} is no hash sequence: its size {} is not a multiple of 32", root.Short(),
+                    size);
   }
   if (size / 32 > limits.max_children) {
     return FailedPrecondition("{} has {} children; the maximum is {}", root.Short(), size / 32,
