@@ -13,11 +13,12 @@ from processes import cpu_seconds, peak_mib, timed
 def fresh_blobd(work, place=None, config=None):
     """A daemon with an empty store."""
     where = {"listen": f"{place.getter_host}:0", "namespace": place.getter_namespace} if place else {}
-    daemon = harness.Daemon(work.directory("getter"), config, **where).start()
+    daemon = harness.Daemon(work.directory("getter"), config, **where)
     try:
-        yield daemon
+        yield daemon.start()
     finally:
-        daemon.stop()
+        if daemon.is_running:
+            daemon.stop()
 
 
 def asked(daemon, *args):

@@ -1,4 +1,5 @@
 """Where a measurement runs: on loopback, over a veth pair, or over an emulated long link."""
+import contextlib
 import os
 import subprocess
 
@@ -99,5 +100,6 @@ class Places:
         return self._place(Wan)
 
     def close(self):
-        for place in self._made.values():
-            place.close()
+        with contextlib.ExitStack() as whatever_fails:
+            for place in self._made.values():
+                whatever_fails.callback(place.close)

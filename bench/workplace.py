@@ -1,4 +1,5 @@
 """A directory with what is measured with, and everybody who provides it. Each is made when it is first asked for."""
+import contextlib
 import os
 import shutil
 import subprocess
@@ -123,8 +124,9 @@ class Workplace:
         return self._webs[place.name]
 
     def close(self):
-        for provider in (*self._iroh.values(), *self._blobd.values()):
-            provider.stop()
-        for web in self._webs.values():
-            web.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.ExitStack() as whatever_fails:
+            whatever_fails.callback(shutil.rmtree, self.path, ignore_errors=True)
+            for each in (*self._iroh.values(), *self._blobd.values()):
+                whatever_fails.callback(each.stop)
+            for web in self._webs.values():
+                whatever_fails.callback(web.close)
