@@ -36,6 +36,10 @@ grpcurl -plaintext unix:/run/blobd/blobd.sock list
 grpcurl -plaintext unix:/run/blobd/blobd.sock blobd.v1.Admin/Status
 ```
 
+**From programs.** C++ has a library in the package `libblobd-client-dev`: `blobd/client.h` connects, queues, watches and
+reads, over restarts of the daemon, too, and makes any other call of this page. Other languages make stubs from the protos
+with gRPC's own tools. The package has examples of both, which are in `client/examples` of the source.
+
 **What stays.** Within `v1` fields, methods and values are only added; what is here keeps its name, number, type and
 meaning. So ignore what you do not know, and expect new values of every enumeration.
 
