@@ -4,6 +4,7 @@
 //   blobd_empty_server SOCKET
 //
 // Prints a line when it listens, and serves until it is ended.
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
 #include <cstdio>
