@@ -110,8 +110,8 @@ class Usage(unittest.TestCase):
 class Lists(E2eTest):
     """Of everything, with long names, labels and addresses."""
 
-    lists = (("intents",), ("intents", "--all"), ("transfers", "--all"), ("blobs",), ("tags",), ("bans",), ("remotes",),
-             ("limits",), ("gc", "--dry-run"), ("remote", SOME_NODE))
+    lists = (("intents",), ("intents", "--all"), ("requests",), ("transfers", "--all"), ("top", "--once"), ("blobs",),
+             ("tags",), ("bans",), ("remotes",), ("limits",), ("gc", "--dry-run"), ("remote", SOME_NODE))
 
     def fill(self):
         self.ctl("queue", "5a" * 32, "--label", "a label that takes more room than a narrow terminal has, 日本語 too",
@@ -157,6 +157,7 @@ class Lists(E2eTest):
 
     def test_nothing_is_said_in_words(self):
         for command, words in ((("intents",), "no unfinished intents"), (("intents", "--all"), "no intents"),
+                               (("requests",), "no unfinished requests"),
                                (("transfers",), "no running transfers"), (("blobs",), "no blobs"), (("tags",), "no tags"),
                                (("bans",), "no bans"), (("remotes",), "no nodes are known")):
             self.assertIn(words, self.ctl(*command).text)
