@@ -112,8 +112,8 @@ TEST_F(RestoreTest, WhatIsNotTakenOverYetIsNotShownAsEnded) {
     EXPECT_FALSE(engine_->Ready().ok()) << "this tests what is answered before";
     got = std::move(view);
   });
-  StatusOr<std::vector<IntentView>> listed;
-  engine_->ListIntents(kAnn, {}, {}, 10, [&](auto views) { listed = std::move(views); });
+  StatusOr<IntentPage> listed;
+  engine_->ListIntents(kAnn, {}, {}, 10, [&](auto page) { listed = std::move(page); });
   Status watched;
   const auto watcher = std::make_shared<RecordingWatcher>();
   engine_->Watch(id, watcher, [&](const Status& status) { watched = status; });
@@ -121,7 +121,7 @@ TEST_F(RestoreTest, WhatIsNotTakenOverYetIsNotShownAsEnded) {
   ASSERT_TRUE(got.ok() && listed.ok());
   EXPECT_EQ(got->state, IntentState::kQueued);
   EXPECT_THAT(got->waits_for, testing::HasSubstr("starting"));
-  EXPECT_EQ(listed->front().state, IntentState::kQueued);
+  EXPECT_EQ(listed->intents.front().state, IntentState::kQueued);
   EXPECT_EQ(watched.code(), StatusCode::kUnavailable) << "who watches comes again";
   EXPECT_TRUE(watcher->views.empty());
 }
