@@ -109,9 +109,10 @@ class Stream:
             self._end(CANCELLED, "we cancelled")
 
     def read_again(self):
-        """Gives room for what was not read."""
+        """Gives room for what was not read, and for what could not come."""
         self.reads = True
-        self._give_room(0, at_once=True)
+        self._unread += WINDOW
+        self._give_room(0)
 
     def wait(self, seconds, messages=None):
         """Until it has ended, or so many messages have arrived. Returns whether that is so."""
@@ -134,10 +135,9 @@ class Stream:
             del self._buffer[:5 + length]
         self._give_room(size)
 
-    def _give_room(self, size, at_once=False):
+    def _give_room(self, size):
         self._unread += size
-        if self.reads and self._unread and not self.has_ended and (
-                at_once or self._unread * 2 >= self.connection.window):
+        if self.reads and self._unread and not self.has_ended and self._unread * 2 >= self.connection.window:
             self.connection.write(_frame(WINDOW_UPDATE, 0, self.number, struct.pack(">I", self._unread)))
             self._unread = 0
 

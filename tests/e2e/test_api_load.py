@@ -23,8 +23,7 @@ from harness import is_long_run, is_sanitized
 FIRST_UID = 21_000
 NOBODY_HAS_IT = "ab" * 32
 MIB = 1 << 20
-RECONNECTS = 10_000 if is_long_run() else 1000
-CHURN = 10_000 if is_long_run() else 2000
+RECONNECTS = CHURN = 10_000
 TOGETHER_SECONDS = 60 if is_long_run() else 10
 
 

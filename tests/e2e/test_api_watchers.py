@@ -107,6 +107,7 @@ class Watchers(ApiTest):
         self.assertGreater(rate, min(alone_rate, RATE) / SLACK)
         self.ctl("cancel", intent)
 
+    @unittest.skipUnless(is_long_run(), "five thousand transfers take their time: BLOBD_LONG=1")
     def test_who_never_reads_is_ended_and_nobody_notices(self):
         self.root.ok("Admin.SetLimits", v1.SetLimitsRequest(changes=[
             v1.LimitChange(name="requests", value=400), v1.LimitChange(name="requests_per_node", value=400)]))
