@@ -67,7 +67,10 @@ Known::iterator MakesRoom(Ground ground, Known& known) {
 }  // namespace
 
 bool AddressBook::CanBeDialled(const SocketAddress& address) {
-  return address.port() != 0 && !address.is_unspecified() && !address.is_multicast();
+  const bool is_broadcast =
+      address.is_v4() && address.ip4() == std::array<uint8_t, 4>{255, 255, 255, 255};
+  return address.port() != 0 && !address.is_unspecified() && !address.is_multicast() &&
+         !is_broadcast;
 }
 
 bool AddressBook::IsOwn(const SocketAddress& address) const {

@@ -55,6 +55,10 @@ StatusOr<std::optional<Hash>> ToHashFilter(const std::string& text) {
 }
 
 StatusOr<engine::IntentFilter> ToFilter(const v1::ListIntentsRequest& request) {
+  if (!v1::IntentScope_IsValid(request.scope())) {
+    return FieldError(Reason::kInvalidField, "scope", "there is no scope {}",
+                      static_cast<int>(request.scope()));
+  }
   engine::IntentFilter filter;
   if (request.scope() == v1::INTENT_SCOPE_UNFINISHED) filter.rows.finished = false;
   if (request.scope() == v1::INTENT_SCOPE_FINISHED) filter.rows.finished = true;

@@ -147,7 +147,7 @@ def get_intent(w, caller):
     yield v1.GetIntentRequest(intent_id=w.waiting)
 
 
-@a_list("Downloads.ListIntents", but=("scope",))
+@a_list("Downloads.ListIntents")
 def list_intents(w, caller):
     yield v1.ListIntentsRequest(
         page_size=3, page_token=w.page_tokens["Downloads.ListIntents"], scope=v1.INTENT_SCOPE_UNFINISHED, hash=NOBODY_HAS_IT,
