@@ -62,9 +62,12 @@ class Starts:
             manager.settimeout(120)
             started = time.monotonic()
             daemon.launch({"NOTIFY_SOCKET": str(path)})
-            while "READY=1" not in manager.recv(65536).decode().splitlines():
-                pass
-            seconds = time.monotonic() - started
-        # Nobody reads any more, so that nothing it says at its end can wait.
-        daemon.stop()
+            try:
+                while "READY=1" not in manager.recv(65536).decode().splitlines():
+                    pass
+                seconds = time.monotonic() - started
+            finally:
+                # Nobody reads any more, so that nothing it says at its end can wait.
+                manager.close()
+                daemon.stop()
         return Run(seconds=seconds)

@@ -10,6 +10,7 @@
 
 #include "blobd/v1/data_socket.pb.h"
 #include "client/descriptor.h"
+#include "client/reason.h"
 
 namespace blobd::client {
 namespace {
@@ -69,7 +70,11 @@ struct Answer {
 
 StatusOr<Answer> Receive(int connection, const Stopped& stopped) {
   pollfd waiting{connection, POLLIN, 0};
-  while (poll(&waiting, 1, kInterruptCheckMs) == 0) BLOBD_RETURN_IF_ERROR(stopped());
+  for (;;) {
+    const int ready = poll(&waiting, 1, kInterruptCheckMs);
+    if (ready > 0 || (ready < 0 && errno != EINTR)) break;
+    BLOBD_RETURN_IF_ERROR(stopped());
+  }
   BLOBD_RETURN_IF_ERROR(stopped());
   std::string bytes(kMaxAnswerBytes, '\0');
   iovec piece{bytes.data(), bytes.size()};
@@ -79,7 +84,10 @@ StatusOr<Answer> Receive(int connection, const Stopped& stopped) {
   message.msg_iovlen = 1;
   message.msg_control = &control;
   message.msg_controllen = sizeof control;
-  const ssize_t size = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
+  ssize_t size = 0;
+  do {
+    size = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
   Answer answer;
   if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
       size > 0 && header != nullptr && header->cmsg_type == SCM_RIGHTS) {
@@ -100,8 +108,11 @@ StatusOr<Answer> Exchange(const std::string& path, const std::string& token, int
   for (;;) {
     BLOBD_ASSIGN_OR_RETURN(Answer answer, Receive(connection.get(), stopped));
     if (answer.message.has_error()) {
-      return MakeStatus(static_cast<StatusCode>(answer.message.error().code()),
-                        std::string_view(answer.message.error().message()));
+      const v1::DataError& error = answer.message.error();
+      Status status =
+          MakeStatus(static_cast<StatusCode>(error.code()), std::string_view(error.message()));
+      SetReason(error.reason(), &status);
+      return status;
     }
     if (!answer.message.has_progress()) return answer;
     if (progress) progress(answer.message.progress().done_bytes());

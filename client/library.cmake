@@ -25,7 +25,8 @@ install(DIRECTORY ${PROJECT_BINARY_DIR}/proto/blobd/v1 DESTINATION ${CMAKE_INSTA
   COMPONENT ${development} FILES_MATCHING PATTERN "*.pb.h")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/blobd ${PROJECT_SOURCE_DIR}/proto/google
   DESTINATION ${CMAKE_INSTALL_DATADIR}/blobd/proto COMPONENT ${development} FILES_MATCHING PATTERN "*.proto")
-install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libblobd-client-dev COMPONENT ${development})
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libblobd-client-dev COMPONENT ${development}
+  USE_SOURCE_PERMISSIONS)
 configure_file(blobd-client.pc.in blobd-client.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/blobd-client.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
   COMPONENT ${development})

@@ -24,6 +24,14 @@ void AddReason(const std::string& details, Status* status) {
   }
 }
 
+void SetReason(const std::string& name, Status* status) {
+  if (name.empty() || status->ok()) return;
+  google::rpc::ErrorInfo info;
+  info.set_reason(name);
+  info.set_domain("blobd");
+  status->SetPayload(kErrorInfo, absl::Cord(info.SerializeAsString()));
+}
+
 std::optional<Reason> ReasonOf(const absl::Status& status) {
   const auto payload = status.GetPayload(kErrorInfo);
   google::rpc::ErrorInfo info;

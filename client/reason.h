@@ -14,4 +14,7 @@ namespace blobd::client {
 // is not OK. What cannot be read there, or is no reason, adds nothing.
 void AddReason(const std::string& details, Status* status);
 
+// The daemon's reason of this name, where it is told without details; empty: there is none.
+void SetReason(const std::string& name, Status* status);
+
 }  // namespace blobd::client

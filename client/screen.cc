@@ -57,6 +57,7 @@ void Screen::Enter() {
   keys.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
   keys.c_cc[VMIN] = 1;
   keys.c_cc[VTIME] = 0;
+  keys.c_cc[VQUIT] = _POSIX_VDISABLE;  // it would leave the terminal as it is now
   tcsetattr(STDIN_FILENO, TCSANOW, &keys);
   winsize size{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <optional>
 
 #include "client/context.h"
 #include "client/screen.h"
@@ -53,13 +54,13 @@ int PrintOnce(Context& context) {
 Status ShowOnScreen(Context& context) {
   Screen screen;
   context.interrupt.OnSecond([&screen] { screen.Leave(); });
-  TopFeed feed(*context.daemon);
+  std::optional<TopFeed> feed(std::in_place, *context.daemon);
   TopShape shape;
   TopFrame frame;
   std::string typed;
   Status status;
   for (bool quit = false; !quit && !context.interrupt.happened();) {
-    auto state = feed.State();
+    auto state = feed->State();
     if (!state.ok()) {
       status = state.status();
       break;
@@ -68,7 +69,7 @@ Status ShowOnScreen(Context& context) {
     style.columns = screen.columns();
     style.full = false;
     shape.lines = screen.lines();
-    if (!feed.has_answered() && state->trouble.empty()) state->trouble = "waiting for blobd ...";
+    if (!feed->has_answered() && state->trouble.empty()) state->trouble = "waiting for blobd ...";
     frame = ShowTop(*state, shape, style);
     screen.Draw(frame.lines);
     std::array<pollfd, 3> events = {pollfd{STDIN_FILENO, POLLIN, 0},
@@ -82,6 +83,7 @@ Status ShowOnScreen(Context& context) {
       shape = AfterKey(shape, *key, frame);
     }
   }
+  feed.reset();  // it may take a moment, in which a second signal still finds the screen ours
   context.interrupt.OnSecond(nullptr);
   return status;
 }

@@ -35,6 +35,9 @@ Status ApplyTable(const toml::table& table, const std::string& prefix, const Con
                   Config* config) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
+    // One in quotes: it would be found under the name of another table's key.
+    if (key.str().find('.') != std::string_view::npos)
+      return Wrong(place, key.source(), UnknownKey(name));
     if (name == "mirrors.origins") {
       BLOBD_RETURN_IF_ERROR(ApplyOrigins(node, place, config));
       continue;

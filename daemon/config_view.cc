@@ -44,10 +44,11 @@ std::set<std::string> NamesIn(const Config& running, const Config& read) {
 Configuration::Listing ViewOf(const Config& running, const Config& read, const std::string& prefix,
                               bool changed_only) {
   const Config defaults = DefaultConfig();
+  const std::string table = prefix + ".";
   Configuration::Listing listing;
   listing.files = read.files;
   for (const std::string& name : NamesIn(running, read)) {
-    if (!prefix.empty() && name != prefix && !name.starts_with(prefix + ".")) continue;
+    if (!prefix.empty() && name != prefix && !name.starts_with(table)) continue;
     const ConfigKey* key = FindKey(name);
     if (key == nullptr) continue;
     Configuration::Value view;

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <iterator>
+#include <map>
+#include <utility>
 
 namespace blobd::daemon {
 namespace {
@@ -149,10 +151,15 @@ void AddLookup(MetricsText& text, const std::vector<engine::LookupServiceView>& 
 
 void AddCalls(MetricsText& text, const rpc::CallCounts& calls) {
   text.Begin("blobd_rpc_calls_total", Type::kCounter, "Calls of the API that ended.");
+  // A method may have several rules, and so be there several times.
+  std::map<std::pair<std::string_view, StatusCode>, uint64_t> of_method;
   for (const rpc::CallCounts::Ended& ended : calls.ended) {
-    text.Value({{"method", rpc::AuthorityTable()[static_cast<size_t>(ended.method)].name},
-                {"code", absl::StatusCodeToString(ended.code)}},
-               static_cast<double>(ended.count));
+    const auto name = rpc::AuthorityTable()[static_cast<size_t>(ended.method)].name;
+    of_method[{name, ended.code}] += ended.count;
+  }
+  for (const auto& [key, count] : of_method) {
+    text.Value({{"method", key.first}, {"code", absl::StatusCodeToString(key.second)}},
+               static_cast<double>(count));
   }
   text.Begin("blobd_rpc_errors_total", Type::kCounter, "Errors that callers were told, by reason.");
   for (const auto& [reason, count] : calls.errors)

@@ -107,12 +107,14 @@ Status ApplyTemplates(const toml::node& node, Config* config) {
   if (!texts) return Expected(ValidTemplates());
   std::vector<std::string> templates;
   for (const std::string& text : *texts) {
+    // By number, since a URL may have a password or a token in it.
+    const std::string entry = fmt::format("entry {}", templates.size() + 1);
     if (!http::UrlTemplate::IsTemplate(text))
-      return InvalidArgument("{} has no {{hash}} in it", text);
+      return InvalidArgument("{} has no {{hash}} in it", entry);
     const auto parsed = http::UrlTemplate::Parse(text);
-    if (!parsed.ok()) return Annotate(parsed.status(), text);
+    if (!parsed.ok()) return Annotate(parsed.status(), entry);
     if (std::find(templates.begin(), templates.end(), parsed->text()) != templates.end())
-      return InvalidArgument("{} is in the list twice", text);
+      return InvalidArgument("{} is in the list twice", entry);
     templates.push_back(parsed->text());
   }
   config->mirrors.templates = std::move(templates);
@@ -196,9 +198,10 @@ Status ApplyOrigins(const toml::node& node, const ConfigPlace& place, Config* co
                                  kMaxOrigins));
   }
   for (const auto& [key, inner] : *table) {
-    const std::string name = fmt::format("mirrors.origins.{}", TextToToml(key.str()));
     const auto url = http::Url::Parse(key.str());
-    if (!url.ok()) return Wrong(place, key.source(), name, url.status());
+    // Without its text, which may have a password in it.
+    if (!url.ok()) return Wrong(place, key.source(), "mirrors.origins", url.status());
+    const std::string name = fmt::format("mirrors.origins.{}", TextToToml(key.str()));
     if (url->text() != url->origin().ToString() + "/") {
       return Wrong(place, key.source(), name,
                    InvalidArgument("expected scheme, host and port only, as in {}",

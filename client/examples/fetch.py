@@ -10,6 +10,7 @@ of the source):
 """
 import os
 import sys
+import time
 import uuid
 
 import grpc
@@ -43,8 +44,10 @@ def wait(downloads, intent_id):
                       f"bytes, {intent.rate:.0f} bytes/s {intent.waits_for}", file=sys.stderr)
             return intent
         except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE:
+            # So ends what a daemon that goes away cuts.
+            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                 raise
+            time.sleep(0.5)
 
 
 def read(blobs, wanted, out):
@@ -57,8 +60,10 @@ def read(blobs, wanted, out):
                 offset += len(response.data)
             return
         except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE:
+            # So ends what a daemon that goes away cuts.
+            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                 raise
+            time.sleep(0.5)
 
 
 def main():

@@ -74,7 +74,8 @@ Status Engine::NoTransfer(TransferId id) const {
 
 void Engine::CancelTransfer(const Caller& caller, TransferId id,
                             UniqueFunction<void(StatusOr<CancelTransferAnswer>)> done) {
-  if (scheduler_ == nullptr || restoring_) return done(Ready());
+  // While the daemon drains every transfer is about to end, and nobody would hear of this one.
+  if (const Status status = Ready(); !status.ok()) return done(status);
   const auto running = running_.find(id);
   if (running == running_.end()) {
     return GetTransfer(id, [done = std::move(done)](StatusOr<TransferView> view) mutable {

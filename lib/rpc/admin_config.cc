@@ -1,8 +1,11 @@
 // Of Admin, what concerns the configuration.
+#include "base/error_reason.h"
 #include "rpc/admin_service.h"
 
 namespace blobd::rpc {
 namespace {
+
+constexpr size_t kMaxPrefixBytes = 512;  // the names of keys are shorter
 
 v1::ConfigOrigin ToProto(Configuration::Origin origin) {
   switch (origin) {
@@ -58,6 +61,10 @@ grpc::ServerUnaryReactor* AdminService::GetConfig(grpc::CallbackServerContext* c
   auto* reactor = new UnaryReactor();
   const auto caller = context_.Admit(*call, Method::kAdminGetConfig, reactor, kListWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());
+  if (request->prefix().size() > kMaxPrefixBytes) {
+    return Refuse(reactor, FieldError(Reason::kTooLong, "prefix", "{} bytes; at most {} are taken",
+                                      request->prefix().size(), kMaxPrefixBytes));
+  }
   context_.OnControl(reactor, [this, reactor, response, prefix = request->prefix(),
                                changed_only = request->changed_only()] {
     Configuration::Listing listing = configuration_.List(prefix, changed_only);

@@ -137,6 +137,9 @@ grpc::ServerUnaryReactor* DownloadsService::ListRequests(grpc::CallbackServerCon
   const uint32_t limit = PageSize(request->page_size());
   context_.OnControl(reactor, [this, reactor, response, caller = *caller, filter = *filter,
                                after = IntentId{*after}, limit] {
+    // Those of a registry that is damaged, or not loaded yet, are not known to be all.
+    const Status ready = context_.engine.Ready();
+    if (!ready.ok() && GivenReasonOf(ready) != Reason::kDraining) return reactor->End(ready);
     engine::RequestPage page = context_.engine.ListRequests(filter, after, limit);
     if (page.next) response->set_next_page_token(PageTokenOfId(page.next->value, kRequestList));
     std::vector<Hash> hashes = HashesOf(page.requests);

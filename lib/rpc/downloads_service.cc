@@ -4,6 +4,7 @@
 
 #include "base/error_reason.h"
 #include "rpc/convert.h"
+#include "rpc/small_request.h"
 #include "rpc/veil.h"
 #include "rpc/watch_reactor.h"
 
@@ -119,7 +120,9 @@ grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContex
 grpc::ServerWriteReactor<v1::WatchIntentResponse>* DownloadsService::WatchIntent(
     grpc::CallbackServerContext* call, const v1::WatchIntentRequest* request) {
   auto* reactor = new WatchReactor(context_, IntentId{request->intent_id()});
-  reactor->Begin(context_.Authorize(*call, Method::kDownloadsWatchIntent, reactor));
+  auto caller = context_.Admit(*call, Method::kDownloadsWatchIntent, reactor, kWatchWeight);
+  if (const Status small = CheckSmall(*request); caller.ok() && !small.ok()) caller = small;
+  reactor->Begin(caller);
   return reactor;
 }
 

@@ -130,6 +130,7 @@ class Feed final : public engine::ChangeWatcher, public std::enable_shared_from_
     bool judging = false;         // it is being asked what the caller may learn
     bool from_beginning = false;  // the next message says so
     uint64_t told = 0;            // all changes up to this one
+    uint64_t counted = 0;         // when it was last counted how much waits for it
     std::optional<Id> shown;      // the last one of the snapshot, until then
 
    private:
@@ -231,11 +232,14 @@ class Feed final : public engine::ChangeWatcher, public std::enable_shared_from_
     Tell(*reader, std::move(batch));
   }
 
-  bool MuchWaitsFor(const Reader& reader) {
+  bool MuchWaitsFor(Reader& reader) {
     const bool is_few = !reader.filter.ids.empty();
     if (is_few) return false;
     if (!log().Reaches(reader.told)) return true;
     if (!log().HasMoreThan(FeedBounds::kMostWaiting, reader.told)) return false;
+    // Counting takes time in proportion to what waits: not anew for every few changes.
+    if (log().latest() < reader.counted + FeedBounds::kMostWaiting / 4) return false;
+    reader.counted = log().latest();
     size_t waiting = 0;
     log().ForEachAfter(reader.told, [&](const Id& id, uint64_t) {
       const FeedFate fate = source_.FateOf(reader.filter, id, ItemOf(id), reader.phase);
@@ -282,6 +286,7 @@ class Feed final : public engine::ChangeWatcher, public std::enable_shared_from_
   Batch NextChanges(const Reader& reader) {
     Batch batch;
     batch.told = log().latest();
+    if (reader.told == batch.told) return batch;
     const auto add = [&](const Id& id, uint64_t number) {
       if (!Add(reader, id, batch)) return true;
       batch.is_last = number == log().latest();

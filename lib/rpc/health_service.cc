@@ -9,6 +9,7 @@
 
 #include "base/error_reason.h"
 #include "base/utf8.h"
+#include "rpc/small_request.h"
 
 namespace blobd::rpc {
 namespace {
@@ -171,7 +172,8 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* call
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext* call, const health::HealthCheckRequest* request) {
   auto* reactor = new HealthWatchReactor(context_, board_, ShortText(request->service(), 80));
-  reactor->Begin(context_.Authorize(*call, Method::kHealthWatch, reactor).status());
+  const auto caller = context_.Admit(*call, Method::kHealthWatch, reactor, kWatchWeight);
+  reactor->Begin(caller.ok() ? CheckSmall(*request) : caller.status());
   return reactor;
 }
 

@@ -84,6 +84,9 @@ class GrpcServer final : public Server {
     google::protobuf::SetLogHandler(nullptr);
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    // That limit is one of compressed messages, which may become a thousand times as large.
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
     builder.SetResourceQuota(grpc::ResourceQuota("blobd").Resize(kMaxBufferedBytes));
     builder.RegisterService(&downloads_);

@@ -42,16 +42,12 @@ TransfersSource::Item TransfersSource::Make(TransferId id) const {
 
 FeedFate TransfersSource::FateOf(const Filter& filter, TransferId /*id*/, const Item& item,
                                  FeedPhase phase) const {
-  const bool is_named = !filter.ids.empty();
-  if (item.bytes == nullptr) {
-    // Who follows those that run was told when it ended.
-    const bool was_told = filter.running_only && !is_named && phase == FeedPhase::kFollowing;
-    return was_told ? FeedFate::kNothing : FeedFate::kGone;
-  }
+  // Also to who follows those that run: it may have ended since the last message, and many others.
+  if (item.bytes == nullptr) return FeedFate::kGone;
   if (filter.hash && item.hash != *filter.hash) return FeedFate::kNothing;
   if (!filter.running_only || item.is_running) return FeedFate::kShown;
   if (phase != FeedPhase::kSnapshot) return FeedFate::kLast;
-  return is_named ? FeedFate::kGone : FeedFate::kNothing;
+  return !filter.ids.empty() ? FeedFate::kGone : FeedFate::kNothing;
 }
 
 bool TransfersSource::Judge(const engine::Caller& caller,

@@ -66,7 +66,8 @@ void Scheduler::State::OnDisconnectWanted(const DisconnectWanted& event) {
       return EndDial(*provider, Link::kDown);
     case Link::kUp: {
       const std::vector<Request*> detached = DetachAll(*provider, /*stop=*/true);
-      CloseConnection(*provider, "somebody asked for that");
+      // A condemned connection has closed itself when its last transfer was stopped.
+      if (provider->link == Link::kUp) CloseConnection(*provider, "somebody asked for that");
       return SettleAll(detached);
     }
   }

@@ -26,6 +26,19 @@ TEST(Connections, FailingDialThenSuccess) {
   EXPECT_EQ(h.Finished().code, ResultCode::kDone);
 }
 
+// It closes itself when its last transfer is stopped, and that is what closing it does first.
+TEST(Connections, OneThatIsCondemnedIsClosedOnce) {
+  Harness h;
+  h.WantNew(Raw(1), {Node(1)});
+  h.WantNew(Raw(2), {Node(1)});
+  h.Connect(1);
+  const auto started = h.Saw<StartTransfer>();
+  ASSERT_EQ(started.size(), 2u);
+  h.End(started[0].transfer, Outcome::kRetryLater, "reset");
+  h.Do(DisconnectWanted{Node(1)});
+  EXPECT_EQ(h.Saw<Disconnect>().size(), 1u);
+}
+
 TEST(Connections, OneThatIsToBeClosedIsNobodysFailureAndIsDialledAgain) {
   Harness h;
   const IntentId intent = h.WantNew(Raw(1), {Node(1)});

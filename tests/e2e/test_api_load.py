@@ -3,6 +3,7 @@ much of something.
 
 BLOBD_LONG=1 runs all of it in the sizes that the product promises; the short form shows the same with less.
 """
+import gzip
 import os
 import random
 import struct
@@ -310,6 +311,21 @@ class TooMuch(Load):
         growth = self.growth_while(ask)
         print(f"million-item queues at once: {growth // 1024} MiB more", flush=True)
         self.assertLess(growth, self.MOST_KIB)
+        self.assert_healthy()
+
+    def test_what_unpacks_to_a_thousand_times_its_size(self):
+        """Compressed messages are not taken: their limit would be one of what they are packed."""
+        packed = gzip.compress(bytes(512 * MIB), 1)
+        self.assertLess(len(packed), LARGEST_MESSAGE)
+
+        def ask():
+            stream = self.dialler(FIRST_UID, self.group).connect().start(METHODS["Downloads.Queue"].path,
+                                                                         headers=((b"grpc-encoding", b"gzip"),))
+            stream.send(struct.pack(">BI", 1, len(packed)) + packed, True)
+            self.assertTrue(stream.wait(60))
+            self.assertNotEqual(stream.status[0], OK)
+            yield self.daemon.memory_kib()
+        self.assertLess(self.growth_while(ask), 100 * 1024)
         self.assert_healthy()
 
     def test_readers_that_stop(self):
