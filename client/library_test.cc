@@ -212,7 +212,9 @@ TEST_F(Library, AnErrorKeepsItsReason) {
     google::rpc::ErrorInfo info;
     info.set_reason("OUT_OF_RANGE");
     info.set_domain("blobd");
-    (*info.mutable_metadata())["field"] = "offset";
+    google::rpc::ErrorInfo::Metadata* known = info.add_metadata();
+    known->set_key("field");
+    known->set_value("offset");
     google::rpc::Status status;
     status.add_details()->PackFrom(info);
     return grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "too far", status.SerializeAsString());

@@ -38,7 +38,7 @@ std::optional<Reason> ReasonOf(const absl::Status& status) {
   if (!payload || !info.ParseFromString(std::string(*payload)) || info.reason().empty())
     return std::nullopt;
   Reason reason{info.reason(), info.domain(), {}};
-  for (const auto& [key, value] : info.metadata()) reason.details[key] = value;
+  for (const auto& known : info.metadata()) reason.details[known.key()] = known.value();
   return reason;
 }
 

@@ -19,7 +19,9 @@ grpc::Status ToGrpc(const Status& status) {
   info.set_reason(std::string(NameOf(ReasonOf(status))));
   info.set_domain("blobd");
   ForEachDetail(status, [&info](std::string_view key, std::string_view value) {
-    (*info.mutable_metadata())[std::string(key)] = std::string(value);
+    google::rpc::ErrorInfo::Metadata* known = info.add_metadata();
+    known->set_key(std::string(key));
+    known->set_value(std::string(value));
   });
   google::rpc::Status details;
   details.set_code(code);

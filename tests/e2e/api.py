@@ -113,7 +113,7 @@ def answer_of(stream, response):
         assert (status.code, status.message) == (code, text), f"the details say something else: {status} and {code} {text}"
         for detail in status.details:
             if info := _error_info(detail):
-                answer.reason, answer.domain, answer.metadata = info.reason, info.domain, dict(info.metadata)
+                answer.reason, answer.domain, answer.metadata = info.reason, info.domain, {known.key: known.value for known in info.metadata}
     return answer
 
 
