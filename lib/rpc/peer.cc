@@ -92,16 +92,25 @@ PeerTable::~PeerTable() {
 
 StatusOr<int> PeerTable::Admit(int connection) {
   const auto caller = CallerAt(connection, admins_);
+  const auto take = [&] {
+    const MutexLock lock(mutex_);
+    return quota_.Take(*caller, "connections");
+  };
+  Status room = caller.ok() ? take() : OkStatus();
+  if (!room.ok()) {
+    Sweep();  // of those that come and go some may have gone
+    room = take();
+  }
   const MutexLock lock(mutex_);
   if (!caller.ok()) {
     ++counts_.refused_as_unknown;
     close(connection);
     return caller.status();
   }
-  if (const Status status = quota_.Take(*caller, "connections"); !status.ok()) {
+  if (!room.ok()) {
     ++counts_.refused_by_limit;
     close(connection);
-    return WithReason(Reason::kTooManyConnections, status);
+    return WithReason(Reason::kTooManyConnections, room);
   }
   const NumberRange range = Numbers();
   if (next_number_ < range.first || next_number_ >= range.end) next_number_ = range.first;
