@@ -79,7 +79,12 @@ Status Engine::CheckQuota(const Caller& caller, size_t more) const {
 
 void Engine::Refuse(PendingQueue& pending, const Status& status) {
   const std::string why = disk_.reason.empty() ? "" : fmt::format(" ({})", disk_.reason);
-  pending.done(Annotate(status, "the registry could not be written" + why));
+  const Status error = Annotate(status, "the registry could not be written" + why);
+  // What SQLite says of a disk in trouble is often no more than that it failed.
+  if (disk_.condition == store::DiskCondition::kOk) return pending.done(error);
+  const bool is_full = disk_.condition == store::DiskCondition::kFull;
+  const Reason reason = is_full ? Reason::kDiskFull : Reason::kDiskReadOnly;
+  pending.done(WithReason(reason, MakeStatus(CodeOf(reason), std::string_view(Message(error)))));
 }
 
 void Engine::Admit(std::shared_ptr<PendingQueue> pending) {

@@ -4,7 +4,7 @@ import subprocess
 import time
 import unittest
 
-from harness import DONE, FAILED, PRELOAD, E2eTest, is_sanitized
+from harness import DONE, NO_SPACE, PRELOAD, E2eTest, is_sanitized
 from peers import write_random
 
 MIB = 1 << 20
@@ -72,8 +72,8 @@ class Full(DiskTest):
         # What fits is got meanwhile, and a call that cannot be made durable is refused with the reason.
         small, small_path, small_ticket = self.ticket("small", MIB)
         result = self.daemon.ctl("queue", "-q", small_ticket)
-        self.assertIn(result.code, (DONE, FAILED))
-        if result.code == FAILED:
+        self.assertIn(result.code, (DONE, NO_SPACE))
+        if result.code == NO_SPACE:
             self.assertIn("disk", result.text.lower())
         filler.unlink()
         self.assert_goes_on(intent, blob, path)
@@ -108,7 +108,7 @@ class ReadOnly(DiskTest):
         self.wait_for_status("read-only")
         self.assert_answers()
         result = self.daemon.ctl("queue", ticket)
-        self.assertEqual(result.code, FAILED, result.text)
+        self.assertEqual(result.code, NO_SPACE, result.text)
         self.assertIn("read-only", result.text.lower())
         self._flag.unlink()
         self.assert_goes_on(intent, blob, path)
