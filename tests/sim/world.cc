@@ -492,6 +492,10 @@ void World::RunDrained() {
   while (checkers_.live_transfers() > 0) {
     if (!StepOnce()) Broken("a transfer never ended");
   }
+  // Nobody may be left to somebody who waits, and still that is for the next life to say.
+  for (const ProviderId& provider : providers_) {
+    if (rng_.Chance(0.5)) Deliver(BanWanted{provider, hours(1), "unwanted"});
+  }
   // However long it takes: patience passes, connections break, callers come and go.
   const Instant until = now_ + minutes(30);
   while (now_ < until && StepOnce()) {
