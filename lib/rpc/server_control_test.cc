@@ -119,7 +119,7 @@ TEST_F(ServerTest, TheConfigurationIsShownToEverybody) {
   request.set_prefix("store");
   request.set_changed_only(true);
   ASSERT_TRUE(Call(*stub, &v1::Admin::Stub::GetConfig, request, &config).ok());
-  EXPECT_EQ(configuration_.asked_for, "store changed");
+  EXPECT_EQ(configuration_.asked_for(), "store changed");
   ASSERT_EQ(config.values_size(), 2);
   EXPECT_EQ(config.values(0).key(), "store.max_bytes");
   EXPECT_EQ(config.values(0).value(), "5");
@@ -148,7 +148,7 @@ TEST_F(ServerTest, AReloadReportsOnEachKey) {
   v1::ReloadResponse report;
   request.set_dry_run(true);
   ASSERT_TRUE(Call(*stub, &v1::Admin::Stub::Reload, request, &report).ok());
-  EXPECT_EQ(configuration_.asked_for, "dry run");
+  EXPECT_EQ(configuration_.asked_for(), "dry run");
   ASSERT_EQ(report.keys_size(), 2);
   EXPECT_EQ(report.keys(0).key(), "workers");
   EXPECT_EQ(report.keys(0).before(), "2");
@@ -158,12 +158,12 @@ TEST_F(ServerTest, AReloadReportsOnEachKey) {
   EXPECT_EQ(report.keys(1).reason(), "it is set");
   EXPECT_THAT(report.files(), ElementsAre("a.toml"));
   EXPECT_THAT(report.warnings(), ElementsAre("a word"));
-  configuration_.failure = FailedPrecondition("a.toml:1: unknown key x");
+  configuration_.Fail(FailedPrecondition("a.toml:1: unknown key x"));
   request.set_dry_run(false);
   const grpc::Status refused = Call(*stub, &v1::Admin::Stub::Reload, request, &report);
   EXPECT_EQ(refused.error_code(), grpc::FAILED_PRECONDITION);
   EXPECT_THAT(refused.error_message(), HasSubstr("a.toml:1"));
-  EXPECT_EQ(configuration_.asked_for, "reload");
+  EXPECT_EQ(configuration_.asked_for(), "reload");
 }
 
 TEST_F(ServerTest, NodesAreDisconnectedAndForgotten) {

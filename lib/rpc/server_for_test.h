@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/test_directory_for_test.h"
 #include "blobd/v1/admin.grpc.pb.h"
 #include "blobd/v1/blobs.grpc.pb.h"
@@ -64,7 +65,7 @@ class FakeMaintenance final : public Maintenance {
 class FakeConfiguration final : public Configuration {
  public:
   Listing List(const std::string& prefix, bool changed_only) const override {
-    asked_for = prefix + (changed_only ? " changed" : "");
+    Note(prefix + (changed_only ? " changed" : ""));
     Listing listing;
     listing.values.push_back(
         {"store.max_bytes", "5", "0", Origin::kFile, "a.toml", 7, true, {}, false});
@@ -74,8 +75,8 @@ class FakeConfiguration final : public Configuration {
     return listing;
   }
   void Reload(bool dry_run, UniqueFunction<void(StatusOr<Report>)> done) override {
-    asked_for = dry_run ? "dry run" : "reload";
-    if (!failure.ok()) return done(failure);
+    Note(dry_run ? "dry run" : "reload");
+    if (const Status status = failure(); !status.ok()) return done(status);
     Report report;
     report.keys.push_back({"workers", "2", "3", Result::kNeedsRestart, ""});
     report.keys.push_back({"limits.requests", "", "9", Result::kRefused, "it is set"});
@@ -84,8 +85,29 @@ class FakeConfiguration final : public Configuration {
     done(report);
   }
 
-  mutable std::string asked_for;
-  Status failure;
+  // Asked by tests, while the control loop turns.
+  std::string asked_for() const {
+    const MutexLock lock(mutex_);
+    return asked_for_;
+  }
+  void Fail(Status status) {
+    const MutexLock lock(mutex_);
+    failure_ = std::move(status);
+  }
+
+ private:
+  void Note(std::string asked) const {
+    const MutexLock lock(mutex_);
+    asked_for_ = std::move(asked);
+  }
+  Status failure() const {
+    const MutexLock lock(mutex_);
+    return failure_;
+  }
+
+  mutable Mutex mutex_;
+  mutable std::string asked_for_ ABSL_GUARDED_BY(mutex_);
+  Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
 class ServerTest : public testing::Test {

@@ -2,14 +2,15 @@
 
 #include "base/error_reason.h"
 #include "base/utf8.h"
+#include "rpc/reactor.h"
 #include "rpc/status_code.h"
 
 namespace blobd::rpc {
 namespace {
 
-class EndedReactor final : public grpc::ServerGenericBidiReactor {
+class EndedReactor final : public Reactor<grpc::ServerGenericBidiReactor> {
  public:
-  void OnDone() override { delete this; }
+  explicit EndedReactor(const Status& error) { EndWith(ToGrpc(error)); }
 };
 
 }  // namespace
@@ -20,9 +21,7 @@ grpc::ServerGenericBidiReactor* UnknownMethods::CreateReactor(
                                 "this daemon has no method {}; it may be older than the caller",
                                 ShortText(call->method(), 80));
   calls_.Note("a call", error);
-  auto* reactor = new EndedReactor();
-  reactor->Finish(ToGrpc(error));
-  return reactor;
+  return new EndedReactor(error);
 }
 
 }  // namespace blobd::rpc
