@@ -46,6 +46,12 @@ class Terminal:
             if not self._read(0.1) or time.monotonic() > deadline:
                 raise AssertionError(f"{text!r} has not come, but {self.seen[-3000:]!r}")
 
+    def look(self, seconds):
+        """Takes what comes within that time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._read(0.1):
+            pass
+
     def wait(self, timeout):
         """Reads until the program has ended; returns its exit code."""
         deadline = time.monotonic() + timeout

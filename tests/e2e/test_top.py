@@ -98,8 +98,12 @@ class Top(E2eTest):
         terminal.expect("is not running at", TIMEOUT)
         terminal.seen = b""
         self.daemon.start()
-        self.daemon.wait_until("it is asked again", lambda: terminal.expect("no running transfers", 1) is None
-                               and "is not running" not in "\n".join(self.frames(terminal)[-1]))
+
+        def is_back():
+            terminal.look(0.5)
+            latest = "\n".join((self.frames(terminal) or [[]])[-1])
+            return "no running transfers" in latest and "is not running" not in latest
+        self.daemon.wait_until("it is asked again", is_back)
         terminal.type("q")
         self.assertEqual(terminal.wait(TIMEOUT), DONE)
 
