@@ -84,6 +84,15 @@ class Lists : public testing::Test {
 };
 
 TEST_F(Lists, AskForWhatIsChosen) {
+  constexpr const char* kIntents =
+      "page_size: 1000 states: INTENT_STATE_CANCELLED states: INTENT_STATE_FAILED "
+      "newest_first: true";
+  constexpr const char* kTransfers =
+      "page_size: 1000 provider: \"https://mirror.example/\" states: "
+      "TRANSFER_STATE_CANCELLED states: TRANSFER_STATE_FAILED newest_first: true";
+  constexpr const char* kRemotes =
+      "page_size: 1000 states: REMOTE_STATE_CONNECTED states: REMOTE_STATE_DIALLING "
+      "banned_only: true";
   ListOptions options;
   options.states = {"cancelled", "failed"};
   options.newest_first = true;
@@ -97,17 +106,10 @@ TEST_F(Lists, AskForWhatIsChosen) {
   Printed([&] { return RunRemotes(context_, options); });
   Printed([&] { return RunIntents(context_, {}); });
   Printed([&] { return RunTransfers(context_, {}); });
-  EXPECT_EQ(
-      daemon_->asked,
-      (std::vector<std::string>{
-          "page_size: 1000 states: INTENT_STATE_CANCELLED states: INTENT_STATE_FAILED "
-          "newest_first: true",
-          "page_size: 1000 provider: \"https://mirror.example/\" states: "
-          "TRANSFER_STATE_CANCELLED states: TRANSFER_STATE_FAILED newest_first: true",
-          "page_size: 1000 states: INTENT_STATE_PAUSED",
-          "page_size: 1000 states: REMOTE_STATE_CONNECTED states: REMOTE_STATE_DIALLING "
-          "banned_only: true",
-          "page_size: 1000 scope: INTENT_SCOPE_UNFINISHED", "page_size: 1000 running_only: true"}));
+  EXPECT_EQ(daemon_->asked, (std::vector<std::string>{
+                                kIntents, kTransfers, "page_size: 1000 states: INTENT_STATE_PAUSED",
+                                kRemotes, "page_size: 1000 scope: INTENT_SCOPE_UNFINISHED",
+                                "page_size: 1000 running_only: true"}));
 }
 
 TEST_F(Lists, RequestsSayHowTheyStand) {
