@@ -47,8 +47,8 @@ std::string Joined(const TopFrame& frame) {
 
 TEST(TopView, FillsTheScreenAndNoMore) {
   for (const int count : {0, 1, 5, 500}) {
-    for (const size_t columns : {40, 80, 200}) {
-      for (const size_t lines : {1, 2, 5, 10, 24, 60}) {
+    for (const size_t columns : {40u, 80u, 200u}) {
+      for (const size_t lines : {1u, 2u, 5u, 10u, 24u, 60u}) {
         SCOPED_TRACE(testing::Message() << count << " on " << columns << " x " << lines);
         TopShape shape;
         shape.lines = lines;
@@ -158,7 +158,7 @@ TEST(FollowedTransfers, AreThoseThatRun) {
   FollowedTransfers followed;
   v1::WatchTransfersResponse change;
   change.set_from_beginning(true);
-  for (const uint64_t id : {1, 2, 3}) change.add_transfers()->set_transfer_id(id);
+  for (const uint64_t id : {1u, 2u, 3u}) change.add_transfers()->set_transfer_id(id);
   followed.Apply(change);
   EXPECT_EQ(followed.running().size(), 3u);
   change.Clear();
