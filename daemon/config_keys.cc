@@ -30,7 +30,7 @@ std::string NearestKey(const std::string& name) {
   if (std::string nearest = NearestName(name, names); !nearest.empty()) return nearest;
   // The table may be forgotten, or be another one.
   const std::string part = NearestName(LastPart(name), last_parts);
-  if (part.empty()) return part;
+  if (part.empty()) return "";
   for (size_t i = 0; i < names.size(); ++i)
     if (last_parts[i] == part) return names[i];
   return "";
