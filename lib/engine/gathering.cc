@@ -102,8 +102,8 @@ void Gathering::Hold(const Kind& kind, Keeping keeping, std::string name) {
   if (kind.format == BlobFormat::kHashSeq) lists_.push_back({holder, kind.hash, std::move(name)});
 }
 
-// The protection is the strand's until it has answered. What is carried there and back keeps the
-// gathering, which must end on the control loop, as its reader of the journal does.
+// The protection and the lists are the strand's until it has answered. What is carried there and
+// back keeps the gathering, which must end on the control loop, as its reader of the journal does.
 void Gathering::ReadLists(UniqueFunction<void(Status)> then) {
   struct Return {
     std::shared_ptr<Gathering> self;
@@ -111,8 +111,9 @@ void Gathering::ReadLists(UniqueFunction<void(Status)> then) {
   };
   auto back = std::make_unique<Return>(Return{shared_from_this(), std::move(then)});
   deps_.strand->Post([&store = deps_.store, &control = deps_.control, strand = deps_.strand,
-                      lists = std::exchange(lists_, {}), protection = protection_,
-                      back = std::move(back)]() mutable {
+                      protection = protection_, back = std::move(back)]() mutable {
+    // Here, behind what the strand still had to take in.
+    std::vector<ListToRead> lists = std::exchange(back->self->lists_, {});
     auto read = [&control, protection, back = std::move(back)](const Status& status) mutable {
       protection->Sort();
       control.Post([back = std::move(back), status] { back->then(status); });

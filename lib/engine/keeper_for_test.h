@@ -21,7 +21,7 @@ class KeeperTest : public EngineTest {
     keeper_.reset();
     keeper_ = std::make_unique<Keeper>(
         Keeper::Deps{loop_, loop_, loop_, registry_, store_, *engine_,
-                     [this] { return std::shared_ptr<Executor>(&loop_, [](Executor*) {}); }, log_,
+                     [this] { return std::shared_ptr<Executor>(strand_, [](Executor*) {}); }, log_,
                      [this] { return may_remove_; },
                      [this](const Hash& hash, const RangeSet& groups,
                             UniqueFunction<void(StatusOr<IntentId>)> done) {
@@ -101,6 +101,7 @@ class KeeperTest : public EngineTest {
     return left;
   }
 
+  Executor* strand_ = &loop_;  // what is done beside the control loop
   Status may_remove_;
   std::unique_ptr<Keeper> keeper_;
 };
