@@ -21,6 +21,8 @@ endif()
 set(development client-dev)
 install(TARGETS blobd_client_archive ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${development})
 install(FILES client.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/blobd COMPONENT ${development})
+install(FILES ${PROJECT_SOURCE_DIR}/proto/blobd/request_limits.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/blobd
+  COMPONENT ${development})
 install(DIRECTORY ${PROJECT_BINARY_DIR}/proto/blobd/v1 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/blobd
   COMPONENT ${development} FILES_MATCHING PATTERN "*.pb.h")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/blobd ${PROJECT_SOURCE_DIR}/proto/google

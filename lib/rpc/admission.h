@@ -33,6 +33,8 @@ inline constexpr uint64_t kQuestionWeight = 4;  // 10,000 hashes, or reasons
 inline constexpr uint64_t WeightOfReport(uint64_t max_listed) { return 4 + max_listed / 512; }
 // A collection whose list has so many bytes, with its names.
 inline constexpr uint64_t WeightOfNames(uint64_t list_bytes) { return 8 + list_bytes / 131'072; }
+// What a request of so many bytes becomes, until it has been done.
+inline constexpr uint64_t WeightOfRequest(uint64_t bytes) { return 1 + bytes / 131'072; }
 // What is here of each of the hashes in a list of so many bytes.
 inline constexpr uint64_t WeightOfInventory(uint64_t list_bytes) { return 1 + list_bytes / 32'768; }
 

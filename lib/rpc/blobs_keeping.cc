@@ -173,6 +173,7 @@ grpc::ServerUnaryReactor* BlobsService::WhyKept(grpc::CallbackServerContext* cal
 grpc::ServerUnaryReactor* BlobsService::Remove(grpc::CallbackServerContext* call,
                                                const v1::RemoveRequest* request,
                                                v1::RemoveResponse* response) {
+  const BriefRequest brief(*call);
   auto* reactor = new UnaryReactor();
   const auto caller = context_.Admit(*call, Method::kBlobsRemove, reactor, kQuestionWeight);
   if (!caller.ok()) return Refuse(reactor, caller.status());

@@ -88,6 +88,7 @@ grpc::ServerWriteReactor<v1::ReadResponse>* BlobsService::Read(grpc::CallbackSer
 grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerContext* call,
                                                          const v1::CreateCollectionRequest* request,
                                                          v1::CreateCollectionResponse* response) {
+  const BriefRequest brief(*call);
   auto* reactor = new UnaryReactor();
   const auto caller =
       context_.Admit(*call, Method::kBlobsCreateCollection, reactor,

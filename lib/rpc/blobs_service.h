@@ -6,13 +6,17 @@
 #include <vector>
 
 #include "blobd/v1/blobs.grpc.pb.h"
+#include "rpc/brief_request.h"
 #include "rpc/context.h"
 
 namespace blobd::rpc {
 
 class BlobsService final : public v1::Blobs::CallbackService {
  public:
-  explicit BlobsService(const ServiceContext& context) : context_(context) {}
+  explicit BlobsService(const ServiceContext& context) : context_(context) {
+    SetMessageAllocatorFor_CreateCollection(&create_requests_);
+    SetMessageAllocatorFor_Remove(&remove_requests_);
+  }
 
   grpc::ServerReadReactor<v1::AddRequest>* Add(grpc::CallbackServerContext* call,
                                                v1::AddResponse* response) override;
@@ -57,6 +61,8 @@ class BlobsService final : public v1::Blobs::CallbackService {
               UnaryReactor* reactor, v1::ListBlobsResponse* response);
 
   const ServiceContext& context_;
+  BriefRequests<v1::CreateCollectionRequest, v1::CreateCollectionResponse> create_requests_;
+  BriefRequests<v1::RemoveRequest, v1::RemoveResponse> remove_requests_;
 };
 
 }  // namespace blobd::rpc

@@ -1,5 +1,6 @@
 // Commands: the bounded way from gRPC's threads to the control loop [1,024]. A full one is an
-// immediate answer, never a wait.
+// immediate answer, never a wait. Some of it [64] is kept for administrators, who must get in to
+// see what is wrong.
 //
 // Thread: Post from any thread; tasks run on the control loop.
 #pragma once
@@ -22,11 +23,13 @@ inline Status TooManyCommands() {
 
 class Commands {
  public:
-  explicit Commands(Executor& control, size_t limit = 1024) : control_(control), limit_(limit) {}
+  explicit Commands(Executor& control, size_t limit = 1024, size_t kept_for_admins = 64)
+      : control_(control), limit_(limit), kept_for_admins_(kept_for_admins) {}
 
   // False if too many commands wait: the task was not taken.
-  bool Post(Task task) {
-    if (waiting_.fetch_add(1, std::memory_order_relaxed) >= limit_) {
+  bool Post(bool is_admin, Task task) {
+    const size_t limit = is_admin ? limit_ : limit_ - kept_for_admins_;
+    if (waiting_.fetch_add(1, std::memory_order_relaxed) >= limit) {
       waiting_.fetch_sub(1, std::memory_order_relaxed);
       return false;
     }
@@ -42,6 +45,7 @@ class Commands {
  private:
   Executor& control_;
   const size_t limit_;
+  const size_t kept_for_admins_;  // of them
   std::atomic<size_t> waiting_ = 0;
 };
 

@@ -51,6 +51,7 @@ struct ServiceContext {
     if (!caller)
       return ErrorFor(Reason::kUnknownCaller, "the connection is not known; connect again");
     BLOBD_RETURN_IF_ERROR(CheckAuthority(method, *caller));
+    reactor->SetAdmin(caller->is_admin());
     return *caller;
   }
 
@@ -86,7 +87,7 @@ struct ServiceContext {
   // Runs `command` on the control loop, or finishes the call at once because too many wait.
   template <typename Reactor, typename F>
   void OnControl(Reactor* reactor, F command) const {
-    if (!commands.Post(std::move(command))) {
+    if (!commands.Post(reactor->is_admin(), std::move(command))) {
       reactor->End(TooManyCommands());
     }
   }

@@ -4,6 +4,7 @@
 #include "rpc/convert.h"
 #include "rpc/downloads_service.h"
 #include "rpc/feed_reactor.h"
+#include "rpc/hidden_filter.h"
 #include "rpc/veil.h"
 
 namespace blobd::rpc {
@@ -11,14 +12,11 @@ namespace {
 
 using Hidden = engine::Keeper::Hidden;
 
-// What is hidden and was found by its hash (`is_by_hash`) is left out: the hash would tell what the
-// rest is about.
 void FillIntents(const std::vector<engine::IntentView>& views, const engine::Caller& caller,
-                 const Hidden& hidden, bool is_by_hash, v1::ListIntentsResponse* response) {
+                 const Hidden& hidden, v1::ListIntentsResponse* response) {
   for (const engine::IntentView& view : views) {
     const Hash& hash = view.row.kind.hash;
     const bool is_hidden = !caller.may_see(view.row.owner_uid) && hidden.count(hash) != 0;
-    if (is_hidden && is_by_hash) continue;
     v1::Intent* out = response->add_intents();
     Fill(view, out);
     if (is_hidden) Veil(hash, out);
@@ -26,13 +24,11 @@ void FillIntents(const std::vector<engine::IntentView>& views, const engine::Cal
 }
 
 template <typename View, typename Add>
-void FillVeiled(const std::vector<View>& views, const Hidden& hidden, bool is_by_hash, Add add) {
+void FillVeiled(const std::vector<View>& views, const Hidden& hidden, Add add) {
   for (const View& view : views) {
-    const bool is_hidden = hidden.count(view.kind.hash) != 0;
-    if (is_hidden && is_by_hash) continue;
     auto* out = add();
     Fill(view, out);
-    if (is_hidden) Veil(view.kind.hash, out);
+    if (hidden.count(view.kind.hash) != 0) Veil(view.kind.hash, out);
   }
 }
 
@@ -47,6 +43,13 @@ std::vector<Hash> HashesOf(const std::vector<View>& views) {
 constexpr char IntentList(bool newest_first) { return newest_first ? 'I' : 'i'; }
 constexpr char TransferList(bool newest_first) { return newest_first ? 'T' : 't'; }
 constexpr char kRequestList = 'r';
+
+// What a list may be asked for by name.
+std::vector<Hash> NamedIn(const std::optional<Hash>& hash, std::string_view text) {
+  std::vector<Hash> named = HashesIn(text);
+  if (hash) named.push_back(*hash);
+  return named;
+}
 
 StatusOr<std::optional<Hash>> ToHashFilter(const std::string& text) {
   if (text.empty()) return std::optional<Hash>();
@@ -104,24 +107,42 @@ grpc::ServerUnaryReactor* DownloadsService::ListIntents(grpc::CallbackServerCont
   const auto after = IdFromPageToken(request->page_token(), list);
   if (!after.ok()) return Refuse(reactor, after.status());
   const uint32_t limit = PageSize(request->page_size());
-  context_.OnControl(reactor, [this, reactor, response, caller = *caller, filter = *filter, list,
-                               after = IntentId{*after}, limit] {
-    context_.engine.ListIntents(
-        caller, filter, after, limit,
-        [this, reactor, response, caller, list,
-         is_by_hash = filter.rows.hash.has_value()](StatusOr<engine::IntentPage> page) {
-          if (!page.ok()) return reactor->End(page.status());
-          if (page->next) response->set_next_page_token(PageTokenOfId(page->next->value, list));
-          std::vector<Hash> doubtful = HashesOfOthers(caller, page->intents);
-          context_.keeper.HiddenFrom(caller, std::move(doubtful),
-                                     [reactor, response, caller, is_by_hash,
-                                      intents = std::move(page->intents)](const Hidden& hidden) {
-                                       FillIntents(intents, caller, hidden, is_by_hash, response);
-                                       reactor->End(OkStatus());
-                                     });
-        });
-  });
+  auto named = NamedIn(filter->rows.hash, request->label());
+  context_.OnControl(
+      reactor, [this, reactor, response, caller = *caller, filter = *filter, list,
+                after = IntentId{*after}, limit, named = std::move(named)]() mutable {
+        AskIfHidden(context_.keeper, caller, std::move(named),
+                    [this, reactor, response, caller, filter = std::move(filter), list, after,
+                     limit](bool is_hidden) mutable {
+                      if (is_hidden) {
+                        // Everybody knows what their own are for.
+                        if (filter.rows.owner_uid.value_or(caller.uid) != caller.uid)
+                          return reactor->End(OkStatus());
+                        filter.rows.owner_uid = caller.uid;
+                      }
+                      AnswerIntents(caller, filter, after, limit, list, reactor, response);
+                    });
+      });
   return reactor;
+}
+
+void DownloadsService::AnswerIntents(const engine::Caller& caller,
+                                     const engine::IntentFilter& filter, IntentId after,
+                                     uint32_t limit, char list, UnaryReactor* reactor,
+                                     v1::ListIntentsResponse* response) {
+  context_.engine.ListIntents(
+      caller, filter, after, limit,
+      [this, reactor, response, caller, list](StatusOr<engine::IntentPage> page) {
+        if (!page.ok()) return reactor->End(page.status());
+        if (page->next) response->set_next_page_token(PageTokenOfId(page->next->value, list));
+        std::vector<Hash> doubtful = HashesOfOthers(caller, page->intents);
+        context_.keeper.HiddenFrom(
+            caller, std::move(doubtful),
+            [reactor, response, caller, intents = std::move(page->intents)](const Hidden& hidden) {
+              FillIntents(intents, caller, hidden, response);
+              reactor->End(OkStatus());
+            });
+      });
 }
 
 grpc::ServerUnaryReactor* DownloadsService::ListRequests(grpc::CallbackServerContext* call,
@@ -140,18 +161,28 @@ grpc::ServerUnaryReactor* DownloadsService::ListRequests(grpc::CallbackServerCon
     // Those of a registry that is damaged, or not loaded yet, are not known to be all.
     const Status ready = context_.engine.Ready();
     if (!ready.ok() && GivenReasonOf(ready) != Reason::kDraining) return reactor->End(ready);
-    engine::RequestPage page = context_.engine.ListRequests(filter, after, limit);
-    if (page.next) response->set_next_page_token(PageTokenOfId(page.next->value, kRequestList));
-    std::vector<Hash> hashes = HashesOf(page.requests);
-    context_.keeper.HiddenFrom(caller, std::move(hashes),
-                               [reactor, response, is_by_hash = filter.hash.has_value(),
-                                requests = std::move(page.requests)](const Hidden& hidden) {
-                                 FillVeiled(requests, hidden, is_by_hash,
-                                            [&] { return response->add_requests(); });
-                                 reactor->End(OkStatus());
-                               });
+    AskIfHidden(context_.keeper, caller, NamedIn(filter.hash, ""),
+                [this, reactor, response, caller, filter, after, limit](bool is_hidden) {
+                  if (is_hidden) return reactor->End(OkStatus());
+                  AnswerRequests(caller, filter, after, limit, reactor, response);
+                });
   });
   return reactor;
+}
+
+void DownloadsService::AnswerRequests(const engine::Caller& caller,
+                                      const engine::RequestFilter& filter, IntentId after,
+                                      uint32_t limit, UnaryReactor* reactor,
+                                      v1::ListRequestsResponse* response) {
+  engine::RequestPage page = context_.engine.ListRequests(filter, after, limit);
+  if (page.next) response->set_next_page_token(PageTokenOfId(page.next->value, kRequestList));
+  std::vector<Hash> hashes = HashesOf(page.requests);
+  context_.keeper.HiddenFrom(
+      caller, std::move(hashes),
+      [reactor, response, requests = std::move(page.requests)](const Hidden& hidden) {
+        FillVeiled(requests, hidden, [&] { return response->add_requests(); });
+        reactor->End(OkStatus());
+      });
 }
 
 grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerContext* call,
@@ -166,23 +197,36 @@ grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerCo
   const auto after = IdFromPageToken(request->page_token(), list);
   if (!after.ok()) return Refuse(reactor, after.status());
   const uint32_t limit = PageSize(request->page_size());
-  context_.OnControl(reactor, [this, reactor, response, caller = *caller, filter = *filter, list,
-                               after = TransferId{*after}, limit] {
-    auto views = context_.engine.ListTransfers(filter, after, limit);
-    if (views.size() == limit)
-      response->set_next_page_token(PageTokenOfId(views.back().id.value, list));
-    std::vector<Hash> hashes = HashesOf(views);
-    const bool with_uploads = !after && !filter.hash && !filter.provider;
-    context_.keeper.HiddenFrom(
-        caller, std::move(hashes),
-        [this, reactor, response, with_uploads, is_by_hash = filter.hash.has_value(),
-         views = std::move(views)](const Hidden& hidden) {
-          FillVeiled(views, hidden, is_by_hash, [&] { return response->add_transfers(); });
-          if (!with_uploads) return reactor->End(OkStatus());
-          AddUploads(reactor, response);
-        });
-  });
+  auto named = NamedIn(filter->hash, request->provider());
+  context_.OnControl(
+      reactor, [this, reactor, response, caller = *caller, filter = *filter, list,
+                after = TransferId{*after}, limit, named = std::move(named)]() mutable {
+        AskIfHidden(context_.keeper, caller, std::move(named),
+                    [this, reactor, response, caller, filter = std::move(filter), list, after,
+                     limit](bool is_hidden) {
+                      if (is_hidden) return reactor->End(OkStatus());
+                      AnswerTransfers(caller, filter, after, limit, list, reactor, response);
+                    });
+      });
   return reactor;
+}
+
+void DownloadsService::AnswerTransfers(const engine::Caller& caller,
+                                       const engine::TransferFilter& filter, TransferId after,
+                                       uint32_t limit, char list, UnaryReactor* reactor,
+                                       v1::ListTransfersResponse* response) {
+  auto views = context_.engine.ListTransfers(filter, after, limit);
+  if (views.size() == limit)
+    response->set_next_page_token(PageTokenOfId(views.back().id.value, list));
+  std::vector<Hash> hashes = HashesOf(views);
+  const bool with_uploads = !after && !filter.hash && !filter.provider;
+  context_.keeper.HiddenFrom(
+      caller, std::move(hashes),
+      [this, reactor, response, with_uploads, views = std::move(views)](const Hidden& hidden) {
+        FillVeiled(views, hidden, [&] { return response->add_transfers(); });
+        if (!with_uploads) return reactor->End(OkStatus());
+        AddUploads(reactor, response);
+      });
 }
 
 void DownloadsService::AddUploads(UnaryReactor* reactor, v1::ListTransfersResponse* response) {

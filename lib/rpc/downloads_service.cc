@@ -4,7 +4,6 @@
 
 #include "base/error_reason.h"
 #include "rpc/convert.h"
-#include "rpc/small_request.h"
 #include "rpc/veil.h"
 #include "rpc/watch_reactor.h"
 
@@ -21,8 +20,10 @@ void FillRefused(const std::vector<ProviderId>& refused,
 grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* call,
                                                   const v1::QueueRequest* request,
                                                   v1::QueueResponse* response) {
+  const BriefRequest brief(*call);
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kDownloadsQueue, reactor);
+  const auto caller = context_.Admit(*call, Method::kDownloadsQueue, reactor,
+                                     WeightOfRequest(request->ByteSizeLong()));
   if (!caller.ok()) return Refuse(reactor, caller.status());
   auto items = ToQueueItems(*request);
   if (!items.ok()) return Refuse(reactor, items.status());
@@ -47,6 +48,7 @@ grpc::ServerUnaryReactor* DownloadsService::Queue(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* DownloadsService::Cancel(grpc::CallbackServerContext* call,
                                                    const v1::CancelRequest* request,
                                                    v1::CancelResponse* response) {
+  const BriefRequest brief(*call);
   auto* reactor = new UnaryReactor();
   const auto caller = context_.Authorize(*call, Method::kDownloadsCancel, reactor);
   if (!caller.ok()) return Refuse(reactor, caller.status());
@@ -67,6 +69,7 @@ grpc::ServerUnaryReactor* DownloadsService::Cancel(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContext* call,
                                                       const v1::NodesHaveRequest* request,
                                                       v1::NodesHaveResponse* response) {
+  const BriefRequest brief(*call);
   auto* reactor = new UnaryReactor();
   if (const auto caller = context_.Authorize(*call, Method::kDownloadsNodesHave, reactor);
       !caller.ok())
@@ -120,9 +123,7 @@ grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContex
 grpc::ServerWriteReactor<v1::WatchIntentResponse>* DownloadsService::WatchIntent(
     grpc::CallbackServerContext* call, const v1::WatchIntentRequest* request) {
   auto* reactor = new WatchReactor(context_, IntentId{request->intent_id()});
-  auto caller = context_.Admit(*call, Method::kDownloadsWatchIntent, reactor, kWatchWeight);
-  if (const Status small = CheckSmall(*request); caller.ok() && !small.ok()) caller = small;
-  reactor->Begin(caller);
+  reactor->Begin(context_.Admit(*call, Method::kDownloadsWatchIntent, reactor, kWatchWeight));
   return reactor;
 }
 
@@ -132,6 +133,7 @@ template <typename Request, typename Done>
 grpc::ServerUnaryReactor* DownloadsService::SetPaused(grpc::CallbackServerContext* call,
                                                       const Request& request, bool paused,
                                                       Done fill) {
+  const BriefRequest brief(*call);
   auto* reactor = new UnaryReactor();
   Method method = paused ? Method::kDownloadsPause : Method::kDownloadsResume;
   if (request.everything()) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "blobd/v1/downloads.grpc.pb.h"
+#include "rpc/brief_request.h"
 #include "rpc/context.h"
 #include "rpc/transfers_feed.h"
 
@@ -16,7 +17,13 @@ class DownloadsService final
   explicit DownloadsService(const ServiceContext& context)
       : context_(context),
         feed_(std::make_shared<TransfersFeed>(RandomLife(),
-                                              TransfersSource(context.engine, context.keeper))) {}
+                                              TransfersSource(context.engine, context.keeper))) {
+    SetMessageAllocatorFor_Queue(&queue_requests_);
+    SetMessageAllocatorFor_Cancel(&cancel_requests_);
+    SetMessageAllocatorFor_Pause(&pause_requests_);
+    SetMessageAllocatorFor_Resume(&resume_requests_);
+    SetMessageAllocatorFor_NodesHave(&nodes_have_requests_);
+  }
 
   grpc::ServerUnaryReactor* Queue(grpc::CallbackServerContext* call,
                                   const v1::QueueRequest* request,
@@ -60,6 +67,16 @@ class DownloadsService final
                                            v1::CancelTransferResponse* response) override;
 
  private:
+  // On the control loop.
+  void AnswerIntents(const engine::Caller& caller, const engine::IntentFilter& filter,
+                     IntentId after, uint32_t limit, char list, UnaryReactor* reactor,
+                     v1::ListIntentsResponse* response);
+  void AnswerRequests(const engine::Caller& caller, const engine::RequestFilter& filter,
+                      IntentId after, uint32_t limit, UnaryReactor* reactor,
+                      v1::ListRequestsResponse* response);
+  void AnswerTransfers(const engine::Caller& caller, const engine::TransferFilter& filter,
+                       TransferId after, uint32_t limit, char list, UnaryReactor* reactor,
+                       v1::ListTransfersResponse* response);
   void AnswerTransfer(const engine::Caller& caller, const engine::TransferView& view,
                       UnaryReactor* reactor, v1::Transfer* out);
   void AddUploads(UnaryReactor* reactor, v1::ListTransfersResponse* response);
@@ -73,6 +90,11 @@ class DownloadsService final
 
   const ServiceContext& context_;
   const std::shared_ptr<TransfersFeed> feed_;
+  BriefRequests<v1::QueueRequest, v1::QueueResponse> queue_requests_;
+  BriefRequests<v1::CancelRequest, v1::CancelResponse> cancel_requests_;
+  BriefRequests<v1::PauseRequest, v1::PauseResponse> pause_requests_;
+  BriefRequests<v1::ResumeRequest, v1::ResumeResponse> resume_requests_;
+  BriefRequests<v1::NodesHaveRequest, v1::NodesHaveResponse> nodes_have_requests_;
 };
 
 }  // namespace blobd::rpc

@@ -313,7 +313,8 @@ class Feed final : public engine::ChangeWatcher, public std::enable_shared_from_
   bool Judge(const ReaderPtr& reader, const Batch& batch) {
     std::vector<std::pair<Id, const typename Source::Item*>> shown;
     for (const auto& [id, fate] : batch.things) {
-      if (fate != FeedFate::kGone) shown.emplace_back(id, &ItemOf(id));
+      const typename Source::Item& item = ItemOf(id);
+      if (item.bytes != nullptr) shown.emplace_back(id, &item);
     }
     return source_.Judge(reader->caller, shown, [feed = this->weak_from_this(), reader] {
       reader->judging = false;
@@ -326,9 +327,12 @@ class Feed final : public engine::ChangeWatcher, public std::enable_shared_from_
     std::vector<SharedBytes> message;
     typename Source::Response rest;
     for (const auto& [id, fate] : batch.things) {
-      if (fate != FeedFate::kGone) {
-        if (auto bytes = source_.BytesFor(reader.caller, reader.filter, id, ItemOf(id)))
-          message.push_back(std::move(bytes));
+      const typename Source::Item& item = ItemOf(id);
+      if (item.bytes != nullptr) {
+        auto bytes = source_.BytesFor(reader.caller, reader.filter, id, item);
+        // Nor that it is gone: it was never there for this caller.
+        if (bytes == nullptr) continue;
+        if (fate != FeedFate::kGone) message.push_back(std::move(bytes));
       }
       if (fate != FeedFate::kShown) source_.AddGone(id, &rest);
     }

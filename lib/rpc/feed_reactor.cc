@@ -21,7 +21,7 @@ void FeedReactor::Begin(const StatusOr<std::shared_ptr<FeedReader>>& reader) {
   if (!reader.ok()) return FinishOnce(reader.status());
   reader_ = *reader;
   reader_->Attach(this);
-  if (!context_.commands.Post([reader = reader_] { reader->Start(); })) {
+  if (!context_.commands.Post(is_admin(), [reader = reader_] { reader->Start(); })) {
     FinishOnce(TooManyCommands());
   }
 }

@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "rpc/context.h"
 #include "rpc/feed_call.h"
+#include "rpc/malformed_requests.h"
 
 namespace blobd::rpc {
 
@@ -42,15 +43,10 @@ class FeedReactor final : public Reactor<grpc::ServerWriteReactor<grpc::ByteBuff
 
 // The message of a call whose messages are not decoded for us. kInvalidArgument.
 template <typename Message>
-StatusOr<Message> Decode(const grpc::ByteBuffer& bytes) {
-  grpc::Slice slice;
+StatusOr<Message> Decode(grpc::ByteBuffer bytes) {
   Message message;
-  const bool ok = bytes.DumpToSingleSlice(&slice).ok() &&
-                  message.ParseFromArray(slice.begin(), static_cast<int>(slice.size()));
-  if (!ok) {
-    return ErrorFor(Reason::kMalformedRequest, "the request is no {}",
-                    Message::descriptor()->name());
-  }
+  if (!grpc::SerializationTraits<Message>::Deserialize(&bytes, &message).ok())
+    return Malformed(*Message::descriptor());
   return message;
 }
 

@@ -9,7 +9,6 @@
 
 #include "base/error_reason.h"
 #include "base/utf8.h"
-#include "rpc/small_request.h"
 
 namespace blobd::rpc {
 namespace {
@@ -72,7 +71,8 @@ class HealthWatchReactor final : public Reactor<grpc::ServerWriteReactor<HealthC
     TakeOver();
     const MutexLock lock(mutex_);
     if (!caller.ok()) return FinishOnce(caller);
-    if (!context_.commands.Post([board = board_, watcher = watcher_] { board->Add(watcher); }))
+    if (!context_.commands.Post(is_admin(),
+                                [board = board_, watcher = watcher_] { board->Add(watcher); }))
       FinishOnce(TooManyCommands());
   }
   void OnWriteDone(bool ok) override {
@@ -173,7 +173,7 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext* call, const health::HealthCheckRequest* request) {
   auto* reactor = new HealthWatchReactor(context_, board_, ShortText(request->service(), 80));
   const auto caller = context_.Admit(*call, Method::kHealthWatch, reactor, kWatchWeight);
-  reactor->Begin(caller.ok() ? CheckSmall(*request) : caller.status());
+  reactor->Begin(caller.status());
   return reactor;
 }
 

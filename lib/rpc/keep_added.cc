@@ -34,7 +34,7 @@ void KeepAdded(const ServiceContext& context, const engine::Caller& caller, std:
     });
   };
   const bool posted = context.commands.Post(
-      [call, pins = std::move(pins), add = std::move(add), on_added]() mutable {
+      caller.is_admin(), [call, pins = std::move(pins), add = std::move(add), on_added]() mutable {
         call->id = call->keeper().BeginAdd(std::move(pins));
         add(on_added);
       });

@@ -1,6 +1,11 @@
 #include "rpc/malformed_requests.h"
 
+#include <algorithm>
+#include <string>
+#include <utility>
+
 #include "base/error_reason.h"
+#include "blobd/request_limits.h"
 #include "rpc/status_code.h"
 
 namespace blobd::rpc {
@@ -10,7 +15,7 @@ namespace experimental = grpc::experimental;
 
 class StatusReader final : public experimental::Interceptor {
  public:
-  explicit StatusReader(CallBook& calls) : calls_(calls) {}
+  StatusReader(CallBook& calls, const char* method) : calls_(calls), method_(method) {}
 
   void Intercept(experimental::InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(
@@ -18,9 +23,7 @@ class StatusReader final : public experimental::Interceptor {
       const grpc::Status status = methods->GetSendStatus();
       // Ours have a message, always.
       if (status.error_code() == grpc::UNIMPLEMENTED && status.error_message().empty()) {
-        const Status error =
-            ErrorFor(Reason::kMalformedRequest,
-                     "the request is no message of this method, or a text in it is no UTF-8");
+        const Status error = ErrorOfMethod();
         calls_.Note("a call", error);
         methods->ModifySendStatus(ToGrpc(error));
       }
@@ -29,14 +32,36 @@ class StatusReader final : public experimental::Interceptor {
   }
 
  private:
+  Status ErrorOfMethod() const {
+    // "/blobd.v1.Downloads/Queue", as descriptors have it.
+    std::string name = method_.substr(1);
+    std::replace(name.begin(), name.end(), '/', '.');
+    const auto* method = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
+    if (method == nullptr)
+      return ErrorFor(Reason::kMalformedRequest, "the request is no message of this method");
+    return Malformed(*method->input_type());
+  }
+
   CallBook& calls_;
+  const std::string method_;
 };
 
 }  // namespace
 
+Status Malformed(const google::protobuf::Descriptor& request) {
+  const RequestLimit* limit = LimitOf(request);
+  const std::string most =
+      limit == nullptr
+          ? ""
+          : fmt::format(", or has more than {} bytes or {} values", limit->bytes, limit->values);
+  return ErrorFor(Reason::kMalformedRequest,
+                  "the request is no {}: it cannot be read, a text in it is no UTF-8{}",
+                  request.name(), most);
+}
+
 experimental::Interceptor* MalformedRequests::CreateServerInterceptor(
-    experimental::ServerRpcInfo* /*info*/) {
-  return new StatusReader(calls_);
+    experimental::ServerRpcInfo* info) {
+  return new StatusReader(calls_, info->method());
 }
 
 }  // namespace blobd::rpc

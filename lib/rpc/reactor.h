@@ -33,6 +33,10 @@ class Reactor : public Base {
     EndWith(ToGrpc(status));
   }
 
+  // Whose call it is. REQUIRES: before its first command
+  void SetAdmin(bool is_admin) { is_admin_ = is_admin; }
+  bool is_admin() const { return is_admin_; }
+
   // What the call holds until it ends: a caller who has its answer may call again at once.
   // REQUIRES: it has not ended
   void Hold(Admission::Ticket ticket) { ticket_ = std::move(ticket); }
@@ -68,6 +72,7 @@ class Reactor : public Base {
   Mutex hand_over_;
   CallBook::Entry entry_;
   Admission::Ticket ticket_;
+  bool is_admin_ = false;
 };
 
 // How a call ends whose caller takes nothing more.

@@ -118,9 +118,10 @@ class ReportReactor final : public Reactor<grpc::ServerWriteReactor<Response>> {
   void Begin(const Status& caller, F work) {
     this->TakeOver();  // what was made on this thread is seen by the events
     Status status = caller;
-    if (status.ok() &&
-        !context_.commands.Post(
-            [report = report_, work = std::move(work)]() mutable { work(report); })) {
+    if (status.ok() && !context_.commands.Post(
+                           this->is_admin(), [report = report_, work = std::move(work)]() mutable {
+                             work(report);
+                           })) {
       status = TooManyCommands();
     }
     if (!status.ok()) report_->End(status);

@@ -93,6 +93,27 @@ TEST_F(ServerCallsTest, AMethodOfAnotherAgeIsAnErrorLikeOthers) {
   }
 }
 
+TEST_F(ServerCallsTest, WhatIsTooLargeForItsMethodIsNotParsed) {
+  const auto channel = Channel();
+  const auto stub = v1::Downloads::NewStub(channel);
+  v1::GetIntentRequest padded;
+  padded.GetReflection()->MutableUnknownFields(&padded)->AddLengthDelimited(1000,
+                                                                            std::string(5000, 'x'));
+  v1::Intent intent;
+  const grpc::Status bytes = Call(*stub, &v1::Downloads::Stub::GetIntent, padded, &intent);
+  EXPECT_EQ(bytes.error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(InfoOf(bytes).reason(), "MALFORMED_REQUEST");
+  EXPECT_NE(bytes.error_message().find("4096 bytes"), std::string::npos) << bytes.error_message();
+
+  v1::QueueRequest many;
+  for (int i = 0; i < 400'000; ++i) many.add_items();
+  v1::QueueResponse response;
+  const grpc::Status values = Call(*stub, &v1::Downloads::Stub::Queue, many, &response);
+  EXPECT_EQ(InfoOf(values).reason(), "MALFORMED_REQUEST");
+  EXPECT_NE(values.error_message().find("350000 values"), std::string::npos)
+      << values.error_message();
+}
+
 TEST_F(ServerCallsTest, HealthFollowsWhetherIntentsAreTaken) {
   const auto channel = Channel();
   const auto stub = health::Health::NewStub(channel);
@@ -174,7 +195,7 @@ void LearnTheApi(const std::shared_ptr<grpc::Channel>& channel) {
   request.set_all_extension_numbers_of_type("blobd.v1.Kind");
   EXPECT_EQ(ask(request).all_extension_numbers_response().base_type_name(), "blobd.v1.Kind");
   for (const std::string& name : {std::string("blobd.v1.Nothing"), std::string(),
-                                  std::string(1 << 20, 'x'), std::string("..")}) {
+                                  std::string(3000, 'x'), std::string("..")}) {
     request.set_file_containing_symbol(name);
     const auto answer = ask(request);
     EXPECT_EQ(answer.error_response().error_code(), grpc::NOT_FOUND);

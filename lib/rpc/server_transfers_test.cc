@@ -345,6 +345,26 @@ TEST_F(TransfersServerTest, WhatPrivateTagsOfOthersNameIsVeiled) {
   ASSERT_TRUE(Call(*member, &Stub::ListRequests, requests, &page).ok());
   EXPECT_EQ(page.requests_size(), 0) << "found by its hash it is not told";
 
+  // A page that is cut there would tell it, too.
+  v1::ListTransfersRequest transfers;
+  v1::ListTransfersResponse transfer_page;
+  transfers.set_hash(secret);
+  transfers.set_page_size(1);
+  ASSERT_TRUE(Call(*root, &Stub::ListTransfers, transfers, &transfer_page).ok());
+  EXPECT_EQ(transfer_page.transfers_size(), 1);
+  ASSERT_TRUE(Call(*member, &Stub::ListTransfers, transfers, &transfer_page).ok());
+  EXPECT_EQ(transfer_page.transfers_size(), 0);
+  EXPECT_EQ(transfer_page.next_page_token(), "");
+  v1::ListIntentsRequest intents;
+  v1::ListIntentsResponse intent_page;
+  intents.set_hash(secret);
+  intents.set_page_size(1);
+  ASSERT_TRUE(Call(*root, &Stub::ListIntents, intents, &intent_page).ok());
+  EXPECT_EQ(intent_page.intents_size(), 1);
+  ASSERT_TRUE(Call(*member, &Stub::ListIntents, intents, &intent_page).ok());
+  EXPECT_EQ(intent_page.intents_size(), 0);
+  EXPECT_EQ(intent_page.next_page_token(), "");
+
   v1::WatchTransfersRequest watch;
   for (const bool is_root : {true, false}) {
     SCOPED_TRACE(is_root);

@@ -19,7 +19,7 @@ void WatchReactor::Begin(const StatusOr<engine::Caller>& caller) {
   }
   // The watcher speaks for this call; the call itself may be gone when the control loop gets here.
   const bool posted = context_.commands.Post(
-      [&context = context_, caller = *caller, intent = intent_, watcher = watcher_] {
+      is_admin(), [&context = context_, caller = *caller, intent = intent_, watcher = watcher_] {
         StartWatching(context, caller, intent, watcher);
       });
   if (!posted) {
