@@ -129,6 +129,15 @@ Status Malformed(Reason reason, std::string_view field, std::string_view text,
                     "value", text);
 }
 
+std::string ShownProvider(const ProviderId& provider) {
+  std::string text = ToString(provider);
+  if (const size_t query = text.find('?'); query != std::string::npos) {
+    text.resize(query);
+    text += "?...";
+  }
+  return text;
+}
+
 Status TooMany(std::string_view field, int count, int least, int most) {
   const Reason reason = count < least ? Reason::kMissingField : Reason::kTooManyItems;
   return WithDetail(FieldError(reason, field, "{} of them; {} to {} are taken", count, least, most),

@@ -23,6 +23,7 @@
 namespace blobd::rpc {
 
 inline constexpr int kMaxItems = 10'000;  // in one Queue or Cancel
+inline constexpr int kMaxLimitChanges = 256;
 inline constexpr int kMaxProviders = 64;  // of one item
 inline constexpr int kMaxAddresses = 32;  // of one node
 inline constexpr size_t kMaxLabelBytes = 256;
@@ -59,6 +60,8 @@ StatusOr<std::vector<IntentId>> ToIntentIds(
     const google::protobuf::RepeatedField<google::protobuf::uint64>& ids);
 // A node id, or an http or https URL.
 StatusOr<ProviderId> ToProviderId(std::string_view text, std::string_view field);
+// As everybody may see it: the query of a URL may be a key, and is "?..." here.
+std::string ShownProvider(const ProviderId& provider);
 struct LimitChanges {
   std::vector<engine::LimitChange> changes;
   std::vector<const engine::LimitField*> reset;

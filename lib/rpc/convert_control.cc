@@ -104,8 +104,9 @@ StatusOr<ProviderId> ToProviderId(std::string_view text, std::string_view field)
 StatusOr<LimitChanges> ToLimitChanges(const v1::SetLimitsRequest& request) {
   LimitChanges result;
   std::set<const engine::LimitField*> seen;
-  if (request.changes_size() > kMaxItems || request.reset_size() > kMaxItems) {
-    return TooMany("changes", std::max(request.changes_size(), request.reset_size()), 0, kMaxItems);
+  if (const int count = std::max(request.changes_size(), request.reset_size());
+      count > kMaxLimitChanges) {
+    return TooMany("changes", count, 0, kMaxLimitChanges);
   }
   for (int i = 0; i < request.changes_size(); ++i) {
     const v1::LimitChange& change = request.changes(i);
@@ -156,7 +157,7 @@ void Fill(const engine::WhyView& view, v1::RequestWhy* out) {
   for (size_t i = 0; i < std::min(view.providers.size(), kMaxProvidersShown); ++i) {
     const engine::ProviderWhyView& provider = view.providers[i];
     v1::ProviderWhy* each = out->add_providers();
-    each->set_provider(ToString(provider.provider));
+    each->set_provider(ShownProvider(provider.provider));
     each->set_standing(FromStanding(provider.standing));
     each->set_until_unix_ms(provider.until.unix_ms);
     each->set_failures(provider.failures);

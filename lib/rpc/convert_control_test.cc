@@ -61,6 +61,9 @@ TEST(ProviderIds, AreNodesOrUrls) {
   const std::string hex(64, '1');
   EXPECT_TRUE(std::holds_alternative<NodeId>(*ToProviderId(hex, "provider")));
   EXPECT_EQ(ToString(*ToProviderId("https://mirror/x", "provider")), "https://mirror/x");
+  EXPECT_EQ(ShownProvider(*ToProviderId("https://mirror/x", "provider")), "https://mirror/x");
+  EXPECT_EQ(ShownProvider(*ToProviderId("https://mirror/x?key=1?2", "provider")),
+            "https://mirror/x?...");
   for (const std::string& bad : {std::string(), std::string("ftp://x"), hex + "1",
                                  "http://" + std::string(3000, 'x'), std::string("http://\xff")}) {
     EXPECT_EQ(ToProviderId(bad, "provider").status().code(), StatusCode::kInvalidArgument) << bad;

@@ -163,7 +163,7 @@ void Fill(const engine::IntentView& view, v1::Intent* out) {
   for (const schedule::ProviderFailure& failure : view.failures) {
     if (static_cast<size_t>(out->failures_size()) == kMaxFailuresShown) break;
     v1::ProviderFailure* each = out->add_failures();
-    each->set_provider(ToString(failure.provider));
+    each->set_provider(ShownProvider(failure.provider));
     each->set_reason(failure.reason);
     each->set_outcome(FromOutcome(failure.outcome));
   }
@@ -171,7 +171,7 @@ void Fill(const engine::IntentView& view, v1::Intent* out) {
 
 void Fill(const engine::TransferView& view, v1::Transfer* out) {
   out->set_transfer_id(view.id.value);
-  out->set_provider(ToString(view.provider));
+  out->set_provider(ShownProvider(view.provider));
   Fill(view.kind, out->mutable_kind());
   out->set_state(FromState(view.state));
   out->set_reason(view.reason);

@@ -145,7 +145,7 @@ def set_limits_refused(w, caller):
     yield wrong("without limit, and no rate", limits({"name": "requests", "unlimited": True}), "INVALID_FIELD")
     yield wrong("without limit, and a value", limits({"name": "upload_rate", "unlimited": True, "value": 1000}),
                 "INVALID_FIELD")
-    yield wrong("too many", limits(*[good] * 10_001), "TOO_MANY_ITEMS", "INVALID_FIELD")
+    yield wrong("too many", limits(*[good] * 257), "TOO_MANY_ITEMS", "INVALID_FIELD")
 
 
 def check_limits(w, _caller, request, answer):

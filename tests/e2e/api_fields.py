@@ -16,8 +16,8 @@ _PROVIDER = ("MALFORMED_NODE_ID", "MALFORMED_URL", "INVALID_FIELD")
 _NAME = ("INVALID_FIELD", "TOO_LONG", "MISSING_FIELD")
 _ID = ("UNKNOWN_INTENT", "UNKNOWN_TRANSFER")
 
-_NO_HASH = ["xyz", "5" * 63, "5" * 65, "5" * 63 + "g", "é" * 32, "5" * 100_000]
-_NO_TOKEN = ["?", "i", "i ", "iffffffffffffffffff", "t0x1", "x1", "-1", "é", "\x01", "0" * 100_000]
+_NO_HASH = ["xyz", "5" * 63, "5" * 65, "5" * 63 + "g", "é" * 32, "5" * 3_000]
+_NO_TOKEN = ["?", "i", "i ", "iffffffffffffffffff", "t0x1", "x1", "-1", "é", "\x01", "0" * 3_000]
 _NO_ADDRESS = ["192.0.2.1", "somewhere:1", "192.0.2.1:99999", "[::1:5", "", "192.0.2.1:1:1"]
 _NO_URL = ["", "ftp://192.0.2.1/x", "http://", "javascript:x", "http://192.0.2.1:99999/", "file:///etc/passwd"]
 
@@ -30,7 +30,7 @@ RULES = {
     "addresses": [(_NO_ADDRESS, ("MALFORMED_ADDRESS",))],
     "mirror_url": [(_NO_URL, _URL), (["http://192.0.2.1/" + "a" * 2048], ("TOO_LONG",))],
     "url": [(_NO_URL, _URL), (["http://192.0.2.1/" + "a" * 2048], ("TOO_LONG",))],
-    "provider": [(["abc", "5" * 63, "ftp://192.0.2.1/x", "x" * 100_000], _PROVIDER)],
+    "provider": [(["abc", "5" * 63, "ftp://192.0.2.1/x", "x" * 3_000], _PROVIDER)],
     "ticket": [(["", "blob", "blobzzzz", "nodeaaaa", "5" * 64], ("MALFORMED_TICKET",)),
                (["blob" + "a" * (16 << 10)], ("TOO_LONG",))],
     "page_token": [(_NO_TOKEN, ("PAGE_TOKEN",))],
@@ -93,6 +93,10 @@ def _with(message, path, value):
     return copy
 
 
+# Requests that may have more than 64 KiB.
+TAKE_MUCH = {"QueueRequest", "CreateCollectionRequest", "NodesHaveRequest", "RemoveRequest", "VerifyRequest"}
+
+
 def _invalid_utf8(message, path):
     """The message's bytes, with a text there that is none: protobuf itself would not make them."""
     mark = "Qq9" * 5
@@ -132,6 +136,8 @@ def wrong_requests(good, but=()):
             yield Wrong(f"{text} = ''", _with(good, path, ""), EMPTY_IS_WRONG[field.name], text)
         if field.type == field.TYPE_STRING:
             yield Wrong(f"{text} is no UTF-8", _invalid_utf8(good, path), ("MALFORMED_REQUEST",))
+            if type_name not in TAKE_MUCH:
+                yield Wrong(f"{text} is longer than the request may be", _with(good, path, "x" * 100_000), ("MALFORMED_REQUEST",))
     for name, longer in _longer(good):
         if name not in but:
             yield Wrong(f"too many {name}", longer, ("TOO_MANY_ITEMS",), name)
