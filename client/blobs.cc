@@ -88,9 +88,12 @@ int RunStatus(Context& context) {
   PrintOut("  Downloads  {} requests, {} transfers, {}\n", status->unfinished_requests(),
            status->running_transfers(), FormatRate(status->download_rate()));
   const v1::UploadStatus& uploads = status->uploads();
-  PrintOut("  Serves     {}: {} nodes, {} requests, {}; {} sent since the start\n", status->serve(),
-           uploads.nodes(), uploads.streams(), FormatRate(uploads.rate()),
-           FormatSize(uploads.sent_bytes()));
+  PrintOut("  Serves     {}: {} nodes, {} requests, {}; {} sent since the start{}\n",
+           status->serve(), uploads.nodes(), uploads.streams(), FormatRate(uploads.rate()),
+           FormatSize(uploads.sent_bytes()),
+           uploads.refused() == 0
+               ? ""
+               : fmt::format(", {} connections of other nodes refused", uploads.refused()));
   PrintOut("  Store      {} blobs, {}; {} partial, {}\n", status->store().complete_blobs(),
            FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
            FormatSize(status->store().partial_bytes()));

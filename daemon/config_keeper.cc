@@ -103,7 +103,7 @@ ConfigKeeper::Report ConfigKeeper::ReportOn(const Config& read) const {
 void ConfigKeeper::Take(const Config& read) {
   for (const std::string& warning : read.warnings) deps_.log.Write(LogLevel::kWarning, warning);
   const std::vector<KeyChange> changes = ChangesOf(running_, read, deps_.why_refused);
-  running_ = WithLiveKeys(std::move(running_), read);
+  running_ = WithLiveKeys(std::move(running_), read, changes);
   read_ = read;
   deps_.put_in_force();
   for (const KeyChange& change : changes) {

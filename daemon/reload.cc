@@ -66,15 +66,21 @@ std::vector<KeyChange> ChangesOf(const Config& running, const Config& read,
   return changes;
 }
 
-Config WithLiveKeys(Config running, const Config& read) {
+Config WithLiveKeys(Config running, const Config& read, const std::vector<KeyChange>& changes) {
+  std::set<std::string> refused;
+  for (const KeyChange& change : changes)
+    if (change.result == KeyChange::Result::kRefused) refused.insert(change.key);
+  const auto is_taken = [&](const std::string& key) {
+    return IsLive(key) && !refused.contains(key);
+  };
   for (const auto& [key, known] : AllKeys()) {
-    if (!known.is_live) continue;
+    if (!is_taken(key)) continue;
     known.copy(read, &running);
     running.written.erase(key);
   }
   for (const auto& [key, written] : read.written) {
     // Of the others, where they stand may be another place than before.
-    if (IsLive(key) || ValueIn(running, key) == written.value) running.written[key] = written;
+    if (is_taken(key) || ValueIn(running, key) == written.value) running.written[key] = written;
   }
   running.files = read.files;
   return running;

@@ -32,7 +32,8 @@ using WhyRefused = std::function<std::string(const std::string& key, const Confi
 std::vector<KeyChange> ChangesOf(const Config& running, const Config& read,
                                  const WhyRefused& why_refused);
 
-// `running` with what a running daemon takes of `read`.
-Config WithLiveKeys(Config running, const Config& read);
+// `running` with what a running daemon takes of `read`; `changes` are those between the two. What
+// is refused stays as it was, and is said again by the next reload.
+Config WithLiveKeys(Config running, const Config& read, const std::vector<KeyChange>& changes);
 
 }  // namespace blobd::daemon

@@ -50,13 +50,26 @@ TEST(Reload, WhatIsWrittenInAnotherWayIsNoChange) {
 TEST(Reload, OnlyLiveKeysAreTakenAndTheOthersAreSaidAgain) {
   const Config running = ConfigOf("workers = 2\n[store]\nmax_bytes = 5\n[limits]\nrequests = 9\n");
   const Config read = ConfigOf("workers = 3\n[store]\nmax_bytes = 6\n");
-  const Config now = WithLiveKeys(running, read);
+  const Config now = WithLiveKeys(running, read, ChangesOf(running, read, NothingIsRefused));
   EXPECT_EQ(now.workers, 2u);
   EXPECT_EQ(now.keeper.max_bytes, 6u);
   EXPECT_EQ(now.engine.schedule.limits.requests, schedule::Limits().requests);
   const std::vector<KeyChange> left = ChangesOf(now, read, NothingIsRefused);
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].key, "workers");
+}
+
+TEST(Reload, WhatIsRefusedStaysAndIsSaidAgain) {
+  const Config running = ConfigOf("store.max_bytes = 5\n");
+  const Config read = ConfigOf("store.max_bytes = 6\n");
+  const auto refuse = [](const std::string&, const Config&) { return std::string("not now"); };
+  const Config now = WithLiveKeys(running, read, ChangesOf(running, read, refuse));
+  EXPECT_EQ(now.keeper.max_bytes, 5u);
+  EXPECT_EQ(now.written.at("store.max_bytes").value, "5");
+  const std::vector<KeyChange> again = ChangesOf(now, read, refuse);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].reason, "not now");
+  EXPECT_EQ(again[0].before, "5");
 }
 
 TEST(Reload, WhatIsRefusedSaysWhy) {
@@ -82,7 +95,7 @@ TEST(Reload, ASecretIsNotShown) {
 }
 
 TEST(Reload, WhereAKeyStandsIsKept) {
-  const Config now = WithLiveKeys(ConfigOf("workers = 2"), ConfigOf("\nworkers = 2"));
+  const Config now = WithLiveKeys(ConfigOf("workers = 2"), ConfigOf("\nworkers = 2"), {});
   EXPECT_EQ(now.written.at("workers").place.line, 2u);
 }
 

@@ -80,9 +80,11 @@ Status Engine::CheckQuota(const Caller& caller, size_t more) const {
 void Engine::Refuse(PendingQueue& pending, const Status& status) {
   const std::string why = disk_.reason.empty() ? "" : fmt::format(" ({})", disk_.reason);
   const Status error = Annotate(status, "the registry could not be written" + why);
-  // What SQLite says of a disk in trouble is often no more than that it failed.
-  if (disk_.condition == store::DiskCondition::kOk) return pending.done(error);
-  const bool is_full = disk_.condition == store::DiskCondition::kFull;
+  // What SQLite says of a disk in trouble is often no more than that it failed. That it is full, it
+  // says; others may have filled it since the store looked.
+  const bool is_full = disk_.condition == store::DiskCondition::kFull ||
+                       status.code() == StatusCode::kResourceExhausted;
+  if (disk_.condition == store::DiskCondition::kOk && !is_full) return pending.done(error);
   const Reason reason = is_full ? Reason::kDiskFull : Reason::kDiskReadOnly;
   pending.done(WithReason(reason, MakeStatus(CodeOf(reason), std::string_view(Message(error)))));
 }

@@ -63,6 +63,8 @@ class Keeper {
   void Stop();
   // What the configuration says now; leases that were given stay as long as they were given for.
   void Reconfigure(const KeeperOptions& options);
+  // What keeps the store from staying within its size limit or the disk; empty: nothing.
+  const std::string& worry() const { return last_worry_; }
 
   // ---- Tags ----
   void ChangeTag(const Caller& caller, TagChange change, TagBook::Done done) {
@@ -136,7 +138,7 @@ class Keeper {
   store::DiskState disk_;
   TimerId check_timer_ = 0;
   bool stopped_ = false;
-  std::string last_worry_;  // of automatic runs: told once
+  std::string last_worry_;  // of automatic runs: told once, and shown
 };
 
 }  // namespace blobd::engine

@@ -79,7 +79,11 @@ void Keeper::CollectIfOver(const store::StoreStats& stats) {
     to_bytes = std::min(to_bytes, bytes - std::min(bytes, missing));
     why = "the disk is full: " + disk_.reason;
   }
-  if (!why.empty()) CollectDown(to_bytes, std::move(why));
+  if (why.empty()) {
+    last_worry_.clear();
+    return;
+  }
+  CollectDown(to_bytes, std::move(why));
 }
 
 void Keeper::CollectDown(uint64_t to_bytes, std::string why) {
@@ -103,10 +107,10 @@ void Keeper::OnCollectedDown(const std::string& why, const Status& status, const
   } else if (report.removed_blobs == 0 && report.seen_blobs > 0) {
     worry = "nothing can be removed, since everything is protected; see \"blobctl gc --dry-run\"";
   }
-  if (!worry.empty() && worry != last_worry_ && !stopped_) {
+  const bool is_news = last_worry_.find(worry) == std::string::npos;
+  if (!worry.empty() && is_news && !stopped_)
     deps_.log.Write(LogLevel::kWarning, {}, why + "; " + worry);
-  }
-  last_worry_ = std::move(worry);
+  last_worry_ = worry.empty() ? "" : why + "; " + worry;
 }
 
 }  // namespace blobd::engine

@@ -242,6 +242,7 @@ struct StatusView {
   std::string degraded;  // why, if the registry is damaged
   store::DiskState disk;
   uint64_t unfinished_requests = 0;
+  uint64_t waiting_for_disk = 0;  // of these
   uint64_t running_transfers = 0;
   double download_rate = 0;
   uint64_t verified_bytes = 0;

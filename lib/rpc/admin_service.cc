@@ -82,6 +82,12 @@ void Fill(const store::DiskState& disk, v1::DiskStatus* out) {
   out->set_admitted_bytes(disk.admitted_bytes);
 }
 
+std::string WaitingForDisk(uint64_t count) {
+  return fmt::format(
+      "{} for the disk; \"blobctl requests\" shows which, \"blobctl why\" what for",
+      count == 1 ? std::string("1 download waits") : fmt::format("{} downloads wait", count));
+}
+
 }  // namespace
 
 DaemonIdentity AdminService::IdentityNow() const {
@@ -114,6 +120,8 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
     response->set_everything_paused(view.paused);
     Fill(view.disk, response->mutable_disk());
     for (std::string& warning : maintenance_.Warnings()) response->add_warnings(std::move(warning));
+    if (!context_.keeper.worry().empty()) response->add_warnings(context_.keeper.worry());
+    if (view.waiting_for_disk > 0) response->add_warnings(WaitingForDisk(view.waiting_for_disk));
     response->set_unfinished_requests(view.unfinished_requests);
     response->set_running_transfers(view.running_transfers);
     response->set_download_rate(view.download_rate);
@@ -135,6 +143,9 @@ void AdminService::FillRest(v1::StatusResponse* response, UnaryReactor* reactor)
           context_.store.Stats(
               executor, [strand, reactor, response](const StatusOr<store::StoreStats>& stats) {
                 if (stats.ok()) Fill(*stats, response->mutable_store());
+                // Newer than what the control loop has been told of.
+                if (stats.ok() && stats->disk.total_bytes > 0)
+                  Fill(stats->disk, response->mutable_disk());
                 if (stats.ok() && !stats->trouble.empty()) response->add_warnings(stats->trouble);
                 reactor->End(stats.status());
               });

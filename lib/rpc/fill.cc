@@ -1,6 +1,7 @@
 // What the engine and the store say, as messages. See convert.h.
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "rpc/convert.h"
 
@@ -273,9 +274,14 @@ void Fill(const store::BlobInfo& info, v1::Blob* out) {
 void FillKeepings(const Hash& hash, const std::vector<engine::Keeping>& keepings,
                   const engine::Caller& caller,
                   google::protobuf::RepeatedPtrField<v1::Keeping>* out) {
+  bool was_got = false;  // by one intent or many: they say the same
   for (size_t i = 0; i < std::min<size_t>(keepings.size(), kMaxPage); ++i) {
+    const engine::Keeping& keeping = keepings[i];
+    const bool is_again = keeping.because == engine::KeptBecause::kFinished &&
+                          !keeping.through_collection && std::exchange(was_got, true);
+    if (is_again) continue;
     v1::Keeping* each = out->Add();
-    Fill(keepings[i], caller, each);
+    Fill(keeping, caller, each);
     each->set_hash(hash.ToHex());
   }
 }

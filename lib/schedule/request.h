@@ -80,6 +80,7 @@ struct Trouble {
   std::vector<ProviderFailure> failures;
   OwnFault own_fault = OwnFault::kDisk;  // kHeld: what it waits on
   uint32_t own_faults = 0;               // in a row
+  uint64_t verified_since_fault = 0;     // bytes
   Instant held_until;                    // kHeld
   std::string held_reason;               // kHeld
   uint32_t rounds = 0;                   // in which all standing providers were asked

@@ -159,7 +159,9 @@ void Scheduler::State::OnProgress(const TransferProgress& event) {
   Provider& provider = *transfer.provider;
   Request& request = t.requests.at(transfer.request);
   if (request.trouble != nullptr && event.verified_bytes > 0) {
-    request.trouble->own_faults = 0;
+    // Less may have been what it took to find out that the rest does not fit.
+    request.trouble->verified_since_fault += event.verified_bytes;
+    if (request.trouble->verified_since_fault >= kBytesThatClear) request.trouble->own_faults = 0;
     for (const uint64_t number : request.Forgive(t.now)) {
       // It may have got more since.
       if (request.content != nullptr) request.content->holds.erase(number);

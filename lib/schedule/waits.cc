@@ -12,6 +12,7 @@ void Scheduler::State::Hold(Request& request, OwnFault fault, const std::string&
   request.stage = Stage::kHeld;
   Trouble& trouble = request.MakeTrouble();
   trouble.own_fault = fault;
+  trouble.verified_since_fault = 0;
   trouble.held_until = t.now + OwnFaultDelay(++trouble.own_faults);
   trouble.held_reason = CutReason(reason);
   t.timers.Arm({trouble.held_until, TimerKind::kHoldOver, request.id.value});

@@ -35,7 +35,14 @@ TEST(Waits, ADiskFaultWaitsOnTheDiskLongerEachTimeUntilItHasRoom) {
   EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
   h.Do(DiskRoom{});
   start = h.Started();
-  h.Do(TransferProgress{start.transfer, 1, std::nullopt});
+  // The little that it takes to learn the size is no progress.
+  h.Do(TransferProgress{start.transfer, 48 * 1024, std::nullopt});
+  h.End(start.transfer, Outcome::kLocalFault, "needs more than is free");
+  h.Pass(seconds(16) - milliseconds(1));
+  EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
+  h.Pass(milliseconds(1));
+  start = h.Started();
+  h.Do(TransferProgress{start.transfer, 2 << 20, std::nullopt});
   h.End(start.transfer, Outcome::kLocalFault, "again");
   h.Pass(seconds(1));
   EXPECT_EQ(h.Saw<StartTransfer>().size(), 1u);

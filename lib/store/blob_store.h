@@ -172,6 +172,7 @@ struct StoreStats {
   uint64_t doubtful_blobs = 0;
   // What an operator should know and do something about; empty: nothing.
   std::string trouble;
+  DiskState disk;  // as it is now
 };
 
 // What is known of these without a look at the disk.

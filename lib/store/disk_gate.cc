@@ -125,7 +125,9 @@ Status DiskGate::Note(Status status) {
 }
 
 void DiskGate::LookAgain() {
-  if (cause_ == Cause::kNone) Refresh();
+  if (cause_ != Cause::kNone) return;
+  Refresh();
+  if (cause_ == Cause::kNone && Room() <= 0) Become(Cause::kReserve);
 }
 
 bool DiskGate::NeedsProbe() const {

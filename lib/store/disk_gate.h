@@ -49,7 +49,8 @@ class DiskGate {
   // What became of a write or sync; the same status. An error that says so changes the condition:
   // no room, or where something may not be written, that the file system is read-only.
   Status Note(Status status);
-  // A write failed in a way that says nothing: is the file system read-only?
+  // How is it now, while nothing is known to be wrong? A write failed in a way that says nothing,
+  // or somebody asks, and others write to this disk, too.
   void LookAgain();
 
   // Whether the disk is not well or somebody was refused; a probe is due once a second then.

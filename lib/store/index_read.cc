@@ -265,6 +265,8 @@ void Index::Stats(Answer<StatusOr<StoreStats>> then) {
   const StatusOr<std::vector<BlobRow>> rows = db_.ListPartial();
   if (!rows.ok()) return then(rows.status());
   StoreStats stats;
+  gate_.LookAgain();
+  stats.disk = gate_.state();
   stats.doubtful_blobs = doubtful_.size() + unlooked_.size();
   stats.complete_blobs = tally_.complete().blobs;
   stats.complete_bytes = tally_.complete().bytes;

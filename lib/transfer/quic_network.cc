@@ -18,7 +18,12 @@ constexpr Duration kStallCheckInterval = seconds(1);
 // takes at least.
 constexpr Duration kTryAgainInterval = milliseconds(50);
 constexpr size_t kMaxProbed = 4096;
-constexpr uint64_t kCloseCode = 0;  // an orderly end (protocol/blobs.md, section 7)
+// How peers end connections (protocol/blobs.md, section 7).
+constexpr uint64_t kCloseCode = 0;  // in order
+constexpr uint64_t kCloseUnwelcome = 1;
+constexpr const char* kUnwelcome =
+    "it does not serve this node: whoever runs it must allow our node id, which \"blobctl status\" "
+    "shows (with blobd: serve.mode and serve.nodes)";
 
 }  // namespace
 
@@ -318,10 +323,13 @@ class QuicNetwork::Core final : public quic::ConnectionObserver,
 
   void TellDisconnected(const Node& node, const quic::CloseReason& why) {
     TellSessions(node.id, {StreamEnd::Kind::kLost, 0, why.reason});
-    const bool in_order =
-        why.kind == quic::CloseReason::Kind::kPeerClosed && why.code == kCloseCode;
+    const bool by_peer = why.kind == quic::CloseReason::Kind::kPeerClosed;
+    const bool in_order = by_peer && why.code == kCloseCode;
+    // It says no more than a word (protocol/blobs.md, section 7).
+    const bool unwelcome = by_peer && why.code == kCloseUnwelcome;
     TellOf(node, true,
-           [id = node.id, in_order, reason = why.reason](NodeNetworkSink& sink) mutable {
+           [id = node.id, in_order, reason = unwelcome ? std::string(kUnwelcome) : why.reason](
+               NodeNetworkSink& sink) mutable {
              sink.OnDisconnected(id, in_order, std::move(reason));
            });
   }
