@@ -1,4 +1,5 @@
-// FollowedTransfers: the running transfers, as the messages of WatchTransfers tell of them.
+// FollowedTransfers: the running transfers, as the messages of WatchTransfers tell of them; also
+// those that have ended, as long as the daemon lists them, if they are asked for.
 //
 // Thread: one owner.
 #pragma once
@@ -12,11 +13,16 @@ namespace blobd::client {
 
 class FollowedTransfers {
  public:
+  explicit FollowedTransfers(bool with_ended = false) : with_ended_(with_ended) {}
+
   void Apply(const v1::WatchTransfersResponse& change);
   const std::map<uint64_t, v1::Transfer>& running() const { return running_; }
+  const std::map<uint64_t, v1::Transfer>& ended() const { return ended_; }
 
  private:
+  bool with_ended_;
   std::map<uint64_t, v1::Transfer> running_;
+  std::map<uint64_t, v1::Transfer> ended_;
 };
 
 }  // namespace blobd::client

@@ -54,7 +54,7 @@ int PrintOnce(Context& context) {
 Status ShowOnScreen(Context& context) {
   Screen screen;
   context.interrupt.OnSecond([&screen] { screen.Leave(); });
-  std::optional<TopFeed> feed(std::in_place, *context.daemon);
+  std::optional<TopFeed> feed(std::in_place, *context.daemon, TopFeed::Options());
   TopShape shape;
   TopFrame frame;
   std::string typed;

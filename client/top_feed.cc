@@ -4,6 +4,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/check.h"
 #include "client/pages.h"
 
@@ -48,7 +50,11 @@ StatusOr<TopState> AskTopState(DaemonClient& daemon) {
   return state;
 }
 
-TopFeed::TopFeed(DaemonClient& daemon) : daemon_(daemon), ending_(eventfd(0, EFD_CLOEXEC)) {
+TopFeed::TopFeed(DaemonClient& daemon, Options options)
+    : daemon_(daemon),
+      options_(std::move(options)),
+      ending_(eventfd(0, EFD_CLOEXEC)),
+      followed_(options_.with_ended) {
   BLOBD_CHECK(ending_ >= 0);
   follower_ = std::thread([this] { Follow(); });
   asker_ = std::thread([this] { Ask(); });
@@ -68,6 +74,7 @@ StatusOr<TopState> TopFeed::State() {
   if (!error_.ok()) return error_;
   TopState state = state_;
   for (const auto& [id, transfer] : followed_.running()) state.transfers.push_back(transfer);
+  for (const auto& [id, transfer] : followed_.ended()) state.ended.push_back(transfer);
   return state;
 }
 
@@ -93,7 +100,7 @@ bool TopFeed::GoesOn(const Status& status) {
 
 void TopFeed::Follow() {
   v1::WatchTransfersRequest request;
-  request.set_running_only(true);
+  request.set_running_only(!options_.with_ended);
   while (GoesOn(daemon_.WatchTransfers(request, [this](const v1::WatchTransfersResponse& change) {
     const MutexLock lock(mutex_);
     followed_.Apply(change);
@@ -112,6 +119,7 @@ void TopFeed::Ask() {
         status.ok() ? daemon_.ListTransfers(uploads_only) : status.status();
     std::vector<v1::Remote> remotes;
     Status asked = transfers.ok() ? AskRemotes(daemon_, *transfers, &remotes) : transfers.status();
+    if (asked.ok() && options_.also) asked = options_.also();
     if (asked.ok()) {
       const MutexLock lock(mutex_);
       state_.status = *std::move(status);

@@ -1,9 +1,11 @@
-// TopFeed: asks the daemon for what "blobctl top" shows, while that is drawn and keys are read.
+// TopFeed: asks the daemon for what "blobctl top" and the status page show, while that is drawn and
+// keys are read.
 //
 // Thread: its owner's; it has two of its own for the calls.
 // Ownership: `daemon` outlives it, and is interrupted when it goes.
 #pragma once
 
+#include <functional>
 #include <thread>
 
 #include "base/mutex.h"
@@ -18,7 +20,13 @@ StatusOr<TopState> AskTopState(DaemonClient& daemon);
 
 class TopFeed {
  public:
-  explicit TopFeed(DaemonClient& daemon);
+  struct Options {
+    // Also what ended a while ago: TopState::ended.
+    bool with_ended = false;
+    // What else is to be asked each second, on a thread of the feed; its error counts like ours.
+    std::function<Status()> also;
+  };
+  TopFeed(DaemonClient& daemon, Options options);
   ~TopFeed();
   TopFeed(const TopFeed&) = delete;
   TopFeed& operator=(const TopFeed&) = delete;
@@ -37,6 +45,7 @@ class TopFeed {
   void Rest() const;
 
   DaemonClient& daemon_;
+  const Options options_;
   int ending_ = -1;  // an eventfd, readable from the end on
   Mutex mutex_;
   TopState state_ ABSL_GUARDED_BY(mutex_);

@@ -92,17 +92,8 @@ std::string TransfersText(const std::vector<const v1::Transfer*>& transfers, siz
   return table.Text(style, "no running transfers");
 }
 
-// A round trip on the path in use, or on the best one known.
 std::string RttOf(const v1::Remote& remote) {
-  int64_t rtt_us = 0;
-  for (const v1::RemotePath& path : remote.paths()) {
-    if (path.rtt_us() == 0 || path.dark()) continue;
-    if (path.selected()) {
-      rtt_us = path.rtt_us();
-      break;
-    }
-    rtt_us = rtt_us == 0 ? path.rtt_us() : std::min(rtt_us, path.rtt_us());
-  }
+  const int64_t rtt_us = RttUsOf(remote);
   return rtt_us == 0 ? "-" : fmt::format("{:.1f} ms", static_cast<double>(rtt_us) / 1000);
 }
 
@@ -229,6 +220,16 @@ void AddUploads(const google::protobuf::RepeatedPtrField<v1::Upload>& uploads,
     remote.set_state(v1::REMOTE_STATE_DOWN);
     *remote.mutable_upload() = upload;
   }
+}
+
+int64_t RttUsOf(const v1::Remote& remote) {
+  int64_t rtt_us = 0;
+  for (const v1::RemotePath& path : remote.paths()) {
+    if (path.rtt_us() == 0 || path.dark()) continue;
+    if (path.selected()) return path.rtt_us();
+    rtt_us = rtt_us == 0 ? path.rtt_us() : std::min(rtt_us, path.rtt_us());
+  }
+  return rtt_us;
 }
 
 std::optional<TopKey> TakeKey(std::string* typed) {

@@ -21,6 +21,7 @@ struct TopState {
   v1::StatusResponse status;
   std::vector<v1::Transfer> transfers;  // that run
   std::vector<v1::Remote> remotes;      // connected, being dialled, or getting blobs from us
+  std::vector<v1::Transfer> ended;      // a while ago at most; only where they were asked for
   std::string trouble;                  // why the above is old; empty: it is not
 };
 
@@ -45,6 +46,9 @@ TopFrame ShowTop(const TopState& state, const TopShape& shape, const Style& styl
 // Adds the nodes that get blobs from us and are not among `remotes`.
 void AddUploads(const google::protobuf::RepeatedPtrField<v1::Upload>& uploads,
                 std::vector<v1::Remote>* remotes);
+
+// A round trip on the path in use, or on the best one known, in microseconds; 0: none is.
+int64_t RttUsOf(const v1::Remote& remote);
 
 enum class TopKey { kQuit, kSort, kHelp, kUp, kDown, kPageUp, kPageDown, kHome, kEnd };
 

@@ -154,6 +154,31 @@ TEST(TopKeys, KeepTheScrollWhereThereIsSomething) {
   EXPECT_TRUE(AfterKey(shape, TopKey::kHelp, frame).help);
 }
 
+TEST(FollowedTransfers, ThoseThatEndedStayWhereTheyAreAskedFor) {
+  FollowedTransfers followed(true);
+  v1::WatchTransfersResponse change;
+  change.set_from_beginning(true);
+  for (const uint64_t id : {1u, 2u, 3u}) change.add_transfers()->set_transfer_id(id);
+  followed.Apply(change);
+  change.Clear();
+  for (const uint64_t id : {1u, 2u}) {
+    v1::Transfer& ended = *change.add_transfers();
+    ended.set_transfer_id(id);
+    ended.set_finished_unix_ms(1);
+  }
+  followed.Apply(change);
+  EXPECT_EQ(followed.running().size(), 1u);
+  EXPECT_EQ(followed.ended().size(), 2u);
+  change.Clear();
+  change.add_gone_transfer_ids(1);
+  followed.Apply(change);
+  EXPECT_EQ(followed.ended().size(), 1u);
+  change.Clear();
+  change.set_from_beginning(true);
+  followed.Apply(change);
+  EXPECT_TRUE(followed.ended().empty());
+}
+
 TEST(FollowedTransfers, AreThoseThatRun) {
   FollowedTransfers followed;
   v1::WatchTransfersResponse change;
