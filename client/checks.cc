@@ -54,6 +54,15 @@ CLI::Validator Id(const std::string& list) {
           ""};
 }
 
+CLI::Validator Port() {
+  return {[](std::string& text) {
+            const bool is_port = IsNumber(text) && text.size() <= 5 && std::stoul(text) >= 1 &&
+                                 std::stoul(text) <= 65535;
+            return is_port ? "" : Quoted(text) + " is no port: write 1 to 65535";
+          },
+          ""};
+}
+
 CLI::Validator OneOf(const std::vector<std::string>& words) {
   return {[words](std::string& text) {
             if (std::find(words.begin(), words.end(), text) != words.end()) return std::string();

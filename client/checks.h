@@ -13,6 +13,7 @@ CLI::Validator Time();  // as ParseTime; leaves milliseconds
 CLI::Validator Size();
 CLI::Validator SizeOrBytes();
 CLI::Validator Id(const std::string& list = "intents");
+CLI::Validator Port();
 CLI::Validator OneOf(const std::vector<std::string>& words);
 
 }  // namespace blobd::client

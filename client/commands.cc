@@ -426,6 +426,14 @@ void AddLocalCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
       app.add_subcommand("doctor", "Look at what one stumbles over, and say what to do about it");
   commands[doctor] = [](Context& context) { return RunDoctor(context); };
 
+  auto* dashboard = app.add_subcommand(
+      "dashboard",
+      "Serve a page that shows what goes on, to a browser on this machine; Ctrl-C ends");
+  dashboard->add_option("--port", args.port, "The port; else any that is free")
+      ->check(Port())
+      ->type_name("N");
+  commands[dashboard] = [&args](Context& context) { return RunDashboard(context, args.port); };
+
   auto* completion =
       app.add_subcommand("completion", "Print what a shell needs to complete blobctl");
   completion->add_option("SHELL", args.shell, "bash, zsh or fish")

@@ -28,6 +28,7 @@ struct Arguments {
   QueueOptions queue;
   ListOptions list;
   TopOptions top;
+  uint16_t port = 0;
   ExportArguments exported;
   AddOptions add;
   ImportStoreOptions import_store;

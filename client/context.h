@@ -80,6 +80,8 @@ struct TopOptions {
   uint64_t count = 0;  // documents of JSON; 0: until interrupted
 };
 int RunTop(Context& context, const TopOptions& options);
+// Looks for the daemon itself, again and again. `port` 0: any that is free.
+int RunDashboard(Context& context, uint16_t port);
 
 // The API's limit (blobs.proto, CreateCollectionRequest).
 inline constexpr size_t kMaxCollectionEntries = 100'000;

@@ -1,0 +1,81 @@
+#include "client/dashboard_requests.h"
+
+#include <utility>
+
+namespace blobd::client {
+namespace {
+
+// One call looks at ten thousand requests at most. Where none of so many fits, none is shown.
+constexpr int kMostCalls = 3;
+
+// Whether the next call would end in the same way. Else it is only about one request, which may
+// have ended meanwhile, or be hidden from us: then less is known of it.
+bool EndsAll(const Status& status) {
+  return status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kCancelled ||
+         status.code() == StatusCode::kResourceExhausted;
+}
+
+}  // namespace
+
+StatusOr<std::vector<v1::Request>> DashboardRequests::List(
+    const std::vector<v1::IntentState>& states) {
+  v1::ListRequestsRequest request;
+  for (const v1::IntentState state : states) request.add_states(state);
+  std::vector<v1::Request> found;
+  for (int call = 0; call < kMostCalls; ++call) {
+    request.set_page_size(static_cast<uint32_t>(kMostShown - found.size()));
+    BLOBD_ASSIGN_OR_RETURN(const v1::ListRequestsResponse page, daemon_.ListRequests(request));
+    found.insert(found.end(), page.requests().begin(), page.requests().end());
+    if (page.next_page_token().empty() || found.size() >= kMostShown) break;
+    request.set_page_token(page.next_page_token());
+  }
+  return found;
+}
+
+// An intent's label and age never change: each is asked for once while it is shown.
+Status DashboardRequests::AskIntents(const std::vector<v1::Request>& requests,
+                                     KnownRequests* known) {
+  const KnownRequests before = Latest();
+  for (const v1::Request& request : requests) {
+    const uint64_t id = FirstIntentOf(request);
+    if (id == 0) continue;
+    if (const auto it = before.intents.find(id); it != before.intents.end()) {
+      known->intents[id] = it->second;
+      continue;
+    }
+    const auto intent = daemon_.GetIntent(id);
+    if (intent.ok()) {
+      known->intents[id] = {intent->label(), intent->created_unix_ms()};
+    } else if (EndsAll(intent.status())) {
+      return intent.status();
+    }
+  }
+  return OkStatus();
+}
+
+Status DashboardRequests::Ask() {
+  KnownRequests known;
+  BLOBD_ASSIGN_OR_RETURN(known.running, List({v1::INTENT_STATE_RUNNING}));
+  BLOBD_ASSIGN_OR_RETURN(known.waiting, List({v1::INTENT_STATE_QUEUED, v1::INTENT_STATE_WAITING,
+                                              v1::INTENT_STATE_PARKED, v1::INTENT_STATE_PAUSED}));
+  BLOBD_RETURN_IF_ERROR(AskIntents(known.running, &known));
+  BLOBD_RETURN_IF_ERROR(AskIntents(known.waiting, &known));
+  for (size_t i = 0; i < known.waiting.size() && i < kMostExplained; ++i) {
+    v1::WhyRequest request;
+    request.set_intent_id(FirstIntentOf(known.waiting[i]));
+    if (request.intent_id() == 0) continue;
+    const auto why = daemon_.Why(request);
+    if (why.ok() && !why->requests().empty()) known.whys[request.intent_id()] = why->requests(0);
+    if (EndsAll(why.status())) return why.status();
+  }
+  const MutexLock lock(mutex_);
+  latest_ = std::move(known);
+  return OkStatus();
+}
+
+KnownRequests DashboardRequests::Latest() {
+  const MutexLock lock(mutex_);
+  return latest_;
+}
+
+}  // namespace blobd::client
