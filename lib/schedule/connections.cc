@@ -23,6 +23,7 @@ void Scheduler::State::OnConnected(const Connected& event) {
   provider->path_works = true;
   provider->last_success = t.now;
   EndDial(*provider, Link::kUp);
+  OfferMore(*provider);
 }
 
 void Scheduler::State::OnDialFailed(const DialFailed& event) {

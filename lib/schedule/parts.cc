@@ -221,6 +221,16 @@ void Scheduler::State::Reconsider(Request& request) {
   }
 }
 
+// A node is connected, perhaps for another's sake: a running request that was not worth its dial,
+// or that was at the limit of dials, has left its queue, and may give it a part.
+void Scheduler::State::OfferMore(const Provider& provider) {
+  for (const auto& [id, transfers] : t.holding) {  // no more than may run
+    Request* request = t.FindRequest(id);
+    if (request == nullptr || !ProviderMap::Linked(*request->wanted, provider)) continue;
+    Reconsider(*request);
+  }
+}
+
 void Scheduler::State::LeaveMore(Request& request, Provider& provider) {
   if (!provider.more.Erase(request)) return;
   --request.more;

@@ -391,6 +391,23 @@ TEST_F(Parts, AFurtherProviderIsDialledOnlyIntoASlotNobodyWaitsFor) {
   EXPECT_THAT(g.Dialled(), ElementsAre(Node(2)));
 }
 
+TEST_F(Parts, ANodeThatIsDialledForAnotherRequestTakesAPartOfARunningOne) {
+  Options options = WithParts();
+  options.limits.dials_per_hash = 1;
+  Harness g(options);
+  g.WantNew(Raw(1), {Node(1), Node(2), Node(3)});
+  g.Connect(1);
+  const StartTransfer first = g.Started();
+  g.Do(ContentKnown{first.request, kLength, RangeSet(Range{0, kLength}), nullptr});
+  EXPECT_THAT(g.Dialled(), ElementsAre(Node(2)));  // node 3 would be over the limit of dials
+  g.WantNew(Raw(2), {Node(3)});
+  EXPECT_THAT(g.Dialled(), ElementsAre(Node(3)));
+  g.Connect(3);
+  EXPECT_EQ(g.Started().kind, Raw(2));
+  ASSERT_EQ(g.Saw<LowerLimit>().size(), 1u);
+  EXPECT_EQ(g.Saw<LowerLimit>()[0].transfer, first.transfer);
+}
+
 TEST_F(Parts, AMirrorGivesAtMostHalfOfItsSlotsWhileAnotherWaits) {
   Options options = WithParts();
   options.limits.connections_per_mirror = 4;

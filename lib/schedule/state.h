@@ -171,6 +171,7 @@ class Scheduler::State {
   uint32_t TransfersOn(const Request& request, const Provider& provider) const;
   uint32_t ShareOf(const Provider& provider) const;
   void Reconsider(Request& request);
+  void OfferMore(const Provider& provider);
   void LeaveMore(Request& request, Provider& provider);
   void LeaveAllMore(Request& request);
   void TakeMore(Request& request, Provider& provider);
