@@ -74,9 +74,9 @@ Config WithLiveKeys(Config running, const Config& read, const std::vector<KeyCha
     return IsLive(key) && !refused.contains(key);
   };
   for (const auto& [key, known] : AllKeys()) {
-    if (!is_taken(key)) continue;
-    known.copy(read, &running);
-    running.written.erase(key);
+    // Also what is refused: it is in force once what stands before it is taken back.
+    if (known.is_live) known.copy(read, &running);
+    if (is_taken(key)) running.written.erase(key);
   }
   for (const auto& [key, written] : read.written) {
     // Of the others, where they stand may be another place than before.

@@ -33,7 +33,7 @@ std::vector<KeyChange> ChangesOf(const Config& running, const Config& read,
                                  const WhyRefused& why_refused);
 
 // `running` with what a running daemon takes of `read`; `changes` are those between the two. What
-// is refused stays as it was, and is said again by the next reload.
+// is refused is said again by the next reload.
 Config WithLiveKeys(Config running, const Config& read, const std::vector<KeyChange>& changes);
 
 }  // namespace blobd::daemon

@@ -83,7 +83,7 @@ void Engine::Refuse(PendingQueue& pending, const Status& status) {
   // What SQLite says of a disk in trouble is often no more than that it failed. That it is full, it
   // says; others may have filled it since the store looked.
   const bool is_full = disk_.condition == store::DiskCondition::kFull ||
-                       status.code() == StatusCode::kResourceExhausted;
+                       (status.code() == StatusCode::kResourceExhausted && !GivenReasonOf(status));
   if (disk_.condition == store::DiskCondition::kOk && !is_full) return pending.done(error);
   const Reason reason = is_full ? Reason::kDiskFull : Reason::kDiskReadOnly;
   pending.done(WithReason(reason, MakeStatus(CodeOf(reason), std::string_view(Message(error)))));

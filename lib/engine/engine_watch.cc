@@ -126,8 +126,7 @@ StatusView Engine::Summary() const {
   view.disk = disk_;
   view.running_transfers = running_.size();
   view.unfinished_requests = scheduler_ == nullptr ? 0 : scheduler_->unfinished_requests();
-  view.waiting_for_disk =
-      scheduler_ == nullptr ? 0 : scheduler_->requests_held_by(schedule::OwnFault::kDisk);
+  view.waiting_for_disk = scheduler_ == nullptr ? 0 : scheduler_->requests_held_by_disk();
   view.download_rate = transfers_.total_rate();
   view.verified_bytes = verified_bytes_;
   return view;

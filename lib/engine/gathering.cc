@@ -32,7 +32,15 @@ void Gathering::Start(UniqueFunction<void(Status)> done) {
   ListTags("");
 }
 
-void Gathering::Fail(const Status& status) { std::exchange(started_, nullptr)(status); }
+// Behind what the strand still has to take in, which keeps the gathering: it must not be the last
+// to do so.
+void Gathering::Fail(const Status& status) {
+  auto back =
+      std::make_unique<Return>(Return{shared_from_this(), std::exchange(started_, nullptr)});
+  deps_.strand->Post([&control = deps_.control, back = std::move(back), status]() mutable {
+    control.Post([back = std::move(back), status] { back->then(status); });
+  });
+}
 
 void Gathering::ListTags(const std::string& after) {
   deps_.registry.ListTags(
@@ -105,10 +113,6 @@ void Gathering::Hold(const Kind& kind, Keeping keeping, std::string name) {
 // The protection and the lists are the strand's until it has answered. What is carried there and
 // back keeps the gathering, which must end on the control loop, as its reader of the journal does.
 void Gathering::ReadLists(UniqueFunction<void(Status)> then) {
-  struct Return {
-    std::shared_ptr<Gathering> self;
-    UniqueFunction<void(Status)> then;
-  };
   auto back = std::make_unique<Return>(Return{shared_from_this(), std::move(then)});
   deps_.strand->Post([&store = deps_.store, &control = deps_.control, strand = deps_.strand,
                       protection = protection_, back = std::move(back)]() mutable {
@@ -123,6 +127,8 @@ void Gathering::ReadLists(UniqueFunction<void(Status)> then) {
 }
 
 void Gathering::Update(UniqueFunction<void(Status)> then) {
+  // What came meanwhile is in no private tag.
+  if (only_private_tags_) return then(OkStatus());
   for (const Kind& kind : journal_->Take()) {
     fresh_.insert(kind.hash);
     if (kind.format == BlobFormat::kHashSeq) {

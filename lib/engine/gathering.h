@@ -57,6 +57,12 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
   bool must_wait() const { return deps_.wants.IsListArriving(); }
 
  private:
+  // What is carried to the strand and back.
+  struct Return {
+    std::shared_ptr<Gathering> self;
+    UniqueFunction<void(Status)> then;
+  };
+
   void ListTags(const std::string& after);
   void OnTags(std::vector<registry::TagRow> page);
   void OnLeases(std::vector<registry::LeaseRow> rows);

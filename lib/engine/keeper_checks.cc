@@ -57,7 +57,7 @@ void Keeper::ArmCheck(Duration delay) {
 void Keeper::Check() {
   ArmCheck(options_.check_interval);
   const bool is_full = disk_.condition == store::DiskCondition::kFull;
-  if (options_.max_bytes == 0 && !is_full) return;
+  if (options_.max_bytes == 0 && !is_full) return last_worry_.clear();
   if (collecting_ != nullptr) return ArmCheck(kSoon);  // that one may not remove enough
   deps_.store.Stats(deps_.control, [this](const StatusOr<store::StoreStats>& stats) {
     if (stats.ok() && !stopped_) CollectIfOver(*stats);

@@ -6,6 +6,10 @@
 // that (a list of millions of hashes) counts as that much, and at most one of them runs, and one of
 // an administrator's.
 //
+// An answer is in memory until its caller has taken it: its call may be done, so that the caller
+// may make the next one at once, but twice as much as may run at a time is not exceeded by what
+// runs and what was not taken together.
+//
 // Thread:    any; one lock inside, held for a moment.
 // Ownership: outlives its tickets.
 #pragma once
@@ -54,10 +58,17 @@ class Admission {
       std::swap(caller_, other.caller_);
       std::swap(units_, other.units_);
       std::swap(is_heaviest_, other.is_heaviest_);
+      std::swap(answered_, other.answered_);
       return *this;
     }
+    // Ends what is left of it: the answer has been taken.
     ~Ticket() {
-      if (admission_ != nullptr) admission_->End(*this);
+      Answered();
+      if (admission_ != nullptr) admission_->Forget(*this);
+    }
+    // The call does nothing any more, but for its answer.
+    void Answered() {
+      if (admission_ != nullptr && !std::exchange(answered_, true)) admission_->End(*this);
     }
 
    private:
@@ -66,10 +77,14 @@ class Admission {
     engine::Caller caller_;
     size_t units_ = 0;
     bool is_heaviest_ = false;
+    bool answered_ = false;
   };
 
   explicit Admission(const Limits& limits)
-      : limits_(limits), units_(limits.units), heaviest_(limits.heaviest) {}
+      : limits_(limits),
+        units_(limits.units),
+        held_({2 * limits.units.per_uid, 2 * limits.units.total, 2 * limits.units.kept_for_admins}),
+        heaviest_(limits.heaviest) {}
   Admission() : Admission(Limits()) {}
   // Behind the end of the last call, on whatever thread that was.
   ~Admission() { const MutexLock lock(mutex_); }
@@ -81,10 +96,12 @@ class Admission {
 
  private:
   void End(const Ticket& ticket);
+  void Forget(const Ticket& ticket);
 
   const Limits limits_;
   Mutex mutex_;
   UidQuota units_ ABSL_GUARDED_BY(mutex_);
+  UidQuota held_ ABSL_GUARDED_BY(mutex_);  // units, until the answer is taken
   UidQuota heaviest_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -52,6 +52,22 @@ TEST_F(AdmissionTest, WhatIsKeptForRootIsKeptForEveryAdministrator) {
   EXPECT_TRUE(Admit(kJoe, 10)) << "what an administrator has is not members'";
 }
 
+TEST_F(AdmissionTest, AnswersThatNobodyTakesCount) {
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(Admit(kAnn, 10));
+    tickets_.back().Answered();
+  }
+  EXPECT_FALSE(Admit(kAnn, 1)) << "twice what may run is waiting to be taken";
+  EXPECT_TRUE(Admit(kJoe, 10));
+  tickets_.erase(tickets_.begin());
+  EXPECT_TRUE(Admit(kAnn, 10));
+  tickets_.clear();
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(Admit(kAnn, 10));
+    tickets_.clear();
+  }
+}
+
 TEST_F(AdmissionTest, TheHeaviestRunOneAtATime) {
   EXPECT_TRUE(Admit(kAnn, 1'000'000));
   EXPECT_FALSE(Admit(kAnn, 1)) << "it has all of its units";

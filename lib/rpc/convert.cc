@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -127,6 +128,13 @@ Status Malformed(Reason reason, std::string_view field, std::string_view text,
                  std::string_view what) {
   return WithDetail(FieldError(reason, field, "\"{}\" is {}", ShortText(text, kMaxShown), what),
                     "value", text);
+}
+
+std::string OriginOnly(const ProviderId& provider) {
+  std::string text = ToString(provider);
+  if (const size_t scheme = text.find("://"); scheme != std::string::npos)
+    text.resize(std::min(text.find_first_of("/?", scheme + 3), text.size()));
+  return text;
 }
 
 std::string ShownProvider(const ProviderId& provider) {

@@ -62,6 +62,8 @@ StatusOr<std::vector<IntentId>> ToIntentIds(
 StatusOr<ProviderId> ToProviderId(std::string_view text, std::string_view field);
 // As everybody may see it: the query of a URL may be a key, and is "?..." here.
 std::string ShownProvider(const ProviderId& provider);
+// Of a mirror no more than which server it is: "https://mirror.example"; of a node its id.
+std::string OriginOnly(const ProviderId& provider);
 struct LimitChanges {
   std::vector<engine::LimitChange> changes;
   std::vector<const engine::LimitField*> reset;
@@ -94,7 +96,7 @@ void Fill(const engine::RequestView& view, v1::Request* out);
 void Fill(const engine::UploadView& view, v1::Upload* out);
 void Fill(const engine::RemoteView& view, v1::Remote* out);
 void Fill(const engine::WhyView& view, v1::RequestWhy* out);
-void Fill(const engine::BanView& view, v1::Ban* out);
+void Fill(const engine::BanView& view, const engine::Caller& caller, v1::Ban* out);
 void Fill(const engine::LimitView& view, v1::Limit* out);
 void Fill(const store::BlobInfo& info, v1::Blob* out);
 // Without the blob that is kept so, and without the name of a private tag that `caller` may not

@@ -169,11 +169,14 @@ void Fill(const engine::WhyView& view, v1::RequestWhy* out) {
   }
 }
 
-void Fill(const engine::BanView& view, v1::Ban* out) {
-  out->set_provider(ToString(view.provider));
+// Why a mirror was banned for one URL may name what is there, and the URL may be a key.
+void Fill(const engine::BanView& view, const engine::Caller& caller, v1::Ban* out) {
+  const bool is_admin = caller.is_admin();
+  out->set_provider(is_admin ? ToString(view.provider) : OriginOnly(view.provider));
   out->set_until_unix_ms(view.until.unix_ms);
   out->set_times(view.times);
-  out->set_reason(view.reason);
+  if (is_admin || OriginOnly(view.provider) == ToString(view.provider))
+    out->set_reason(view.reason);
 }
 
 void Fill(const engine::LimitView& view, v1::Limit* out) {

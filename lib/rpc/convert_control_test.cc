@@ -64,6 +64,7 @@ TEST(ProviderIds, AreNodesOrUrls) {
   EXPECT_EQ(ShownProvider(*ToProviderId("https://mirror/x", "provider")), "https://mirror/x");
   EXPECT_EQ(ShownProvider(*ToProviderId("https://mirror/x?key=1?2", "provider")),
             "https://mirror/x?...");
+  EXPECT_EQ(OriginOnly(*ToProviderId("https://mirror:8/x?key=1", "provider")), "https://mirror:8");
   for (const std::string& bad : {std::string(), std::string("ftp://x"), hex + "1",
                                  "http://" + std::string(3000, 'x'), std::string("http://\xff")}) {
     EXPECT_EQ(ToProviderId(bad, "provider").status().code(), StatusCode::kInvalidArgument) << bad;

@@ -4,6 +4,7 @@
 
 #include "base/error_reason.h"
 #include "rpc/convert.h"
+#include "rpc/hidden_filter.h"
 #include "rpc/veil.h"
 #include "rpc/watch_reactor.h"
 
@@ -202,7 +203,10 @@ grpc::ServerUnaryReactor* DownloadsService::Why(grpc::CallbackServerContext* cal
       const auto hash = ToHash(request->hash(), "hash");
       if (!hash.ok()) return Refuse(reactor, hash.status());
       context_.OnControl(reactor, [this, reactor, response, caller = *caller, hash = *hash] {
-        WhyHash(caller, hash, reactor, response);
+        AskIfHidden(context_.keeper, caller, {hash},
+                    [this, reactor, response, caller, hash](bool is_hidden) {
+                      WhyHash(caller, hash, is_hidden, reactor, response);
+                    });
       });
       return reactor;
     }
@@ -233,10 +237,13 @@ void DownloadsService::WhyIntent(const engine::Caller& caller, IntentId id, Unar
       });
 }
 
-void DownloadsService::WhyHash(const engine::Caller& caller, const Hash& hash,
+// What is hidden is as if nobody wanted it.
+void DownloadsService::WhyHash(const engine::Caller& caller, const Hash& hash, bool is_hidden,
                                UnaryReactor* reactor, v1::WhyResponse* response) {
-  for (const engine::WhyView& why : context_.engine.WhyOfHash(hash)) {
-    Fill(why, response->add_requests());
+  if (!is_hidden) {
+    for (const engine::WhyView& why : context_.engine.WhyOfHash(hash)) {
+      Fill(why, response->add_requests());
+    }
   }
   context_.keeper.WhyKept(hash, [this, reactor, response, caller,
                                  hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {

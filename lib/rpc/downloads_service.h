@@ -85,8 +85,8 @@ class DownloadsService final
                                       bool paused, Done fill);
   void WhyIntent(const engine::Caller& caller, IntentId id, UnaryReactor* reactor,
                  v1::WhyResponse* response);
-  void WhyHash(const engine::Caller& caller, const Hash& hash, UnaryReactor* reactor,
-               v1::WhyResponse* response);
+  void WhyHash(const engine::Caller& caller, const Hash& hash, bool is_hidden,
+               UnaryReactor* reactor, v1::WhyResponse* response);
 
   const ServiceContext& context_;
   const std::shared_ptr<TransfersFeed> feed_;

@@ -12,6 +12,7 @@
 
 #include "base/error_reason.h"
 #include "base/mutex.h"
+#include "blobd/request_limits.h"
 #include "rpc/context.h"
 #include "rpc/feed_call.h"
 #include "rpc/malformed_requests.h"

@@ -18,7 +18,11 @@ std::vector<Hash> HashesIn(std::string_view text) {
   for (auto at = text.begin(); at != text.end();) {
     const auto begin = std::find_if(at, text.end(), IsOfWord);
     const auto end = std::find_if_not(begin, text.end(), IsOfWord);
-    if (const auto hash = wire::ParseHash({begin, end})) hashes.push_back(*hash);
+    const std::string_view word(begin, end);
+    auto hash = wire::ParseHash(word);
+    // Of a collection, as people write it.
+    if (!hash && word.starts_with('s')) hash = wire::ParseHash(word.substr(1));
+    if (hash) hashes.push_back(*hash);
     at = end;
   }
   return hashes;

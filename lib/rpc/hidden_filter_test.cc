@@ -23,6 +23,7 @@ TEST(HiddenFilterTest, HashesAreFoundInTexts) {
   EXPECT_THAT(HashesIn("https://mirror.example/" + kHex + "?key=1"), ElementsAre(HashOf(kHex)));
   EXPECT_THAT(HashesIn("first " + kHex + ", then " + kOtherHex + "."),
               ElementsAre(HashOf(kHex), HashOf(kOtherHex)));
+  EXPECT_THAT(HashesIn("s" + kHex), ElementsAre(HashOf(kHex)));
   const std::string base32(52, 'a');
   EXPECT_THAT(HashesIn("a/" + base32), ElementsAre(HashOf(base32)));
 }

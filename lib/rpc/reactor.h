@@ -37,7 +37,7 @@ class Reactor : public Base {
   void SetAdmin(bool is_admin) { is_admin_ = is_admin; }
   bool is_admin() const { return is_admin_; }
 
-  // What the call holds until it ends: a caller who has its answer may call again at once.
+  // What the call holds until it ends, and of that its answer until that is taken.
   // REQUIRES: it has not ended
   void Hold(Admission::Ticket ticket) { ticket_ = std::move(ticket); }
 
@@ -49,7 +49,7 @@ class Reactor : public Base {
  protected:
   void EndWith(const grpc::Status& status) {
     entry_.End(static_cast<StatusCode>(status.error_code()));
-    { const Admission::Ticket over = std::move(ticket_); }
+    ticket_.Answered();
     const MutexLock lock(hand_over_);
     Base::Finish(status);
   }

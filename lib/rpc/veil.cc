@@ -1,13 +1,19 @@
 #include "rpc/veil.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
+
+#include "rpc/hidden_filter.h"
 
 namespace blobd::rpc {
 namespace {
 
 // Reasons, and URLs of mirrors, name hashes in full or in short.
 void VeilText(const Hash& hash, std::string* text) {
-  if (text->find(hash.Short()) != std::string::npos) text->clear();
+  const std::vector<Hash> named = HashesIn(*text);
+  const bool is_named = std::find(named.begin(), named.end(), hash) != named.end();
+  if (is_named || text->find(hash.Short()) != std::string::npos) text->clear();
 }
 
 }  // namespace

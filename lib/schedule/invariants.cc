@@ -275,13 +275,17 @@ void CheckTimers(const Tables& tables) {
 
 void CheckInvariants(const Tables& tables) {
   size_t intents = 0;
+  size_t held_by_disk = 0;
   for (const auto& [id, request] : tables.requests) {
     BLOBD_CHECK(id == request.id && id.value < tables.next_request);
     CheckRequest(tables, request);
     CheckNothingToDo(tables, request);
     intents += request.intents.size();
+    if (request.stage == Stage::kHeld && request.trouble->own_fault == OwnFault::kDisk)
+      ++held_by_disk;
   }
   BLOBD_CHECK(intents == tables.intents.size());
+  BLOBD_CHECK(held_by_disk == tables.held_by_disk);
   CheckMap(tables);
   for (const auto& [id, provider] : tables.providers.providers()) {
     BLOBD_CHECK(id == provider.id);

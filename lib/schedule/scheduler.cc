@@ -208,11 +208,7 @@ std::optional<BanView> Scheduler::FindBan(const ProviderId& provider, Instant no
 }
 
 size_t Scheduler::unfinished_requests() const { return state_->t.requests.size(); }
-size_t Scheduler::requests_held_by(OwnFault fault) const {
-  return static_cast<size_t>(std::count_if(
-      state_->t.held.begin(), state_->t.held.end(),
-      [&](const RequestId id) { return state_->t.requests.at(id).trouble->own_fault == fault; }));
-}
+size_t Scheduler::requests_held_by_disk() const { return state_->t.held_by_disk; }
 size_t Scheduler::running_transfers() const { return state_->t.transfers.size(); }
 const Limits& Scheduler::limits() const { return state_->t.options.limits; }
 const Stats& Scheduler::stats() const { return state_->t.stats; }

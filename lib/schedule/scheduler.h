@@ -210,8 +210,8 @@ class Scheduler {
   std::optional<BanView> FindBan(const ProviderId& provider, Instant now) const;
 
   size_t unfinished_requests() const;
-  // Of these, those that wait for such a fault to pass. Takes time in proportion to all that do.
-  size_t requests_held_by(OwnFault fault) const;
+  // Of these, those that wait for the disk after it failed them.
+  size_t requests_held_by_disk() const;
   size_t running_transfers() const;  // ending ones included
   const Limits& limits() const;
   const Stats& stats() const;

@@ -114,6 +114,7 @@ void Scheduler::State::Unsettle(Request& request) {
     case Stage::kHeld:
       t.timers.Disarm({request.trouble->held_until, TimerKind::kHoldOver, request.id.value});
       t.held.erase(request.id);
+      if (request.trouble->own_fault == OwnFault::kDisk) --t.held_by_disk;
       break;
     case Stage::kPaused:
       break;

@@ -65,6 +65,7 @@ struct Tables {
   std::unordered_map<RequestId, Request> requests;
   std::unordered_map<IntentId, Request*> intents;
   std::set<RequestId> held;      // in stage kHeld
+  size_t held_by_disk = 0;       // of these
   std::set<IntentId> impatient;  // whose patience passed while everything rested
   ProviderMap map;
   ProviderTable providers;

@@ -17,6 +17,7 @@ void Scheduler::State::Hold(Request& request, OwnFault fault, const std::string&
   trouble.held_reason = CutReason(reason);
   t.timers.Arm({trouble.held_until, TimerKind::kHoldOver, request.id.value});
   t.held.insert(request.id);
+  if (fault == OwnFault::kDisk) ++t.held_by_disk;
 }
 
 void Scheduler::State::ReleaseHeld(OwnFault fault) {

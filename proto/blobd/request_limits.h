@@ -57,7 +57,11 @@ class LimitedRequest {
       bytes->Clear();
       return status;
     }
-    return grpc::GenericDeserialize<grpc::ProtoBufferReader, Request>(bytes, request);
+    status = grpc::GenericDeserialize<grpc::ProtoBufferReader, Request>(bytes, request);
+    // gRPC keeps it until the call is over, and who made it may see to it that this takes long.
+    // Clear would keep the memory, for the next use.
+    if (!status.ok()) Request().Swap(static_cast<Request*>(request));
+    return status;
   }
 };
 
