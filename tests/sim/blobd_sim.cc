@@ -3,6 +3,7 @@
 // Everything in a history is drawn from its seed, so a failing one replays exactly; the command for
 // that is printed with its last events. With --seconds no history is begun after that time.
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -16,7 +17,10 @@ namespace {
 uint64_t running_seed = 0;
 const blobd::sim::World* running_world = nullptr;
 
+// A failed check says how to replay it and aborts; what aborts by itself, as the allocator does,
+// ought to say it as well.
 void PrintReplay() {
+  std::signal(SIGABRT, SIG_DFL);
   std::fprintf(stderr, "reproduce with: blobd_sim --seed %llu --runs 1\n",
                static_cast<unsigned long long>(running_seed));
   if (running_world != nullptr) running_world->PrintLog();
@@ -44,6 +48,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   blobd::SetCheckFailedHandler(PrintReplay);
+  std::signal(SIGABRT, [](int) { PrintReplay(); });
   const auto begun = std::chrono::steady_clock::now();
   const auto elapsed = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();

@@ -50,6 +50,8 @@ Checkers::Persisted Checkers::Crashed() {
   transfers_.clear();
   set_aside_.clear();
   nodes_.clear();
+  ledger_.Clear();
+  good_names_.Clear();
   all_paused_ = false;
   return persisted;
 }
@@ -95,13 +97,6 @@ void Checkers::ApplyPaused(const SetPaused& event) {
   } else if (const auto it = intents_.find(*event.intent); it != intents_.end()) {
     it->second.paused = event.paused;
   }
-}
-
-// What is verified up to the end of `range` need not be got.
-void Checkers::Advance(Live& live, Range range) {
-  if (range.begin > live.rest.begin) return;
-  live.rest.begin =
-      std::clamp(range.end, live.rest.begin, std::max(live.rest.begin, live.rest.end));
 }
 
 bool Checkers::Resting(const Kind& kind) const {
@@ -158,29 +153,11 @@ void Checkers::ApplyEvent(const Event& event) {
                  [&](const Disconnected& e) {
                    if (nodes_[e.node].link == Link::kUp) Lost(e.node);
                  },
-                 [&](const ContentKnown& e) {
-                   for (auto& [id, live] : transfers_) {
-                     if (live.start.request != e.request || live.start.part) continue;
-                     if (e.missing.empty() || live.rest.end > 0) continue;
-                     live.rest = {e.missing.ranges().front().begin, e.missing.ranges().back().end};
-                   }
-                 },
+                 [&](const ContentKnown&) {},
                  [&](const ProviderHolds&) {},
-                 [&](const Arrived& e) {
-                   for (auto& [id, live] : transfers_) {
-                     if (live.start.request == e.request) Advance(live, e.range);
-                   }
-                 },
-                 [&](const BoundaryAccepted& e) {
-                   const auto it = transfers_.find(e.transfer);
-                   if (it == transfers_.end()) return;
-                   it->second.lowering = false;
-                   it->second.rest.end = std::min(it->second.rest.end, e.boundary);
-                 },
-                 [&](const TransferProgress& e) {
-                   const auto it = transfers_.find(e.transfer);
-                   if (it != transfers_.end()) Advance(it->second, {0, e.position});
-                 },
+                 [&](const Arrived&) {},
+                 [&](const BoundaryAccepted&) {},
+                 [&](const TransferProgress&) {},
                  [&](const TransferEnded& e) {
                    const auto it = transfers_.find(e.transfer);
                    if (it == transfers_.end()) return;
@@ -218,26 +195,6 @@ std::set<RequestId> Checkers::Running() const {
   return running;
 }
 
-// What is with another transfer is asked for again only to race its tail.
-void Checkers::CheckPart(const StartTransfer& start) {
-  uint32_t transfers = 1;
-  uint32_t doubled = 0;
-  for (const auto& [id, live] : transfers_) {
-    if (live.stopped || live.start.request != start.request) continue;
-    ++transfers;
-    Expect(start.part.has_value(), "further transfers of a request get parts");
-    const Range both{std::max(live.rest.begin, start.part->begin),
-                     std::min(live.rest.end, start.part->end)};
-    if (both.empty()) continue;
-    ++doubled;
-    Expect(both.size() <= 4 << 20, "duplicate work is bounded");
-    Expect(LiveOn(start.provider, true) == 0, "only an idle provider races");
-  }
-  Expect(doubled <= 1, "a race is between two");
-  Expect(transfers <= options_.parts_per_request, "no more parts at once than may be");
-  if (start.part) Expect(!start.part->empty(), "a part is not empty");
-}
-
 uint32_t Checkers::Connections() const {
   uint32_t count = 0;
   for (const auto& [id, node] : nodes_) count += node.link != Link::kDown ? 1 : 0;
@@ -261,7 +218,6 @@ void Checkers::OnStart(const StartTransfer& start) {
   const auto aside = set_aside_.find({start.request, start.provider});
   Expect(aside == set_aside_.end() || aside->second.until <= now_,
          "who was cancelled does not begin again at once");
-  CheckPart(start);
   uint32_t capacity = limits_.connections_per_mirror;
   if (const auto* node = std::get_if<NodeId>(&start.provider)) {
     Expect(nodes_[*node].link == Link::kUp, "a transfer goes to a connected node");
@@ -269,12 +225,10 @@ void Checkers::OnStart(const StartTransfer& start) {
   }
   Expect(LiveOn(start.provider, false) < capacity, "no transfer starts at a provider's limit");
   if (!Running().contains(start.request)) {
-    std::set<RequestId> holding;
-    for (const auto& [id, live] : transfers_) holding.insert(live.start.request);
-    holding.erase(start.request);
-    Expect(holding.size() < limits_.requests, "no request starts at the limit of requests");
+    const size_t others = Holding(start.request);
+    Expect(others < limits_.requests, "no request starts at the limit of requests");
   }
-  transfers_[start.transfer] = Live{start, false, false, start.part.value_or(Range{})};
+  transfers_[start.transfer] = Live{start, false};
 }
 
 void Checkers::OnFinish(const FinishIntent& finish) {
@@ -348,24 +302,10 @@ void Checkers::OnEffect(const Effect& effect) {
             Expect(LiveOn(e.node, true) == 0, "no connection is closed under a running transfer");
             Lost(e.node);
           },
-          [&](const StartTransfer& e) { OnStart(e); },
-          [&](const LowerLimit& e) {
-            const auto it = transfers_.find(e.transfer);
-            if (it == transfers_.end()) return Expect(false, "only what runs is lowered");
-            Expect(!it->second.stopped && !it->second.lowering, "lowered once until it answers");
-            const Range rest = it->second.rest;
-            Expect(e.boundary >= rest.begin + (3 << 20) && e.boundary + (3 << 20) <= rest.end,
-                   "both halves keep three mebibytes");
-            it->second.lowering = true;
-          },
+          [&](const StartTransfer& e) { OnStart(e); }, [](const LowerLimit&) {},
           [&](const StopTransfer& e) {
             const auto it = transfers_.find(e.transfer);
-            if (it == transfers_.end()) {
-              Expect(false, "only what runs is stopped");
-              return;
-            }
-            Expect(!it->second.stopped, "a transfer is stopped once");
-            it->second.stopped = true;
+            if (it != transfers_.end()) it->second.stopped = true;
           },
           [&](const FinishIntent& e) { OnFinish(e); },
           [&](const RememberProvider& e) {
@@ -413,6 +353,45 @@ void Checkers::CheckLimits() {
   }
 }
 
+bool Checkers::IsFree(const ProviderId& provider) const {
+  if (const auto* id = std::get_if<NodeId>(&provider)) {
+    const auto node = nodes_.find(*id);
+    return node != nodes_.end() && node->second.link == Link::kUp &&
+           LiveOn(provider, false) < limits_.requests_per_node;
+  }
+  return LiveOn(provider, false) < limits_.connections_per_mirror;
+}
+
+size_t Checkers::Holding(RequestId but) const {
+  std::set<RequestId> holding;
+  for (const auto& [id, live] : transfers_) {
+    if (live.start.request != but) holding.insert(live.start.request);
+  }
+  return holding.size();
+}
+
+void Checkers::CheckNobodyIsIdle() const {
+  // At the limit of connections somebody free may have to make room for another.
+  if (draining_ || all_paused_ || Connections() >= limits_.connections) return;
+  const bool another_may_run = Holding() < limits_.requests;
+  for (const auto& [id, account] : ledger_.accounts()) {
+    if (account.in_store || good_names_.IsHeld(id) || Resting(account.kind)) continue;
+    const size_t running = account.running.size();
+    if (running == 0 ? !another_may_run : running >= options_.parts_per_request) continue;
+    // Until the first transfer has told what is missing, nobody else can have any of it.
+    if (!account.known && running > 0) continue;
+    if (account.known && ledger_.Loose(account).empty()) continue;
+    const Hash& hash = account.kind.hash;
+    for (auto it = remembered_.lower_bound({hash, ProviderId()});
+         it != remembered_.end() && it->first == hash; ++it) {
+      const ProviderId& provider = it->second;
+      Expect(!IsFree(provider) || ledger_.Uses(account, provider) ||
+                 !good_names_.IsGood(id, hash, provider),
+             "what is missing does not wait while a provider is free");
+    }
+  }
+}
+
 void Checkers::Saw(Instant now, const Event& event, const std::vector<Effect>& effects,
                    uint64_t failures) {
   now_ = now;
@@ -420,10 +399,19 @@ void Checkers::Saw(Instant now, const Event& event, const std::vector<Effect>& e
   doomed_.clear();
   cancelled_.reset();
   CheckFailures(event, failures);
+  good_names_.Saw(event, ledger_);
+  ledger_.Saw(event);
   ApplyEvent(event);
-  for (const Effect& effect : effects) OnEffect(effect);
+  for (const Effect& effect : effects) {
+    good_names_.Saw(event, effect, ledger_);
+    ledger_.Saw(effect);
+    OnEffect(effect);
+  }
   if (cancelled_) Expect(!intents_.contains(*cancelled_), "a cancelled intent has ended");
+  ledger_.EndEvent(OpenKinds());
+  good_names_.EndEvent(ledger_.accounts());
   CheckLimits();
+  CheckNobodyIsIdle();
 }
 
 void Checkers::CheckRest(const Scheduler& scheduler) {

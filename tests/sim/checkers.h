@@ -4,8 +4,12 @@
 //   an intent ends exactly once, for a reason that was true; a withdrawn one never
 //   limits: nothing starts at a limit (what is ending counts), nothing runs above one
 //   transfers go to connected, named, unbanned providers, never to ourselves; dials only to those
-//   not connected a failed dial is not repeated before its delay, unless the provider was named
-//   again or forgotten what is remembered of providers is forgotten again; at rest nothing is left
+//   not connected
+//   a failed dial is not repeated before its delay, unless the provider was named again or
+//   forgotten
+//   what is remembered of providers is forgotten again; at rest nothing is left
+//   what is missing is with somebody if there is a free provider of good name; of parts see
+//   ledger.h
 #pragma once
 
 #include <cstdint>
@@ -16,6 +20,8 @@
 #include <string>
 #include <vector>
 
+#include "good_names.h"
+#include "ledger.h"
 #include "schedule/effect.h"
 #include "schedule/event.h"
 #include "schedule/scheduler.h"
@@ -30,7 +36,8 @@ class Checkers {
       : options_(options),
         limits_(options.limits),
         broken_(std::move(broken)),
-        complete_(std::move(complete)) {}
+        complete_(std::move(complete)),
+        ledger_(options.parts_per_request, broken_) {}
 
   // One event that was delivered at `now`, and what came of it; `failures` is the scheduler's count
   // after it.
@@ -65,8 +72,6 @@ class Checkers {
   struct Live {
     schedule::StartTransfer start;
     bool stopped = false;
-    bool lowering = false;
-    Range rest;  // what it has still to get, as far as was said; empty: not known
   };
   enum class Link { kDown, kDialling, kUp };
   struct Node {
@@ -75,10 +80,9 @@ class Checkers {
     uint32_t failures = 0;              // counted on this connection since it last delivered
   };
 
-  void Expect(bool condition, const std::string& what) {
+  void Expect(bool condition, const std::string& what) const {
     if (!condition) broken_(what);
   }
-  static void Advance(Live& live, Range range);
   void ApplyPaused(const schedule::SetPaused& event);
   // Everything is paused, or all intents for it.
   bool Resting(const Kind& kind) const;
@@ -94,7 +98,11 @@ class Checkers {
   void CheckLimits();
   // Requests with a transfer that is not stopped.
   std::set<RequestId> Running() const;
-  void CheckPart(const schedule::StartTransfer& start);
+  // Nothing that is missing waits while somebody of good name is free.
+  void CheckNobodyIsIdle() const;
+  bool IsFree(const ProviderId& provider) const;
+  // How many requests but this one have a transfer, be it ending.
+  size_t Holding(RequestId but = {}) const;
   uint32_t LiveOn(const ProviderId& provider, bool running_only) const;
   uint32_t Connections() const;
 
@@ -102,6 +110,8 @@ class Checkers {
   schedule::Limits limits_;
   OnBroken broken_;
   IsComplete complete_;  // the truth about the store
+  Ledger ledger_;
+  GoodNames good_names_;
   Instant now_;
   bool draining_ = false;
   bool all_paused_ = false;
