@@ -72,6 +72,8 @@ int main(int argc, char** argv) {
   print("events", sum.events);
   print("intents finished", sum.intents_finished);
   print("transfers", sum.transfers_started);
+  print("splits", sum.splits);
+  print("races", sum.races);
   print("dials", sum.dials);
   print("failures", sum.failures);
   print("unreachable", sum.unreachable);

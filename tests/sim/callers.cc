@@ -1,4 +1,6 @@
 // World, callers' part: they queue, cancel, queue again, name providers and change limits.
+#include <iterator>
+
 #include "world.h"
 
 namespace blobd::sim {
@@ -27,6 +29,11 @@ void World::QueueSomething() {
   queue.id = IntentId{next_intent_++};
   queue.kind.hash = DrawHash();
   queue.kind.format = rng_.Chance(0.3) ? BlobFormat::kHashSeq : BlobFormat::kRaw;
+  // Often what somebody else wants already.
+  const std::vector<IntentId> open = checkers_.OpenIntents();
+  if (!open.empty() && rng_.Chance(0.3)) {
+    queue.kind = *checkers_.KindOf(open[rng_.Below(open.size())]);
+  }
   queue.providers = DrawProviders();
   queue.priority = DrawPriority();
   if (rng_.Chance(options_.deadline)) {
@@ -39,7 +46,18 @@ void World::QueueSomething() {
   }
   Deliver(queue);
   // As when the commit failed.
-  if (rng_.Chance(0.02)) Deliver(Withdraw{queue.id});
+  if (rng_.Chance(0.02)) return Deliver(Withdraw{queue.id});
+  if (rng_.Chance(options_.pause)) Deliver(SetPaused{queue.id, true});
+}
+
+// Also one that has ended, or has yet to come.
+void World::CancelSomeTransfer() {
+  if (transfers_.empty() || rng_.Chance(0.1)) {
+    return Deliver(CancelTransfer{TransferId{1 + rng_.Below(scheduler_->next_transfer_id() + 3)}});
+  }
+  const auto at =
+      std::next(transfers_.begin(), static_cast<std::ptrdiff_t>(rng_.Below(transfers_.size())));
+  Deliver(CancelTransfer{at->first});
 }
 
 void World::PauseSomething() {
@@ -52,7 +70,7 @@ void World::PauseSomething() {
 }
 
 void World::TellNews() {
-  switch (rng_.Below(6)) {
+  switch (rng_.Below(5)) {
     case 0:
       return Deliver(PathNews{node_ids_[rng_.Below(node_ids_.size())]});
     case 1:
@@ -63,10 +81,6 @@ void World::TellNews() {
       // Never the first one, which has everything in the end.
       return Deliver(BanWanted{providers_[1 + rng_.Below(providers_.size() - 1)],
                                rng_.Between(seconds(1), hours(1)), "unwanted"});
-    case 4:
-      // Also one that has ended, or has yet to come.
-      return Deliver(CancelTransfer{
-          TransferId{transfers_.empty() ? 1 : transfers_.begin()->first.value + rng_.Below(5)}});
     default:
       return Deliver(Unban{providers_[rng_.Below(providers_.size())]});
   }
@@ -82,6 +96,7 @@ void World::Act() {
     return Deliver(Arrived{fake.start.request, {fake.position, to}});
   }
   if (rng_.Chance(options_.pause)) return PauseSomething();
+  if (rng_.Chance(options_.cancels)) return CancelSomeTransfer();
   if (rng_.Chance(options_.news)) return TellNews();
   if (rng_.Chance(options_.change_limits)) return Deliver(SetLimits{DrawLimits(rng_)});
   if (rng_.Chance(options_.queue_weight)) return QueueSomething();

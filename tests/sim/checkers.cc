@@ -214,6 +214,8 @@ void Checkers::OnStart(const StartTransfer& start) {
     Expect(std::find(standing.begin(), standing.end(), start.provider) != standing.end(),
            "only standing providers are asked without being named");
   }
+  Expect(!start.part || good_names_.MayHave(start.request, start.provider, *start.part),
+         "nobody is asked for what it does not hold");
   Expect(start.provider != ProviderId(options_.self), "we are no provider of our own");
   const auto aside = set_aside_.find({start.request, start.provider});
   Expect(aside == set_aside_.end() || aside->second.until <= now_,
@@ -319,7 +321,9 @@ void Checkers::OnEffect(const Effect& effect) {
             for (const auto& [hash, provider] : remembered_) {
               if (provider == e.provider) return;
             }
-            // With its last hash its retry state goes.
+            // With its last hash its retry state goes, and that it was set aside.
+            std::erase_if(set_aside_,
+                          [&](const auto& each) { return each.first.second == e.provider; });
             if (const auto* node = std::get_if<NodeId>(&e.provider))
               nodes_[*node].not_before.reset();
           },

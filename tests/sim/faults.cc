@@ -46,10 +46,11 @@ WorldOptions WorldOptions::Draw(uint64_t seed) {
   for (uint32_t i = 0; i < mirrors; ++i) options.mirrors.push_back(DrawCharacter(rng));
   options.limits = DrawLimits(rng);
   options.between_actions = rng.Between(milliseconds(1), seconds(4));
-  options.ends_with_drain = rng.Chance(0.1);
+  options.ends_with_drain = rng.Chance(0.25);
   options.store_fails = UpTo(rng, 0.1);
   options.store_has_it = UpTo(rng, 0.3);
   options.local_fault = UpTo(rng, 0.2);
+  options.breaks = UpTo(rng, 0.3);
   options.impossible = UpTo(rng, 0.05);
   options.late_answers = UpTo(rng, 0.5);
   options.queue_weight = 0.3 + 0.4 * static_cast<double>(rng.Below(1000)) / 1000.0;
@@ -58,10 +59,12 @@ WorldOptions WorldOptions::Draw(uint64_t seed) {
   options.no_patience = UpTo(rng, 0.5);
   options.short_patience = UpTo(rng, 0.5);
   options.names_nobody = UpTo(rng, 0.4);
-  options.pause = UpTo(rng, 0.1);
+  options.pause = UpTo(rng, 0.2);
+  options.cancels = UpTo(rng, 0.1);
   options.news = UpTo(rng, 0.1);
   options.holds = UpTo(rng, 0.3);
   options.parts = rng.Chance(0.7);
+  options.scale = rng.Chance(0.3) ? 4 : 1;
   options.arrivals = UpTo(rng, 0.05);
   options.crash = UpTo(rng, 0.02);
   if (rng.Chance(0.3)) options.standing = Between(rng, 1, nodes);

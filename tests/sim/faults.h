@@ -38,6 +38,7 @@ struct WorldOptions {
   double store_fails = 0;
   double store_has_it = 0;
   double local_fault = 0;
+  double breaks = 0;  // transfers, of whomever, and often their connections
   double impossible = 0;
   double late_answers = 0;  // of given-up dials, closed connections, ended transfers
   double queue_weight = 0;  // how much of what callers do is queueing
@@ -47,10 +48,12 @@ struct WorldOptions {
   double short_patience = 0;
   double names_nobody = 0;
   double pause = 0;       // single intents, or everything
+  double cancels = 0;     // single transfers
   double news = 0;        // of paths, the network, the disk, bans lifted
   double holds = 0;       // transfers that we ourselves keep waiting
   double crash = 0;       // of the daemon: only what was persisted comes back
   bool parts = false;     // transfers can be cut
+  uint64_t scale = 1;     // of the sizes of blobs
   double arrivals = 0;    // of bytes by another way
   uint32_t standing = 0;  // so many of the nodes are asked for everything
 

@@ -46,20 +46,30 @@ void Ledger::Advance(Holding& holding, uint64_t position) {
   if (!rest.empty()) rest.begin = std::clamp(position, rest.begin, rest.end);
 }
 
-void Ledger::Release(Holding& holding) {
+// Of two that race the last one gives back what the other had told, too, if that ended before.
+void Ledger::GiveBack(Account& account, const Holding& holding, Range range) {
+  if (holding.raced && !holding.rival) account.told.Remove(range);
+}
+
+void Ledger::Release(TransferId id, Holding& holding) {
   if (holding.stopped) return;
   holding.stopped = true;
   holding.lowering = false;
+  const auto account = accounts_.find(holding.request);
+  if (account != accounts_.end()) {
+    GiveBack(account->second, holding, holding.rest);
+    account->second.running.erase(id);
+  }
   const auto rival = holdings_.find(holding.rival);
   if (rival != holdings_.end()) rival->second.rival = TransferId{};
   holding.rival = TransferId{};
-  const auto account = accounts_.find(holding.request);
-  if (account == accounts_.end()) return;
-  for (const TransferId id : account->second.running) {
-    if (&holdings_.at(id) != &holding) continue;
-    account->second.running.erase(id);
-    return;
-  }
+}
+
+void Ledger::Spare(TransferId id, uint64_t position) {
+  Holding& holding = holdings_.at(id);
+  if (holding.rest.empty()) return;
+  Advance(holding, position);
+  if (holding.rest.empty()) superfluous_.push_back(id);
 }
 
 // --- what is told
@@ -67,6 +77,7 @@ void Ledger::Release(Holding& holding) {
 void Ledger::Saw(const Event& event) {
   stops_nobody_ = false;
   stopped_early_.clear();
+  superfluous_.clear();
   std::visit(Overloaded{[&](const StoreAnswered& e) {
                           const auto it = accounts_.find(e.request);
                           if (it != accounts_.end()) it->second.in_store = false;
@@ -90,7 +101,7 @@ void Ledger::Saw(const Event& event) {
                         },
                         [&](const Disconnected& e) {
                           for (auto& [id, holding] : holdings_) {
-                            if (holding.provider == ProviderId(e.node)) Release(holding);
+                            if (holding.provider == ProviderId(e.node)) Release(id, holding);
                           }
                         },
                         [](const auto&) {}},
@@ -112,10 +123,13 @@ void Ledger::OnContentKnown(const ContentKnown& event) {
 void Ledger::OnArrived(RequestId request, Range range) {
   Account* account = Known(request);
   if (account == nullptr) return;
+  account->told.InsertAll(Loose(*account).Intersection(range));
   account->missing.Remove(range);
   for (const TransferId id : account->running) {
-    Holding& holding = holdings_.at(id);
-    if (range.begin <= holding.rest.begin) Advance(holding, range.end);
+    const Range rest = holdings_.at(id).rest;
+    if (rest.empty() || range.begin > rest.begin) continue;
+    account->told.Insert(Overlap(rest, range));
+    Spare(id, range.end);
   }
 }
 
@@ -137,7 +151,10 @@ void Ledger::OnBoundary(const BoundaryAccepted& event) {
   Holding& holding = it->second;
   holding.lowering = false;
   if (holding.rest.empty()) return;
-  holding.rest.end = std::clamp(event.boundary, holding.rest.begin, holding.rest.end);
+  const uint64_t end = holding.rest.end;
+  holding.rest.end = std::clamp(event.boundary, holding.rest.begin, end);
+  Account* account = Known(holding.request);
+  if (account != nullptr && !holding.stopped) GiveBack(*account, holding, {holding.rest.end, end});
 }
 
 void Ledger::OnEnded(const TransferEnded& event) {
@@ -145,21 +162,25 @@ void Ledger::OnEnded(const TransferEnded& event) {
   if (it == holdings_.end()) return;
   Holding& holding = it->second;
   if (event.outcome == Outcome::kDone) {
-    // Who raced it is too late.
-    const auto rival = holdings_.find(holding.rival);
-    if (rival != holdings_.end()) rival->second.rest.begin = rival->second.rest.end;
-    if (Account* account = Known(holding.request); account != nullptr && !holding.stopped) {
-      account->told.Insert(holding.rest);
-    }
     const Range rest = holding.rest;
     const RequestId request = holding.request;
-    Release(holding);
-    OnArrived(request, rest);
+    if (!holding.stopped) {
+      // Who raced it is too late.
+      const auto rival = holdings_.find(holding.rival);
+      if (rival != holdings_.end()) Spare(rival->first, rival->second.rest.end);
+      holding.rest.begin = holding.rest.end;
+      if (Account* account = Known(request)) {
+        account->told.Insert(rest);
+        account->missing.Remove(rest);
+      }
+    } else {
+      OnArrived(request, rest);
+    }
   }
-  Release(holding);
+  Release(event.transfer, holding);
   if (Account* account = Known(holding.request); account != nullptr && event.content_void) {
     account->known = false;
-    account->missing = account->told = account->raced = RangeSet();
+    account->missing = account->told = RangeSet();
   }
   holdings_.erase(it);
 }
@@ -200,7 +221,11 @@ void Ledger::OnStart(const StartTransfer& start) {
   } else {
     holding.rest = Span(account.missing);
   }
-  if (holding.rival) holdings_.at(holding.rival).rival = start.transfer;
+  if (holding.rival) {
+    Holding& rival = holdings_.at(holding.rival);
+    rival.rival = start.transfer;
+    holding.raced = rival.raced = true;
+  }
   account.running.insert(start.transfer);
   holdings_.emplace(start.transfer, holding);
 }
@@ -219,17 +244,13 @@ void Ledger::CheckPart(const Account& account, const StartTransfer& start, Holdi
     holding.rival = id;
   }
   if (holding.rival) {
-    accounts_.at(start.request).raced.Insert(part);
     const bool idle = std::none_of(holdings_.begin(), holdings_.end(), [&](const auto& each) {
       return each.second.provider == start.provider && !each.second.stopped;
     });
     Expect(idle, "only an idle provider races");
     return;
   }
-  // Where two raced, one may give back what the other had told before it ended.
-  RangeSet again = account.told.Intersection(part);
-  again.RemoveAll(account.raced);
-  Expect(again.empty(), "what is verified is not asked for again");
+  Expect(!account.told.Intersects(part), "what is verified is not asked for again");
 }
 
 void Ledger::OnLower(const LowerLimit& effect) {
@@ -254,13 +275,17 @@ void Ledger::OnStop(TransferId id) {
     return Expect(false, "a transfer is stopped once, while it runs");
   }
   if (stops_nobody_ && !it->second.rest.empty()) stopped_early_.push_back(it->second.request);
-  Release(it->second);
+  Release(id, it->second);
 }
 
 void Ledger::EndEvent(const std::set<Kind>& wanted) {
   std::erase_if(accounts_, [&](const auto& each) { return !wanted.contains(each.second.kind); });
   for (const RequestId request : stopped_early_) {
     Expect(!accounts_.contains(request), "nobody is stopped who has still something to get");
+  }
+  for (const TransferId id : superfluous_) {
+    const Holding* holding = Find(id);
+    Expect(holding == nullptr || holding->stopped, "who has nothing left to get is stopped");
   }
 }
 

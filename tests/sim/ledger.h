@@ -3,8 +3,9 @@
 //
 //   the store is asked again only when every byte that was missing has arrived, and nothing runs
 //   a part is of proven content, and with nobody else but to race the whole rest of one other
-//   what a running transfer has told to be verified is not asked for again
-//   one part that ends, progress, or bytes that arrive stop nobody who has still something to get
+//   what a running transfer has told to be verified, or what arrived, is not asked for again
+//   a part that is done, progress, or bytes that arrive stop those who have nothing left to get by
+//   it, and nobody else
 //   one transfer is lowered at a time, to where both halves are large enough
 //
 // Bytes that nobody has, although they are missing, are `loose`: whoever knows the providers can
@@ -36,15 +37,15 @@ class Ledger {
     Range rest;            // as far as was said; empty: not known, or nothing
     bool stopped = false;  // also: its connection is gone. What it had is with nobody again.
     bool lowering = false;
-    TransferId rival;  // has the same bytes, to be faster
+    TransferId rival;    // has the same bytes, to be faster
+    bool raced = false;  // had a rival at some time
   };
   struct Account {
     Kind kind;
     bool in_store = true;  // the store was asked, and has not answered
     bool known = false;    // what is missing was told
     RangeSet missing;      // meanwhile, too
-    RangeSet told;         // what running transfers have told to be verified
-    RangeSet raced;        // was with two at some time
+    RangeSet told;         // what need not be got again, as it was said to be verified
     std::set<TransferId> running;
   };
 
@@ -80,7 +81,11 @@ class Ledger {
   void OnLook(const schedule::LookInStore& effect);
   void CheckPart(const Account& account, const schedule::StartTransfer& start, Holding& holding);
   // It runs no more; what it had is with nobody.
-  void Release(Holding& holding);
+  void Release(TransferId id, Holding& holding);
+  // It will not get the range.
+  static void GiveBack(Account& account, const Holding& holding, Range range);
+  // It need not get what is before `position`, as another has it.
+  void Spare(TransferId id, uint64_t position);
   // Its request's, if that knows what it lacks.
   Account* Known(RequestId request);
   static void Advance(Holding& holding, uint64_t position);
@@ -89,9 +94,11 @@ class Ledger {
   OnBroken broken_;
   std::map<RequestId, Account> accounts_;
   std::map<TransferId, Holding> holdings_;
-  // The event gives no reason to stop a transfer that has something to get, and one was stopped.
+  // The event gives no reason to stop a transfer that has something to get; those of which one was.
   bool stops_nobody_ = false;
   std::vector<RequestId> stopped_early_;
+  // Those that by this event have nothing left to get.
+  std::vector<TransferId> superfluous_;
 };
 
 }  // namespace blobd::sim

@@ -168,9 +168,9 @@ void World::Execute(const Effect& effect) {
 
 // --- what the world answers
 
-uint64_t World::LengthOf(const Kind& kind) {
+uint64_t World::LengthOf(const Kind& kind) const {
   const uint64_t seed = kind.hash.bytes[0] * 7u + (kind.format == BlobFormat::kRaw ? 0u : 3u);
-  return seed % 4 == 0 ? 1 + seed * 1000 : (1 + seed % 11) * (3 << 20) + seed;
+  return seed % 4 == 0 ? 1 + seed * 1000 : (1 + seed % 11) * options_.scale * (3 << 20) + seed;
 }
 
 bool World::Complete(const Kind& kind) const {
@@ -318,7 +318,8 @@ void World::Move(TransferId id) {
   }
   if (false_lines_.contains(fake.start.request) && rng_.Chance(0.2)) return FindOut(id);
   const uint64_t held = HeldBy(provider, kind);
-  const uint64_t most = rng_.Below(character == Character::kSlow ? 1 << 20 : 8 << 20) + 1;
+  const uint64_t fastest = character == Character::kSlow ? options_.scale << 20 : 8 << 20;
+  const uint64_t most = rng_.Below(fastest) + 1;
   const uint64_t to = std::min({fake.end, held, fake.position + most});
   if (to > fake.position) {
     TransferProgress progress{id, to - fake.position, std::nullopt, to};
@@ -386,6 +387,7 @@ Outcome World::DrawOutcome(Character character) {
     case Character::kFlapping:
       break;
   }
+  if (Faulty(options_.breaks)) return Outcome::kRetryLater;
   if (Faulty(options_.local_fault)) return Outcome::kLocalFault;
   if (Faulty(options_.impossible)) return Outcome::kImpossible;
   if (Faulty(0.02)) return Outcome::kStopped;  // as after CancelTransfer

@@ -62,6 +62,7 @@ class World {
   void Act();
   void QueueSomething();
   void PauseSomething();
+  void CancelSomeTransfer();
   void TellNews();
   // The daemon dies and comes back with what was persisted: intents, providers, bans.
   void Crash();
@@ -78,7 +79,7 @@ class World {
   void OnStart(const schedule::StartTransfer& start);
   void OnLowerLimit(const schedule::LowerLimit& effect);
   void OnStop(TransferId id);
-  static uint64_t LengthOf(const Kind& kind);
+  uint64_t LengthOf(const Kind& kind) const;
   // Everything of the kind is in the store.
   bool Complete(const Kind& kind) const;
   // How much of it, from its beginning, the provider has now.
