@@ -47,7 +47,12 @@ void World::QueueSomething() {
   Deliver(queue);
   // As when the commit failed.
   if (rng_.Chance(0.02)) return Deliver(Withdraw{queue.id});
-  if (rng_.Chance(options_.pause)) Deliver(SetPaused{queue.id, true});
+  if (rng_.Chance(2 * options_.pause)) Deliver(SetPaused{queue.id, true});
+}
+
+TransferId World::SomeTransfer() {
+  const auto at = static_cast<std::ptrdiff_t>(rng_.Below(transfers_.size()));
+  return std::next(transfers_.begin(), at)->first;
 }
 
 // Also one that has ended, or has yet to come.
@@ -55,9 +60,7 @@ void World::CancelSomeTransfer() {
   if (transfers_.empty() || rng_.Chance(0.1)) {
     return Deliver(CancelTransfer{TransferId{1 + rng_.Below(scheduler_->next_transfer_id() + 3)}});
   }
-  const auto at =
-      std::next(transfers_.begin(), static_cast<std::ptrdiff_t>(rng_.Below(transfers_.size())));
-  Deliver(CancelTransfer{at->first});
+  Deliver(CancelTransfer{SomeTransfer()});
 }
 
 void World::PauseSomething() {
@@ -89,7 +92,7 @@ void World::TellNews() {
 void World::Act() {
   if (rng_.Chance(options_.crash)) return Crash();
   if (rng_.Chance(options_.arrivals) && !transfers_.empty()) {
-    const auto& [id, fake] = *transfers_.begin();
+    const FakeTransfer& fake = transfers_.at(SomeTransfer());
     const uint64_t to = std::min(LengthOf(fake.start.kind), fake.position + rng_.Below(9 << 20));
     if (to <= fake.position) return;
     have_[fake.start.kind].Insert({fake.position, to});

@@ -65,7 +65,7 @@ WorldOptions WorldOptions::Draw(uint64_t seed) {
   options.holds = UpTo(rng, 0.3);
   options.parts = rng.Chance(0.7);
   options.scale = rng.Chance(0.3) ? 4 : 1;
-  options.arrivals = UpTo(rng, 0.05);
+  options.arrivals = UpTo(rng, 0.15);
   options.crash = UpTo(rng, 0.02);
   if (rng.Chance(0.3)) options.standing = Between(rng, 1, nodes);
   return options;

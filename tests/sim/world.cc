@@ -490,6 +490,14 @@ void World::RunToTheEnd() {
 
 // Shutting down: what runs may end, nothing starts, and nothing fails.
 void World::RunDrained() {
+  // Some wait for a provider already, and some have just come.
+  for (const ProviderId& provider : providers_) {
+    if (rng_.Chance(0.3)) Deliver(BanWanted{provider, hours(1), "unwanted"});
+  }
+  for (uint64_t steps = rng_.Below(20); steps > 0; --steps) {
+    if (rng_.Chance(0.3)) QueueSomething();
+    StepOnce();
+  }
   Deliver(Drain{});
   while (checkers_.live_transfers() > 0) {
     if (!StepOnce()) Broken("a transfer never ended");
@@ -499,7 +507,7 @@ void World::RunDrained() {
     if (rng_.Chance(0.5)) Deliver(BanWanted{provider, hours(1), "unwanted"});
   }
   // However long it takes: patience passes, connections break, callers come and go.
-  const Instant until = now_ + minutes(30);
+  const Instant until = now_ + (rng_.Chance(0.3) ? hours(25) : minutes(30));
   while (now_ < until && StepOnce()) {
     if (!rng_.Chance(0.1)) continue;
     const std::vector<IntentId> open = checkers_.OpenIntents();

@@ -63,6 +63,8 @@ class World {
   void QueueSomething();
   void PauseSomething();
   void CancelSomeTransfer();
+  // REQUIRES: there is one
+  TransferId SomeTransfer();
   void TellNews();
   // The daemon dies and comes back with what was persisted: intents, providers, bans.
   void Crash();
