@@ -33,8 +33,11 @@ void GoodNames::Learn(const TransferEnded& event, const Ledger::Holding& holding
                       const Ledger& ledger) {
   const Key key{holding.request, holding.provider};
   const auto account = ledger.accounts().find(holding.request);
+  // Of a standing provider nobody says aloud when it comes and goes.
+  const bool learns = account != ledger.accounts().end() && account->second.known &&
+                      remembered_.contains({account->second.kind.hash, holding.provider});
   if (event.outcome == Outcome::kNotHere && !event.lacks.empty() && !turned_down_.contains(key) &&
-      account != ledger.accounts().end() && account->second.known) {
+      learns) {
     RangeSet& held = holds_.try_emplace(key, RangeSet::All()).first->second;
     held.InsertAll(event.holds);
     held.RemoveAll(event.lacks);
