@@ -357,45 +357,6 @@ void Checkers::CheckLimits() {
   }
 }
 
-bool Checkers::IsFree(const ProviderId& provider) const {
-  if (const auto* id = std::get_if<NodeId>(&provider)) {
-    const auto node = nodes_.find(*id);
-    return node != nodes_.end() && node->second.link == Link::kUp &&
-           LiveOn(provider, false) < limits_.requests_per_node;
-  }
-  return LiveOn(provider, false) < limits_.connections_per_mirror;
-}
-
-size_t Checkers::Holding(RequestId but) const {
-  std::set<RequestId> holding;
-  for (const auto& [id, live] : transfers_) {
-    if (live.start.request != but) holding.insert(live.start.request);
-  }
-  return holding.size();
-}
-
-void Checkers::CheckNobodyIsIdle() const {
-  // At the limit of connections somebody free may have to make room for another.
-  if (draining_ || all_paused_ || Connections() >= limits_.connections) return;
-  const bool another_may_run = Holding() < limits_.requests;
-  for (const auto& [id, account] : ledger_.accounts()) {
-    if (account.in_store || good_names_.IsHeld(id) || Resting(account.kind)) continue;
-    const size_t running = account.running.size();
-    if (running == 0 ? !another_may_run : running >= options_.parts_per_request) continue;
-    // Until the first transfer has told what is missing, nobody else can have any of it.
-    if (!account.known && running > 0) continue;
-    if (account.known && ledger_.Loose(account).empty()) continue;
-    const Hash& hash = account.kind.hash;
-    for (auto it = remembered_.lower_bound({hash, ProviderId()});
-         it != remembered_.end() && it->first == hash; ++it) {
-      const ProviderId& provider = it->second;
-      Expect(!IsFree(provider) || ledger_.Uses(account, provider) ||
-                 !good_names_.IsGood(id, hash, provider),
-             "what is missing does not wait while a provider is free");
-    }
-  }
-}
-
 void Checkers::Saw(Instant now, const Event& event, const std::vector<Effect>& effects,
                    uint64_t failures) {
   now_ = now;
