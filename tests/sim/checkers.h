@@ -7,9 +7,10 @@
 //   not connected
 //   a failed dial is not repeated before its delay, unless the provider was named again or
 //   forgotten
+//   what is missing does not wait while a provider of good name is free, or may be dialled
 //   what is remembered of providers is forgotten again; at rest nothing is left
-//   what is missing is with somebody if there is a free provider of good name; of parts see
-//   ledger.h
+//
+// What becomes of the parts of requests is the ledger's to judge (ledger.h).
 #pragma once
 
 #include <cstdint>
@@ -98,9 +99,10 @@ class Checkers {
   void CheckLimits();
   // Requests with a transfer that is not stopped.
   std::set<RequestId> Running() const;
-  // Nothing that is missing waits while somebody of good name is free.
+  // Nothing that is missing waits while somebody of good name is free, or may be dialled.
   void CheckNobodyIsIdle() const;
   bool IsFree(const ProviderId& provider) const;
+  bool MayBeDialled(const ProviderId& provider) const;
   // How many requests but this one have a transfer, be it ending.
   size_t Holding(RequestId but = {}) const;
   uint32_t LiveOn(const ProviderId& provider, bool running_only) const;

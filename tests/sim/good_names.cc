@@ -13,7 +13,9 @@ void GoodNames::Saw(const Event& event, const Ledger& ledger) {
                           if (holding != nullptr)
                             refused_[holding->request].insert(holding->provider);
                         },
-                        [&](const TransferEnded& e) { OnEnded(e, ledger); }, [](const auto&) {}},
+                        [&](const TransferEnded& e) { OnEnded(e, ledger); },
+                        [&](const DialFailed& e) { failed_.insert(e.node); },
+                        [&](const Disconnected& e) { failed_.insert(e.node); }, [](const auto&) {}},
              event);
 }
 

@@ -14,6 +14,16 @@ bool Checkers::IsFree(const ProviderId& provider) const {
   return LiveOn(provider, false) < limits_.connections_per_mirror;
 }
 
+bool Checkers::MayBeDialled(const ProviderId& provider) const {
+  const auto* id = std::get_if<NodeId>(&provider);
+  if (id == nullptr || Connections() >= limits_.connections) return false;
+  const auto node = nodes_.find(*id);
+  if (node != nodes_.end() && node->second.link != Link::kDown) return false;
+  uint32_t dials = 0;  // whose they are is not said
+  for (const auto& [other, it] : nodes_) dials += it.link == Link::kDialling ? 1 : 0;
+  return dials < limits_.dials_per_hash;
+}
+
 size_t Checkers::Holding(RequestId but) const {
   std::set<RequestId> holding;
   for (const auto& [id, live] : transfers_) {
@@ -37,9 +47,9 @@ void Checkers::CheckNobodyIsIdle() const {
     for (auto it = remembered_.lower_bound({hash, ProviderId()});
          it != remembered_.end() && it->first == hash; ++it) {
       const ProviderId& provider = it->second;
-      Expect(!IsFree(provider) || ledger_.Uses(account, provider) ||
-                 !good_names_.IsGood(id, hash, provider),
-             "what is missing does not wait while a provider is free");
+      if (ledger_.Uses(account, provider) || !good_names_.IsGood(id, hash, provider)) continue;
+      Expect(!IsFree(provider), "what is missing does not wait while a provider is free");
+      Expect(running > 0 || !MayBeDialled(provider), "nobody waits for whom we may dial");
     }
   }
 }
