@@ -17,6 +17,7 @@
 #include "client/descriptor.h"
 #include "client/parallel.h"
 #include "client/progress_line.h"
+#include "client/sentence.h"
 
 namespace blobd::client {
 namespace {
@@ -141,12 +142,12 @@ int RunAdd(Context& context, const AddOptions& options) {
     } else if (context.style.quiet) {
       PrintOut("{}\n", name);
     } else {
-      PrintOut("{} {} {}\n", name, FormatSize(added->size()), EscapeForTerminal(path));
+      Say(context.style, "{} {} {}\n", name, FormatSize(added->size()), EscapeForTerminal(path));
     }
   }
   const bool hint = !is_private && !context.style.quiet && !context.style.is_json();
   if (hint && isatty(STDOUT_FILENO) == 1) {
-    PrintOut("Share it: blobctl ticket {}\n", options.paths.size() == 1 ? name : "HASH");
+    Say(context.style, "Share it: blobctl ticket {}\n", options.paths.size() == 1 ? name : "HASH");
   }
   return kExitDone;
 }

@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/sentence.h"
 #include "client/table.h"
 
 namespace blobd::client {
@@ -61,15 +62,15 @@ void PrintLimits(const Style& style, const google::protobuf::RepeatedPtrField<v1
   }
   if (style.quiet) return;
   table.Print(style);
-  if (!schedule.empty()) PrintOut("The schedule of rates changes in {}.\n", schedule);
+  if (!schedule.empty()) Say(style, "The schedule of rates changes in {}.\n", schedule);
 }
 
 template <typename Ids>
 void PrintIds(const Style& style, const Ids& changed, const char* what,
               const google::protobuf::RepeatedField<google::protobuf::uint64>& ended) {
   if (style.quiet) return;
-  for (const uint64_t id : changed) PrintOut("intent {} {}\n", id, what);
-  for (const uint64_t id : ended) PrintOut("intent {} has ended already\n", id);
+  for (const uint64_t id : changed) Say(style, "intent {} {}\n", id, what);
+  for (const uint64_t id : ended) Say(style, "intent {} has ended already\n", id);
 }
 
 Status CheckIds(const PauseOptions& options) {
@@ -93,7 +94,7 @@ int RunPause(Context& context, const PauseOptions& options) {
     return kExitDone;
   }
   PrintIds(context.style, response->paused(), "paused", response->already_ended());
-  if (options.everything && !context.style.quiet) PrintOut("everything is paused\n");
+  if (options.everything && !context.style.quiet) Say(context.style, "everything is paused\n");
   return kExitDone;
 }
 
@@ -110,7 +111,7 @@ int RunResume(Context& context, const PauseOptions& options) {
   }
   PrintIds(context.style, response->resumed(), "resumed", response->already_ended());
   if (options.everything && !context.style.quiet) {
-    PrintOut("everything goes on, but for intents that are paused themselves\n");
+    Say(context.style, "everything goes on, but for intents that are paused themselves\n");
   }
   return kExitDone;
 }
@@ -151,8 +152,8 @@ int RunDrain(Context& context) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    PrintOut("drained; {} unfinished requests go on after the next start\n",
-             response->unfinished_requests());
+    Say(context.style, "drained; {} unfinished requests go on after the next start\n",
+        response->unfinished_requests());
   }
   return kExitDone;
 }
@@ -170,7 +171,7 @@ int RunBan(Context& context, const BanOptions& options) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
     const Duration left = WallTime{response->until_unix_ms()} - SystemClock().WallNow();
-    PrintOut("banned for {}\n", FormatDuration(std::max(Duration::zero(), left)));
+    Say(context.style, "banned for {}\n", FormatDuration(std::max(Duration::zero(), left)));
   }
   return kExitDone;
 }
@@ -183,7 +184,7 @@ int RunUnban(Context& context, const std::string& provider) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    PrintOut("the ban is lifted\n");
+    Say(context.style, "the ban is lifted\n");
   }
   return kExitDone;
 }

@@ -11,6 +11,7 @@
 #include "client/context.h"
 #include "client/doctor_daemon.h"
 #include "client/doctor_machine.h"
+#include "client/sentence.h"
 #include "client/version.h"
 
 namespace blobd::client {
@@ -18,6 +19,8 @@ namespace {
 
 // A daemon that takes longer is one of the things to find.
 constexpr std::chrono::seconds kMostForAnAnswer(10);
+// The column where it is told what was found, behind the verdict and the check.
+constexpr size_t kSaidAt = 19;
 
 void Append(Findings more, Findings* findings) {
   for (Finding& finding : more) findings->push_back(std::move(finding));
@@ -95,9 +98,12 @@ void Print(const Style& style, const Findings& findings) {
     const bool is_well = finding.verdict == Finding::Verdict::kOk;
     if (style.quiet && is_well) continue;
     const std::string word = WordOf(finding.verdict);
-    PrintOut("{}{:{}}  {:8}  {}\n", Painted(style, word), "", 7 - word.size(), finding.check,
-             EscapeForTerminal(finding.said));
-    if (!finding.next.empty()) PrintOut("{:19}{}\n", "", EscapeForTerminal(finding.next));
+    const std::string line = Fitted(
+        style, kSaidAt,
+        fmt::format("{:7}  {:8}  {}\n", word, finding.check, EscapeForTerminal(finding.said)));
+    WriteOutput(Painted(style, word) + line.substr(word.size()));
+    if (!finding.next.empty())
+      SayHanging(style, kSaidAt, "{:{}}{}\n", "", kSaidAt, EscapeForTerminal(finding.next));
   }
   if (style.quiet) return;
   const int problems = CountOf(findings, Finding::Verdict::kProblem);

@@ -17,6 +17,7 @@
 #include "client/export.h"
 #include "client/pages.h"
 #include "client/progress_line.h"
+#include "client/sentence.h"
 #include "client/store_files.h"
 
 namespace blobd::client {
@@ -170,11 +171,13 @@ void PrintSummary(const Context& context, const Summary& summary, const Plan& pl
     fields["privateLeftOut"].set_string_value(std::to_string(plan.private_left_out));
     PrintJson(context.style, json);
   } else if (!context.style.quiet) {
-    PrintOut("{} blobs written, {}; {} were there already", summary.written,
-             FormatSize(summary.written_bytes), summary.existed);
-    if (plan.private_left_out > 0)
-      PrintOut("; {} private ones left out (--private takes them along)", plan.private_left_out);
-    PrintOut("\n");
+    const std::string left_out =
+        plan.private_left_out == 0
+            ? ""
+            : fmt::format("; {} private ones left out (--private takes them along)",
+                          plan.private_left_out);
+    Say(context.style, "{} blobs written, {}; {} were there already{}\n", summary.written,
+        FormatSize(summary.written_bytes), summary.existed, left_out);
   }
 }
 

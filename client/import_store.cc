@@ -15,6 +15,7 @@
 #include "client/add_file.h"
 #include "client/context.h"
 #include "client/parallel.h"
+#include "client/sentence.h"
 #include "client/store_files.h"
 
 namespace blobd::client {
@@ -157,9 +158,9 @@ void PrintSummary(const Context& context, const Summary& summary, const StoreFil
     if (!summary.collection.empty()) PrintOut("{}\n", summary.collection);
     return;
   }
-  PrintOut("{} blobs imported, {}; {} were here already; {} damaged, {} not readable\n",
-           summary.imported, FormatSize(summary.imported_bytes), summary.existed, summary.damaged,
-           summary.unreadable);
+  Say(context.style, "{} blobs imported, {}; {} were here already; {} damaged, {} not readable\n",
+      summary.imported, FormatSize(summary.imported_bytes), summary.existed, summary.damaged,
+      summary.unreadable);
   if (!summary.collection.empty()) PrintOut("{}\n", summary.collection);
 }
 

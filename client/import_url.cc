@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/progress_line.h"
+#include "client/sentence.h"
 
 namespace blobd::client {
 
@@ -29,8 +30,8 @@ int RunImport(Context& context, const ImportOptions& options) {
   } else if (context.style.quiet) {
     PrintOut("{}\n", last.hash());
   } else {
-    PrintOut("{} {} {}\n", last.hash(), FormatSize(last.total_bytes()),
-             EscapeForTerminal(options.url));
+    Say(context.style, "{} {} {}\n", last.hash(), FormatSize(last.total_bytes()),
+        EscapeForTerminal(options.url));
   }
   return kExitDone;
 }

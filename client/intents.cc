@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/sentence.h"
 #include "client/states.h"
 #include "client/table.h"
 
@@ -39,8 +40,8 @@ int RunQueue(Context& context, const QueueOptions& options) {
     if (context.style.quiet) {
       PrintOut("{}\n", intent.intent_id());
     } else {
-      PrintOut("intent {}{}\n", intent.intent_id(),
-               intent.existed() && !options.key.empty() ? " (queued before under this key)" : "");
+      Say(context.style, "intent {}{}\n", intent.intent_id(),
+          intent.existed() && !options.key.empty() ? " (queued before under this key)" : "");
     }
     for (const std::string& provider : intent.refused_providers()) {
       PrintError("blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
@@ -57,9 +58,9 @@ int RunCancel(Context& context, const std::vector<uint64_t>& ids) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    for (const uint64_t id : response->cancelled()) PrintOut("intent {} cancelled\n", id);
+    for (const uint64_t id : response->cancelled()) Say(context.style, "intent {} cancelled\n", id);
     for (const uint64_t id : response->already_ended())
-      PrintOut("intent {} had ended already; nothing to cancel\n", id);
+      Say(context.style, "intent {} had ended already; nothing to cancel\n", id);
   }
   return kExitDone;
 }
@@ -81,10 +82,12 @@ int RunNodesHave(Context& context, const std::string& hash,
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
     if (response->wanted()) {
-      PrintOut("{} of {} providers are new\n", response->added(), request.providers_size());
+      Say(context.style, "{} of {} providers are new\n", response->added(),
+          request.providers_size());
     } else {
-      PrintOut("no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n",
-               EscapeForTerminal(hash));
+      Say(context.style,
+          "no unfinished request wants this hash; queue it with \"blobctl queue {}\"\n",
+          EscapeForTerminal(hash));
     }
     for (const std::string& provider : response->refused_providers()) {
       PrintError("blobctl: provider {} is banned and was refused\n", EscapeForTerminal(provider));

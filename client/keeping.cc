@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/progress_line.h"
+#include "client/sentence.h"
 #include "client/table.h"
 
 namespace blobd::client {
@@ -69,9 +70,9 @@ void PrintGc(const Style& style, const GcOptions& options, const v1::CollectGarb
     table.Print(style, "no blobs");
   }
   const bool hint = !options.dry_run && all.kept_blobs() > 0;
-  PrintOut("{} {} blobs, {}; {} stay, {}{}\n", options.dry_run ? "would remove" : "removed",
-           all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
-           FormatSize(all.kept_bytes()), hint ? " (why: blobctl gc --dry-run)" : "");
+  Say(style, "{} {} blobs, {}; {} stay, {}{}\n", options.dry_run ? "would remove" : "removed",
+      all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
+      FormatSize(all.kept_bytes()), hint ? " (why: blobctl gc --dry-run)" : "");
 }
 
 }  // namespace
@@ -123,8 +124,8 @@ int RunRemove(Context& context, const std::vector<std::string>& wanted, bool for
         PrintOut("{}\n", hash);
         continue;
       }
-      PrintOut("removed {}{}\n", hash,
-               lists.contains(hash) ? ", the list of a collection; its files stay until gc" : "");
+      Say(context.style, "removed {}{}\n", hash,
+          lists.contains(hash) ? ", the list of a collection; its files stay until gc" : "");
     }
   }
   FlushOutput();
@@ -162,15 +163,16 @@ int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all
     for (const v1::VerifyFinding& finding : message.findings()) {
       mismatch |= finding.result() == v1::VERIFY_RESULT_ROTTEN;
       if (is_text) progress.Clear();
-      if (is_text) PrintOut("{}: {}\n", finding.hash(), EscapeForTerminal(finding.reason()));
+      if (is_text)
+        Say(context.style, "{}: {}\n", finding.hash(), EscapeForTerminal(finding.reason()));
       if (context.style.quiet) PrintOut("{}\n", finding.hash());
     }
   });
   progress.Clear();
   if (context.style.is_json()) PrintJson(context.style, whole);
   if (is_text && status.ok()) {
-    PrintOut("{} blobs, {} read; {} not well\n", whole.blobs(), FormatSize(whole.bytes()),
-             whole.failed_blobs());
+    Say(context.style, "{} blobs, {} read; {} not well\n", whole.blobs(), FormatSize(whole.bytes()),
+        whole.failed_blobs());
   }
   FlushOutput();
   if (!status.ok()) return Fail(status);

@@ -17,6 +17,7 @@
 #include "client/copy_file.h"
 #include "client/new_file.h"
 #include "client/progress_line.h"
+#include "client/sentence.h"
 
 namespace blobd::client {
 namespace {
@@ -103,12 +104,12 @@ void Print(const Style& style, const std::string& path, const Written& written) 
     fields["hash"].set_string_value(hash);
     fields["size"].set_string_value(std::to_string(written.content.size));
     fields["outboard"].set_string_value(written.path);
-    fields["outboard_size"].set_string_value(std::to_string(size));
+    fields["outboardSize"].set_string_value(std::to_string(size));
     PrintJson(style, report);
   } else if (style.quiet) {
     PrintOut("{}\n", hash);
   } else {
-    PrintOut("{} {} {}\n", hash, FormatSize(size), EscapeForTerminal(written.path));
+    Say(style, "{} {} {}\n", hash, FormatSize(size), EscapeForTerminal(written.path));
   }
 }
 

@@ -12,6 +12,7 @@
 #include "client/context.h"
 #include "client/copy_file.h"
 #include "client/descriptor.h"
+#include "client/sentence.h"
 #include "client/table.h"
 
 namespace blobd::client {
@@ -35,7 +36,7 @@ StatusOr<uint64_t> WriteBackup(DaemonClient& daemon, const std::string& file) {
   std::random_device random;
   const std::string temporary = fmt::format("{}.{:08x}", file, random());
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return FileError(errno, "open " + EscapeForTerminal(temporary));
+  if (fd < 0) return FileError(errno, "write " + EscapeForTerminal(file));
   auto size = daemon.Backup([fd](std::string_view data) { return WriteAll(fd, data); });
   Status status = size.status();
   if (status.ok() && fsync(fd) != 0) status = FileError(errno, "sync");
@@ -63,7 +64,7 @@ int RunBackup(Context& context, const std::string& file) {
     summary.set_total_bytes(*size);
     PrintJson(context.style, summary);
   } else if (!context.style.quiet) {
-    PrintOut(
+    Say(context.style,
         "the registry is in {}, {}; to take it back, stop blobd and run\n"
         "  blobd --restore-registry {}\n",
         EscapeForTerminal(file), FormatSize(*size), EscapeForTerminal(file));
@@ -81,7 +82,7 @@ int RunRecoverRegistry(Context& context) {
   if (context.style.quiet) return kExitDone;
   if (recovered->damaged_file().empty()) {
     for (const std::string& note : recovered->notes())
-      PrintOut("acknowledged: {}\n", EscapeForTerminal(note));
+      Say(context.style, "acknowledged: {}\n", EscapeForTerminal(note));
     return kExitDone;
   }
   Table table({{"WHAT", 10, 0}, "SAVED", "LOST"});
@@ -89,8 +90,10 @@ int RunRecoverRegistry(Context& context) {
     table.Add({each.name(), std::to_string(each.saved_rows()), std::to_string(each.lost_rows())});
   }
   table.Print(context.style);
-  for (const std::string& note : recovered->notes()) PrintOut("{}\n", EscapeForTerminal(note));
-  PrintOut("the damaged file is kept as {}\n", EscapeForTerminal(recovered->damaged_file()));
+  for (const std::string& note : recovered->notes())
+    Say(context.style, "{}\n", EscapeForTerminal(note));
+  Say(context.style, "the damaged file is kept as {}\n",
+      EscapeForTerminal(recovered->damaged_file()));
   return kExitDone;
 }
 

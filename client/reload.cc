@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/sentence.h"
 #include "client/table.h"
 
 namespace blobd::client {
@@ -45,7 +46,7 @@ void Print(const Style& style, const v1::ReloadResponse& report, bool dry_run) {
       report.keys().begin(), report.keys().end(),
       [](const auto& key) { return key.result() == v1::RELOAD_RESULT_NEEDS_RESTART; });
   if (restarts > 0)
-    PrintOut("{} of them {} a restart of blobd.\n", restarts, restarts == 1 ? "needs" : "need");
+    Say(style, "{} of them {} a restart of blobd.\n", restarts, restarts == 1 ? "needs" : "need");
 }
 
 bool IsRefused(const v1::ReloadedKey& key) { return key.result() == v1::RELOAD_RESULT_REFUSED; }

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/sentence.h"
 #include "client/states.h"
 #include "client/table.h"
 
@@ -72,16 +73,17 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
   std::string state = StateOf(remote);
   if (!remote.connected_address().empty()) state += " at " + remote.connected_address();
   if (remote.looking_up()) state += ", being looked up";
-  PrintOut("Node       {}\n", remote.node_id());
-  PrintOut("State      {}\n", state);
+  SayHanging(style, 11, "Node       {}\n", remote.node_id());
+  SayHanging(style, 11, "State      {}\n", state);
   if (remote.last_success_unix_ms() != 0)
-    PrintOut("Contact    {} ago\n", ShownAge(remote.last_success_unix_ms()));
+    SayHanging(style, 11, "Contact    {} ago\n", ShownAge(remote.last_success_unix_ms()));
   if (const std::string trouble = TroubleOf(remote); !trouble.empty())
-    PrintOut("Trouble    {}\n", EscapeForTerminal(trouble));
+    SayHanging(style, 11, "Trouble    {}\n", EscapeForTerminal(trouble));
   if (remote.transfer_ids_size() > 0)
-    PrintOut("Gives      {} transfers, {}\n", remote.transfer_ids_size(),
-             FormatRate(remote.download_rate()));
-  if (remote.has_upload()) PrintOut("Gets       {}\n", FormatRate(remote.upload().rate()));
+    SayHanging(style, 11, "Gives      {} transfers, {}\n", remote.transfer_ids_size(),
+               FormatRate(remote.download_rate()));
+  if (remote.has_upload())
+    SayHanging(style, 11, "Gets       {}\n", FormatRate(remote.upload().rate()));
   if (!remote.paths().empty()) {
     Table paths({{"PATH", 16, 0}, "RTT", {"CONNECTIONS", 0, 2}, {"SELECTED", 10, 1}});
     for (const v1::RemotePath& path : remote.paths()) {
@@ -174,7 +176,7 @@ int RunWatchRemotes(Context& context, const std::string& node) {
           PrintRemote(style, change.remotes(0));
         }
         for (const std::string& gone : change.gone_node_ids()) {
-          PrintOut("{}  nothing is known of it any more\n", ShownHash(style, gone));
+          Say(style, "{}  nothing is known of it any more\n", ShownHash(style, gone));
         }
         FlushOutput();
         style.no_legend = true;
@@ -192,7 +194,7 @@ int RunAddRemote(Context& context, const std::string& node,
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    PrintOut("{} of {} addresses are new\n", response->added(), addresses.size());
+    Say(context.style, "{} of {} addresses are new\n", response->added(), addresses.size());
   }
   return kExitDone;
 }

@@ -1,5 +1,6 @@
 // remotes forget and disconnect.
 #include "client/context.h"
+#include "client/sentence.h"
 
 namespace blobd::client {
 
@@ -11,7 +12,7 @@ int RunForgetRemote(Context& context, const std::string& node) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    PrintOut("forgotten, with {} addresses\n", response->addresses());
+    Say(context.style, "forgotten, with {} addresses\n", response->addresses());
   }
   return kExitDone;
 }
@@ -26,10 +27,10 @@ int RunDisconnectRemote(Context& context, const std::string& node) {
     return kExitDone;
   }
   if (context.style.quiet) return kExitDone;
-  if (response->was_connected()) PrintOut("we are disconnected from it\n");
-  if (response->was_uploading()) PrintOut("it is disconnected from us\n");
+  if (response->was_connected()) Say(context.style, "we are disconnected from it\n");
+  if (response->was_uploading()) Say(context.style, "it is disconnected from us\n");
   if (!response->was_connected() && !response->was_uploading())
-    PrintOut("there was no connection\n");
+    Say(context.style, "there was no connection\n");
   return kExitDone;
 }
 

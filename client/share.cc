@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/sentence.h"
 
 namespace blobd::client {
 
@@ -52,8 +53,8 @@ int RunPrivate(Context& context, const std::vector<std::string>& wanted, bool is
     if (context.style.is_json()) {
       PrintJson(context.style, *response);
     } else if (!context.style.quiet) {
-      PrintOut("{}: {} blobs are {} now\n", EscapeForTerminal(each), response->changed(),
-               is_private ? "private" : "served again");
+      Say(context.style, "{}: {} blobs are {} now\n", EscapeForTerminal(each), response->changed(),
+          is_private ? "private" : "served again");
     }
   }
   return kExitDone;

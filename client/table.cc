@@ -1,4 +1,5 @@
 #include "client/table.h"
+#include "client/sentence.h"
 
 #include <algorithm>
 #include <utility>
@@ -57,7 +58,7 @@ void Fit(const std::vector<Column>& columns, size_t most, std::vector<Shown>* sh
 
 std::string Table::Text(const Style& style, const std::string& none) const {
   if (rows_.empty() && (!none.empty() || style.no_legend))
-    return style.no_legend ? "" : none + "\n";
+    return style.no_legend ? "" : Fitted(style, 0, none + "\n");
   std::vector<std::vector<std::string>> lines;
   if (!style.no_legend) {
     lines.emplace_back();

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/sentence.h"
 #include "client/table.h"
 
 namespace blobd::client {
@@ -20,8 +21,8 @@ int DeleteTag(Context& context, const TagOptions& options) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    PrintOut("tag {} is gone; it named {}\n", EscapeForTerminal(options.name),
-             NameOf(response->tag().kind()));
+    Say(context.style, "tag {} is gone; it named {}\n", EscapeForTerminal(options.name),
+        NameOf(response->tag().kind()));
   }
   return kExitDone;
 }
@@ -68,8 +69,8 @@ int RunTag(Context& context, const TagOptions& options) {
     PrintOut("{}\n", NameOf(response->tag().kind()));
   } else {
     const std::string& before = response->previous_hash();
-    PrintOut("{} names {}{}\n", EscapeForTerminal(options.name), NameOf(response->tag().kind()),
-             before.empty() ? "" : ", before " + before);
+    Say(context.style, "{} names {}{}\n", EscapeForTerminal(options.name),
+        NameOf(response->tag().kind()), before.empty() ? "" : ", before " + before);
   }
   return kExitDone;
 }

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/pages.h"
+#include "client/sentence.h"
 #include "client/states.h"
 #include "client/table.h"
 
@@ -72,28 +73,30 @@ void PrintRows(const Style& style, const Transfers& transfers, const std::string
 }
 
 // What of one transfer a table has no room for.
-void PrintTransfer(const v1::Transfer& transfer) {
+void PrintTransfer(const Style& style, const v1::Transfer& transfer) {
   const bool ended = transfer.finished_unix_ms() != 0;
-  PrintOut("Transfer   {}\n", transfer.transfer_id());
-  PrintOut("State      {}{}\n", StateName(transfer.state()),
-           transfer.reason().empty() ? "" : ": " + EscapeForTerminal(transfer.reason()));
-  PrintOut("Content    {}{}\n", transfer.kind().hash().empty() ? "-" : transfer.kind().hash(),
-           transfer.kind().format() == v1::BLOB_FORMAT_HASH_SEQ ? ", a collection" : "");
-  PrintOut("Provider   {}\n", EscapeForTerminal(transfer.provider()));
-  PrintOut("Received   {}\n", FormatSize(transfer.received_bytes()));
-  PrintOut("Verified   {}{}{}\n", FormatSize(transfer.verified_bytes()),
-           transfer.total_bytes() == 0 ? "" : " of " + FormatSize(transfer.total_bytes()),
-           transfer.unproven_bytes() == 0
-               ? ""
-               : ", and " + FormatSize(transfer.unproven_bytes()) + " not yet");
-  if (transfer.rate() > 0) PrintOut("Rate       {}\n", FormatRate(transfer.rate()));
-  PrintOut("Started    {} ago\n", ShownAge(transfer.started_unix_ms()));
-  if (ended) PrintOut("Ended      {} ago\n", ShownAge(transfer.finished_unix_ms()));
+  SayHanging(style, 11, "Transfer   {}\n", transfer.transfer_id());
+  SayHanging(style, 11, "State      {}{}\n", StateName(transfer.state()),
+             transfer.reason().empty() ? "" : ": " + EscapeForTerminal(transfer.reason()));
+  SayHanging(style, 11, "Content    {}{}\n",
+             transfer.kind().hash().empty() ? "-" : transfer.kind().hash(),
+             transfer.kind().format() == v1::BLOB_FORMAT_HASH_SEQ ? ", a collection" : "");
+  SayHanging(style, 11, "Provider   {}\n", EscapeForTerminal(transfer.provider()));
+  SayHanging(style, 11, "Received   {}\n", FormatSize(transfer.received_bytes()));
+  SayHanging(style, 11, "Verified   {}{}{}\n", FormatSize(transfer.verified_bytes()),
+             transfer.total_bytes() == 0 ? "" : " of " + FormatSize(transfer.total_bytes()),
+             transfer.unproven_bytes() == 0
+                 ? ""
+                 : ", and " + FormatSize(transfer.unproven_bytes()) + " not yet");
+  if (transfer.rate() > 0) SayHanging(style, 11, "Rate       {}\n", FormatRate(transfer.rate()));
+  SayHanging(style, 11, "Started    {} ago\n", ShownAge(transfer.started_unix_ms()));
+  if (ended) SayHanging(style, 11, "Ended      {} ago\n", ShownAge(transfer.finished_unix_ms()));
   if (transfer.intents() == 0) return;
   std::string ids;
   for (const uint64_t id : transfer.intent_ids()) ids += fmt::format(" {}", id);
   const uint32_t more = transfer.intents() - static_cast<uint32_t>(transfer.intent_ids_size());
-  PrintOut("Intents   {}{}\n", ids, more == 0 ? "" : fmt::format(" and {} more", more));
+  SayHanging(style, 11, "Intents   {}{}\n", ids,
+             more == 0 ? "" : fmt::format(" and {} more", more));
 }
 
 Status WatchTransfers(Context& context, const std::string& hash, bool all) {
@@ -168,7 +171,7 @@ int RunTransfer(Context& context, uint64_t id) {
   } else if (context.style.quiet) {
     PrintOut("{}\n", transfer->transfer_id());
   } else {
-    PrintTransfer(*transfer);
+    PrintTransfer(context.style, *transfer);
   }
   return kExitDone;
 }
@@ -180,9 +183,10 @@ int RunCancelTransfers(Context& context, const std::vector<uint64_t>& ids) {
     if (context.style.is_json()) {
       PrintJsonLine(*response);
     } else if (!context.style.quiet && response->cancelled()) {
-      PrintOut("transfer {} stopped; its part goes to another provider, or here again later\n", id);
+      Say(context.style,
+          "transfer {} stopped; its part goes to another provider, or here again later\n", id);
     } else if (!context.style.quiet) {
-      PrintOut("transfer {} had ended already; nothing to stop\n", id);
+      Say(context.style, "transfer {} had ended already; nothing to stop\n", id);
     }
   }
   return kExitDone;

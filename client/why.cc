@@ -1,13 +1,17 @@
 // why: what an intent, or everybody who wants a hash, waits for; and why a blob is kept.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
+#include <string_view>
 
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/sentence.h"
 #include "client/states.h"
 #include "client/table.h"
+#include "client/text_width.h"
 
 namespace blobd::client {
 namespace {
@@ -20,52 +24,72 @@ std::optional<uint64_t> IntentIdOf(const std::string& text) {
   return id;
 }
 
-void PrintProviders(Style style, const v1::RequestWhy& why) {
-  // Sentences that say what to do are not cut.
-  style.columns = 0;
+bool IsWithin(std::string_view text, size_t columns) {
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    if (WidthOf(text.substr(0, end)) > columns) return false;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return true;
+}
+
+// Sentences that say what to do are not cut: where the table is too wide, they stand below each
+// other.
+void PrintProviders(const Style& style, const v1::RequestWhy& why) {
   Table table({"PROVIDER", "HOW IT STANDS", "LAST ERROR"});
   for (const v1::ProviderWhy& provider : why.providers()) {
     table.Add({ShownProvider(style, provider.provider()), provider.sentence(),
                provider.last_error().empty() ? "-" : provider.last_error()});
   }
-  table.Print(style);
+  Style uncut = style;
+  uncut.columns = 0;
+  const std::string text = table.Text(uncut);
+  if (style.columns == 0 || style.full || IsWithin(text, style.columns)) return WriteOutput(text);
+  for (const v1::ProviderWhy& provider : why.providers()) {
+    Say(style, "{}\n", EscapeForTerminal(ShownProvider(style, provider.provider())));
+    SayHanging(style, 2, "  {}\n", EscapeForTerminal(provider.sentence()));
+    if (!provider.last_error().empty())
+      SayHanging(style, 2, "  last error: {}\n", EscapeForTerminal(provider.last_error()));
+  }
 }
 
 void PrintRequest(const Style& style, const std::string& what, const v1::RequestWhy& why) {
-  PrintOut("{} is {}{}{}\n", what, StateName(why.state()), why.sentence().empty() ? "" : ": it ",
-           EscapeForTerminal(why.sentence()));
+  Say(style, "{} is {}{}{}\n", what, StateName(why.state()), why.sentence().empty() ? "" : ": it ",
+      EscapeForTerminal(why.sentence()));
   const bool rests = !why.sentence().empty() && why.since_unix_ms() != 0;
-  if (rests) PrintOut("nothing has moved for {}\n", ShownAge(why.since_unix_ms()));
+  if (rests) Say(style, "nothing has moved for {}\n", ShownAge(why.since_unix_ms()));
   if (!why.providers().empty()) PrintProviders(style, why);
 }
 
-void PrintEnded(const v1::Intent& intent) {
-  PrintOut("intent {} is {}{}{}\n", intent.intent_id(), StateName(intent.state()),
-           intent.reason().empty() ? "" : ": ", EscapeForTerminal(intent.reason()));
+void PrintEnded(const Style& style, const v1::Intent& intent) {
+  Say(style, "intent {} is {}{}{}\n", intent.intent_id(), StateName(intent.state()),
+      intent.reason().empty() ? "" : ": ", EscapeForTerminal(intent.reason()));
   for (const v1::ProviderFailure& failure : intent.failures()) {
-    PrintOut("  {}: {}\n", EscapeForTerminal(failure.provider()),
-             EscapeForTerminal(failure.reason()));
+    SayHanging(style, 4, "  {}: {}\n", EscapeForTerminal(failure.provider()),
+               EscapeForTerminal(failure.reason()));
   }
 }
 
 void PrintIntent(const Style& style, const v1::WhyResponse& why) {
-  if (why.requests().empty()) return PrintEnded(why.intent());
+  if (why.requests().empty()) return PrintEnded(style, why.intent());
   const v1::RequestWhy& request = why.requests(0);
   const std::string name = fmt::format("intent {}", why.intent().intent_id());
   if (why.intent().paused() && request.state() != v1::INTENT_STATE_PAUSED) {
-    PrintOut("{} is paused, but others want the same\n", name);
+    Say(style, "{} is paused, but others want the same\n", name);
   }
   PrintRequest(style, name, request);
 }
 
-int PrintHash(const Style& style, const v1::WhyResponse& why) {
-  const bool absent = why.blob().state() == v1::BLOB_STATE_ABSENT;
-  if (absent) PrintOut("nothing of it is here\n");
+bool IsAbsent(const v1::WhyResponse& why) { return why.blob().state() == v1::BLOB_STATE_ABSENT; }
+
+void PrintHash(const Style& style, const v1::WhyResponse& why) {
+  const bool absent = IsAbsent(why);
+  if (absent) Say(style, "nothing of it is here\n");
   for (const v1::Keeping& keeping : why.keepings()) {
-    PrintOut("kept: {}\n", EscapeForTerminal(KeptReason(keeping)));
+    Say(style, "kept: {}\n", EscapeForTerminal(KeptReason(keeping)));
   }
   if (why.keepings().empty() && !absent) {
-    PrintOut("nothing keeps it: it goes when room is needed, or with \"blobctl gc\"\n");
+    Say(style, "nothing keeps it: it goes when room is needed, or with \"blobctl gc\"\n");
   }
   for (const v1::RequestWhy& request : why.requests()) {
     const bool collection = request.kind().format() == v1::BLOB_FORMAT_HASH_SEQ;
@@ -76,7 +100,6 @@ int PrintHash(const Style& style, const v1::WhyResponse& why) {
                              collection ? "whole collection" : "blob", intents),
                  request);
   }
-  return absent && why.requests().empty() ? kExitNotFound : kExitDone;
 }
 
 }  // namespace
@@ -94,11 +117,13 @@ int RunWhy(Context& context, const std::string& wanted) {
   if (!why.ok()) return Fail(why.status());
   if (context.style.is_json()) {
     PrintJson(context.style, *why);
-    return kExitDone;
+  } else if (request.has_hash()) {
+    PrintHash(context.style, *why);
+  } else {
+    PrintIntent(context.style, *why);
   }
-  if (request.has_hash()) return PrintHash(context.style, *why);
-  PrintIntent(context.style, *why);
-  return kExitDone;
+  const bool is_nothing = request.has_hash() && IsAbsent(*why) && why->requests().empty();
+  return is_nothing ? kExitNotFound : kExitDone;
 }
 
 }  // namespace blobd::client
