@@ -1,5 +1,6 @@
 // cat, export, status: what the store holds, and the daemon itself.
 #include <fmt/format.h>
+#include <google/protobuf/struct.pb.h>
 #include <unistd.h>
 
 #include "base/units.h"
@@ -8,6 +9,7 @@
 #include "client/copy_file.h"
 #include "client/export.h"
 #include "client/progress_line.h"
+#include "client/sentence.h"
 #include "client/worth.h"
 
 namespace blobd::client {
@@ -35,6 +37,21 @@ Status Cat(Context& context, const std::string& hash, uint64_t offset, uint64_t 
   });
 }
 
+void PrintExported(const Style& style, const v1::Kind& kind, const std::string& output,
+                   const Exported& exported) {
+  google::protobuf::Struct json;
+  auto& fields = *json.mutable_fields();
+  auto& shown = *fields["kind"].mutable_struct_value()->mutable_fields();
+  shown["hash"].set_string_value(kind.hash());
+  shown["format"].set_string_value(v1::BlobFormat_Name(kind.format()));
+  fields["output"].set_string_value(output);
+  // 64-bit numbers are strings, as everywhere in protobuf's JSON.
+  fields["size"].set_string_value(std::to_string(exported.size));
+  fields["written"].set_string_value(std::to_string(exported.written));
+  fields["existed"].set_string_value(std::to_string(exported.existed));
+  PrintJson(style, json);
+}
+
 }  // namespace
 
 int RunCat(Context& context, const std::string& hash, uint64_t offset, uint64_t length) {
@@ -45,64 +62,81 @@ int RunCat(Context& context, const std::string& hash, uint64_t offset, uint64_t 
 }
 
 int RunExport(Context& context, const ExportArguments& arguments) {
+  if (arguments.output == "-" && context.style.is_json()) {
+    return Fail(InvalidArgument(
+        "-o - writes the content to standard output, where --json writes too; use -o FILE"));
+  }
+  // JSON would have another name.
+  if (context.style.is_json() && !IsUtf8(arguments.output)) {
+    return Fail(InvalidArgument("{}: the name is not UTF-8, as JSON is; leave --json out",
+                                EscapeForTerminal(arguments.output)));
+  }
   std::string wanted = arguments.wanted;
   if (const Status status = ResolveTag(context, &wanted); !status.ok()) return Fail(status);
-  ProgressLine progress(!context.style.quiet && arguments.output != "-");
-  const bool collection = wanted.size() == 65 && wanted.front() == 's';
+  const v1::Kind kind = KindOf(wanted);
+  const bool collection = kind.format() == v1::BLOB_FORMAT_HASH_SEQ;
   const bool is_text = !context.style.quiet && !context.style.is_json() && arguments.output != "-";
   if (is_text && !collection && IsKnownCollection(*context.daemon, wanted)) {
     PrintError("blobctl: {} is the list of a collection, and is written as that; its files: s{}\n",
                wanted, wanted);
   }
+  ProgressLine progress(is_text);
   const ExportOptions options{arguments.output, arguments.force};
-  const Status status = collection
-                            ? ExportCollection(*context.daemon, wanted.substr(1), options, progress)
-                            : ExportBlob(*context.daemon, wanted, options, progress);
+  const auto exported = collection
+                            ? ExportCollection(*context.daemon, kind.hash(), options, progress)
+                            : ExportBlob(*context.daemon, kind.hash(), options, progress);
   progress.Clear();
-  return status.ok() ? static_cast<int>(kExitDone) : Fail(status);
+  if (!exported.ok()) return Fail(exported.status());
+  NoteExisted(context.style, *exported);
+  if (context.style.is_json()) PrintExported(context.style, kind, arguments.output, *exported);
+  return kExitDone;
 }
 
 int RunStatus(Context& context) {
+  const Style& style = context.style;
   const auto status = context.daemon->DaemonStatus();
   if (!status.ok()) return Fail(status.status());
-  if (context.style.is_json()) {
-    PrintJson(context.style, *status);
+  if (style.is_json()) {
+    PrintJson(style, *status);
     return kExitDone;
   }
-  if (context.style.quiet) {
+  if (style.quiet) {
     PrintOut("{}\n", status->state());
     return kExitDone;
   }
-  PrintOut("blobd {}, {} for {}\n", status->version(), status->state(),
-           ShownAge(status->started_unix_ms()));
+  Say(style, "blobd {}, {} for {}\n", status->version(), status->state(),
+      ShownAge(status->started_unix_ms()));
   if (status->everything_paused())
-    PrintOut("  Paused     everything; \"blobctl resume --everything\" ends it\n");
+    SayHanging(style, 13, "  Paused     everything; \"blobctl resume --everything\" ends it\n");
   if (!status->degraded().empty())
-    PrintOut("  Degraded   {}\n", EscapeForTerminal(status->degraded()));
+    SayHanging(style, 13, "  Degraded   {}\n", EscapeForTerminal(status->degraded()));
   for (const std::string& warning : status->warnings())
-    PrintOut("  Warning    {}\n", EscapeForTerminal(warning));
-  PrintOut("  Node       {}\n", status->node_id());
+    SayHanging(style, 13, "  Warning    {}\n", EscapeForTerminal(warning));
+  SayHanging(style, 13, "  Node       {}\n", status->node_id());
   for (const std::string& address : status->listen_addresses())
-    PrintOut("  Listens    {} (UDP)\n", address);
-  PrintOut("  State      {}\n", EscapeForTerminal(status->state_directory()));
-  PrintOut("  Downloads  {} requests, {} transfers, {}\n", status->unfinished_requests(),
-           status->running_transfers(), FormatRate(status->download_rate()));
+    SayHanging(style, 13, "  Listens    {} (UDP)\n", address);
+  SayHanging(style, 13, "  State      {}\n", EscapeForTerminal(status->state_directory()));
+  SayHanging(style, 13, "  Downloads  {} requests, {} transfers, {}\n",
+             status->unfinished_requests(), status->running_transfers(),
+             FormatRate(status->download_rate()));
   const v1::UploadStatus& uploads = status->uploads();
-  PrintOut("  Serves     {}: {} nodes, {} requests, {}; {} sent since the start{}\n",
-           status->serve(), uploads.nodes(), uploads.streams(), FormatRate(uploads.rate()),
-           FormatSize(uploads.sent_bytes()),
-           uploads.refused() == 0
-               ? ""
-               : fmt::format(", {} connections of other nodes refused", uploads.refused()));
-  PrintOut("  Store      {} blobs, {}; {} partial, {}\n", status->store().complete_blobs(),
-           FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
-           FormatSize(status->store().partial_bytes()));
+  SayHanging(style, 13, "  Serves     {}: {} nodes, {} requests, {}; {} sent since the start{}\n",
+             status->serve(), uploads.nodes(), uploads.streams(), FormatRate(uploads.rate()),
+             FormatSize(uploads.sent_bytes()),
+             uploads.refused() == 0
+                 ? ""
+                 : fmt::format(", {} connections of other nodes refused", uploads.refused()));
+  SayHanging(style, 13, "  Store      {} blobs, {}; {} partial, {}\n",
+             status->store().complete_blobs(), FormatSize(status->store().complete_bytes()),
+             status->store().partial_blobs(), FormatSize(status->store().partial_bytes()));
   const v1::DiskStatus& disk = status->disk();
-  PrintOut("  Disk       {} of {} free, {} kept in reserve{}\n", FormatSize(disk.free_bytes()),
-           FormatSize(disk.total_bytes()), FormatSize(disk.reserve_bytes()),
-           disk.reason().empty() ? "" : "; downloads wait: " + EscapeForTerminal(disk.reason()));
-  PrintOut("  Durability at most {} (or 5 s) of work is fetched again after a power loss\n",
-           FormatSize(status->unsynced_bytes_bound()));
+  SayHanging(style, 13, "  Disk       {} of {} free, {} kept in reserve{}\n",
+             FormatSize(disk.free_bytes()), FormatSize(disk.total_bytes()),
+             FormatSize(disk.reserve_bytes()),
+             disk.reason().empty() ? "" : "; downloads wait: " + EscapeForTerminal(disk.reason()));
+  SayHanging(style, 13,
+             "  Durability at most {} (or 5 s) of work is fetched again after a power loss\n",
+             FormatSize(status->unsynced_bytes_bound()));
   return kExitDone;
 }
 

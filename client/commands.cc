@@ -40,7 +40,7 @@ void AddDownloadCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
       ->expected(1);
   get->add_option("-o,--output", args.get.output, "Where to write it; - for standard output")
       ->type_name("PATH");
-  get->add_flag("--force", args.get.force, "Replace an existing file");
+  get->add_flag("--force", args.get.force, "Replace existing files");
   get->add_flag("--detach", args.get.detach, "Print the intent's id and return at once");
   get->add_flag("--cancel-on-interrupt", args.get.cancel_on_interrupt,
                 "Ctrl-C cancels instead of detaching");
@@ -196,7 +196,7 @@ void AddBlobCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
       ->add_option("-o,--output", args.exported.output, "Where to write it; - for standard output")
       ->type_name("PATH")
       ->required();
-  exported->add_flag("--force", args.exported.force, "Replace an existing file");
+  exported->add_flag("--force", args.exported.force, "Replace existing files");
   commands[exported] = [&args](Context& context) { return RunExport(context, args.exported); };
 }
 

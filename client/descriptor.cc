@@ -17,13 +17,17 @@ Status FileError(int error, std::string_view what) {
   return is_kept ? status : Internal("{}", Message(status));
 }
 
-StatusOr<Descriptor> OpenBeneath(int directory, const std::string& path, uint64_t flags,
-                                 uint64_t mode) {
+int TryOpenBeneath(int directory, const std::string& path, uint64_t flags, uint64_t mode) {
   open_how how{};
   how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
   how.mode = mode;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  const auto fd = static_cast<int>(syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how));
+  return static_cast<int>(syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how));
+}
+
+StatusOr<Descriptor> OpenBeneath(int directory, const std::string& path, uint64_t flags,
+                                 uint64_t mode) {
+  const int fd = TryOpenBeneath(directory, path, flags, mode);
   if (fd < 0) return FileError(errno, "open " + EscapeForTerminal(path));
   return Descriptor(fd);
 }

@@ -43,6 +43,9 @@ class Descriptor {
 // `path` may not leave `directory`, and no part of it may be a symbolic link.
 StatusOr<Descriptor> OpenBeneath(int directory, const std::string& path, uint64_t flags,
                                  uint64_t mode);
+// The same as a system call has it: -1, and errno says why. For whom it matters what is there; of a
+// symbolic link O_PATH opens the link itself.
+int TryOpenBeneath(int directory, const std::string& path, uint64_t flags, uint64_t mode);
 StatusOr<Descriptor> OpenDirectory(const std::string& path);
 
 }  // namespace blobd::client

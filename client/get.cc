@@ -15,6 +15,7 @@
 #include "client/export.h"
 #include "client/new_file.h"
 #include "client/progress_line.h"
+#include "client/sentence.h"
 #include "client/states.h"
 
 namespace blobd::client {
@@ -44,7 +45,7 @@ void PrintFailures(const v1::Intent& intent) {
   PrintError("blobctl: {} {}: {}\n", intent.kind().hash().substr(0, 10), StateName(intent.state()),
              reason);
   for (const v1::ProviderFailure& failure : intent.failures()) {
-    PrintError("  {}: {}\n", EscapeForTerminal(failure.provider()).substr(0, 80),
+    PrintError("  {}: {}\n", EscapeForTerminal(failure.provider()),
                EscapeForTerminal(failure.reason()));
   }
 }
@@ -125,11 +126,24 @@ int Export(Context& context, const v1::Intent& intent, const GetOptions& options
   ProgressLine progress(!context.style.quiet && !context.style.is_json() && options.output != "-");
   const ExportOptions export_options{options.output, options.force};
   const std::string& hash = intent.kind().hash();
-  const Status status = intent.kind().format() == v1::BLOB_FORMAT_HASH_SEQ
+  const auto exported = intent.kind().format() == v1::BLOB_FORMAT_HASH_SEQ
                             ? ExportCollection(*context.daemon, hash, export_options, progress)
                             : ExportBlob(*context.daemon, hash, export_options, progress);
   progress.Clear();
-  return status.ok() ? kExitDone : Fail(status);
+  if (!exported.ok()) return Fail(exported.status());
+  NoteExisted(context.style, *exported);
+  return kExitDone;
+}
+
+// What `wanted` will be exported as; a ticket says that itself. Of one that is none, the daemon
+// says so when it is queued.
+bool IsCollection(DaemonClient& daemon, const std::string& wanted) {
+  v1::Kind kind = KindOf(wanted);
+  if (!IsHashSyntax(wanted)) {
+    const auto ticket = daemon.ParseTicket(wanted);
+    if (ticket.ok()) kind = ticket->kind();
+  }
+  return kind.format() == v1::BLOB_FORMAT_HASH_SEQ;
 }
 
 void PrintDone(const Context& context, const v1::Intent& intent, const std::string& output) {
@@ -139,13 +153,13 @@ void PrintDone(const Context& context, const v1::Intent& intent, const std::stri
     return;
   }
   const int64_t ms = std::max<int64_t>(1, intent.finished_unix_ms() - intent.created_unix_ms());
-  PrintOut("{} {}, {} verified{}{}\n", intent.kind().hash(), FormatSize(intent.total_bytes()),
-           intent.downloaded_bytes() == 0
-               ? "already here"
-               : fmt::format("in {} ({})", FormatDuration(milliseconds(ms)),
-                             FormatRate(static_cast<double>(intent.downloaded_bytes()) * 1000 /
-                                        static_cast<double>(ms))),
-           output.empty() ? "" : " -> ", EscapeForTerminal(output));
+  Say(context.style, "{} {}, {}{}{}\n", intent.kind().hash(), FormatSize(intent.total_bytes()),
+      intent.downloaded_bytes() == 0
+          ? "already here"
+          : fmt::format("verified in {} ({})", FormatDuration(milliseconds(ms)),
+                        FormatRate(static_cast<double>(intent.downloaded_bytes()) * 1000 /
+                                   static_cast<double>(ms))),
+      output.empty() ? "" : " -> ", EscapeForTerminal(output));
 }
 
 }  // namespace
@@ -155,17 +169,19 @@ int RunGet(Context& context, const GetOptions& options) {
     return Fail(InvalidArgument(
         "-o - writes the content to standard output, where --json writes too; use -o FILE"));
   }
-  const bool is_file = !options.output.empty() && options.output != "-" && !options.detach;
-  if (const Status status = is_file ? CheckTarget(options.output, options.force) : OkStatus();
-      !status.ok()) {
-    return Fail(status);
-  }
   QueueOptions queue = options.queue;
   // Somebody is waiting: no provider now is an answer, not a reason to wait for a day.
   if (!queue.patience_ms && !options.detach) queue.patience_ms = 0;
   v1::QueueRequest request;
   std::string wanted = queue.wanted.front();
   if (const Status status = ResolveWanted(context, &wanted); !status.ok()) return Fail(status);
+  // Before the download, so that it is not for nothing.
+  if (!options.output.empty() && options.output != "-" && !options.detach) {
+    const Status status = IsCollection(*context.daemon, wanted)
+                              ? CheckCollectionTarget(options.output)
+                              : CheckTarget(options.output, options.force);
+    if (!status.ok()) return Fail(status);
+  }
   const auto item = ItemOf(wanted, queue);
   if (!item.ok()) return Fail(item.status());
   *request.add_items() = *item;

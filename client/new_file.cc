@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <random>
 
 #include "base/utf8.h"
@@ -16,6 +15,7 @@ namespace blobd::client {
 
 Place PlaceOf(std::string target) {
   while (target.size() > 1 && target.back() == '/') target.pop_back();
+  if (target == "/") return {"/", "."};
   const size_t slash = target.rfind('/');
   if (slash == std::string::npos) return {".", target};
   return {slash == 0 ? "/" : target.substr(0, slash), target.substr(slash + 1)};
@@ -39,15 +39,16 @@ Status CheckExisting(const std::string& target, const struct stat& existing, boo
 Status CheckTarget(const std::string& target, bool replace) {
   const Place place = PlaceOf(target);
   BLOBD_ASSIGN_OR_RETURN(const Descriptor directory, OpenDirectory(place.directory));
-  if (faccessat(directory.get(), ".", W_OK, AT_EACCESS) != 0)
-    return FileError(errno, "write to " + EscapeForTerminal(place.directory));
+  BLOBD_RETURN_IF_ERROR(CheckWritable(directory.get(), place.directory));
   struct stat existing {};
   if (fstatat(directory.get(), place.name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) != 0)
     return OkStatus();
-  std::error_code error;
-  if (S_ISDIR(existing.st_mode) && std::filesystem::is_empty(target, error) && !error)
-    return OkStatus();
   return CheckExisting(target, existing, replace);
+}
+
+Status CheckWritable(int directory, const std::string& shown) {
+  if (faccessat(directory, ".", W_OK, AT_EACCESS) == 0) return OkStatus();
+  return FileError(errno, "write to " + EscapeForTerminal(shown));
 }
 
 std::string TemporaryName(const std::string& name) {
@@ -64,6 +65,8 @@ StatusOr<NewFile> NewFile::Begin(const std::string& target, bool replace) {
   struct stat existing {};
   if (fstatat(directory, name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) == 0)
     BLOBD_RETURN_IF_ERROR(CheckExisting(target, existing, replace));
+  // Else the error would name what is written first.
+  BLOBD_RETURN_IF_ERROR(CheckWritable(directory, file.place_.directory));
   file.temporary_ = TemporaryName(name);
   BLOBD_ASSIGN_OR_RETURN(
       file.file_, OpenBeneath(directory, file.temporary_, O_WRONLY | O_CREAT | O_EXCL, 0666));
@@ -81,22 +84,24 @@ Status NewFile::Exists() const {
 
 Status NewFile::Commit() {
   if (fsync(file_.get()) != 0) return FileError(errno, "sync " + target_);
-  if (!Name()) return errno == EEXIST ? Exists() : FileError(errno, "rename to " + target_);
+  if (!RenameTo(directory_.get(), temporary_, directory_.get(), place_.name, replace_))
+    return errno == EEXIST ? Exists() : FileError(errno, "rename to " + target_);
   file_ = Descriptor();
   // The name too: as far as the file system lets a directory be synced.
   (void)fsync(directory_.get());
   return OkStatus();
 }
 
-// Gives the finished file its name. False: see errno.
-bool NewFile::Name() const {
-  const int directory = directory_.get();
-  const char* from = temporary_.c_str();
-  const char* to = place_.name.c_str();
-  if (renameat2(directory, from, directory, to, replace_ ? 0 : RENAME_NOREPLACE) == 0) return true;
-  if (replace_ || errno != EINVAL) return false;
+bool RenameTo(int from_directory, const std::string& from, int to_directory, const std::string& to,
+              bool replace) {
+  if (renameat2(from_directory, from.c_str(), to_directory, to.c_str(),
+                replace ? 0 : RENAME_NOREPLACE) == 0) {
+    return true;
+  }
+  if (replace || errno != EINVAL) return false;
   // NFS, for one, cannot refuse to replace; nor does a second name replace anything.
-  return linkat(directory, from, directory, to, 0) == 0 && unlinkat(directory, from, 0) == 0;
+  return linkat(from_directory, from.c_str(), to_directory, to.c_str(), 0) == 0 &&
+         unlinkat(from_directory, from.c_str(), 0) == 0;
 }
 
 }  // namespace blobd::client

@@ -20,10 +20,16 @@ Place PlaceOf(std::string target);
 // For what will be `name`, in the same directory. Never the same twice.
 std::string TemporaryName(const std::string& name);
 
-// Whether something can be written there, as far as that is to be seen: in time, before the work.
-// An empty directory may become a collection. `replace`: an existing file may be replaced. Errors
-// as NewFile::Begin.
+// Whether a file can be written there, as far as that is to be seen: in time, before the work.
+// `replace`: an existing file may be replaced. Errors as NewFile::Begin.
 Status CheckTarget(const std::string& target, bool replace);
+
+// Whether names can be made in a directory.
+Status CheckWritable(int directory, const std::string& shown);
+
+// Gives what is finished its name, which another thing has only if `replace`. False: see errno.
+bool RenameTo(int from_directory, const std::string& from, int to_directory, const std::string& to,
+              bool replace);
 
 class NewFile {
  public:
@@ -42,7 +48,6 @@ class NewFile {
  private:
   NewFile(std::string target, bool replace) : target_(std::move(target)), replace_(replace) {}
   Status Exists() const;
-  bool Name() const;
 
   const std::string target_;
   const bool replace_;
