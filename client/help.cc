@@ -117,7 +117,14 @@ std::string UnknownCommand(const CLI::App& above, const std::string& word) {
 }
 
 std::string Unexpected(const CLI::App& top, const CLI::App& chosen, const std::string& word) {
-  if (!word.starts_with("-")) return "there is one argument too many: " + Quoted(word);
+  if (!word.starts_with("-")) {
+    const auto options = chosen.get_options();
+    const bool takes_words =
+        std::any_of(options.begin(), options.end(),
+                    [](const CLI::Option* option) { return option->get_positional(); });
+    if (!takes_words && !CommandsOf(chosen).empty()) return UnknownCommand(chosen, word);
+    return "there is one argument too many: " + Quoted(word);
+  }
   std::vector<std::string> names;
   for (const CLI::App* app : {&chosen, &top}) {
     for (const CLI::Option* option : app->get_options())
