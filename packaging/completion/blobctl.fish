@@ -63,8 +63,9 @@ function __blobctl_offer
         case cancel pause resume watch
             __blobctl_ask -q intents
         case get queue cat export rm verify why private ticket nodes-have
+            # A daemon that hangs is not asked twice.
             __blobctl_ask -q tags
-            __blobctl_ask -q blobs --limit 10000
+            and __blobctl_ask -q blobs --limit 10000
         case tag tags
             __blobctl_ask -q tags
         case unban

@@ -3,11 +3,12 @@ import os
 import pty
 import select
 import shutil
+import signal
 import subprocess
 import time
 import unittest
 
-from harness import BLOBCTL, ROOT, TIMEOUT, E2eTest
+from harness import BLOBCTL, ROOT, TIMEOUT, E2eTest, is_long_run, is_sanitized
 
 FILES = ROOT / "packaging" / "completion"
 # Run by a shell that expands it, each leaves a file.
@@ -43,7 +44,7 @@ class Shell:
         os.close(self._ours)
 
 
-class Completion(E2eTest):
+class CompletionTest(E2eTest):
     def setUp(self):
         super().setUp()
         self.place = self.directory / "place"
@@ -68,6 +69,30 @@ class Completion(E2eTest):
         shell.type(f"{typed}\t\x01printf '<%s>' \x05; printf '%s\\n' end of it\r")
         shell.expect("".join(f"<{word}>" for word in words) + "end\r\n")
 
+    def interactive(self, name):
+        """A shell that completes blobctl: "bash" or "zsh"."""
+        if name == "bash":
+            shell = self.shell("bash", "--norc", "--noprofile", "-i")
+            shell.type(f"PS1=; source {FILES}/blobctl; printf '%s\\n' rea''dy\r")
+        else:
+            shell = self.shell("zsh", "-f", "-i")
+            shell.type(f"PS1=; unsetopt beep; fpath=({FILES} $fpath); autoload -Uz compinit; compinit -u -D; "
+                       "printf '%s\\n' rea''dy\r")
+        shell.expect("ready\r\n")
+        return shell
+
+    def candidates(self, line):
+        """What fish offers."""
+        if shutil.which("fish") is None:
+            self.skipTest("fish is not installed: tests/install-deps --tests does that")
+        done = subprocess.run(["fish", "--no-config", "-c", f"source {FILES}/blobctl.fish; complete -C $argv[1]", line],
+                              cwd=self.place, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT,
+                              check=True)
+        self.assertEqual(done.stderr, "")
+        return [each.split("\t")[0] for each in done.stdout.splitlines()]
+
+
+class Completion(CompletionTest):
     def hostile_tags(self):
         """One after the other is the only one that begins with x."""
         for tag in HOSTILE:
@@ -94,28 +119,13 @@ class Completion(E2eTest):
         self.assert_completes(shell, f"blobctl cat {self.hash[:8]}", ["blobctl", "cat", self.hash[:8]])
 
     def test_bash(self):
-        shell = self.shell("bash", "--norc", "--noprofile", "-i")
-        shell.type(f"PS1=; source {FILES}/blobctl; printf '%s\\n' rea''dy\r")
-        shell.expect("ready\r\n")
-        self.check(shell)
+        self.check(self.interactive("bash"))
 
     def test_zsh(self):
-        shell = self.shell("zsh", "-f", "-i")
-        shell.type(f"PS1=; unsetopt beep; fpath=({FILES} $fpath); autoload -Uz compinit; compinit -u -D; "
-                   "printf '%s\\n' rea''dy\r")
-        shell.expect("ready\r\n")
-        self.check(shell)
+        self.check(self.interactive("zsh"))
 
     def test_fish(self):
-        if shutil.which("fish") is None:
-            self.skipTest("fish is not installed: tests/install-deps --tests does that")
-
-        def candidates(line):
-            done = subprocess.run(["fish", "--no-config", "-c", f"source {FILES}/blobctl.fish; complete -C $argv[1]",
-                                   line], cwd=self.place, env=self.environment, capture_output=True, text=True,
-                                  timeout=TIMEOUT, check=True)
-            return [each.split("\t")[0] for each in done.stdout.splitlines()]
-
+        candidates = self.candidates
         for tag in self.hostile_tags():
             self.assertEqual(candidates("blobctl get x"), [tag])
         self.assertEqual(candidates(f"blobctl cat {self.hash[:8]}"), [self.hash])
@@ -128,6 +138,80 @@ class Completion(E2eTest):
         self.assertEqual(candidates("blobctl --timeout 60s completion z"), ["zsh"])
         self.daemon.stop()
         self.assertEqual(candidates(f"blobctl cat {self.hash[:8]}"), [])
+
+
+class Many(CompletionTest):
+    """10,000 intents, and 10,000 hashes, as many as are offered, in a long run: a short one has no time to add them."""
+
+    INTENTS = 10_000
+    HASHES = 10_000 if is_long_run() else 1_000
+    # A shell is held up for no longer than the cap of 300 ms, and what it does itself.
+    MOST_SECONDS = 5 * 0.3
+
+    def setUp(self):
+        super().setUp()
+        many = self.directory / "many"
+        many.mkdir()
+        # Besides these, the list of the collection and its names, and the file of all tests.
+        for number in range(self.HASHES - 3):
+            (many / str(number)).write_text(str(number))
+        self.daemon.add(many)
+        self.ctl("queue", "-q", *(f"{number:04x}" * 16 for number in range(self.INTENTS)))
+        self.hashes = self.ctl("blobs", "-q").text.split()
+        self.assertEqual(len(self.hashes), self.HASHES)
+        self.intents = self.ctl("intents", "-q").text.split()
+        self.last = self.hashes[-1]
+
+    def check_offered(self, shell):
+        self.assert_completes(shell, f"blobctl cat {self.last[:12]}", ["blobctl", "cat", self.last])
+        self.assert_completes(shell, f"blobctl cancel {self.intents[-1]}", ["blobctl", "cancel", self.intents[-1]])
+
+    def offered_by_bash(self, *words):
+        """All that it would show."""
+        script = f'source {FILES}/blobctl; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _blobctl; printf "%s\\n" "${{COMPREPLY[@]}}"'
+        done = subprocess.run(["bash", "--norc", "-c", script, "-", *words], env=self.environment, capture_output=True,
+                              text=True, timeout=TIMEOUT, check=True)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    def assert_soon(self, what, act):
+        """At least one time of three; a machine has other work, too."""
+        for _ in range(3):
+            started = time.monotonic()
+            act()
+            taken = time.monotonic() - started
+            if taken < self.MOST_SECONDS:
+                return
+        self.fail(f"{what} took {taken:.1f} s")
+
+    def test_all_are_offered(self):
+        for name in ("bash", "zsh"):
+            with self.subTest(shell=name):
+                self.check_offered(self.interactive(name))
+        self.assertEqual(sorted(self.offered_by_bash("blobctl", "cat", "")), sorted(self.hashes))
+        self.assertEqual(sorted(self.offered_by_bash("blobctl", "cancel", "")), sorted(self.intents))
+        with self.subTest(shell="fish"):
+            self.assertEqual(sorted(self.candidates("blobctl cat ")), sorted(self.hashes))
+            self.assertEqual(sorted(self.candidates("blobctl cancel ")), sorted(self.intents))
+        # With the cap as it is.
+        del self.environment["BLOBCTL_COMPLETION_SECONDS"]
+        self.check_soon()
+        if not is_sanitized():
+            self.assert_soon("bash", lambda: self.assertEqual(self.offered_by_bash("blobctl", "cat", self.last[:12]), [self.last]))
+        # A daemon that hangs, too: nothing is offered, and nothing said.
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+        try:
+            self.check_soon()
+            self.assertEqual(self.offered_by_bash("blobctl", "cat", ""), [])
+        finally:
+            os.kill(self.daemon.pid, signal.SIGCONT)
+
+    def check_soon(self):
+        for name in ("bash", "zsh"):
+            shell = self.interactive(name)
+            self.assert_soon(name, lambda: (shell.type(f"blobctl cat {self.last[:12]}\t\x15echo do''ne\r"),  # pylint: disable=cell-var-from-loop
+                                            shell.expect("done\r\n")))  # pylint: disable=cell-var-from-loop
+        self.assert_soon("fish", lambda: self.candidates(f"blobctl cat {self.last[:12]}"))
 
 
 if __name__ == "__main__":
