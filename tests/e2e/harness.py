@@ -161,19 +161,19 @@ class Daemon:
         done = subprocess.run(self.ctl_command(*args), input=stdin, capture_output=True, timeout=timeout, check=False)
         return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
-    def ctl_on_terminal(self, *args, timeout=TIMEOUT, columns=100, environment=None):
-        """Runs blobctl on a terminal, as a person would; stdout and stderr come together."""
+    def ctl_on_terminal(self, *args, timeout=TIMEOUT, columns=100, environment=None, errors=None):
+        """Runs blobctl on a terminal, as a person would; stdout and stderr come together, unless that has a file."""
         started = time.monotonic()
-        terminal = self.terminal(*args, columns=columns, environment=environment)
+        terminal = self.terminal(*args, columns=columns, environment=environment, errors=errors)
         try:
             code = terminal.wait(timeout)
         finally:
             terminal.close()
         return Result(code, terminal.seen, b"", time.monotonic() - started)
 
-    def terminal(self, *args, columns=100, environment=None):
+    def terminal(self, *args, columns=100, environment=None, errors=None):
         """Starts blobctl on a terminal; the caller closes it."""
-        return Terminal(self.ctl_command(*args), columns=columns, environment={
+        return Terminal(self.ctl_command(*args), columns=columns, errors=errors, environment={
             **{name: value for name, value in os.environ.items() if name != "NO_COLOR"}, "TERM": "xterm",
             **(environment or {})})
 

@@ -13,15 +13,17 @@ class Terminal:
     """Standard input, output and error of the program are one terminal, which is also its controlling one: what is
     typed as Ctrl-C interrupts it."""
 
-    def __init__(self, command, columns=100, lines=30, environment=None, cwd=None):
+    def __init__(self, command, columns=100, lines=30, environment=None, cwd=None, errors=None):
+        """`errors`: a file for its standard error, which is no terminal then."""
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         environment = dict(os.environ if environment is None else environment)
         environment.setdefault("TERM", "xterm")
         environment.pop("COLUMNS", None)
+        # No preexec_fn: other threads may be about.
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))  # pylint: disable=subprocess-popen-preexec-fn
+            ["setsid", "--ctty", *command], cwd=cwd, env=environment, stdin=theirs, stdout=theirs,
+            stderr=errors or theirs)
         os.close(theirs)
         self.seen = b""
 

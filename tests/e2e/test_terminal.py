@@ -4,41 +4,16 @@ import os
 import pwd
 import re
 import subprocess
-import unicodedata
 import unittest
 
-from harness import BLOBCTL, DONE, NO_DAEMON, PERMISSION, ROOT, TIMED_OUT, TIMEOUT, USAGE, E2eTest
+from blobctl_help import commands, help_of, run, width
+from harness import DONE, NO_DAEMON, PERMISSION, ROOT, TIMED_OUT, TIMEOUT, USAGE, E2eTest
 from peers import write_random
 from test_keeping import can_be_others
 
 COLUMNS, LINES = 79, 24
 SOME_NODE = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c"
 CONTROL = re.compile(r"\x1b\[[0-9;]*[mK]")
-
-
-def run(*args, **kwargs):
-    return subprocess.run([str(BLOBCTL), *args], capture_output=True, text=True, timeout=TIMEOUT, check=False, **kwargs)
-
-
-def help_of(*command):
-    done = run(*command, "--help")
-    assert done.returncode == DONE, done
-    return done.stdout
-
-
-def commands():
-    """Every command, with those of commands of their own."""
-    listed = help_of().split("\nCommands:\n")[1].split("\n\n")[0]
-    for name in re.findall(r"\b(?<![A-Z])[a-z][a-z-]*", listed):
-        yield (name,)
-        text = help_of(name)
-        below = text.split("\nCommands:\n")[1].split("\n\n")[0] if "\nCommands:\n" in text else ""
-        for inner in re.findall(r"^  ([a-z-]+)", below, re.MULTILINE):
-            yield (name, inner)
-
-
-def width(text):
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 class Help(unittest.TestCase):
