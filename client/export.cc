@@ -137,7 +137,7 @@ Status WithNewDirectory(int above, const std::string& shown, const std::string& 
   if (mkdirat(above, name.c_str(), mode) != 0)
     return FileError(errno, "mkdir in " + EscapeForTerminal(shown));
   const auto root = OpenBeneath(above, name, O_RDONLY | O_DIRECTORY, 0);
-  const Status status = root.ok() ? fill(root->get()) : root.status();
+  Status status = root.ok() ? fill(root->get()) : root.status();
   std::error_code unknown;
   if (!status.ok()) std::filesystem::remove_all(std::filesystem::path(shown) / name, unknown);
   return status;

@@ -58,7 +58,7 @@ bool AsksToCancel(const Context& context) {
   if (tcgetpgrp(STDIN_FILENO) != getpgrp()) return false;
   // What was typed before the question is no answer to it.
   tcflush(STDIN_FILENO, TCIFLUSH);
-  PrintError("\nLet the download go on in the background? [Y/n] ");
+  PrintError("\nLet it go on in the background? [Y/n] ");
   char answer[16] = {};
   pollfd input{STDIN_FILENO, POLLIN, 0};
   if (poll(&input, 1, 30'000) <= 0 || read(STDIN_FILENO, answer, sizeof answer - 1) <= 0)
