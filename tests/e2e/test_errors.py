@@ -4,6 +4,7 @@ import subprocess
 import unittest
 
 import golden
+import sandbox
 from command_world import RETRY, SOME_NODE
 from harness import BLOBCTL, DONE, TIMEOUT, E2eTest
 from peers import write_random
@@ -120,6 +121,7 @@ class GoldenErrors(E2eTest):
     def test_no_permission(self):
         if not can_be_others():
             self.skipTest("only root can be others")
+        sandbox.refuse(a_socket_of_the_user_who_runs_the_test=sandbox.is_on())
         self.directory.chmod(0o755)
         os.chmod(self.daemon.socket, 0o666)
         others = self.queue(NOT_HERE)
