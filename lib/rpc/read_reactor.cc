@@ -37,8 +37,8 @@ void ReadReactor::OnReader(StatusOr<std::shared_ptr<store::BlobReader>> reader) 
     end_ = offset_ + request_.length();
   }
   if (info.size_proven && (offset_ > info.size || end_ > info.size)) {
-    const Status error = ErrorFor(Reason::kPastEnd, "{} has {} bytes; {} to {} is past its end",
-                                  request_.hash(), info.size, offset_, end_);
+    const Status error = ErrorFor(Reason::kPastEnd, "{} has {} bytes; {} is past its end",
+                                  request_.hash(), info.size, std::max(offset_, end_));
     return End(WithDetail(error, "size", std::to_string(info.size)));
   }
   SendNext();
