@@ -197,7 +197,8 @@ class Many(CompletionTest):
         del self.environment["BLOBCTL_COMPLETION_SECONDS"]
         self.check_soon()
         if not is_sanitized():
-            self.assert_soon("bash", lambda: self.assertEqual(self.offered_by_bash("blobctl", "cat", self.last[:12]), [self.last]))
+            wanted = ("blobctl", "cat", self.last[:12])
+            self.assertTrue(any(self.offered_by_bash(*wanted) == [self.last] for _ in range(5)), "not within the cap")
         # A daemon that hangs, too: nothing is offered, and nothing said.
         os.kill(self.daemon.pid, signal.SIGSTOP)
         try:
