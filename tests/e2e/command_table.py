@@ -21,8 +21,9 @@ class Example:
     shape: str = ""
     # Bytes of a blob or the text of a file that a program reads: not broken to the width of a terminal.
     verbatim: bool = False
-    # It goes on until it is interrupted, and has said this before.
+    # It goes on until this is typed, and has said that before.
     until: Optional[str] = None
+    typed: str = "\x03"
 
 
 def _of(*words, **fields):
@@ -59,7 +60,8 @@ EXAMPLES = {
     "transfer cancel": [_of(lambda w: w.ended_transfer)],
     "blobs": [_of()],
     "status": [_of()],
-    "top": [_of("--once"), _of(until="disk", code=DONE)],
+    "top": [_of("--once"), _of(until="disk", typed="q")],
+    "dashboard": [_of(until="Ctrl-C ends it")],
     "add": [_of(lambda w: w.fresh_file()), _of(lambda w: w.fresh_directory()), _of("--private", lambda w: w.fresh_file())],
     "import": [_of(lambda w: w.url)],
     "cat": [_of(BLOB, verbatim=True, json="")],

@@ -146,7 +146,7 @@ class Commands(E2eTest):
             terminal = self.daemon.terminal(*words, columns=80)
             self.addCleanup(terminal.close)
             terminal.expect(example.until, TIMEOUT)
-            terminal.type("q" if example.code == DONE else "\x03")
+            terminal.type(example.typed)
             self.assert_code(example, words, terminal.wait(TIMEOUT), terminal.seen)
 
 
