@@ -1,4 +1,5 @@
 #include "client/doctor_daemon.h"
+#include "client/words.h"
 
 #include <fmt/format.h>
 
@@ -52,8 +53,9 @@ void JudgeState(const v1::StatusResponse& status, Findings* findings) {
   for (const std::string& warning : status.warnings())
     findings->push_back(Warning("state", warning, "it says so itself, above"));
   if (findings->size() == before) {
-    findings->push_back(Well("state", fmt::format("it is {}, with {} unfinished requests",
-                                                  status.state(), status.unfinished_requests())));
+    findings->push_back(
+        Well("state", fmt::format("it is {}, with {}", status.state(),
+                                  Counted(status.unfinished_requests(), "unfinished request"))));
   }
 }
 

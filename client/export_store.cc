@@ -19,6 +19,7 @@
 #include "client/progress_line.h"
 #include "client/sentence.h"
 #include "client/store_files.h"
+#include "client/words.h"
 
 namespace blobd::client {
 namespace {
@@ -176,8 +177,8 @@ void PrintSummary(const Context& context, const Summary& summary, const Plan& pl
             ? ""
             : fmt::format("; {} private ones left out (--private takes them along)",
                           plan.private_left_out);
-    Say(context.style, "{} blobs written, {}; {} were there already{}\n", summary.written,
-        FormatSize(summary.written_bytes), summary.existed, left_out);
+    Say(context.style, "{} written, {}; {} {} there already{}\n", Counted(summary.written, "blob"),
+        FormatSize(summary.written_bytes), summary.existed, WasOrWere(summary.existed), left_out);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "client/parallel.h"
 #include "client/sentence.h"
 #include "client/store_files.h"
+#include "client/words.h"
 
 namespace blobd::client {
 namespace {
@@ -158,9 +159,9 @@ void PrintSummary(const Context& context, const Summary& summary, const StoreFil
     if (!summary.collection.empty()) PrintOut("{}\n", summary.collection);
     return;
   }
-  Say(context.style, "{} blobs imported, {}; {} were here already; {} damaged, {} not readable\n",
-      summary.imported, FormatSize(summary.imported_bytes), summary.existed, summary.damaged,
-      summary.unreadable);
+  Say(context.style, "{} imported, {}; {} {} here already; {} damaged, {} not readable\n",
+      Counted(summary.imported, "blob"), FormatSize(summary.imported_bytes), summary.existed,
+      WasOrWere(summary.existed), summary.damaged, summary.unreadable);
   if (!summary.collection.empty()) PrintOut("{}\n", summary.collection);
 }
 

@@ -12,6 +12,7 @@
 #include "client/progress_line.h"
 #include "client/sentence.h"
 #include "client/table.h"
+#include "client/words.h"
 
 namespace blobd::client {
 namespace {
@@ -70,9 +71,10 @@ void PrintGc(const Style& style, const GcOptions& options, const v1::CollectGarb
     table.Print(style, "no blobs");
   }
   const bool hint = !options.dry_run && all.kept_blobs() > 0;
-  Say(style, "{} {} blobs, {}; {} stay, {}{}\n", options.dry_run ? "would remove" : "removed",
-      all.removed_blobs(), FormatSize(all.removed_bytes()), all.kept_blobs(),
-      FormatSize(all.kept_bytes()), hint ? " (why: blobctl gc --dry-run)" : "");
+  Say(style, "{} {}, {}; {} {}, {}{}\n", options.dry_run ? "would remove" : "removed",
+      Counted(all.removed_blobs(), "blob"), FormatSize(all.removed_bytes()), all.kept_blobs(),
+      all.kept_blobs() == 1 ? "stays" : "stay", FormatSize(all.kept_bytes()),
+      hint ? " (why: blobctl gc --dry-run)" : "");
 }
 
 }  // namespace
@@ -171,8 +173,8 @@ int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all
   progress.Clear();
   if (context.style.is_json()) PrintJson(context.style, whole);
   if (is_text && status.ok()) {
-    Say(context.style, "{} blobs, {} read; {} not well\n", whole.blobs(), FormatSize(whole.bytes()),
-        whole.failed_blobs());
+    Say(context.style, "{}, {} read; {} not well\n", Counted(whole.blobs(), "blob"),
+        FormatSize(whole.bytes()), whole.failed_blobs());
   }
   FlushOutput();
   if (!status.ok()) return Fail(status);

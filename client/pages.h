@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
 #include "base/status.h"
+#include "client/output.h"
 
 namespace blobd::client {
 
@@ -27,6 +29,13 @@ Status CollectPages(Request request, uint32_t limit, Next next, Rows rows, Respo
     if (token.empty()) return OkStatus();
     request.set_page_token(token);
   }
+}
+
+// Says below a list for people that more is to be had with `token`, which its last page gave.
+inline void SayIfMore(const Style& style, const std::string& token) {
+  if (token.empty() || style.quiet || style.is_json()) return;
+  FlushOutput();
+  PrintError("blobctl: there may be more; a larger --limit shows them\n");
 }
 
 }  // namespace blobd::client

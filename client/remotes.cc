@@ -13,6 +13,7 @@
 #include "client/sentence.h"
 #include "client/states.h"
 #include "client/table.h"
+#include "client/words.h"
 
 namespace blobd::client {
 namespace {
@@ -80,7 +81,8 @@ void PrintRemote(const Style& style, const v1::Remote& remote) {
   if (const std::string trouble = TroubleOf(remote); !trouble.empty())
     SayHanging(style, 11, "Trouble    {}\n", EscapeForTerminal(trouble));
   if (remote.transfer_ids_size() > 0)
-    SayHanging(style, 11, "Gives      {} transfers, {}\n", remote.transfer_ids_size(),
+    SayHanging(style, 11, "Gives      {}, {}\n",
+               Counted(static_cast<uint64_t>(remote.transfer_ids_size()), "transfer"),
                FormatRate(remote.download_rate()));
   if (remote.has_upload())
     SayHanging(style, 11, "Gets       {}\n", FormatRate(remote.upload().rate()));
@@ -159,6 +161,7 @@ int RunRemotes(Context& context, const ListOptions& options) {
   } else {
     const bool is_all = options.states.empty() && !options.banned;
     PrintRows(context.style, all.remotes(), is_all ? "no nodes are known" : "no such nodes");
+    SayIfMore(context.style, all.next_page_token());
   }
   return kExitDone;
 }

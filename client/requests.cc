@@ -63,6 +63,7 @@ int RunRequests(Context& context, const ListOptions& options) {
     PrintRequests(context.style, all,
                   options.states.empty() && hash.empty() ? "no unfinished requests"
                                                          : "no such unfinished requests");
+    SayIfMore(context.style, all.next_page_token());
   }
   return kExitDone;
 }

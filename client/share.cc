@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/sentence.h"
+#include "client/words.h"
 
 namespace blobd::client {
 
@@ -53,7 +54,8 @@ int RunPrivate(Context& context, const std::vector<std::string>& wanted, bool is
     if (context.style.is_json()) {
       PrintJson(context.style, *response);
     } else if (!context.style.quiet) {
-      Say(context.style, "{}: {} blobs are {} now\n", EscapeForTerminal(each), response->changed(),
+      Say(context.style, "{}: {} {} {} now\n", EscapeForTerminal(each),
+          Counted(response->changed(), "blob"), response->changed() == 1 ? "is" : "are",
           is_private ? "private" : "served again");
     }
   }

@@ -108,6 +108,7 @@ int RunTags(Context& context, const std::string& prefix, const ListOptions& opti
                ShownAge(tag.moved_unix_ms())});
   }
   if (!context.style.quiet) table.Print(context.style, "no tags");
+  SayIfMore(context.style, all.next_page_token());
   return kExitDone;
 }
 

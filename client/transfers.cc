@@ -147,6 +147,7 @@ int RunTransfers(Context& context, const ListOptions& options) {
     return kExitDone;
   }
   PrintRows(context.style, all.transfers(), all_states ? "no transfers" : "no running transfers");
+  SayIfMore(context.style, all.next_page_token());
   if (context.style.quiet) return kExitDone;
   if (!options.hash.empty()) PrintShares(context.style, all);
   if (!all.uploads().empty()) PrintUploads(context.style, all);

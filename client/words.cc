@@ -35,4 +35,12 @@ std::optional<uint64_t> ParseSize(std::string_view text) {
   return ParseRate(text);
 }
 
+std::string Counted(uint64_t count, std::string_view noun) {
+  std::string text = std::to_string(count) + " ";
+  text += noun;
+  return count == 1 ? text : text + "s";
+}
+
+std::string_view WasOrWere(uint64_t count) { return count == 1 ? "was" : "were"; }
+
 }  // namespace blobd::client

@@ -1,10 +1,11 @@
-// What people write on a command line: times and sizes.
+// What people write on a command line: times and sizes; and numbers of things as they read them.
 //
 // Pure functions; any thread.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace blobd::client {
@@ -16,5 +17,10 @@ std::optional<int64_t> ParseTime(std::string_view text);
 // "800B", "10MB", "1.5 GiB", "10G": as ParseRate has it (base/units.h), without "/s" and not
 // without a unit.
 std::optional<uint64_t> ParseSize(std::string_view text);
+
+// "1 blob", "2 blobs"; `noun` takes an s where there are several.
+std::string Counted(uint64_t count, std::string_view noun);
+// The verb of so many.
+std::string_view WasOrWere(uint64_t count);
 
 }  // namespace blobd::client

@@ -30,5 +30,11 @@ TEST(Words, SizesHaveUnitsAndMeanWhatTheySayForRates) {
     EXPECT_FALSE(ParseSize(text)) << text;
 }
 
+TEST(Words, OneThingIsNoneOfMany) {
+  EXPECT_EQ(Counted(0, "blob"), "0 blobs");
+  EXPECT_EQ(Counted(1, "blob"), "1 blob");
+  EXPECT_EQ(Counted(2, "unfinished request"), "2 unfinished requests");
+}
+
 }  // namespace
 }  // namespace blobd::client
