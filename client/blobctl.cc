@@ -12,6 +12,7 @@
 #include "client/commands.h"
 #include "client/context.h"
 #include "client/daemon_socket.h"
+#include "client/field_names.h"
 #include "client/help.h"
 #include "client/offline_client.h"
 #include "client/version.h"
@@ -19,7 +20,7 @@
 namespace blobd::client {
 
 int Fail(const Status& status) {
-  PrintError("blobctl: {}\n", Message(status));
+  PrintError("blobctl: {}\n", InWordsOfOptions(status));
   return ExitCodeOf(status);
 }
 
@@ -60,7 +61,7 @@ Style StyleOf(const Arguments& args) {
 
 // Says once that the daemon lets us wait, where somebody may read it.
 void SayWaiting(const Context& context) {
-  if (context.style.quiet || isatty(STDERR_FILENO) != 1) return;
+  if (context.style.quiet || context.has_screen || isatty(STDERR_FILENO) != 1) return;
   PrintError("{}blobctl: waiting for blobd at {} ...\n", IsDumbTerminal() ? "" : "\r\x1b[K",
              EscapeForTerminal(context.socket));
 }
@@ -78,6 +79,7 @@ int Run(const CLI::App* chosen, const Commands& commands, const Arguments& args)
       args.offline ? OpenOffline(args.state_dir) : DaemonClient::Connect(context.socket, options);
   if (!daemon.ok()) return Fail(daemon.status());
   context.daemon = *std::move(daemon);
+  context.is_offline = args.offline;
   interrupt.OnInterrupt([&context] { context.daemon->Interrupt(); });
   const int code = commands.remote.at(chosen)(context);
   interrupt.OnInterrupt(nullptr);

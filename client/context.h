@@ -2,6 +2,7 @@
 // return an exit code.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +21,9 @@ struct Context {
   Style style;
   Interrupt& interrupt;
   std::unique_ptr<DaemonClient> daemon;  // connected before a command runs
+  bool is_offline = false;               // `daemon` is what a stopped one left behind
+  // The terminal shows a screen, on which nobody else may write.
+  std::atomic<bool> has_screen = false;
 };
 
 // Prints the error, one line with what to do next, and gives its exit code.

@@ -67,7 +67,11 @@ std::string HowToStart(const std::string& path) {
            (lost ? ", or name another --socket: sudo passes no BLOBD_SOCKET on" : "");
   }
   if (path == OwnSocket()) return "start it with \"systemctl --user start blobd.socket\"";
-  return fmt::format("start it with \"blobd --socket {}\", or name another --socket", path);
+  // Which state it had, its socket does not say; another would be begun without it.
+  return fmt::format(
+      "start it with \"blobd --socket {}\" and the --config or --state-dir that it had, or name "
+      "another --socket",
+      path);
 }
 
 }  // namespace

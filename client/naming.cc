@@ -47,7 +47,9 @@ Status ResolveTag(Context& context, std::string* wanted) {
   BLOBD_ASSIGN_OR_RETURN(const v1::ListTagsResponse found, context.daemon->ListTags(request));
   const std::string shown = EscapeForTerminal(*wanted);
   if (found.tags().empty()) {
-    const bool is_part = wanted->size() >= kShortHash && IsAll(*wanted, std::isxdigit);
+    std::string_view digits = *wanted;
+    if (digits.starts_with('s')) digits.remove_prefix(1);
+    const bool is_part = digits.size() >= kShortHash && IsAll(digits, std::isxdigit);
     return NotFound("\"{}\" is no hash{}, and there is no tag of that name", shown,
                     is_part ? " (they are written in full, as --full shows them)" : "");
   }
