@@ -11,6 +11,7 @@
 #include "client/pages.h"
 #include "client/sentence.h"
 #include "client/table.h"
+#include "client/words.h"
 
 namespace blobd::client {
 namespace {
@@ -73,6 +74,14 @@ void PrintIds(const Style& style, const Ids& changed, const char* what,
   for (const uint64_t id : ended) Say(style, "intent {} has ended already\n", id);
 }
 
+// Who resumed an intent wonders why it does not go on.
+void SayIfAllRests(Context& context) {
+  const auto status = context.daemon->DaemonStatus();
+  if (!status.ok() || !status->everything_paused()) return;
+  Say(context.style,
+      "but everything is paused still; \"blobctl resume --everything\" ends that, for root\n");
+}
+
 Status CheckIds(const PauseOptions& options) {
   if (options.ids.empty() != options.everything) {
     return InvalidArgument("say which intents, or --everything");
@@ -110,6 +119,7 @@ int RunResume(Context& context, const PauseOptions& options) {
     return kExitDone;
   }
   PrintIds(context.style, response->resumed(), "resumed", response->already_ended());
+  if (!options.everything && !context.style.quiet) SayIfAllRests(context);
   if (options.everything && !context.style.quiet) {
     Say(context.style, "everything goes on, but for intents that are paused themselves\n");
   }
@@ -152,8 +162,9 @@ int RunDrain(Context& context) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    Say(context.style, "drained; {} unfinished requests go on after the next start\n",
-        response->unfinished_requests());
+    Say(context.style, "drained; {} {} on after the next start\n",
+        Counted(response->unfinished_requests(), "unfinished request"),
+        response->unfinished_requests() == 1 ? "goes" : "go");
   }
   return kExitDone;
 }
@@ -212,6 +223,7 @@ int RunBans(Context& context, const ListOptions& options) {
                ban.reason()});
   }
   if (!context.style.quiet) table.Print(context.style, "no bans");
+  SayIfMore(context.style, all.next_page_token());
   return kExitDone;
 }
 

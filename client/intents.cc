@@ -19,6 +19,12 @@ std::string Format(const v1::Kind& kind) {
   return kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "hash_seq" : "raw";
 }
 
+std::string StateOf(const v1::Intent& intent) {
+  const bool goes_on = intent.paused() && intent.state() != v1::INTENT_STATE_PAUSED &&
+                       intent.finished_unix_ms() == 0;
+  return goes_on ? "paused (others want it)" : std::string(StateName(intent.state()));
+}
+
 }  // namespace
 
 int RunQueue(Context& context, const QueueOptions& options) {
@@ -136,7 +142,7 @@ int RunIntents(Context& context, const ListOptions& options) {
     }
     const uint64_t total =
         intent.total_bytes() != 0 ? intent.total_bytes() : intent.claimed_bytes();
-    table.Add({std::to_string(intent.intent_id()), std::string(StateName(intent.state())),
+    table.Add({std::to_string(intent.intent_id()), StateOf(intent),
                ShownHash(context.style, intent.kind().hash()), Format(intent.kind()),
                ShownPercent(intent.verified_bytes() + intent.unproven_bytes(), total),
                total == 0 ? "-" : FormatSize(total),
@@ -146,6 +152,7 @@ int RunIntents(Context& context, const ListOptions& options) {
   const std::string none =
       all_states ? "no intents" : "no unfinished intents; --all shows those that have ended";
   if (!context.style.quiet) table.Print(context.style, none);
+  SayIfMore(context.style, all.next_page_token());
   return kExitDone;
 }
 
@@ -166,12 +173,16 @@ int RunBlobs(Context& context, const ListOptions& options) {
       PrintOut("{}\n", blob.hash());
       continue;
     }
+    // A stopped daemon's database has that of complete ones only.
+    const bool is_unknown = context.is_offline && blob.state() != v1::BLOB_STATE_COMPLETE;
     table.Add({ShownHash(context.style, blob.hash()),
                blob.state() == v1::BLOB_STATE_COMPLETE ? "complete" : "partial",
                blob.size() == 0 && !blob.size_proven() ? "-" : FormatSize(blob.size()),
-               FormatSize(blob.verified_bytes()), blob.is_private() ? "yes" : "-"});
+               is_unknown ? "?" : FormatSize(blob.verified_bytes()),
+               blob.is_private() ? "yes" : "-"});
   }
   if (!context.style.quiet) table.Print(context.style, "no blobs");
+  SayIfMore(context.style, all.next_page_token());
   return kExitDone;
 }
 

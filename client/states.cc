@@ -103,6 +103,19 @@ std::string_view StateName(v1::RemoteState state) {
   }
 }
 
+std::string StandsSo(v1::IntentState state) {
+  switch (static_cast<int>(state)) {
+    case v1::INTENT_STATE_NO_PROVIDERS:
+      return "has no provider";
+    case v1::INTENT_STATE_FAILED:
+      return "has failed";
+    case v1::INTENT_STATE_DEADLINE_EXCEEDED:
+      return "is past its deadline";
+    default:
+      return "is " + std::string(StateName(state));
+  }
+}
+
 std::vector<std::string> IntentStateWords() {
   return WordsOf(AllOf<v1::IntentState>(v1::IntentState_descriptor()));
 }

@@ -16,6 +16,8 @@ namespace blobd::client {
 std::string_view StateName(v1::IntentState state);
 std::string_view StateName(v1::TransferState state);
 std::string_view StateName(v1::RemoteState state);
+// As the end of a sentence: "is waiting", "has no provider".
+std::string StandsSo(v1::IntentState state);
 
 // What options take. A request has the states of an intent that has not ended.
 std::vector<std::string> IntentStateWords();

@@ -32,5 +32,11 @@ TEST(States, OnesThatAreNewerThanWeAreHaveAName) {
   EXPECT_EQ(StateName(static_cast<v1::RemoteState>(99)), "unknown");
 }
 
+TEST(States, AreTheEndOfASentence) {
+  EXPECT_EQ(StandsSo(v1::INTENT_STATE_WAITING), "is waiting");
+  EXPECT_EQ(StandsSo(v1::INTENT_STATE_NO_PROVIDERS), "has no provider");
+  EXPECT_EQ(StandsSo(v1::INTENT_STATE_FAILED), "has failed");
+}
+
 }  // namespace
 }  // namespace blobd::client

@@ -53,16 +53,24 @@ void PrintProviders(const Style& style, const v1::RequestWhy& why) {
   }
 }
 
-void PrintRequest(const Style& style, const std::string& what, const v1::RequestWhy& why) {
+// `id`: an intent that it works for.
+void PrintRequest(const Style& style, const std::string& what, const v1::RequestWhy& why,
+                  uint64_t id) {
   Say(style, "{} is {}{}{}\n", what, StateName(why.state()), why.sentence().empty() ? "" : ": it ",
       EscapeForTerminal(why.sentence()));
   const bool rests = !why.sentence().empty() && why.since_unix_ms() != 0;
   if (rests) Say(style, "nothing has moved for {}\n", ShownAge(why.since_unix_ms()));
+  for (const v1::Wait& wait : why.waits()) {
+    if (wait.fact() == v1::WAIT_FACT_CALLERS)
+      Say(style, "\"blobctl resume {}\" lets it go on\n", id);
+    if (wait.fact() == v1::WAIT_FACT_RESUMPTION)
+      Say(style, "\"blobctl resume --everything\", for root, lets all downloads go on\n");
+  }
   if (!why.providers().empty()) PrintProviders(style, why);
 }
 
 void PrintEnded(const Style& style, const v1::Intent& intent) {
-  Say(style, "intent {} is {}{}{}\n", intent.intent_id(), StateName(intent.state()),
+  Say(style, "intent {} {}{}{}\n", intent.intent_id(), StandsSo(intent.state()),
       intent.reason().empty() ? "" : ": ", EscapeForTerminal(intent.reason()));
   for (const v1::ProviderFailure& failure : intent.failures()) {
     SayHanging(style, 4, "  {}: {}\n", EscapeForTerminal(failure.provider()),
@@ -77,7 +85,7 @@ void PrintIntent(const Style& style, const v1::WhyResponse& why) {
   if (why.intent().paused() && request.state() != v1::INTENT_STATE_PAUSED) {
     Say(style, "{} is paused, but others want the same\n", name);
   }
-  PrintRequest(style, name, request);
+  PrintRequest(style, name, request, why.intent().intent_id());
 }
 
 bool IsAbsent(const v1::WhyResponse& why) { return why.blob().state() == v1::BLOB_STATE_ABSENT; }
@@ -98,7 +106,7 @@ void PrintHash(const Style& style, const v1::WhyResponse& why) {
     PrintRequest(style,
                  fmt::format("the {} (wanted by intent{})",
                              collection ? "whole collection" : "blob", intents),
-                 request);
+                 request, request.intent_ids().empty() ? 0 : request.intent_ids(0));
   }
 }
 

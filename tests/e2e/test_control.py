@@ -22,6 +22,7 @@ class Control(E2eTest):
         self.wait_for_state(intent, "PAUSED")
         self.assertIn("paused", self.ctl("intents").text)
         self.assertIn("is paused by its callers", self.ctl("why", intent).text)
+        self.assertIn(f'"blobctl resume {intent}" lets it go on', self.ctl("why", intent).text)
         self.daemon.kill()
         self.daemon.start()
         self.wait_for_state(intent, "PAUSED")
@@ -34,6 +35,23 @@ class Control(E2eTest):
         self.assertIn("has ended already", self.ctl("pause", intent).text)
         self.ctl("pause", 999_999, code=NOT_FOUND)
         self.ctl("pause", code=USAGE)
+
+    def test_a_paused_intent_that_others_want_says_so(self):
+        intent, other = self.queue(NOBODY_HAS_IT), self.queue(NOBODY_HAS_IT)
+        self.ctl("pause", intent)
+        self.daemon.wait_until("the list says it", lambda: self.ctl("intents").text.count("paused (others want it)") == 1)
+        self.ctl("cancel", other)
+        self.wait_for_state(intent, "PAUSED")
+        self.assertNotIn("others", self.ctl("intents").text)
+
+    def test_who_resumes_one_is_told_that_everything_rests(self):
+        intent = self.queue(NOBODY_HAS_IT)
+        self.ctl("pause", intent)
+        self.ctl("pause", "--everything")
+        self.assertIn("everything is paused still", self.ctl("resume", intent).text)
+        self.assertIn('"blobctl resume --everything"', self.ctl("why", intent).text)
+        self.ctl("resume", "--everything")
+        self.assertNotIn("still", self.ctl("resume", intent).text)
 
     def test_everything_rests_until_it_is_resumed(self):
         server = self.start_daemon("server", ANYONE)
