@@ -53,6 +53,7 @@ int PrintOnce(Context& context) {
 // What is to be done when the screen is ours no more; OK: nothing.
 Status ShowOnScreen(Context& context) {
   Screen screen;
+  context.has_screen = true;
   context.interrupt.OnSecond([&screen] { screen.Leave(); });
   std::optional<TopFeed> feed(std::in_place, *context.daemon, TopFeed::Options());
   TopShape shape;
@@ -85,6 +86,7 @@ Status ShowOnScreen(Context& context) {
   }
   feed.reset();  // it may take a moment, in which a second signal still finds the screen ours
   context.interrupt.OnSecond(nullptr);
+  context.has_screen = false;
   return status;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/time.h"
 #include "client/pages.h"
 
 namespace blobd::client {
@@ -125,6 +126,7 @@ void TopFeed::Ask() {
       state_.status = *std::move(status);
       state_.remotes = std::move(remotes);
       state_.trouble.clear();
+      state_.answered_unix_ms = SystemClock().WallNow().unix_ms;
       has_answered_ = true;
     }
     if (!GoesOn(asked)) return;

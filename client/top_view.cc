@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <sstream>
 #include <utility>
 
 #include "base/units.h"
 #include "base/utf8.h"
+#include "client/sentence.h"
 #include "client/states.h"
 #include "client/table.h"
 #include "client/text_width.h"
+#include "client/words.h"
 
 namespace blobd::client {
 namespace {
@@ -19,6 +22,14 @@ namespace {
 // Of the rows that a screen has room for, nodes have at most this part.
 constexpr size_t kRemotesPart = 3;
 constexpr size_t kPage = 10;
+
+// What is not known.
+constexpr char kUnknown[] = "-";
+
+template <typename State>
+std::string ShownState(State state) {
+  return static_cast<int>(state) == 0 ? kUnknown : std::string(StateName(state));
+}
 
 std::string RateOf(double rate) { return rate > 0 ? FormatRate(rate) : "-"; }
 
@@ -71,7 +82,7 @@ std::string_view NameOf(TopSort sort) {
 
 // The head and those rows from `first` on, at most `count`.
 std::string TransfersText(const std::vector<const v1::Transfer*>& transfers, size_t first,
-                          size_t count, const Style& style) {
+                          size_t count, bool is_known, const Style& style) {
   Table table({{"TRANSFER", 0, 5},
                "RATE",
                "PROGRESS",
@@ -86,10 +97,10 @@ std::string TransfersText(const std::vector<const v1::Transfer*>& transfers, siz
                ShownPercent(transfer.verified_bytes() + transfer.unproven_bytes(),
                             transfer.total_bytes()),
                transfer.total_bytes() == 0 ? "-" : FormatSize(transfer.total_bytes()),
-               std::string(StateName(transfer.state())), ShownHash(style, transfer.kind().hash()),
+               ShownState(transfer.state()), ShownHash(style, transfer.kind().hash()),
                ShownProvider(style, transfer.provider()), ShownAge(transfer.started_unix_ms())});
   }
-  return table.Text(style, "no running transfers");
+  return table.Text(style, is_known ? "no running transfers" : "no transfers are known");
 }
 
 std::string RttOf(const v1::Remote& remote) {
@@ -97,7 +108,8 @@ std::string RttOf(const v1::Remote& remote) {
   return rtt_us == 0 ? "-" : fmt::format("{:.1f} ms", static_cast<double>(rtt_us) / 1000);
 }
 
-std::string RemotesText(const std::vector<v1::Remote>& remotes, size_t count, const Style& style) {
+std::string RemotesText(const std::vector<v1::Remote>& remotes, size_t count, bool is_known,
+                        const Style& style) {
   std::vector<const v1::Remote*> sorted;
   for (const v1::Remote& remote : remotes) sorted.push_back(&remote);
   std::sort(sorted.begin(), sorted.end(), [](const v1::Remote* a, const v1::Remote* b) {
@@ -106,14 +118,14 @@ std::string RemotesText(const std::vector<v1::Remote>& remotes, size_t count, co
   Table table({"NODE", {"STATE", 0, 3}, "DOWN", {"UP", 0, 2}, {"RTT", 0, 1}, {"ADDRESS", 12, 4}});
   for (size_t i = 0; i < sorted.size() && i < count; ++i) {
     const v1::Remote& remote = *sorted[i];
-    std::string state(StateName(remote.state()));
+    std::string state = ShownState(remote.state());
     if (remote.has_upload()) state = state == "down" ? "served" : state + ", served";
     std::string address = remote.connected_address();
     if (address.empty()) address = remote.upload().address();
     table.Add({ShownHash(style, remote.node_id()), state, RateOf(remote.download_rate()),
                RateOf(remote.upload().rate()), RttOf(remote), address.empty() ? "-" : address});
   }
-  return table.Text(style, "no connected nodes");
+  return table.Text(style, is_known ? "no connected nodes" : "no nodes are known");
 }
 
 // Facts in a row, as many as fit.
@@ -127,31 +139,69 @@ std::string Facts(const std::vector<std::string>& facts, size_t columns) {
   return columns > 0 ? CutTo(line, columns) : line;
 }
 
+// "12:03:04", where we are.
+std::string ClockOf(int64_t unix_ms) {
+  const time_t seconds_since = unix_ms / 1000;
+  tm local{};
+  localtime_r(&seconds_since, &local);
+  return fmt::format("{:02}:{:02}:{:02}", local.tm_hour, local.tm_min, local.tm_sec);
+}
+
+// What an operator should know before the rest; empty: nothing.
+std::string Trouble(const TopState& state) {
+  if (!state.trouble.empty() && state.answered_unix_ms != 0)
+    return "no answer since " + ClockOf(state.answered_unix_ms) + ": " + state.trouble;
+  if (!state.trouble.empty()) return state.trouble;
+  return state.status.everything_paused() ? "all downloads are paused" : state.status.degraded();
+}
+
 std::vector<std::string> Totals(const TopState& state, const Style& style) {
   const v1::StatusResponse& status = state.status;
   std::vector<std::string> lines;
-  lines.push_back(Facts({fmt::format("down {}", FormatRate(status.download_rate())),
-                         fmt::format("up {}", FormatRate(status.uploads().rate())),
-                         fmt::format("{} transfers", state.transfers.size()),
-                         fmt::format("{} requests", status.unfinished_requests()),
-                         fmt::format("blobd {} {}", EscapeForTerminal(status.version()),
-                                     EscapeForTerminal(status.state()))},
-                        style.columns));
-  lines.push_back(Facts({fmt::format("disk {} free", FormatSize(status.disk().free_bytes())),
-                         fmt::format("store {}", FormatSize(status.store().complete_bytes() +
-                                                            status.store().partial_bytes())),
-                         fmt::format("{} blobs", status.store().complete_blobs()),
-                         fmt::format("serves {} nodes", status.uploads().nodes()),
-                         fmt::format("up for {}", ShownAge(status.started_unix_ms()))},
-                        style.columns));
-  std::string trouble = state.trouble;
-  if (trouble.empty() && status.everything_paused()) trouble = "all downloads are paused";
-  if (trouble.empty()) trouble = status.degraded();
+  if (state.trouble.empty()) {
+    lines.push_back(Facts({fmt::format("down {}", FormatRate(status.download_rate())),
+                           fmt::format("up {}", FormatRate(status.uploads().rate())),
+                           Counted(state.transfers.size(), "transfer"),
+                           Counted(status.unfinished_requests(), "request"),
+                           fmt::format("blobd {} {}", EscapeForTerminal(status.version()),
+                                       EscapeForTerminal(status.state()))},
+                          style.columns));
+    lines.push_back(Facts({fmt::format("disk {} free", FormatSize(status.disk().free_bytes())),
+                           fmt::format("store {}", FormatSize(status.store().complete_bytes() +
+                                                              status.store().partial_bytes())),
+                           Counted(status.store().complete_blobs(), "blob"),
+                           "serves " + Counted(status.uploads().nodes(), "node"),
+                           fmt::format("up for {}", ShownAge(status.started_unix_ms()))},
+                          style.columns));
+  } else {
+    lines.push_back(
+        Facts({"down -", "up -", "- transfers", "- requests", "blobd -"}, style.columns));
+    lines.push_back(
+        Facts({"disk - free", "store -", "- blobs", "serves - nodes", "up for -"}, style.columns));
+  }
+  const std::string trouble = EscapeForTerminal(Trouble(state));
   if (!trouble.empty()) {
-    trouble = EscapeForTerminal(trouble);
-    lines.push_back(style.columns > 0 ? CutTo(trouble, style.columns) : trouble);
+    // It says what to do, so it is not cut, but for words that are wider than the screen.
+    std::istringstream all(Fitted(style, 0, trouble + "\n"));
+    for (std::string line; std::getline(all, line);)
+      lines.push_back(style.columns > 0 ? CutTo(line, style.columns) : line);
   }
   return lines;
+}
+
+// What may still be so when the daemon does not answer any more.
+TopState WithoutWhatIsOld(TopState state) {
+  for (v1::Transfer& transfer : state.transfers) {
+    transfer.set_rate(0);
+    transfer.set_state(v1::TRANSFER_STATE_UNSPECIFIED);
+  }
+  for (v1::Remote& remote : state.remotes) {
+    remote.set_state(v1::REMOTE_STATE_UNSPECIFIED);
+    remote.set_download_rate(0);
+    remote.clear_upload();
+    remote.clear_paths();
+  }
+  return state;
 }
 
 void AddLines(const std::string& text, std::vector<std::string>* lines) {
@@ -172,13 +222,15 @@ std::vector<std::string> Help(const Style& style) {
 
 }  // namespace
 
-TopFrame ShowTop(const TopState& state, const TopShape& shape, const Style& style) {
+TopFrame ShowTop(const TopState& latest, const TopShape& shape, const Style& style) {
+  const TopState state = latest.trouble.empty() ? latest : WithoutWhatIsOld(latest);
   TopFrame frame;
   const bool is_screen = shape.lines > 0;
   if (shape.help && is_screen) {
     frame.lines = Help(style);
     frame.most_scroll = shape.scroll;
   } else {
+    const bool is_known = state.trouble.empty();
     frame.lines = Totals(state, style);
     size_t transfers_room = state.transfers.size();
     size_t remotes_room = state.remotes.size();
@@ -193,11 +245,11 @@ TopFrame ShowTop(const TopState& state, const TopShape& shape, const Style& styl
     const auto transfers = Sorted(state.transfers, shape.sort);
     frame.most_scroll = transfers.size() - std::min(transfers.size(), transfers_room);
     frame.lines.emplace_back();
-    AddLines(
-        TransfersText(transfers, std::min(shape.scroll, frame.most_scroll), transfers_room, style),
-        &frame.lines);
+    AddLines(TransfersText(transfers, std::min(shape.scroll, frame.most_scroll), transfers_room,
+                           is_known, style),
+             &frame.lines);
     frame.lines.emplace_back();
-    AddLines(RemotesText(state.remotes, remotes_room, style), &frame.lines);
+    AddLines(RemotesText(state.remotes, remotes_room, is_known, style), &frame.lines);
   }
   if (!is_screen) return frame;
   if (frame.lines.size() >= shape.lines) frame.lines.resize(shape.lines - 1);

@@ -23,6 +23,7 @@ struct TopState {
   std::vector<v1::Remote> remotes;      // connected, being dialled, or getting blobs from us
   std::vector<v1::Transfer> ended;      // a while ago at most; only where they were asked for
   std::string trouble;                  // why the above is old; empty: it is not
+  int64_t answered_unix_ms = 0;         // when the daemon answered last; 0: never
 };
 
 enum class TopSort { kRate, kProgress, kProvider, kAge };
@@ -40,7 +41,8 @@ struct TopFrame {
   size_t most_scroll = 0;          // beyond it nothing more would be shown
 };
 
-// `style` has the columns; 0: as many as it takes.
+// `style` has the columns; 0: as many as it takes. What is old is shown as far as it may still be
+// so: what there was, but not how fast it goes or how it stands.
 TopFrame ShowTop(const TopState& state, const TopShape& shape, const Style& style);
 
 // Adds the nodes that get blobs from us and are not among `remotes`.

@@ -103,6 +103,30 @@ TEST(TopView, SaysWhatIsWrong) {
   EXPECT_NE(Joined(ShowTop(state, {}, {})).find("blobd is not running"), std::string::npos);
 }
 
+TEST(TopView, KnowsNoRatesWhileNobodyAnswers) {
+  TopState state = Busy(2, 2);
+  state.trouble = "blobd is not running at /run/blobd/blobd.sock; start it";
+  TopState first;
+  first.trouble = "waiting for blobd ...";
+  const std::string never = Joined(ShowTop(first, {}, {}));
+  EXPECT_NE(never.find("disk - free"), std::string::npos) << never;
+  EXPECT_NE(never.find("\nwaiting for blobd ..."), std::string::npos) << never;
+  state.answered_unix_ms = 1'700'000'000'000;
+  const std::string text = Joined(ShowTop(state, {}, {}));
+  EXPECT_EQ(text.find("B/s"), std::string::npos) << text;
+  EXPECT_EQ(text.find("receiving"), std::string::npos) << text;
+  EXPECT_EQ(text.find("7.5 ms"), std::string::npos) << text;
+  EXPECT_NE(text.find("no answer since "), std::string::npos) << text;
+  // On a narrow screen all of the sentence is there.
+  TopShape shape;
+  shape.lines = 20;
+  Style style;
+  style.columns = 40;
+  const TopFrame narrow = ShowTop(state, shape, style);
+  EXPECT_NE(Joined(narrow).find("start it"), std::string::npos) << Joined(narrow);
+  EXPECT_EQ(narrow.lines.size(), 20u);
+}
+
 TEST(TopView, NodesThatOnlyGetAreShownOnce) {
   TopState state = Busy(0, 2);
   google::protobuf::RepeatedPtrField<v1::Upload> uploads;

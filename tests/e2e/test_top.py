@@ -96,6 +96,12 @@ class Top(E2eTest):
         terminal.expect("no running transfers", TIMEOUT)
         self.daemon.stop()
         terminal.expect("is not running at", TIMEOUT)
+        terminal.look(2)
+        frame = "\n".join(self.frames(terminal)[-1])
+        self.assertNotIn(b"waiting for blobd at", terminal.seen)
+        self.assertRegex(frame, r"no answer since \d\d:\d\d:\d\d: blobd is not running at")
+        self.assertIn("down -   up -", frame)
+        self.assertNotIn("B/s", frame)
         terminal.seen = b""
         self.daemon.start()
 
