@@ -254,6 +254,7 @@ StatusOr<Exported> ExportBlob(DaemonClient& client, const std::string& hash,
     BLOBD_RETURN_IF_ERROR(WriteWithProgress(client, hash, blob.size(), STDOUT_FILENO, progress));
     return done;
   }
+  BLOBD_RETURN_IF_ERROR(CheckTarget(options.target, options.replace));
   BLOBD_ASSIGN_OR_RETURN(NewFile file, NewFile::Begin(options.target, options.replace));
   BLOBD_RETURN_IF_ERROR(WriteWithProgress(client, hash, blob.size(), file.fd(), progress));
   BLOBD_RETURN_IF_ERROR(file.Commit());
@@ -262,8 +263,7 @@ StatusOr<Exported> ExportBlob(DaemonClient& client, const std::string& hash,
 
 StatusOr<Exported> ExportCollection(DaemonClient& client, const std::string& hash,
                                     const ExportOptions& options, ProgressLine& line) {
-  if (options.target == "-")
-    return FailedPrecondition("a collection is a directory; name one with -o DIR");
+  if (options.target == "-") return NeedsDirectory();
   BLOBD_ASSIGN_OR_RETURN(const Entries entries, EntriesOf(client, hash));
   std::vector<std::string> names;
   for (const v1::CollectionEntry& entry : entries) names.push_back(entry.name());
@@ -275,6 +275,10 @@ StatusOr<Exported> ExportCollection(DaemonClient& client, const std::string& has
   Progress progress{line, 0, done.size};
   BLOBD_RETURN_IF_ERROR(WriteNewTree(client, entries, options.target, progress));
   return done;
+}
+
+Status NeedsDirectory() {
+  return FailedPrecondition("a collection is a directory; name one with -o DIR");
 }
 
 void NoteExisted(const Style& style, const Exported& exported) {

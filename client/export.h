@@ -50,6 +50,9 @@ StatusOr<Exported> ExportBlob(DaemonClient& client, const std::string& hash,
 StatusOr<Exported> ExportCollection(DaemonClient& client, const std::string& hash,
                                     const ExportOptions& options, ProgressLine& progress);
 
+// A collection was to go to standard output.
+Status NeedsDirectory();
+
 // Says on standard error what was left alone.
 void NoteExisted(const Style& style, const Exported& exported);
 

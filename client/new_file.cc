@@ -23,27 +23,47 @@ Place PlaceOf(std::string target) {
 
 namespace {
 
+const char* WhatItIs(mode_t mode) {
+  if (S_ISLNK(mode)) return "a symbolic link";
+  if (S_ISFIFO(mode)) return "a FIFO";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
 Status CheckExisting(const std::string& target, const struct stat& existing, bool replace) {
   const std::string shown = EscapeForTerminal(target);
   if (S_ISDIR(existing.st_mode))
     return FailedPrecondition("{} is a directory; name a file in it", shown);
+  if (!S_ISREG(existing.st_mode)) {
+    return FailedPrecondition("{} is {}, and only regular files are written; name another target",
+                              shown, WhatItIs(existing.st_mode));
+  }
   if (!replace)
     return AlreadyExists("{} exists; name another target, or replace it with --force", shown);
-  if (!S_ISREG(existing.st_mode))
-    return FailedPrecondition("{} is no regular file and is not replaced", shown);
   return OkStatus();
+}
+
+// What keeps a file from having that name.
+Status CheckName(int directory, const Place& place, const std::string& target, bool replace) {
+  struct stat existing {};
+  if (fstatat(directory, place.name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) == 0)
+    return CheckExisting(target, existing, replace);
+  if (!target.ends_with('/')) return OkStatus();
+  return FailedPrecondition(
+      "{} ends as a directory does, and a file is written: make the directory, and name a file in "
+      "it",
+      EscapeForTerminal(target));
 }
 
 }  // namespace
 
 Status CheckTarget(const std::string& target, bool replace) {
+  if (target == "/dev/stdout" || target == "/dev/fd/1" || target == "/proc/self/fd/1")
+    return FailedPrecondition("{} is no regular file; use -o - for standard output", target);
   const Place place = PlaceOf(target);
   BLOBD_ASSIGN_OR_RETURN(const Descriptor directory, OpenDirectory(place.directory));
   BLOBD_RETURN_IF_ERROR(CheckWritable(directory.get(), place.directory));
-  struct stat existing {};
-  if (fstatat(directory.get(), place.name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) != 0)
-    return OkStatus();
-  return CheckExisting(target, existing, replace);
+  return CheckName(directory.get(), place, target, replace);
 }
 
 Status CheckWritable(int directory, const std::string& shown) {
@@ -62,9 +82,7 @@ StatusOr<NewFile> NewFile::Begin(const std::string& target, bool replace) {
   const std::string& name = file.place_.name;
   BLOBD_ASSIGN_OR_RETURN(file.directory_, OpenDirectory(file.place_.directory));
   const int directory = file.directory_.get();
-  struct stat existing {};
-  if (fstatat(directory, name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) == 0)
-    BLOBD_RETURN_IF_ERROR(CheckExisting(target, existing, replace));
+  BLOBD_RETURN_IF_ERROR(CheckName(directory, file.place_, target, replace));
   // Else the error would name what is written first.
   BLOBD_RETURN_IF_ERROR(CheckWritable(directory, file.place_.directory));
   file.temporary_ = TemporaryName(name);

@@ -21,7 +21,8 @@ Place PlaceOf(std::string target);
 std::string TemporaryName(const std::string& name);
 
 // Whether a file can be written there, as far as that is to be seen: in time, before the work.
-// `replace`: an existing file may be replaced. Errors as NewFile::Begin.
+// `replace`: an existing file may be replaced. Errors as NewFile::Begin; names of standard output
+// are refused with what to write instead.
 Status CheckTarget(const std::string& target, bool replace);
 
 // Whether names can be made in a directory.
@@ -34,7 +35,7 @@ bool RenameTo(int from_directory, const std::string& from, int to_directory, con
 class NewFile {
  public:
   // kAlreadyExists: it is there, and is not to be replaced. kFailedPrecondition: what is there is
-  // no regular file.
+  // no regular file, or the name ends with a slash.
   static StatusOr<NewFile> Begin(const std::string& target, bool replace);
   NewFile(NewFile&&) noexcept = default;
   NewFile& operator=(NewFile&&) = delete;
