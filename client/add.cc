@@ -1,6 +1,7 @@
 // add: files, directories and standard input into the store.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <google/protobuf/struct.pb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,17 +51,50 @@ struct Tree {
   uint64_t bytes = 0;
 };
 
-// Symbolic links are left out, and said so.
+// What a collection cannot hold, said where somebody may read it, as far as that stays readable.
+class LeftOut {
+ public:
+  void Say(const std::string& name, const char* what) {
+    if (++count_ <= kMostNamed)
+      PrintError("blobctl: {} is {} and is left out\n", EscapeForTerminal(name), what);
+  }
+  ~LeftOut() {
+    if (count_ > kMostNamed)
+      PrintError("blobctl: {} more are left out, too\n", count_ - kMostNamed);
+  }
+  LeftOut() = default;
+  LeftOut(const LeftOut&) = delete;
+  LeftOut& operator=(const LeftOut&) = delete;
+
+ private:
+  static constexpr size_t kMostNamed = 100;
+  size_t count_ = 0;
+};
+
+// nullptr: a regular file, or a directory with something in it, or what cannot be looked at, which
+// is an error when it is opened.
+const char* WhyLeftOut(const fs::directory_entry& entry) {
+  std::error_code unknown;
+  const fs::file_status status = entry.symlink_status(unknown);
+  if (fs::is_symlink(status)) return "a symbolic link";
+  if (fs::is_fifo(status)) return "a FIFO";
+  if (fs::is_socket(status)) return "a socket";
+  if (fs::is_block_file(status) || fs::is_character_file(status)) return "a device";
+  const bool is_empty = fs::is_directory(status) && fs::is_empty(entry.path(), unknown) && !unknown;
+  return is_empty ? "an empty directory" : nullptr;
+}
+
 StatusOr<Tree> FilesBelow(const std::string& root) {
   Tree tree;
+  LeftOut left_out;
   std::error_code error;
   for (fs::recursive_directory_iterator it(root, error), end; !error && it != end;
        it.increment(error)) {
     const std::string name = fs::path(it->path()).lexically_relative(root).string();
-    if (it->is_symlink()) {
-      PrintError("blobctl: {} is a symbolic link and is left out\n", EscapeForTerminal(name));
-    } else if (it->is_regular_file()) {
-      std::error_code unknown;
+    std::error_code unknown;
+    if (const char* why = WhyLeftOut(*it)) {
+      left_out.Say(name, why);
+    } else if (it->is_regular_file(unknown)) {
       const auto size = it->file_size(unknown);
       if (!unknown) tree.bytes += size;
       tree.names.push_back(name);
@@ -71,16 +105,28 @@ StatusOr<Tree> FilesBelow(const std::string& root) {
   return tree;
 }
 
-// What a collection may not have is said before hours of work, not after them.
+// What a collection may not have is said before hours of work, not after them: all of it, as far as
+// that stays readable.
 Status CheckNames(const std::string& root, const std::vector<std::string>& names) {
+  constexpr size_t kMostNamed = 20;
   if (names.size() > kMaxCollectionEntries) {
     return InvalidArgument("{} has {} files, and a collection at most {}; add parts of it",
                            EscapeForTerminal(root), names.size(), kMaxCollectionEntries);
   }
-  for (const std::string& name : names) {
-    if (IsUtf8(name)) continue;
+  std::vector<std::string> bad;
+  for (const std::string& name : names)
+    if (!IsUtf8(name)) bad.push_back(EscapeForTerminal(name));
+  if (bad.size() == 1) {
     return InvalidArgument("{}: the name is not UTF-8, as the names of a collection are; rename it",
-                           EscapeForTerminal(name));
+                           bad.front());
+  }
+  if (!bad.empty()) {
+    const size_t more = bad.size() - std::min(bad.size(), kMostNamed);
+    bad.resize(bad.size() - more);
+    return InvalidArgument(
+        "the names of a collection are UTF-8, and these are not; rename them: {}{}",
+        fmt::format("{}", fmt::join(bad, ", ")),
+        more == 0 ? "" : fmt::format(" and {} more", more));
   }
   return Annotate(CheckFileNames(names), EscapeForTerminal(root));
 }
@@ -126,10 +172,30 @@ StatusOr<v1::AddResponse> AddOne(Context& context, const std::string& path, bool
   return path == "-" ? adder.Add(STDIN_FILENO, "standard input") : AddPath(adder, path);
 }
 
+// As AddResponse, and what makes it useful beside others.
+void PrintAsJson(const Style& style, const v1::AddResponse& added, const std::string& path,
+                 v1::BlobFormat format) {
+  google::protobuf::Struct json;
+  auto& fields = *json.mutable_fields();
+  fields["hash"].set_string_value(added.hash());
+  // 64-bit numbers are strings, as everywhere in protobuf's JSON.
+  fields["size"].set_string_value(std::to_string(added.size()));
+  fields["existed"].set_bool_value(added.existed());
+  fields["format"].set_string_value(v1::BlobFormat_Name(format));
+  fields["path"].set_string_value(path);
+  PrintJson(style, json);
+}
+
 }  // namespace
 
 int RunAdd(Context& context, const AddOptions& options) {
   const bool is_private = options.is_private;
+  // JSON would have another name.
+  for (const std::string& path : options.paths) {
+    if (!context.style.is_json() || IsUtf8(path)) continue;
+    return Fail(InvalidArgument("{}: the name is not UTF-8, as JSON is; leave --json out",
+                                EscapeForTerminal(path)));
+  }
   std::string name;
   for (const std::string& path : options.paths) {
     std::error_code error;
@@ -138,7 +204,8 @@ int RunAdd(Context& context, const AddOptions& options) {
     if (!added.ok()) return Fail(added.status());
     name = (directory ? "s" : "") + added->hash();
     if (context.style.is_json()) {
-      PrintJson(context.style, *added);
+      PrintAsJson(context.style, *added, path,
+                  directory ? v1::BLOB_FORMAT_HASH_SEQ : v1::BLOB_FORMAT_RAW);
     } else if (context.style.quiet) {
       PrintOut("{}\n", name);
     } else {

@@ -10,6 +10,7 @@
 #include "client/export.h"
 #include "client/progress_line.h"
 #include "client/sentence.h"
+#include "client/words.h"
 #include "client/worth.h"
 
 namespace blobd::client {
@@ -56,8 +57,18 @@ void PrintExported(const Style& style, const v1::Kind& kind, const std::string& 
 
 int RunCat(Context& context, const std::string& hash, uint64_t offset, uint64_t length) {
   std::string resolved = hash;
-  Status status = ResolveHash(context, &resolved);
-  if (status.ok()) status = Cat(context, resolved, offset, length);
+  if (const Status status = ResolveTag(context, &resolved); !status.ok()) return Fail(status);
+  const v1::Kind kind = KindOf(resolved);
+  const bool is_collection =
+      kind.format() == v1::BLOB_FORMAT_HASH_SEQ ||
+      (isatty(STDOUT_FILENO) == 1 && IsKnownCollection(*context.daemon, kind.hash()));
+  if (is_collection && !context.style.quiet) {
+    PrintError(
+        "blobctl: {} is the list of a collection, and is written as that; its files: \"blobctl "
+        "export s{} -o DIR\"\n",
+        kind.hash(), kind.hash());
+  }
+  const Status status = Cat(context, kind.hash(), offset, length);
   return status.ok() ? static_cast<int>(kExitDone) : Fail(status);
 }
 
@@ -116,19 +127,25 @@ int RunStatus(Context& context) {
   for (const std::string& address : status->listen_addresses())
     SayHanging(style, 13, "  Listens    {} (UDP)\n", address);
   SayHanging(style, 13, "  State      {}\n", EscapeForTerminal(status->state_directory()));
-  SayHanging(style, 13, "  Downloads  {} requests, {} transfers, {}\n",
-             status->unfinished_requests(), status->running_transfers(),
-             FormatRate(status->download_rate()));
+  SayHanging(style, 13, "  Downloads  {}, {}, {}\n",
+             Counted(status->unfinished_requests(), "request"),
+             Counted(status->running_transfers(), "transfer"), FormatRate(status->download_rate()));
   const v1::UploadStatus& uploads = status->uploads();
-  SayHanging(style, 13, "  Serves     {}: {} nodes, {} requests, {}; {} sent since the start{}\n",
-             status->serve(), uploads.nodes(), uploads.streams(), FormatRate(uploads.rate()),
+  SayHanging(style, 13,
+             "  Serves     {}: {}, {}, {}; {} sent since the start{}
+             ", status->serve(),
+             Counted(uploads.nodes(), "node"),
+             Counted(uploads.streams(), "request"), FormatRate(uploads.rate()),
              FormatSize(uploads.sent_bytes()),
              uploads.refused() == 0
                  ? ""
-                 : fmt::format(", {} connections of other nodes refused", uploads.refused()));
-  SayHanging(style, 13, "  Store      {} blobs, {}; {} partial, {}\n",
-             status->store().complete_blobs(), FormatSize(status->store().complete_bytes()),
-             status->store().partial_blobs(), FormatSize(status->store().partial_bytes()));
+                 : ", " + Counted(uploads.refused(), "connection") + " of other nodes refused");
+  SayHanging(style, 13,
+             "  Store      {}, {}; {} partial, {}
+             ",
+             Counted(status->store().complete_blobs(), "blob"),
+             FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
+             FormatSize(status->store().partial_bytes()));
   const v1::DiskStatus& disk = status->disk();
   SayHanging(style, 13, "  Disk       {} of {} free, {} kept in reserve{}\n",
              FormatSize(disk.free_bytes()), FormatSize(disk.total_bytes()),
