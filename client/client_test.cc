@@ -9,9 +9,11 @@
 #include "client/context.h"
 #include "client/descriptor.h"
 #include "client/exit_code.h"
+#include "client/field_names.h"
 #include "client/pages.h"
 #include "client/progress_line.h"
 #include "client/reason.h"
+#include "client/wait_notes.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -110,8 +112,14 @@ TEST(ExitCode, OfEndedIntents) {
   // Nobody who was named can be reached, or has it.
   intent.mutable_failures(0)->set_outcome(v1::FAILURE_OUTCOME_RETRY_LATER);
   EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitNoProvider);
-  intent.add_failures()->set_outcome(v1::FAILURE_OUTCOME_ABORT_REQUEST);
+  v1::ProviderFailure& refusal = *intent.add_failures();
+  refusal.set_outcome(v1::FAILURE_OUTCOME_ABORT_REQUEST);
   EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitFailed);
+  refusal.set_provider("https://mirror.example/file");
+  refusal.set_reason("abort request: the server answers 403");
+  EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitFailed);
+  refusal.set_reason("abort request: the server answers 404");
+  EXPECT_EQ(code(v1::INTENT_STATE_FAILED), kExitNoProvider);
 }
 
 TEST(ExitCode, ReasonsGoBeforeCodes) {
@@ -147,6 +155,57 @@ TEST(ExitCode, OurOwnFilesAreNoAnswerOfTheDaemon) {
     EXPECT_EQ(ExitCodeOf(FileError(error, "open x")), kExitFailed) << error;
   EXPECT_EQ(ExitCodeOf(FileError(ENOSPC, "write x")), kExitNoSpace);
   EXPECT_EQ(FileError(ENOENT, "open x").message(), "open x: No such file or directory");
+}
+
+TEST(FieldNames, BecomeWhatWasTyped) {
+  const auto said = [](const std::string& field, const std::string& rest) {
+    google::rpc::ErrorInfo info;
+    info.set_domain("blobd");
+    info.set_reason("MALFORMED_NODE_ID");
+    auto& known = *info.add_metadata();
+    known.set_key("field");
+    known.set_value(field);
+    google::rpc::Status details;
+    details.add_details()->PackFrom(info);
+    Status status = InvalidArgument("{}: {}", field, rest);
+    AddReason(details.SerializeAsString(), &status);
+    return InWordsOfOptions(status);
+  };
+  EXPECT_EQ(said("items[0].providers[1].node.node_id", "\"x\" is no node id"),
+            "--from: \"x\" is no node id; write NODE_ID, NODE_ID@IP:PORT or a URL");
+  EXPECT_EQ(said("items[12].ticket", "it is cut"), "WANTED: it is cut");
+  EXPECT_EQ(said("items[0].label", "longer"), "--label: longer");
+  EXPECT_EQ(said("changes[0].name", "there is no limit"), "NAME=VALUE: there is no limit");
+  EXPECT_EQ(said("reset[0]", "there is no limit"), "--reset: there is no limit");
+  EXPECT_EQ(said("connections", "0 is too little"), "connections: 0 is too little");
+  EXPECT_EQ(InWordsOfOptions(InvalidArgument("items[0]: no field")), "items[0]: no field");
+}
+
+TEST(WaitReasons, AreSaidOnceAndNotBeforeTheyLast) {
+  const WaitReasons::Time begin{};
+  v1::Intent intent;
+  intent.set_intent_id(7);
+  intent.set_state(v1::INTENT_STATE_PARKED);
+  intent.set_waits_for("waits for 1 provider to be tried again in 3 s");
+  WaitReasons reasons;
+  reasons.Look(intent, begin);
+  EXPECT_EQ(reasons.Next(begin + seconds(4)), "");
+  EXPECT_EQ(reasons.Next(begin + seconds(5)),
+            "waiting: intent 7 waits for 1 provider to be tried again in 3 s");
+  EXPECT_EQ(reasons.Next(begin + seconds(6)), "");
+  intent.set_waits_for("waits for 1 provider to be tried again in 12 s");
+  reasons.Look(intent, begin + seconds(7));
+  EXPECT_EQ(reasons.Next(begin + seconds(9)), "") << "the same, with other numbers";
+  intent.set_waits_for("waits for a running dial");
+  reasons.Look(intent, begin + seconds(10));
+  EXPECT_NE(reasons.Next(begin + seconds(10)), "") << "it has stood still since the beginning";
+  intent.set_state(v1::INTENT_STATE_RUNNING);
+  reasons.Look(intent, begin + seconds(11));
+  EXPECT_EQ(reasons.Next(begin + seconds(60)), "");
+  intent.set_state(v1::INTENT_STATE_WAITING);
+  intent.set_waits_for("waits for its turn");
+  reasons.Look(intent, begin + seconds(61));
+  EXPECT_EQ(reasons.Next(begin + seconds(62)), "");
 }
 
 TEST(ProgressText, FitsTheTerminal) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 
 #include "base/error_reason.h"
 #include "client/client.h"
@@ -9,9 +10,17 @@
 namespace blobd::client {
 namespace {
 
+// A mirror that refuses because it has no such file: of its answers only the text tells that.
+bool HasNoSuchFile(const v1::ProviderFailure& failure) {
+  return failure.outcome() == v1::FAILURE_OUTCOME_ABORT_REQUEST &&
+         failure.provider().find("://") != std::string::npos &&
+         (failure.reason().ends_with("the server answers 404") ||
+          failure.reason().ends_with("the server answers 410"));
+}
+
 // It cannot be reached, or does not have it.
 bool IsNoProvider(const v1::ProviderFailure& failure) {
-  return failure.outcome() == v1::FAILURE_OUTCOME_NOT_HERE ||
+  return failure.outcome() == v1::FAILURE_OUTCOME_NOT_HERE || HasNoSuchFile(failure) ||
          failure.outcome() == v1::FAILURE_OUTCOME_RETRY_LATER;
 }
 

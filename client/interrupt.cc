@@ -6,12 +6,21 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <csignal>
 
 #include "base/check.h"
 
 namespace blobd::client {
 namespace {
+
+using std::chrono::steady_clock;
+
+// So long after the first, what a program sends is the same wish.
+constexpr std::chrono::seconds kOneWish(1);
+
+// As opposed to one that another process sent.
+bool IsTyped(const signalfd_siginfo& info) { return info.ssi_code == SI_KERNEL; }
 
 bool IsIgnored(int signal) {
   struct sigaction action {};
@@ -60,17 +69,25 @@ void Interrupt::OnSecond(std::function<void()> on_second) {
 }
 
 void Interrupt::Run() {
+  steady_clock::time_point first_at;
+  bool first_typed = false;
   std::array<pollfd, 2> fds = {pollfd{signal_fd_, POLLIN, 0}, pollfd{stop_event_, POLLIN, 0}};
   while (poll(fds.data(), fds.size(), -1) >= 0) {
     if (fds[1].revents != 0) return;
     signalfd_siginfo info{};
     if (read(signal_fd_, &info, sizeof info) != sizeof info) continue;
-    const bool asked_twice = signal_.exchange(static_cast<int>(info.ssi_signo)) != 0;
-    const MutexLock lock(mutex_);
-    if (asked_twice) {
+    const bool is_typed = IsTyped(info);
+    const auto now = steady_clock::now();
+    if (happened()) {
+      if (now - first_at < kOneWish && !(is_typed && first_typed)) continue;
+      const MutexLock lock(mutex_);
       if (on_second_) on_second_();
       _exit(130);
     }
+    first_at = now;
+    first_typed = is_typed;
+    const MutexLock lock(mutex_);
+    signal_ = static_cast<int>(info.ssi_signo);
     if (on_interrupt_) on_interrupt_();
     Raise(happened_event_);
   }

@@ -2,6 +2,8 @@
 import os
 import re
 import signal
+import subprocess
+import time
 import unittest
 
 from harness import DONE, INTERRUPTED, TIMEOUT, E2eTest
@@ -9,6 +11,12 @@ from peers import Liar, write_random
 
 MIB = 1 << 20
 QUESTION = "[Y/n] "
+
+
+def minds_signals(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        blocked = re.search(r"^SigBlk:\s+(\w+)", status.read(), re.MULTILINE).group(1)
+    return int(blocked, 16) >> (signal.SIGINT - 1) & 1
 
 
 class GetInterrupted(E2eTest):
@@ -64,7 +72,74 @@ class GetInterrupted(E2eTest):
         terminal.expect(QUESTION, TIMEOUT)
         terminal.type("\x03")
         self.assertEqual(terminal.wait(TIMEOUT), INTERRUPTED)
-        self.assertIn("RUNNING", self.states().values())
+        going_on = int(re.search(rb"intent (\d+) goes on", terminal.seen).group(1))
+        self.assertEqual(self.states()[going_on], "RUNNING")
+
+    def test_what_timeout_sends_twice_is_one_signal(self):
+        """timeout(1) sends SIGTERM to its child, and to the group that the child is in."""
+        peer = self.run_peer(Liar({"rate": MIB // 4}))
+        ticket = peer.share(self.source)["ticket"]
+        for delay in (0, 0.2, 3):
+            process = self.daemon.ctl_start("get", ticket, "-o", str(self.target))
+            self.daemon.wait_until("it minds signals", lambda: minds_signals(process.pid))
+            time.sleep(delay)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            errors = process.communicate(timeout=TIMEOUT)[1].decode()
+            self.assertEqual(process.returncode, INTERRUPTED, errors)
+            living = [i for i, state in self.states().items() if state != "CANCELLED"]
+            going_on = [int(i) for i in re.findall(r"intent (\d+) goes on", errors)]
+            self.assertEqual(going_on, living, errors)
+            if living:
+                self.ctl("cancel", *living)
+            else:
+                self.assertIn("interrupted", errors)
+
+    def test_a_signal_before_the_answer(self):
+        peer = self.run_peer(Liar({"rate": MIB // 4}))
+        ticket = peer.share(self.source)["ticket"]
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+        try:
+            process = self.daemon.ctl_start("get", ticket)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            self.daemon.wait_until("it minds signals", lambda: minds_signals(process.pid))
+            time.sleep(2)  # until the call is under way
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            self.assertIsNone(process.poll(), "it left without a word")
+        finally:
+            os.kill(self.daemon.pid, signal.SIGCONT)
+        errors = process.communicate(timeout=TIMEOUT)[1].decode()
+        self.assertEqual(process.returncode, INTERRUPTED, errors)
+        going_on = int(re.search(r"intent (\d+) goes on", errors).group(1))
+        self.assertEqual([i for i, state in self.states().items() if state != "CANCELLED"], [going_on])
+
+    def test_no_says_who_else_wants_it(self):
+        peer = self.run_peer(Liar({"rate": MIB // 4}))
+        share = peer.share(self.source)
+        other = self.queue(share["ticket"])
+        terminal = self.daemon.terminal("get", share["ticket"], "-o", self.target)
+        self.addCleanup(terminal.close)
+        terminal.expect("/s", TIMEOUT)
+        terminal.type("\x03")
+        terminal.expect(QUESTION, TIMEOUT)
+        terminal.type("n\r")
+        self.assertEqual(terminal.wait(TIMEOUT), INTERRUPTED)
+        self.assertRegex(terminal.seen.decode(), rf"is cancelled; others still want it, and it goes on for them: {other}\b")
+        self.assertEqual(self.states()[other], "RUNNING")
+
+    def test_what_is_paused_stays_so(self):
+        peer = self.run_peer(Liar({"rate": MIB // 4}))
+        process = self.daemon.ctl_start("get", peer.share(self.source)["ticket"], "-o", str(self.target))
+        intent = self.daemon.wait_until("it is queued", lambda: min(self.states(), default=0))
+        self.ctl("pause", intent)
+        self.wait_for_state(intent, "PAUSED")
+        process.send_signal(signal.SIGTERM)
+        errors = process.communicate(timeout=TIMEOUT)[1].decode()
+        self.assertIn(f'intent {intent} is paused; "blobctl resume {intent}" lets it go on', errors)
+        self.assertEqual(self.states(), {intent: "PAUSED"})
 
     def test_there_is_no_question_where_the_answer_is_known(self):
         terminal = self.interrupted_get("--cancel-on-interrupt")
@@ -138,11 +213,7 @@ class Reading(E2eTest):
             self.interrupt(terminal)
 
     def interrupt(self, terminal):
-        def minds_signals():
-            with open(f"/proc/{terminal.process.pid}/status", encoding="ascii") as status:
-                blocked = re.search(r"^SigBlk:\s+(\w+)", status.read(), re.MULTILINE).group(1)
-            return int(blocked, 16) >> (signal.SIGINT - 1) & 1
-        self.daemon.wait_until("it minds signals", minds_signals)
+        self.daemon.wait_until("it minds signals", lambda: minds_signals(terminal.process.pid))
         terminal.type("\x03")
         self.assertEqual(terminal.wait(TIMEOUT), INTERRUPTED, terminal.seen)
         self.assertEqual(self.ctl("blobs", "-q").value, "")

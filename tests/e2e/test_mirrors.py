@@ -2,7 +2,7 @@
 import subprocess
 import unittest
 
-from harness import DONE, FAILED, MISMATCH, USAGE, E2eTest
+from harness import DONE, FAILED, MISMATCH, NO_PROVIDER, USAGE, E2eTest
 from nginx import Nginx
 from peers import write_random
 
@@ -111,7 +111,7 @@ class FromOneMirror(MirrorTest):
 
     def test_not_found(self):
         _, blob_hash = self.put("file", MIB)
-        result = self.get(blob_hash, self.nginx.url("other"), code=FAILED)
+        result = self.get(blob_hash, self.nginx.url("other"), code=NO_PROVIDER)
         self.assertIn("404", result.text)
         self.assertIn(self.nginx.url("other"), result.text)
 

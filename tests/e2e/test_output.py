@@ -1,9 +1,10 @@
 """What blobctl writes, where it cannot write, and what a script may rely on."""
 import os
+import socket
 import subprocess
 import unittest
 
-from harness import BLOBCTL, DONE, FAILED, NO_DAEMON, NO_PROVIDER, NO_SPACE, ROOT, TIMEOUT, USAGE, E2eTest
+from harness import BLOBCTL, DONE, FAILED, NO_DAEMON, NO_PROVIDER, NO_SPACE, ROOT, TIMED_OUT, TIMEOUT, USAGE, E2eTest
 from peers import Provider, write_random
 
 # The public key of the seed 07 07 07 ...
@@ -72,6 +73,31 @@ class Arguments(E2eTest):
         self.ctl("intents", "--json=off")
         self.ctl("intents", "--json=loud", code=USAGE)
 
+    def test_what_is_wrong_is_named_as_it_was_typed(self):
+        for args, words in ((("get", "5a" * 32, "--from", "xyz"), '--from: "xyz" is no node id'),
+                            (("queue", "blobaaaaaaaaaaaa"), "WANTED: "),
+                            (("queue", "5a" * 32, "--label", "x" * 300), "--label: longer than"),
+                            (("nodes-have", "5a" * 32, "xyz"), 'PROVIDER: "xyz" is no node id'),
+                            (("limits", "no_such=1"), "NAME=VALUE: there is no limit"),
+                            (("limits", "--reset", "no_such"), "--reset: there is no limit"),
+                            (("cat", "s4faeda0a1b"), "written in full, as --full shows them")):
+            text = self.ctl(*args, code=None).text
+            self.assertIn(words, text)
+            self.assertNotRegex(text, r"\w\[\d+\]", "a field of a message")
+
+    def test_a_list_that_was_cut_says_so(self):
+        for number in range(3):
+            self.queue(f"{number:064x}")
+        self.assertIn("there may be more", self.ctl("intents", "-n", 2).stderr.decode())
+        self.assertEqual(self.ctl("intents", "-n", 3).stderr, b"")
+        self.assertEqual(self.ctl("intents", "-n", 2, "-q").stderr, b"")
+
+    def test_a_log_says_why_a_download_stands_still(self):
+        result = self.ctl("get", "5a" * 32, "--patience", "1h", "--timeout", "8s", code=TIMED_OUT)
+        lines = result.stderr.decode().splitlines()
+        self.assertRegex(lines[0], r"\Ablobctl: waiting: intent \d+ waits for a provider: none is known\Z")
+        self.assertEqual(len(lines), 2, "once, and the last word")
+
 
 class LocalFiles(E2eTest):
     # A node that cannot be reached counts as unreachable within seconds.
@@ -83,6 +109,50 @@ class LocalFiles(E2eTest):
         for args in (("export", blob, "-o", "/nowhere/x"), ("add", "/nowhere/x"), ("get", blob, "-o", "/nowhere/x"),
                      ("outboard", "/nowhere/x"), ("backup", "/nowhere/x"), ("export", blob, "-o", "/proc/x")):
             self.ctl(*args, code=FAILED)
+
+    def test_what_is_no_name_for_a_file(self):
+        blob = self.daemon.add(write_random(self.directory / "source", 1000))
+        os.mkfifo(self.directory / "fifo")
+        for command in (("export", blob), ("get", blob)):
+            for target, words in ((f"{self.directory}/new/", "ends as a directory does"),
+                                  ("/dev/stdout", "use -o - for standard output"),
+                                  ("/dev/null", "/dev/null is a device, and only regular files are written"),
+                                  (self.directory / "fifo", "is a FIFO, and only regular files are written")):
+                for options in ((), ("--force",)):
+                    result = self.ctl(*command, "-o", target, *options, code=FAILED)
+                    self.assertIn(words, result.text)
+                    self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.assertFalse((self.directory / "new").exists())
+
+    def test_what_a_collection_cannot_hold_is_said(self):
+        things = self.directory / "things"
+        (things / "empty").mkdir(parents=True)
+        (things / "file").write_bytes(b"content")
+        os.mkfifo(things / "fifo")
+        os.symlink("file", things / "link")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(things / "socket"))
+        result = self.ctl("add", "-q", things)
+        self.assertEqual(sorted(result.stderr.decode().splitlines()),
+                         ["blobctl: empty is an empty directory and is left out",
+                          "blobctl: fifo is a FIFO and is left out",
+                          "blobctl: link is a symbolic link and is left out",
+                          "blobctl: socket is a socket and is left out"])
+        self.ctl("export", result.value, "-o", self.directory / "out")
+        self.assertEqual(os.listdir(self.directory / "out"), ["file"])
+
+    def test_what_was_added_says_what_it_is(self):
+        things = self.directory / "things"
+        things.mkdir()
+        (things / "a").write_bytes(b"content")
+        lines = self.ctl("add", "--json", things, things / "a").json_lines()
+        self.assertEqual([(line["format"], line["path"]) for line in lines],
+                         [("BLOB_FORMAT_HASH_SEQ", str(things)), ("BLOB_FORMAT_RAW", str(things / "a"))])
+        self.assertEqual(lines[1].keys(), {"hash", "size", "existed", "format", "path"})
+        self.assertEqual(lines[1]["size"], "7")
+        wanted = "s" + lines[0]["hash"]
+        self.assertEqual(self.ctl("get", "-q", wanted).value, wanted)
+        self.assertIn("is the list of a collection", self.ctl("cat", wanted).stderr.decode())
 
     def test_nobody_can_be_reached(self):
         result = self.ctl("get", "5a" * 32, "--from", f"{SOME_NODE}@127.0.0.1:9", code=NO_PROVIDER)
@@ -96,6 +166,11 @@ class LocalFiles(E2eTest):
             pass
         result = self.ctl("add", things, code=USAGE)
         self.assertIn("not UTF-8", result.text)
+        with open(os.fsencode(things) + b"/\xfe", "wb"):
+            pass
+        result = self.ctl("add", things, code=USAGE)
+        self.assertIn("\\xfe", result.text)
+        self.assertIn("\\xff", result.text)
         self.assertEqual(self.ctl("blobs", "-q").value, "", "nothing was taken in")
 
 
