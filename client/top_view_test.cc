@@ -123,7 +123,7 @@ TEST(TopView, KnowsNoRatesWhileNobodyAnswers) {
   Style style;
   style.columns = 40;
   const TopFrame narrow = ShowTop(state, shape, style);
-  EXPECT_NE(Joined(narrow).find("start it"), std::string::npos) << Joined(narrow);
+  EXPECT_NE(Joined(narrow).find("; start\nit\n"), std::string::npos) << Joined(narrow);
   EXPECT_EQ(narrow.lines.size(), 20u);
 }
 

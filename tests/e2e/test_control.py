@@ -3,7 +3,7 @@ import time
 import unittest
 
 from harness import DONE, NOT_FOUND, NO_PROVIDER, USAGE, Daemon, E2eTest
-from peers import write_random
+from peers import Liar, write_random
 
 ANYONE = '[serve]\nmode = "anyone"\n'
 NOBODY_HAS_IT = "ab" * 32
@@ -37,9 +37,13 @@ class Control(E2eTest):
         self.ctl("pause", code=USAGE)
 
     def test_a_paused_intent_that_others_want_says_so(self):
-        intent, other = self.queue(NOBODY_HAS_IT), self.queue(NOBODY_HAS_IT)
+        peer = self.run_peer(Liar({"rate": 1 << 18}))
+        ticket = peer.share(write_random(self.directory / "file", 16 << 20))["ticket"]
+        intent, other = self.queue(ticket), self.queue(ticket)
+        self.wait_for_bytes(other, 1)
         self.ctl("pause", intent)
-        self.daemon.wait_until("the list says it", lambda: self.ctl("intents").text.count("paused (others want it)") == 1)
+        text = self.ctl("intents").text
+        self.assertEqual(text.count("paused (others want it)"), 1, text)
         self.ctl("cancel", other)
         self.wait_for_state(intent, "PAUSED")
         self.assertNotIn("others", self.ctl("intents").text)
@@ -49,7 +53,6 @@ class Control(E2eTest):
         self.ctl("pause", intent)
         self.ctl("pause", "--everything")
         self.assertIn("everything is paused still", self.ctl("resume", intent).text)
-        self.assertIn('"blobctl resume --everything"', self.ctl("why", intent).text)
         self.ctl("resume", "--everything")
         self.assertNotIn("still", self.ctl("resume", intent).text)
 
@@ -63,6 +66,7 @@ class Control(E2eTest):
         self.daemon.start()
         self.daemon.wait_until("it waits for the resumption",
                                lambda: "until everything is resumed" in self.ctl("why", intent).text)
+        self.assertIn('"blobctl resume --everything"', self.ctl("why", intent).text)
         self.ctl("resume", "--everything")
         self.wait_for_state(intent, "DONE")
 

@@ -89,7 +89,7 @@ class Arguments(E2eTest):
         for number in range(3):
             self.queue(f"{number:064x}")
         self.assertIn("there may be more", self.ctl("intents", "-n", 2).stderr.decode())
-        self.assertEqual(self.ctl("intents", "-n", 3).stderr, b"")
+        self.assertEqual(self.ctl("intents", "-n", 4).stderr, b"")
         self.assertEqual(self.ctl("intents", "-n", 2, "-q").stderr, b"")
 
     def test_a_log_says_why_a_download_stands_still(self):
