@@ -26,7 +26,7 @@ constexpr std::array<FieldName, 35> kNames = {{
     {"items", "WANTED"},
     {"providers.node.node_id", "PROVIDER", "; write NODE_ID, NODE_ID@IP:PORT or a URL"},
     {"providers", "PROVIDER"},
-    {"provider", "PROVIDER", "; write a NODE_ID or a URL"},
+    {"provider", "PROVIDER"},
     {"intent_ids", "INTENT"},
     {"intent_id", "INTENT"},
     {"kind", "WANTED"},
