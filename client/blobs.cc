@@ -131,18 +131,13 @@ int RunStatus(Context& context) {
              Counted(status->unfinished_requests(), "request"),
              Counted(status->running_transfers(), "transfer"), FormatRate(status->download_rate()));
   const v1::UploadStatus& uploads = status->uploads();
-  SayHanging(style, 13,
-             "  Serves     {}: {}, {}, {}; {} sent since the start{}
-             ", status->serve(),
-             Counted(uploads.nodes(), "node"),
-             Counted(uploads.streams(), "request"), FormatRate(uploads.rate()),
-             FormatSize(uploads.sent_bytes()),
+  SayHanging(style, 13, "  Serves     {}: {}, {}, {}; {} sent since the start{}\n", status->serve(),
+             Counted(uploads.nodes(), "node"), Counted(uploads.streams(), "request"),
+             FormatRate(uploads.rate()), FormatSize(uploads.sent_bytes()),
              uploads.refused() == 0
                  ? ""
                  : ", " + Counted(uploads.refused(), "connection") + " of other nodes refused");
-  SayHanging(style, 13,
-             "  Store      {}, {}; {} partial, {}
-             ",
+  SayHanging(style, 13, "  Store      {}, {}; {} partial, {}\n",
              Counted(status->store().complete_blobs(), "blob"),
              FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
              FormatSize(status->store().partial_bytes()));
