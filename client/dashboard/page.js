@@ -63,11 +63,11 @@ function showPlots(data) {
   }));
   const rest = history.down.map((all, i) => Math.max(0, all - layers.reduce((sum, layer) => sum + layer.values[i], 0)));
   const isMore = rest.some((value, i) => value > 1 + 0.05 * history.down[i]);
-  if (isMore) layers.push({ name: "", shown: "others", colour: "other", values: rest });
+  if (isMore) layers.push({ name: NOBODY, shown: "others", colour: "other", values: rest });
   const total = history.down.map((all, i) => layers.reduce((sum, layer) => sum + layer.values[i], 0));
   plots.down.show(history, data.now_ms, current.down, total, layers, "nothing has come lately");
   at("up").classList.add("single");
-  plots.up.show(history, data.now_ms, current.up, history.up, [{ name: "up", colour: "c7", values: history.up }], serving(data.status));
+  plots.up.show(history, data.now_ms, current.up, history.up, [{ name: NOBODY, colour: "c7", values: history.up }], serving(data.status));
 }
 
 function showCount(head, number) {
@@ -90,9 +90,9 @@ function showLists(data) {
   at("waiting-more").hidden = more === 0;
   setText(at("waiting-more"), `${count(more, "more request", "more requests")}; “blobctl requests” lists all of them.`);
 
-  const names = { provider: "names" };
+  const names = {};
   const rows = data.providers.length > 0 ? [names, ...data.providers] : [];
-  keep(at("providers"), rows, (each) => each.provider, (each) => {
+  keep(at("providers"), rows, (each) => (each === names ? NOBODY : each.provider), (each) => {
     if (each !== names) return makeProviderRow();
     const head = make("div", "provider names");
     for (const name of ["provider", "state", "address", "round trip", "down", "up"]) head.append(make("span", "", name));

@@ -19,12 +19,17 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Makes the children of `parent` one for each item, in their order. A child that stands for the same key stays.
+// Makes the children of `parent` one for each item, in their order. A child that stands for the same key stays; of items
+// with the same key each has a child of its own.
 function keep(parent, items, keyOf, create, update) {
   const before = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const seen = new Map();
   let next = parent.firstElementChild;
   for (const item of items) {
-    const key = String(keyOf(item));
+    const same = String(keyOf(item));
+    const nth = (seen.get(same) || 0) + 1;
+    seen.set(same, nth);
+    const key = `${nth} ${same}`;
     let child = before.get(key);
     before.delete(key);
     if (child === undefined) {
@@ -54,7 +59,7 @@ function makeProvider() {
 function showProvider(node, each, hasColour = true) {
   node.children[0].className = `dot ${hasColour ? colourOf(each.provider) : "other"}`;
   setText(node.children[1], providerName(each.provider, each.mirror));
-  node.children[1].title = each.provider;
+  node.children[1].title = each.provider || HIDDEN;
 }
 
 // A value of a row; where there is none, narrow screens leave it out.
@@ -114,13 +119,13 @@ function showDownload(card, each) {
   setText(under, underOf(each));
 
   // What providers brought twice is drawn once: together the pieces are as long as what is held.
-  const pieces = [{ provider: "", bytes: each.here_before }, ...each.shares].filter((piece) => piece.bytes > 0);
+  const pieces = [{ provider: null, bytes: each.here_before }, ...each.shares].filter((piece) => piece.bytes > 0);
   const sum = pieces.reduce((all, piece) => all + piece.bytes, 0);
   const width = (bytes) => (total > 0 && sum > 0 ? (Math.min(1, held / total) * bytes * 100) / sum : 0);
-  keep(bar, pieces, (piece) => piece.provider, () => make("span"), (node, piece) => {
-    node.className = piece.provider ? colourOf(piece.provider) : "other";
+  keep(bar, pieces, (piece) => piece.provider ?? NOBODY, () => make("span"), (node, piece) => {
+    node.className = piece.provider === null ? "other" : colourOf(piece.provider);
     node.style.width = `${width(piece.bytes).toFixed(2)}%`;
-    node.title = piece.provider || "here before";
+    node.title = piece.provider === null ? "here before" : piece.provider || HIDDEN;
   });
   if (total > 0) bar.setAttribute("aria-valuenow", Math.floor((held * 100) / total));
 

@@ -115,7 +115,7 @@ class Plot {
       roof.forEach((value, i) => { floor[i] = value; });
     });
     const entries = layers.filter((layer) => layer.shown);
-    if (entries.length === 0 && note) entries.push({ name: "note", colour: "none", shown: note });
+    if (entries.length === 0 && note) entries.push({ name: NOBODY, colour: "none", shown: note });
     keep(this.legend, entries, (layer) => layer.name, () => {
       const item = make("li");
       item.append(make("span", "dot"), make("bdi"));

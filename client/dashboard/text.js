@@ -30,7 +30,11 @@ function count(number, one, many) {
 }
 
 const shortId = (id) => id.slice(0, 10);
-const providerName = (provider, isMirror) => (isMirror ? provider : shortId(provider));
+// Where its name would tell a hash that is not ours to know, blobd leaves it out.
+const HIDDEN = "hidden";
+// The key of what no provider brought: none has a space in its name.
+const NOBODY = "no provider";
+const providerName = (provider, isMirror) => (isMirror ? provider : shortId(provider)) || HIDDEN;
 
 // The last part of a mirror's address as its owner would write it.
 function fileName(part) {

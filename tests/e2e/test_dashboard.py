@@ -273,6 +273,23 @@ class InABrowser(DashboardTest):
                 self.assertLessEqual(wide, width, "the page has to be scrolled sideways")
         self.assert_no_problems(page)
 
+    def test_items_with_the_same_name_are_shown_once_each(self):
+        page = self.start_dashboard()
+        self.browser.open(page.url)
+        self.wait_for_text("running", "#state")
+        # Names that are hidden from us are all the same.
+        shown = self.browser.evaluate("""(() => {
+            const list = make("ul");
+            const show = (items) => {
+              keep(list, items, (item) => item, () => make("li"), setText);
+              return [...list.children].map((each) => each.textContent);
+            };
+            for (let round = 0; round < 10; ++round) show(["a", "a", "", "b", "", "a"]);
+            return [show(["a", "a", "", "b", "", "a"]), show(["b", "", "a", "a"]), show([])];
+        })()""")
+        self.assertEqual(shown, [["a", "a", "", "b", "", "a"], ["b", "", "a", "a"], []])
+        self.assert_no_problems(page)
+
     def test_names_are_text(self):
         getter = self.start_getter()
         name = "<script>document.title='taken'<\uff0fscript>.raw"
