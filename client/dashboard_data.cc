@@ -318,6 +318,7 @@ std::string DashboardJson(const DashboardState& state, const DashboardHistory& h
                           int64_t now_unix_ms) {
   Json document = {{"now_ms", now_unix_ms},
                    {"trouble", state.top.trouble},
+                   {"reachable", state.is_reachable},
                    {"answered", state.has_answered},
                    {"history", HistoryOf(history)}};
   if (state.has_answered) {

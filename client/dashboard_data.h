@@ -16,6 +16,7 @@ namespace blobd::client {
 // What is known at one time.
 struct DashboardState {
   bool has_answered = false;  // else only `top.trouble` counts
+  bool is_reachable = false;  // in trouble: whether somebody holds the daemon's socket all the same
   TopState top;
   KnownRequests requests;
 };

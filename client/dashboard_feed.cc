@@ -4,10 +4,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "base/check.h"
 #include "base/time.h"
+#include "client/daemon_socket.h"
 
 namespace blobd::client {
 namespace {
@@ -75,13 +77,22 @@ void DashboardFeed::Run() {
       Rest();
       continue;
     }
-    const DashboardState state = Ask();
-    if (state.has_answered && state.top.trouble.empty())
+    DashboardState state = Ask();
+    if (!state.top.trouble.empty()) state.is_reachable = !IsAway();
+    // Of what it said before there are no rates now.
+    if (asking_ && asking_->feed->answers() != sampled_ && state.top.trouble.empty()) {
+      sampled_ = asking_->feed->answers();
       history_.Add(SampleOf(state.top, SystemClock().WallNow().unix_ms));
+    }
     Publish(state);
     Sleep(state.has_answered || !state.top.trouble.empty() ? kSecondMs : kSoonMs);
   }
   asking_.reset();
+}
+
+bool DashboardFeed::IsAway() const {
+  const int error = TryConnect(socket_);
+  return error == ENOENT || error == ECONNREFUSED;
 }
 
 void DashboardFeed::Rest() {
@@ -107,6 +118,7 @@ Status DashboardFeed::Open() {
   options.also = [requests = asking.requests.get()] { return requests->Ask(); };
   asking.feed = std::make_unique<TopFeed>(*asking.daemon, std::move(options));
   asking_.emplace(std::move(asking));
+  sampled_ = 0;
   return OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,8 @@ class DashboardFeed {
   void Rest();
   DashboardState Ask();
   Status Open();
+  // Nobody holds the socket.
+  bool IsAway() const;
   void Publish(const DashboardState& state);
   bool IsWatched();
   // Returns early when woken.
@@ -55,7 +58,8 @@ class DashboardFeed {
   void Wake() const;
 
   const std::string socket_;
-  std::optional<Asking> asking_;  // the thread's own, like the next three
+  std::optional<Asking> asking_;  // the thread's own, like the next four
+  uint64_t sampled_ = 0;          // how many answers it had with the last sample
   DashboardHistory history_;
   TimePoint open_at_;    // not before
   std::string trouble_;  // why it is not open

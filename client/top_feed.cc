@@ -13,7 +13,12 @@
 namespace blobd::client {
 namespace {
 
+using std::chrono::steady_clock;
+
 constexpr int kSecondMs = 1000;
+// An answer takes milliseconds. A daemon that is stopped, or that systemd is only about to start,
+// takes a call and leaves it.
+constexpr seconds kSilence(3);
 
 // The nodes in touch with us.
 Status AskRemotes(DaemonClient& daemon, const v1::ListTransfersResponse& transfers,
@@ -55,7 +60,8 @@ TopFeed::TopFeed(DaemonClient& daemon, Options options)
     : daemon_(daemon),
       options_(std::move(options)),
       ending_(eventfd(0, EFD_CLOEXEC)),
-      followed_(options_.with_ended) {
+      followed_(options_.with_ended),
+      heard_at_(steady_clock::now()) {
   BLOBD_CHECK(ending_ >= 0);
   follower_ = std::thread([this] { Follow(); });
   asker_ = std::thread([this] { Ask(); });
@@ -74,14 +80,17 @@ StatusOr<TopState> TopFeed::State() {
   const MutexLock lock(mutex_);
   if (!error_.ok()) return error_;
   TopState state = state_;
+  const auto silent = std::chrono::duration_cast<seconds>(steady_clock::now() - heard_at_);
+  if (silent > kSilence && state.trouble.empty())
+    state.trouble = fmt::format("blobd has not answered for {} s", silent.count());
   for (const auto& [id, transfer] : followed_.running()) state.transfers.push_back(transfer);
   for (const auto& [id, transfer] : followed_.ended()) state.ended.push_back(transfer);
   return state;
 }
 
-bool TopFeed::has_answered() {
+uint64_t TopFeed::answers() {
   const MutexLock lock(mutex_);
-  return has_answered_;
+  return answers_;
 }
 
 bool TopFeed::GoesOn(const Status& status) {
@@ -127,7 +136,8 @@ void TopFeed::Ask() {
       state_.remotes = std::move(remotes);
       state_.trouble.clear();
       state_.answered_unix_ms = SystemClock().WallNow().unix_ms;
-      has_answered_ = true;
+      ++answers_;
+      heard_at_ = steady_clock::now();
     }
     if (!GoesOn(asked)) return;
     Rest();

@@ -5,6 +5,8 @@
 // Ownership: `daemon` outlives it, and is interrupted when it goes.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <thread>
 
@@ -31,10 +33,13 @@ class TopFeed {
   TopFeed(const TopFeed&) = delete;
   TopFeed& operator=(const TopFeed&) = delete;
 
-  // As it is now. A daemon that went away is a trouble of the state; any other error is returned.
+  // As it is now. A daemon that went away, or says nothing for a few seconds, is a trouble of the
+  // state; any other error is returned.
   StatusOr<TopState> State();
   // Whether the daemon has answered yet.
-  bool has_answered();
+  bool has_answered() { return answers() > 0; }
+  // How often it has: what has not grown is still what it said before.
+  uint64_t answers();
 
  private:
   void Follow();
@@ -51,7 +56,9 @@ class TopFeed {
   TopState state_ ABSL_GUARDED_BY(mutex_);
   FollowedTransfers followed_ ABSL_GUARDED_BY(mutex_);
   Status error_ ABSL_GUARDED_BY(mutex_);
-  bool has_answered_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t answers_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The last answer, or when it was first asked.
+  std::chrono::steady_clock::time_point heard_at_ ABSL_GUARDED_BY(mutex_);
   std::thread follower_;
   std::thread asker_;
 };

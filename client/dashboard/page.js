@@ -115,10 +115,12 @@ function show(data) {
   at("all").classList.toggle("old", !isNew);
   if (data.trouble) {
     const old = answeredAt > 0 ? ` What is below is ${duration(data.now_ms - answeredAt)} old.` : "";
-    showState("not reached", "bad");
-    showNotices([{ tone: "bad", title: "blobd cannot be reached.", text: `${data.trouble}. This page goes on by itself when it is back.` }]);
+    showState(data.reachable ? "no answer" : "not reached", "bad");
+    const title = data.reachable ? "Nothing new comes from blobd." : "blobd cannot be reached.";
+    const then = data.reachable ? "This page asks again by itself." : "This page goes on by itself when it is back.";
+    showNotices([{ tone: "bad", title, text: `${data.trouble}. ${then}` }]);
     setText(at("age"), old);
-    document.title = "not reached – blobd";
+    document.title = `${data.reachable ? "no answer" : "not reached"} – blobd`;
   } else if (!data.answered) {
     showState("asking blobd …", "");
     showNotices([]);

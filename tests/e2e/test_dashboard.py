@@ -1,6 +1,7 @@
 """The status page: who may ask for it, and what a real browser shows of it."""
 import http.client
 import json
+import os
 import re
 import select
 import signal
@@ -311,6 +312,23 @@ class InABrowser(DashboardTest):
                              ("providers", "blobctl remotes")):
             self.wait_for_text(advice, f"#{part}-none")
         self.browser.screenshot(SHOTS / "dashboard-empty.png")
+        self.assert_no_problems(page)
+
+    def test_a_daemon_that_hangs(self):
+        page = self.start_dashboard()
+        self.browser.open(page.url)
+        self.wait_for_text("running", "#state")
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+        try:
+            self.wait_for_text("blobd has not answered for", "#notices")
+            self.wait_for_text("no answer", "#state")
+            self.wait_for_text("old", "#age")
+            # Nothing is known of that time.
+            self.assertLess(page.data()["history"]["ms"][-1], page.data()["now_ms"] - 2000)
+        finally:
+            os.kill(self.daemon.pid, signal.SIGCONT)
+        self.wait_for_text("running", "#state")
+        self.assertEqual(self.text("#notices").strip(), "")
         self.assert_no_problems(page)
 
     def test_a_daemon_that_goes_away_and_comes_back(self):
