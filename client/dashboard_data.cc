@@ -25,11 +25,14 @@ int64_t Rounded(double value) {
   return std::isfinite(value) && std::abs(value) < 1e18 ? std::llround(value) : 0;
 }
 
-uint64_t BytesOf(const v1::Transfer& transfer) {
-  return transfer.verified_bytes() + transfer.unproven_bytes();
-}
-
 bool IsMirror(std::string_view provider) { return provider.find("://") != std::string_view::npos; }
+
+// What has come of it and is of use. Of mirrors, all that is not proven of the blob is told,
+// whichever of them sent it: no more of that counts than this one sent.
+uint64_t BytesOf(const v1::Transfer& transfer) {
+  const uint64_t held = transfer.verified_bytes() + transfer.unproven_bytes();
+  return IsMirror(transfer.provider()) ? std::min(transfer.received_bytes(), held) : held;
+}
 
 // What a person may know the content by: the label of who asked first, or the last part of a
 // mirror's address. Empty: only by the hash.

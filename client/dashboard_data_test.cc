@@ -23,6 +23,7 @@ v1::Transfer TransferOf(uint64_t id, const std::string& provider, uint64_t verif
   transfer.mutable_kind()->set_hash(kHash);
   transfer.mutable_kind()->set_format(v1::BLOB_FORMAT_RAW);
   transfer.set_state(v1::TRANSFER_STATE_RECEIVING);
+  transfer.set_received_bytes(verified);
   transfer.set_verified_bytes(verified);
   transfer.set_rate(rate);
   transfer.set_started_unix_ms(kNow - 10'000);
@@ -38,6 +39,7 @@ DashboardState Busy() {
   state.top.transfers.push_back(TransferOf(1, kNode, 600, 2000));
   state.top.transfers.push_back(TransferOf(3, kMirror, 100, 1000));
   state.top.transfers.back().set_unproven_bytes(100);
+  state.top.transfers.back().set_received_bytes(200);
   v1::Transfer ended = TransferOf(2, kMirror, 200, 0);
   ended.set_state(v1::TRANSFER_STATE_DONE);
   ended.set_finished_unix_ms(kNow - 5000);
@@ -90,6 +92,33 @@ TEST(DashboardData, HasEachProvidersShare) {
   EXPECT_EQ(download["shares"][1]["running"], 1);
   EXPECT_EQ(download["shares"][1]["state"], "receiving");
   EXPECT_EQ(download["shares"][1]["mirror"], true);
+}
+
+// Each tells what is not proven of the blob, whoever sent it.
+TEST(DashboardData, MirrorsOfOneBlobShareWhatIsNotProven) {
+  constexpr uint64_t kMb = 1'000'000;
+  DashboardState state = Busy();
+  state.top.transfers.clear();
+  state.top.ended.clear();
+  const auto add = [](uint64_t id, const std::string& url, uint64_t received) {
+    v1::Transfer transfer = TransferOf(id, url, 0, 0);
+    transfer.set_received_bytes(received);
+    transfer.set_unproven_bytes(1000 * kMb);
+    return transfer;
+  };
+  state.top.transfers.push_back(add(1, "http://a.example/x", 900 * kMb));
+  state.top.transfers.push_back(add(3, "http://b.example/x", 100 * kMb));
+  // It was ended before any of what it sent was proven: none of that is known to be of use.
+  v1::Transfer ended = add(2, "http://c.example/x", 50 * kMb);
+  ended.set_unproven_bytes(0);
+  ended.set_finished_unix_ms(kNow);
+  state.top.ended.push_back(ended);
+  const json shares = DocumentOf(state)["downloads"][0]["shares"];
+  ASSERT_EQ(shares.size(), 3u);
+  EXPECT_EQ(shares[0]["bytes"], 900 * kMb);
+  EXPECT_DOUBLE_EQ(shares[0]["share"].get<double>(), 0.9);
+  EXPECT_EQ(shares[1]["bytes"], 0);
+  EXPECT_EQ(shares[2]["bytes"], 100 * kMb);
 }
 
 TEST(DashboardData, LeavesOutWhatEarlierDownloadsOfTheSameBrought) {
