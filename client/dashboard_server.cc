@@ -95,11 +95,13 @@ class DashboardServer::Impl {
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     errno = 0;
+    // It is ended by a message of its own: of the listening socket, by which it else learns that,
+    // it looks away while it has as many connections as it takes.
     daemon_ = MHD_start_daemon(
-        MHD_USE_AUTO_INTERNAL_THREAD, port, nullptr, nullptr, OnRequest, this, MHD_OPTION_SOCK_ADDR,
-        reinterpret_cast<const sockaddr*>(&address), MHD_OPTION_CONNECTION_LIMIT, kMostConnections,
-        MHD_OPTION_CONNECTION_TIMEOUT, kSilenceSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        kRequestBytes, MHD_OPTION_END);
+        MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC, port, nullptr, nullptr, OnRequest, this,
+        MHD_OPTION_SOCK_ADDR, reinterpret_cast<const sockaddr*>(&address),
+        MHD_OPTION_CONNECTION_LIMIT, kMostConnections, MHD_OPTION_CONNECTION_TIMEOUT,
+        kSilenceSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kRequestBytes, MHD_OPTION_END);
     const MHD_DaemonInfo* bound =
         daemon_ == nullptr ? nullptr : MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_BIND_PORT);
     if (bound == nullptr) {

@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import socket
+import time
 import unittest
 import urllib.parse
 
@@ -35,9 +36,9 @@ class Dashboard:
         parsed = urllib.parse.urlparse(self.url)
         self.port, self.path = parsed.port, parsed.path
 
-    def ask(self, path=None, method="GET", hosts=None, headers=(), body=b""):
+    def ask(self, path=None, method="GET", hosts=None, headers=(), body=b"", timeout=TIMEOUT):
         """One request; returns code, headers and text."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.putrequest(method, self.path if path is None else path, skip_host=True)
             for host in [f"127.0.0.1:{self.port}"] if hosts is None else hosts:
@@ -151,10 +152,22 @@ class WhoMayAsk(DashboardTest):
             each.close()
         self.daemon.wait_until("it answers again", lambda: self.answers(page))
 
+    def test_it_ends_at_once_with_as_many_connections_as_it_takes(self):
+        page = self.start_dashboard()
+        silent = [socket.create_connection(("127.0.0.1", page.port), TIMEOUT) for _ in range(64)]
+        for each in silent:
+            self.addCleanup(each.close)
+        # It has taken all of them: one more is left alone.
+        self.daemon.wait_until("no more is answered", lambda: not self.answers(page, 1))
+        began = time.monotonic()
+        self.assertEqual(page.end(), DONE)
+        # Else it ends when the first of them has been silent for too long: 30 s.
+        self.assertLess(time.monotonic() - began, 15)
+
     @staticmethod
-    def answers(page):
+    def answers(page, timeout=TIMEOUT):
         try:
-            return page.ask()[0] == 200
+            return page.ask(timeout=timeout)[0] == 200
         except (OSError, http.client.HTTPException):
             return False
 
