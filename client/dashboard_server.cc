@@ -105,8 +105,11 @@ class DashboardServer::Impl {
     const MHD_DaemonInfo* bound =
         daemon_ == nullptr ? nullptr : MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_BIND_PORT);
     if (bound == nullptr) {
-      return Unavailable("cannot listen at 127.0.0.1:{}: {}; leave out --port for any that is free",
-                         port, std::strerror(errno));
+      const std::string reason = std::strerror(errno);
+      // Not kUnavailable: that is about the daemon.
+      if (port == 0) return FailedPrecondition("cannot listen at 127.0.0.1: {}", reason);
+      return FailedPrecondition(
+          "cannot listen at 127.0.0.1:{}: {}; leave out --port for any that is free", port, reason);
     }
     const MutexLock lock(mutex_);
     gate_.emplace(std::move(token), bound->port);
