@@ -41,6 +41,13 @@ class Browser:
             env={**os.environ, "HOME": str(self._directory)})
         os.close(theirs_in)
         os.close(theirs_out)
+        try:
+            self._attach()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _attach(self):
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -55,16 +62,16 @@ class Browser:
         if self._session:
             message["sessionId"] = self._session
         os.write(self._to, json.dumps(message).encode() + b"\0")
+        deadline = time.monotonic() + TIMEOUT
         while True:
-            answer = self._next_message(method)
+            answer = self._next_message(method, deadline)
             if answer.get("id") == message["id"]:
                 if "error" in answer:
                     raise AssertionError(f"{method}: {answer['error']}")
                 return answer["result"]
             self._on_event(answer)
 
-    def _next_message(self, waiting_for):
-        deadline = time.monotonic() + TIMEOUT
+    def _next_message(self, waiting_for, deadline):
         while b"\0" not in self._read_buffer:
             ready = select.select([self._from], [], [], max(0, deadline - time.monotonic()))[0]
             piece = os.read(self._from, 1 << 20) if ready else b""

@@ -181,6 +181,8 @@ class OnTheCommandLine(DashboardTest):
             self.assertEqual(page.process.stderr.read(), b"")
         plain = self.daemon.ctl_start("dashboard")
         self.addCleanup(plain.communicate)
+        for stream in (plain.stdout, plain.stderr):
+            self.assertTrue(select.select([stream], [], [], TIMEOUT)[0], "blobctl dashboard says nothing")
         address = plain.stdout.readline().decode()
         self.assertRegex(address, r"^http://127\.0\.0\.1:\d+/[0-9a-f]{32}/\n$")
         self.assertIn(b"Ctrl-C ends it", plain.stderr.readline())
@@ -217,7 +219,7 @@ class InABrowser(DashboardTest):
         """Slow enough for a download to go on as long as a test looks at it."""
         origin = f"http://127.0.0.1:{self.mirror.port}"
         return self.start_daemon("getter", f'drain_grace_ms = 100\n[mirrors.origins."{origin}"]\nallow_local = true\n'
-                                           '[limits]\ndownload_rate = "1MB/s"\n')
+                                           '[limits]\ndownload_rate = "200kB/s"\n')
 
     def start_download(self, getter, name, *options, size=64 * MIB):
         """From a node and a mirror, for a good while; returns both providers' names."""
