@@ -2,13 +2,19 @@
 #include <google/protobuf/struct.pb.h>
 #include <poll.h>
 
+#include <cerrno>
+
 #include "client/context.h"
+#include "client/daemon_socket.h"
 #include "client/dashboard_feed.h"
 #include "client/dashboard_server.h"
 
 namespace blobd::client {
 
 int RunDashboard(Context& context, uint16_t port) {
+  // A daemon that is away may come; a permission that we lack does not.
+  if (const int error = TryConnect(context.socket); error == EACCES || error == EPERM)
+    return Fail(SocketError(context.socket, error));
   // Before the server, which asks it.
   DashboardFeed feed(context.socket);
   const auto server = DashboardServer::Start(port, [&feed] { return feed.Look(); });

@@ -6,12 +6,13 @@ import re
 import select
 import signal
 import socket
+import subprocess
 import time
 import unittest
 import urllib.parse
 
 from browser import CHROMIUM, Browser
-from harness import DONE, FAILED, ROOT, TIMEOUT, USAGE, E2eTest
+from harness import BLOBCTL, DONE, FAILED, PERMISSION, ROOT, TIMEOUT, USAGE, E2eTest
 from nginx import Nginx
 from peers import write_random
 
@@ -188,6 +189,18 @@ class OnTheCommandLine(DashboardTest):
         self.assertIn(b"Ctrl-C ends it", plain.stderr.readline())
         plain.terminate()
         self.assertEqual(plain.wait(TIMEOUT), DONE)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root may act as somebody else")
+    def test_who_may_not_use_the_socket_is_told_so(self):
+        os.chmod(self.daemon.directory, 0o755)
+        os.chmod(self.directory, 0o755)
+        somebody = {"user": 12345, "group": 12345, "extra_groups": [], "cwd": "/"}
+        if subprocess.run([str(BLOBCTL), "--version"], capture_output=True, check=False, **somebody).returncode != 0:
+            self.skipTest("another user may not run blobctl here")
+        refused = subprocess.run(self.daemon.ctl_command("dashboard"), capture_output=True, text=True, timeout=TIMEOUT,
+                                 check=False, **somebody)
+        self.assertEqual(refused.returncode, PERMISSION, refused.stderr)
+        self.assertEqual(refused.stdout, "")
 
     def test_the_port_can_be_chosen(self):
         page = self.start_dashboard()
