@@ -151,8 +151,9 @@ Json BasicsOf(const v1::Request& request, const RequestIntent& intent, const std
           {"claimed", request.claimed_bytes()}};
 }
 
-// What was here before the transfers that are known. Requests and transfers are not told at the
-// same moment: what may have come between the two is taken for nothing.
+// What no transfer that is known has brought: it was here before, or they are forgotten. Requests
+// and transfers are not told at the same moment: what may have come between the two is taken for
+// nothing.
 uint64_t HereBefore(const v1::Request& request, const Shares& shares) {
   const uint64_t between =
       std::max(kMiB, static_cast<uint64_t>(kSecondsBetween * std::max(0.0, request.rate())));

@@ -80,7 +80,7 @@ void DashboardFeed::Run() {
     DashboardState state = Ask();
     if (!state.top.trouble.empty()) state.is_reachable = !IsAway();
     // Of what it said before there are no rates now.
-    if (asking_ && asking_->feed->answers() != sampled_ && state.top.trouble.empty()) {
+    if (state.has_answered && asking_->feed->answers() != sampled_ && state.top.trouble.empty()) {
       sampled_ = asking_->feed->answers();
       history_.Add(SampleOf(state.top, SystemClock().WallNow().unix_ms));
     }

@@ -1,5 +1,6 @@
 #include "client/dashboard_requests.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace blobd::client {
@@ -13,6 +14,18 @@ constexpr int kMostCalls = 3;
 bool EndsAll(const Status& status) {
   return status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kCancelled ||
          status.code() == StatusCode::kResourceExhausted;
+}
+
+// The first intent of a request may be cancelled while another goes on. What the request has got so
+// far was not for that one alone.
+void Remember(const v1::Request& request, const KnownRequests& before, KnownRequests* known) {
+  const v1::Kind& kind = request.kind();
+  int64_t& created = known->intents[FirstIntentOf(request)].created_unix_ms;
+  if (kind.hash().empty() || created == 0) return;
+  const auto key = std::make_pair(kind.hash(), kind.format());
+  if (const auto it = before.since.find(key); it != before.since.end())
+    created = std::min(created, it->second);
+  known->since[key] = created;
 }
 
 }  // namespace
@@ -32,7 +45,8 @@ StatusOr<std::vector<v1::Request>> DashboardRequests::List(
   return found;
 }
 
-// An intent's label and age never change: each is asked for once while it is shown.
+// An intent's label and age never change: each is asked for once while it is shown, also if it was
+// refused.
 Status DashboardRequests::AskIntents(const std::vector<v1::Request>& requests,
                                      KnownRequests* known) {
   const KnownRequests before = Latest();
@@ -41,14 +55,13 @@ Status DashboardRequests::AskIntents(const std::vector<v1::Request>& requests,
     if (id == 0) continue;
     if (const auto it = before.intents.find(id); it != before.intents.end()) {
       known->intents[id] = it->second;
-      continue;
+    } else {
+      const auto intent = daemon_.GetIntent(id);
+      if (EndsAll(intent.status())) return intent.status();
+      known->intents[id] =
+          intent.ok() ? RequestIntent{intent->label(), intent->created_unix_ms()} : RequestIntent();
     }
-    const auto intent = daemon_.GetIntent(id);
-    if (intent.ok()) {
-      known->intents[id] = {intent->label(), intent->created_unix_ms()};
-    } else if (EndsAll(intent.status())) {
-      return intent.status();
-    }
+    Remember(request, before, known);
   }
   return OkStatus();
 }

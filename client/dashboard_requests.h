@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -16,9 +17,10 @@
 
 namespace blobd::client {
 
-// What a request is besides what the daemon lists, from the first intent there was for it.
+// What a request is besides what the daemon lists, from the first intent that there is for it.
 struct RequestIntent {
   std::string label;
+  // Of the first there was since its content is shown: that one may be gone. 0: not known.
   int64_t created_unix_ms = 0;
 };
 
@@ -28,6 +30,8 @@ struct KnownRequests {
   // By the request's first intent. Of the first few that wait, why they do.
   std::map<uint64_t, RequestIntent> intents;
   std::map<uint64_t, v1::RequestWhy> whys;
+  // Since when contents are wanted, by hash and format.
+  std::map<std::pair<std::string, v1::BlobFormat>, int64_t> since;
 };
 
 // 0: none is listed.

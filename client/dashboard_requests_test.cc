@@ -25,7 +25,9 @@ class FakeDaemon final : public RefusingClient {
     }
     const int count = std::min(runs ? running : waiting, static_cast<int>(request.page_size()));
     for (int i = 0; i < count; ++i) {
-      page.add_requests()->add_intent_ids(static_cast<uint64_t>(runs ? 1 + i : 1001 + i));
+      v1::Request& found = *page.add_requests();
+      found.add_intent_ids(static_cast<uint64_t>(runs ? first + i : 1001 + i));
+      if (runs) found.mutable_kind()->set_hash("hash " + std::to_string(i));
     }
     if (count < (runs ? running : waiting)) page.set_next_page_token("more");
     return page;
@@ -35,6 +37,7 @@ class FakeDaemon final : public RefusingClient {
     if (id == ended) return refusal;
     v1::Intent intent;
     intent.set_label("label " + std::to_string(id));
+    intent.set_created_unix_ms(static_cast<int64_t>(id) * 1000);
     return intent;
   }
   StatusOr<v1::WhyResponse> Why(const v1::WhyRequest& request) override {
@@ -47,6 +50,7 @@ class FakeDaemon final : public RefusingClient {
 
   int running = 0;
   int waiting = 0;
+  int first = 1;       // intent of those that run
   uint64_t ended = 0;  // the intent for which there is only the refusal
   Status refusal = NotFound("there was no such intent");
   std::map<std::string, int> asked;
@@ -88,6 +92,27 @@ TEST(DashboardRequests, WhatEndsMeanwhileIsNoError) {
   EXPECT_TRUE(requests.Latest().whys.contains(1002));
   daemon.refusal = PermissionDenied("it is somebody else's");
   EXPECT_TRUE(requests.Ask().ok());
+  // Of what was refused nobody asks again.
+  EXPECT_EQ(daemon.asked["intent"], 2);
+}
+
+TEST(DashboardRequests, KnowsSinceWhenContentIsWanted) {
+  FakeDaemon daemon;
+  daemon.running = 1;
+  DashboardRequests requests(daemon);
+  ASSERT_TRUE(requests.Ask().ok());
+  EXPECT_EQ(requests.Latest().intents.at(1).created_unix_ms, 1000);
+  // Intent 1 is cancelled; intent 5 wants the same.
+  daemon.first = 5;
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(requests.Ask().ok());
+  EXPECT_EQ(requests.Latest().intents.at(5).label, "label 5");
+  EXPECT_EQ(requests.Latest().intents.at(5).created_unix_ms, 1000);
+  // When it is not wanted any more that is forgotten.
+  daemon.running = 0;
+  ASSERT_TRUE(requests.Ask().ok());
+  daemon.running = 1;
+  ASSERT_TRUE(requests.Ask().ok());
+  EXPECT_EQ(requests.Latest().intents.at(5).created_unix_ms, 5000);
 }
 
 TEST(DashboardRequests, ADaemonThatGoesAwayIsOne) {

@@ -88,6 +88,11 @@ StatusOr<TopState> TopFeed::State() {
   return state;
 }
 
+bool TopFeed::has_answered() {
+  const MutexLock lock(mutex_);
+  return answers_ > 0 && has_transfers_;
+}
+
 uint64_t TopFeed::answers() {
   const MutexLock lock(mutex_);
   return answers_;
@@ -114,6 +119,7 @@ void TopFeed::Follow() {
   while (GoesOn(daemon_.WatchTransfers(request, [this](const v1::WatchTransfersResponse& change) {
     const MutexLock lock(mutex_);
     followed_.Apply(change);
+    has_transfers_ = has_transfers_ || change.current();
   }))) {
     Rest();
   }

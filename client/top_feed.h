@@ -36,8 +36,8 @@ class TopFeed {
   // As it is now. A daemon that went away, or says nothing for a few seconds, is a trouble of the
   // state; any other error is returned.
   StatusOr<TopState> State();
-  // Whether the daemon has answered yet.
-  bool has_answered() { return answers() > 0; }
+  // Whether the daemon has answered yet, and told all of its transfers.
+  bool has_answered();
   // How often it has: what has not grown is still what it said before.
   uint64_t answers();
 
@@ -56,6 +56,7 @@ class TopFeed {
   TopState state_ ABSL_GUARDED_BY(mutex_);
   FollowedTransfers followed_ ABSL_GUARDED_BY(mutex_);
   Status error_ ABSL_GUARDED_BY(mutex_);
+  bool has_transfers_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t answers_ ABSL_GUARDED_BY(mutex_) = 0;
   // The last answer, or when it was first asked.
   std::chrono::steady_clock::time_point heard_at_ ABSL_GUARDED_BY(mutex_);

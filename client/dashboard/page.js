@@ -76,13 +76,16 @@ function showCount(head, number) {
   setText(node.children[0], number > 0 ? number.toLocaleString("en") : "");
 }
 
+// A request stays the same when its first intent goes.
+const keyOf = (request) => (request.hash ? `${request.hash} ${request.collection}` : `intent ${request.intent}`);
+
 function showLists(data) {
   const waitingInAll = Math.max(data.waiting.length, data.status.requests - data.downloads.length);
-  keep(at("downloads"), data.downloads, (each) => each.intent, makeDownload, showDownload);
+  keep(at("downloads"), data.downloads, keyOf, makeDownload, showDownload);
   at("downloads-none").hidden = data.downloads.length > 0;
   showCount("downloads-head", data.downloads.length);
 
-  keep(at("waiting"), data.waiting, (each) => each.intent, makeWaiting,
+  keep(at("waiting"), data.waiting, keyOf, makeWaiting,
        (card, each) => showWaiting(card, each, data.now_ms));
   at("waiting-none").hidden = data.waiting.length > 0;
   showCount("waiting-head", data.waiting.length > 0 ? waitingInAll : 0);

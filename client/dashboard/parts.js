@@ -90,6 +90,9 @@ function showShare(row, share) {
   setTrouble(trouble, share.trouble);
 }
 
+// Of transfers that the daemon has forgotten nobody knows who they were from.
+const BEFORE = "from before, or not known any more";
+
 function makeDownload() {
   const card = make("article", "card download");
   const head = make("header", "head");
@@ -125,7 +128,7 @@ function showDownload(card, each) {
   keep(bar, pieces, (piece) => piece.provider ?? NOBODY, () => make("span"), (node, piece) => {
     node.className = piece.provider === null ? "other" : colourOf(piece.provider);
     node.style.width = `${width(piece.bytes).toFixed(2)}%`;
-    node.title = piece.provider === null ? "here before" : piece.provider || HIDDEN;
+    node.title = piece.provider === null ? BEFORE : piece.provider || HIDDEN;
   });
   if (total > 0) bar.setAttribute("aria-valuenow", Math.floor((held * 100) / total));
 
@@ -133,7 +136,7 @@ function showDownload(card, each) {
   if (total > 0) facts.push(percent(Math.min(1, held / total)));
   facts.push(total > 0 ? `${size(held)} of ${size(total)}` : `${size(held)}, size not known yet`);
   if (each.unproven > 0) facts.push(`${size(each.unproven)} not proven yet`);
-  if (each.here_before > 0) facts.push(`${size(each.here_before)} was here before`);
+  if (each.here_before > 0) facts.push(`${size(each.here_before)} ${BEFORE}`);
   if (each.rate > 0 && total > held) facts.push(`${duration(((total - held) * 1000) / each.rate)} left`);
   keep(figures, facts.map((text, i) => ({ text, i })), (fact) => fact.i,
        (fact) => make(fact.i === 0 ? "b" : "span"), (node, fact) => setText(node, fact.text));
