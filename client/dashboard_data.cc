@@ -332,6 +332,8 @@ std::string DashboardJson(const DashboardState& state, const DashboardHistory& h
     providers.resize(shown);
     document["status"] = StatusOf(state.top.status);
     document["downloads"] = DownloadsOf(state);
+    document["downloads_more"] = state.requests.running_more;
+    document["waiting_more"] = state.requests.waiting_more;
     document["waiting"] = WaitingOf(state);
     document["providers"] = std::move(providers);
   }

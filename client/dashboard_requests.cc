@@ -30,19 +30,19 @@ void Remember(const v1::Request& request, const KnownRequests& before, KnownRequ
 
 }  // namespace
 
-StatusOr<std::vector<v1::Request>> DashboardRequests::List(
-    const std::vector<v1::IntentState>& states) {
+Status DashboardRequests::List(const std::vector<v1::IntentState>& states,
+                               std::vector<v1::Request>* found, bool* more) {
   v1::ListRequestsRequest request;
   for (const v1::IntentState state : states) request.add_states(state);
-  std::vector<v1::Request> found;
-  for (int call = 0; call < kMostCalls; ++call) {
-    request.set_page_size(static_cast<uint32_t>(kMostShown - found.size()));
+  *more = true;
+  for (int call = 0; *more && call < kMostCalls && found->size() < kMostShown; ++call) {
+    request.set_page_size(static_cast<uint32_t>(kMostShown - found->size()));
     BLOBD_ASSIGN_OR_RETURN(const v1::ListRequestsResponse page, daemon_.ListRequests(request));
-    found.insert(found.end(), page.requests().begin(), page.requests().end());
-    if (page.next_page_token().empty() || found.size() >= kMostShown) break;
+    found->insert(found->end(), page.requests().begin(), page.requests().end());
+    *more = !page.next_page_token().empty();
     request.set_page_token(page.next_page_token());
   }
-  return found;
+  return OkStatus();
 }
 
 // An intent's label and age never change: each is asked for once while it is shown, also if it was
@@ -68,9 +68,10 @@ Status DashboardRequests::AskIntents(const std::vector<v1::Request>& requests,
 
 Status DashboardRequests::Ask() {
   KnownRequests known;
-  BLOBD_ASSIGN_OR_RETURN(known.running, List({v1::INTENT_STATE_RUNNING}));
-  BLOBD_ASSIGN_OR_RETURN(known.waiting, List({v1::INTENT_STATE_QUEUED, v1::INTENT_STATE_WAITING,
-                                              v1::INTENT_STATE_PARKED, v1::INTENT_STATE_PAUSED}));
+  BLOBD_RETURN_IF_ERROR(List({v1::INTENT_STATE_RUNNING}, &known.running, &known.running_more));
+  BLOBD_RETURN_IF_ERROR(List({v1::INTENT_STATE_QUEUED, v1::INTENT_STATE_WAITING,
+                              v1::INTENT_STATE_PARKED, v1::INTENT_STATE_PAUSED},
+                             &known.waiting, &known.waiting_more));
   BLOBD_RETURN_IF_ERROR(AskIntents(known.running, &known));
   BLOBD_RETURN_IF_ERROR(AskIntents(known.waiting, &known));
   for (size_t i = 0; i < known.waiting.size() && i < kMostExplained; ++i) {

@@ -27,6 +27,9 @@ struct RequestIntent {
 struct KnownRequests {
   std::vector<v1::Request> running;  // the oldest first
   std::vector<v1::Request> waiting;  // likewise
+  // There may be more of them.
+  bool running_more = false;
+  bool waiting_more = false;
   // By the request's first intent. Of the first few that wait, why they do.
   std::map<uint64_t, RequestIntent> intents;
   std::map<uint64_t, v1::RequestWhy> whys;
@@ -50,7 +53,8 @@ class DashboardRequests {
   KnownRequests Latest();
 
  private:
-  StatusOr<std::vector<v1::Request>> List(const std::vector<v1::IntentState>& states);
+  Status List(const std::vector<v1::IntentState>& states, std::vector<v1::Request>* found,
+              bool* more);
   Status AskIntents(const std::vector<v1::Request>& requests, KnownRequests* known);
 
   DaemonClient& daemon_;

@@ -67,6 +67,8 @@ TEST(DashboardRequests, ShowsTheFirstAndNoMore) {
   const KnownRequests known = requests.Latest();
   EXPECT_EQ(known.running.size(), DashboardRequests::kMostShown);
   EXPECT_EQ(known.waiting.size(), DashboardRequests::kMostShown);
+  EXPECT_TRUE(known.running_more);
+  EXPECT_TRUE(known.waiting_more);
   EXPECT_EQ(known.whys.size(), DashboardRequests::kMostExplained);
   EXPECT_EQ(known.intents.at(1).label, "label 1");
   EXPECT_EQ(known.whys.at(1001).sentence(), "waits");
@@ -78,6 +80,8 @@ TEST(DashboardRequests, AsksForALabelOnce) {
   daemon.waiting = 3;
   DashboardRequests requests(daemon);
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(requests.Ask().ok());
+  EXPECT_FALSE(requests.Latest().running_more);
+  EXPECT_FALSE(requests.Latest().waiting_more);
   EXPECT_EQ(daemon.asked["intent"], 5);
   EXPECT_EQ(daemon.asked["why"], 15);
 }

@@ -70,28 +70,34 @@ function showPlots(data) {
   plots.up.show(history, data.now_ms, current.up, history.up, [{ name: NOBODY, colour: "c7", values: history.up }], serving(data.status));
 }
 
-function showCount(head, number) {
+// `more`: there may be.
+function showCount(head, number, more = false) {
   const node = at(head);
   if (node.children.length === 0) node.append(make("span", "count"));
-  setText(node.children[0], number > 0 ? number.toLocaleString("en") : "");
+  setText(node.children[0], number > 0 ? number.toLocaleString("en") + (more ? "+" : "") : "");
+}
+
+// Says that what is shown is not all.
+function showMore(id, shown, more) {
+  at(id).hidden = !more;
+  const first = shown > 0 ? `These are the first ${shown}` : "Not all were looked at";
+  setText(at(id), `${first}; “blobctl requests” lists all of them.`);
 }
 
 // A request stays the same when its first intent goes.
 const keyOf = (request) => (request.hash ? `${request.hash} ${request.collection}` : `intent ${request.intent}`);
 
 function showLists(data) {
-  const waitingInAll = Math.max(data.waiting.length, data.status.requests - data.downloads.length);
   keep(at("downloads"), data.downloads, keyOf, makeDownload, showDownload);
-  at("downloads-none").hidden = data.downloads.length > 0;
-  showCount("downloads-head", data.downloads.length);
+  at("downloads-none").hidden = data.downloads.length > 0 || data.downloads_more;
+  showCount("downloads-head", data.downloads.length, data.downloads_more);
+  showMore("downloads-more", data.downloads.length, data.downloads_more);
 
   keep(at("waiting"), data.waiting, keyOf, makeWaiting,
        (card, each) => showWaiting(card, each, data.now_ms));
-  at("waiting-none").hidden = data.waiting.length > 0;
-  showCount("waiting-head", data.waiting.length > 0 ? waitingInAll : 0);
-  const more = data.waiting.length > 0 ? waitingInAll - data.waiting.length : 0;
-  at("waiting-more").hidden = more === 0;
-  setText(at("waiting-more"), `${count(more, "more request", "more requests")}; “blobctl requests” lists all of them.`);
+  at("waiting-none").hidden = data.waiting.length > 0 || data.waiting_more;
+  showCount("waiting-head", data.waiting.length, data.waiting_more);
+  showMore("waiting-more", data.waiting.length, data.waiting_more);
 
   const names = {};
   const rows = data.providers.length > 0 ? [names, ...data.providers] : [];
