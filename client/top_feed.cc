@@ -145,6 +145,11 @@ void TopFeed::Ask() {
       ++answers_;
       heard_at_ = steady_clock::now();
     }
+    if (asked.code() == StatusCode::kResourceExhausted) {
+      // It has too many calls to take ours: what is shown grows old, and that is said.
+      const MutexLock lock(mutex_);
+      state_.trouble = Message(asked);
+    }
     if (!GoesOn(asked)) return;
     Rest();
   }
