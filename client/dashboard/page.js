@@ -52,7 +52,7 @@ function serving(status) {
 
 function showPlots(data) {
   const { history } = data;
-  const current = data.trouble || !data.status ? { down: 0, up: 0 } : data.status;
+  const current = data.trouble || !data.status ? { down: null, up: null } : data.status;
   // Colours first where shares are shown, so that those stand out from each other.
   for (const download of data.downloads || []) for (const share of download.shares) colourOf(share.provider);
   const layers = history.providers.map((each) => ({
@@ -170,13 +170,20 @@ async function ask() {
   return data === null || data.answered || data.trouble !== "";
 }
 
+// One at a time, so that an older answer never takes the place of a newer one.
+let asking = null;
+function askOnce() {
+  if (asking === null) asking = ask().finally(() => { asking = null; });
+  return asking;
+}
+
 async function follow() {
   for (;;) {
-    const isThere = document.hidden || await ask();
+    const isThere = document.hidden || await askOnce();
     await new Promise((resolve) => setTimeout(resolve, isThere ? ASK_EVERY_MS : ASK_AGAIN_MS));
   }
 }
 
 at("all").hidden = true;
-document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) askOnce(); });
 follow();

@@ -63,6 +63,11 @@ class Plot {
     figure.append(this.field, this.times, this.legend);
   }
 
+  // null: it is not known.
+  currentText() {
+    return this.shown.current === null ? NONE : rate(this.shown.current);
+  }
+
   // The rate now, or that at the time to which somebody points.
   showNumber() {
     const { history, now, current, total, span } = this.shown;
@@ -74,7 +79,7 @@ class Plot {
     this.cursor.hidden = !isThere;
     if (isThere) this.cursor.style.left = `${100 * Math.max(0, 1 - (now - history.ms[nearest]) / span)}%`;
     setText(this.ago, isThere ? `${duration(now - history.ms[nearest])} ago` : "");
-    setText(this.now, rate(isThere ? total[nearest] : current));
+    setText(this.now, isThere ? rate(total[nearest]) : this.currentText());
   }
 
   // `layers`: {name, colour, values}, the lowest first; `total`: the values of all of it.
@@ -86,7 +91,7 @@ class Plot {
     setText(this.most, rate(most));
     setText(this.half, rate(most / 2));
     setText(this.since, `${span / 60000} min ago`);
-    this.svg.setAttribute("aria-label", `${rate(current)} now, at most ${rate(Math.max(...total, 0))} in ${span / 60000} min`);
+    this.svg.setAttribute("aria-label", `${this.currentText()} now, at most ${rate(Math.max(...total, 0))} in ${span / 60000} min`);
     const x = (i) => (WIDTH * Math.max(0, 1 - (now - history.ms[i]) / span)).toFixed(1);
     const y = (value) => (HEIGHT * (1 - Math.min(1, value / most))).toFixed(2);
     const runs = runsOf(history.ms);

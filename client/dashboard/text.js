@@ -14,7 +14,11 @@ const size = (bytes) => scaled(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "P
 const rate = (perSecond) => scaled(perSecond, 1000, ["B/s", "kB/s", "MB/s", "GB/s"]);
 const NONE = "–";
 const rateOrNone = (perSecond) => (perSecond > 0 ? rate(perSecond) : NONE);
-const percent = (part) => `${(part * 100).toFixed(part > 0 && part < 0.0995 ? 1 : 0)} %`;
+// Never more than it is: 100 % is all.
+function percent(part) {
+  const digits = part > 0 && part < 0.1 ? 1 : 0;
+  return `${(Math.floor(part * 100 * 10 ** digits) / 10 ** digits).toFixed(digits)} %`;
+}
 const roundTrip = (us) => (us > 0 ? `${(us / 1000).toFixed(1)} ms` : NONE);
 
 function duration(ms) {
