@@ -5,7 +5,7 @@ A command that blobctl has and this table has not fails a test, and so does one 
 import dataclasses
 from typing import Callable, Optional
 
-from harness import DONE, FAILED, INTERRUPTED, NOT_FOUND, USAGE
+from harness import DONE, FAILED, INTERRUPTED, NO_PROVIDER, NOT_FOUND, USAGE
 
 
 @dataclasses.dataclass
@@ -43,14 +43,14 @@ _ABOVE = [Example(code=USAGE, json="")]
 EXAMPLES = {
     "get": [_of(lambda w: w.got, "-o", lambda w: w.fresh_path(), json="lines"),
             _of(lambda w: w.collection, "-o", lambda w: w.fresh_path(), json="lines"),
-            _of(lambda w: w.fresh_hash(), "--from", lambda w: w.without, code=FAILED, json="lines"),
+            _of(lambda w: w.fresh_hash(), "--from", lambda w: w.without, code=NO_PROVIDER, json="lines"),
             _of("--detach", lambda w: w.fresh_hash(), shape="-detach")],
     "queue": [_of(lambda w: w.fresh_hash(), lambda w: w.fresh_hash(), "--label", "some words")],
     "cancel": [_of(lambda w: w.queue()), _of(lambda w: w.done)],
     "pause": [_of(lambda w: w.queue()), _of(lambda w: w.done)],
     "resume": [_of(lambda w: w.paused()), _of(lambda w: w.done)],
     "nodes-have": [_of(lambda w: w.wanted, lambda w: w.unreachable), _of(NOT_HERE, lambda w: w.unreachable)],
-    "watch": [_of(lambda w: w.done, json="lines"), _of(lambda w: w.failed, json="lines", code=FAILED)],
+    "watch": [_of(lambda w: w.done, json="lines"), _of(lambda w: w.failed, json="lines", code=NO_PROVIDER)],
     "intents": [_of("--all"), _of("--state", "waiting"), _of("--state", "done", "--full", verbatim=True)],
     "requests": [_of()],
     "transfers": [_of("--all"), _of("--hash", lambda w: w.coming),

@@ -3,7 +3,7 @@ that wait, run, are done and have failed, a node that has more, and a mirror."""
 import itertools
 import re
 
-from harness import DONE, FAILED
+from harness import DONE, NO_PROVIDER
 from peers import write_random
 
 MIB = 1 << 20
@@ -67,7 +67,7 @@ class World:
                                          if each["state"] == "TRANSFER_STATE_RECEIVING"))
         self.without = f"{mirror}/" + "long/" * 20 + "none"
         self.failed = self.queue("5b" * 32, "--from", self.without, "--patience", "0s")
-        self.ctl("watch", self.failed, code=FAILED)
+        self.ctl("watch", self.failed, code=NO_PROVIDER)
         self.wanted = "5c" * 32
         self.waiting = self.queue(self.wanted, "--from", self.without, "--from", self.unreachable)
         self._daemon.wait_until("the mirror has not got it", lambda: self._daemon.intent(self.waiting)["failures"])
