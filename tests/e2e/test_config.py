@@ -124,8 +124,13 @@ class Reloads(Configured):
         self.assertFalse(values["workers"]["isLive"])
         limits = {limit["name"]: limit["value"] for limit in self.ctl("limits", "--json").json()["limits"]}
         self.assertEqual((limits["connections"], limits["requests"]), ("4", "50"))
-        # What needs a restart is told until there was one, and the journal has the same words.
-        self.assertEqual([key["key"] for key in self.reload()["keys"]], ["workers"])
+        # What needs a restart is told until there was one, what is refused until it is not, and the journal has the same
+        # words.
+        self.assertEqual([key["key"] for key in self.reload(code=FAILED)["keys"]], ["limits.connections", "workers"])
+        self.ctl("limits", "--reset", "connections")
+        limits = {limit["name"]: limit["value"] for limit in self.ctl("limits", "--json").json()["limits"]}
+        self.assertEqual(limits["connections"], "9")
+        self.assertEqual([key["key"] for key in self.reload()["keys"]], ["limits.connections", "workers"])
         text = self.ctl("reload").text
         self.assertIn("needs a restart", text)
         self.assertIn("1 of them needs a restart of blobd.", text)

@@ -225,7 +225,7 @@ class IntoFiles(ExportTest):
         outside = self.directory / "outside"
         outside.write_text("mine")
         self.target.symlink_to(outside)
-        for options, words in (((), "target exists"), (("--force",), "is no regular file and is not replaced")):
+        for options, words in (((), "target is a symbolic link"), (("--force",), "is a symbolic link")):
             self.assertIn(words, self.ctl("export", blob, "-o", self.target, *options, code=FAILED).text)
         self.assertEqual(outside.read_text(), "mine")
         self.target.unlink()

@@ -152,7 +152,7 @@ class ImportTest(E2eTest):
                 ([self.nginx.url("file"), "--max-size", "2MiB"], FAILED, "3 MiB, more than"),
                 ([self.nginx.url("nolength/file"), "--max-size", "2MiB"], FAILED, "2 MiB"),
                 ([self.nginx.url("to-other/file")], None, "localhost"),
-                (["ftp://example.org/file"], USAGE, "url: ")):
+                (["ftp://example.org/file"], USAGE, "URL: ")):
             with self.subTest(arguments):
                 result = self.ctl("import", *arguments, code=code)
                 self.assertNotEqual(result.code, DONE)
