@@ -12,6 +12,8 @@
 
 #include <memory>
 
+#include "base/mutex.h"
+
 namespace blobd::rpc {
 
 // Makes the messages of one method.
@@ -28,12 +30,17 @@ class BriefRequests final : public grpc::MessageAllocator<Request, Response> {
       this->set_response(&response_);
     }
     void FreeRequest() override {
+      const MutexLock lock(hand_over_);
       this->set_request(nullptr);
       request_.reset();
     }
-    void Release() override { delete this; }
+    void Release() override {
+      { const MutexLock lock(hand_over_); }
+      delete this;
+    }
 
    private:
+    Mutex hand_over_;  // from thread to thread, see reactor.h
     std::unique_ptr<Request> request_;
     Response response_;
   };
