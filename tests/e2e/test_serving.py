@@ -184,10 +184,10 @@ class Policy(E2eTest):
         return result
 
     def test_by_default_only_listed_nodes_are_served(self):
-        self.assertIn("permission", self.refused(None).text)
+        self.assertIn("it does not serve this node", self.refused(None).text)
 
     def test_nobody(self):
-        self.assertIn("permission", self.refused('[serve]\nmode = "nobody"\n').text)
+        self.assertIn("it does not serve this node", self.refused('[serve]\nmode = "nobody"\n').text)
 
     def test_listed(self):
         node = self.daemon.status()["nodeId"]
