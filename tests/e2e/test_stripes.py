@@ -76,8 +76,9 @@ class OnThisMachine(Stripes):
         self.print_shares(shares, size)
         self.assertEqual(len(shares), 4, self.getter.transfers())
         self.assertTrue(all(share > 0 for share in shares.values()), shares)
-        # But for races, of which a busy machine sees more, and what proves the ends of parts, every byte came from one.
-        self.assertLess(sum(shares.values()), size + 12 * MIB if WHOLE else size * 3 // 2)
+        # But for races, each of 4 MiB at most and more of them on a busy machine, and what proves the ends of parts, every
+        # byte came from one.
+        self.assertLess(sum(shares.values()), size + 4 * 4 * MIB if WHOLE else size * 3 // 2)
         self.assertLessEqual(size, sum(shares.values()))
         self.assert_got(self.getter, blob_hash, source)
         listed = self.getter.ctl("transfers", "--all").text
@@ -97,7 +98,7 @@ class OnThisMachine(Stripes):
         self.assert_got(self.getter, blob_hash, source)
 
     def test_one_wrong_byte_beside_an_honest_node(self):
-        size = 64 * MIB
+        size = 1024 * MIB if WHOLE else 64 * MIB
         source, blob_hash = self.put(self.mirrors, size)
         node = self.start_node("node", source)
         liar = self.mirrors[1]
@@ -117,8 +118,8 @@ class OnThisMachine(Stripes):
         self.print_shares(verified, size)
         thrown_away = received.get(url, 0) - verified.get(url, 0)
         print(f"{thrown_away / MIB:.1f} MiB thrown away ... ", end="", flush=True)
-        # A part here is 16 MiB; the rest was on its way.
-        self.assertLess(thrown_away, 16 * MIB + 8 * 4 * MIB)
+        # A part is 16 MiB; on a busy machine more is on its way when the wrong byte is found.
+        self.assertLess(thrown_away, 16 * MIB if WHOLE else 16 * MIB + 8 * 4 * MIB)
         self.assertIn("wrong bytes", self.getter.log())
         self.assertIn(url, self.getter.log())
         # It is not used for that hash any more.
