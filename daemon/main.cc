@@ -18,6 +18,7 @@
 #include "daemon/config_files.h"
 #include "daemon/config_values.h"
 #include "daemon/environment.h"
+#include "daemon/last_words.h"
 #include "daemon/log_sink.h"
 #include "daemon/node.h"
 #include "daemon/state_dir.h"
@@ -130,6 +131,7 @@ int Run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   blobd::daemon::KeepToOurselves();
+  blobd::daemon::SayLastWords(blobd::daemon::kExitFailed);
   blobd::ChooseTableKey();
   // Debian's Abseil looks for lock cycles at every lock of gRPC, under a lock that all share; it
   // costs 5 to 8 % of the calls per second, and the thread sanitizer looks for them in the tests.

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -68,7 +69,7 @@ class NotifyTest(SupervisedTest):
         node = self.daemon.status()["nodeId"]
         self.assertEqual(ready["STATUS"], f"Serving as node {node}")
         before = [m["STATUS"] for m in self.manager.messages if "READY" not in m]
-        self.assertEqual(before[:2], ["Opening the registry", "Opening the store"])
+        self.assertEqual(before[:3], ["Opening the registry", "Opening the store", "Loading intents: 0 so far"])
         for message in self.manager.messages[:-1]:
             self.assertGreater(int(message["EXTEND_TIMEOUT_USEC"]), 10_000_000)
         self.assertEqual(self.daemon.stop(), 0)
@@ -420,6 +421,21 @@ class RefusalTest(E2eTest):
         (self.directory / "shared").chmod(0o777)
         shared = run("--state-dir", self.directory / "shared")
         self.assertEqual(shared.returncode, 3, shared.stderr)
+
+    def test_without_threads_it_says_which_limit_that_was(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs another user: the limit is on all processes of one")
+        uid, home = 12346, self.directory / "home"
+        home.mkdir()
+        os.chown(home, uid, uid)
+        os.chmod(self.directory, 0o755)
+        def few():
+            resource.setrlimit(resource.RLIMIT_NPROC, (4, 4))
+        done = subprocess.run([str(BLOBD), "--listen", "127.0.0.1:0", "--state-dir", str(home / "state"), "--socket",
+                               str(home / "sock")], env={"HOME": str(home)}, user=uid, group=uid, extra_groups=[],
+                              preexec_fn=few, capture_output=True, timeout=TIMEOUT, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, b"^blobd: cannot run: the system gives it no more threads.*TasksMax=.*ulimit -u")
 
     def test_under_a_service_manager_it_waits_for_the_one_before_it(self):
         manager = Manager(self.directory / "notify")
