@@ -1,5 +1,6 @@
 """A daemon that has nothing to do: how soon it is ready, what it holds, how often it wakes."""
 import contextlib
+import re
 import socket
 import subprocess
 import time
@@ -11,6 +12,7 @@ from measure import Run
 from processes import resident_kib, wakes
 from tools import BENCH
 
+TOLD_WITHIN = 5  # seconds after which a start has told how far it is
 SETTLING = 3  # seconds until what belongs to the start is over
 
 
@@ -62,12 +64,23 @@ class Starts:
             manager.settimeout(120)
             started = time.monotonic()
             daemon.launch({"NOTIFY_SOCKET": str(path)})
+            told = []
             try:
-                while "READY=1" not in manager.recv(65536).decode().splitlines():
-                    pass
+                while not told or "READY=1" not in told[-1].splitlines():
+                    told.append(manager.recv(65536).decode())
                 seconds = time.monotonic() - started
             finally:
                 # Nobody reads any more, so that nothing it says at its end can wait.
                 manager.close()
                 daemon.stop()
+        _see_that_it_tells(told[:-1], seconds)
         return Run(seconds=seconds)
+
+
+def _see_that_it_tells(messages, seconds):
+    """Whoever waits for a long start hears how far it is, and is asked for the time."""
+    if not messages or any("EXTEND_TIMEOUT_USEC=" not in message for message in messages):
+        raise RuntimeError(f"a start did not ask for time: {messages}")
+    done = [int(count) for message in messages for count in re.findall(r"intents: (\d+)", message)]
+    if seconds > TOLD_WITHIN and not any(done):
+        raise RuntimeError(f"a start of {seconds:.0f} s did not tell how far it was: {messages}")
