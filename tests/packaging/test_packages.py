@@ -10,6 +10,13 @@ import guide
 from booted import STATE, our_packages, relabelled, setUpModule  # noqa: F401
 from machine import Machine
 
+KEPT = "kept over all of this" * 1000
+# What undoes the last migration of each database.
+LAST_MIGRATIONS = {
+    "registry.db": ("DROP INDEX intents_by_owner", "DROP INDEX intents_by_label", "DROP INDEX intents_ended"),
+    "store.db": ("ALTER TABLE blobs DROP COLUMN was_complete",),
+}
+
 
 class PackageTest(unittest.TestCase):
     def setUp(self):
@@ -31,45 +38,43 @@ class PackageTest(unittest.TestCase):
         before = self.files()
         self.machine.install(*our_packages())
         self.machine.run("blobctl", "queue", "-q", "1" * 64, "--patience", "24h")
-        (self.machine.root / "var/tmp/content").write_bytes(b"kept over all of this" * 1000)
+        (self.machine.root / "var/tmp/content").write_text(KEPT)
         blob = self.machine.run("blobctl", "add", "-q", "/var/tmp/content").strip()
+        self.assert_all_is_here(blob)
         conffile = self.machine.root / "etc/blobd/blobd.toml"
         conffile.write_text(conffile.read_text() + "\n# changed by the administrator\n")
 
-        # As a version before the last migration of store.db left it; the upgrade migrates it.
+        # As a version before the last migration of both databases left them; the upgrade migrates them.
         self.machine.run("systemctl", "stop", "blobd.socket", "blobd.service")
-        store = self.machine.root / STATE[1:] / "store.db"
-        with sqlite3.connect(store) as database:
-            last = database.execute("PRAGMA user_version").fetchone()[0]
-            database.execute("ALTER TABLE blobs DROP COLUMN was_complete")
-            database.execute(f"PRAGMA user_version={last - 1}")
-        database.close()
-        self.own(store)
+        last = {name: self.take_back(name, *undo) for name, undo in LAST_MIGRATIONS.items()}
         self.machine.install(*relabelled("0.2.0", self.directory))
         self.assertIn("changed by the administrator", conffile.read_text())
-        self.assertEqual(self.machine.run("blobctl", "cat", blob), "kept over all of this" * 1000)
-        self.assertEqual(self.machine.run("blobctl", "intents", "-q").split(), ["1"])
-        copy = f"{STATE}/store.db.v{last - 1}"
-        self.machine.run("test", "-s", copy)
+        self.assert_all_is_here(blob)
+        copies = {name: f"{STATE}/{name}.v{version - 1}" for name, version in last.items()}
+        for copy in copies.values():
+            self.machine.run("test", "-s", copy)
 
-        # A version to come has migrated it further; we are the older one.
-        self.machine.run("systemctl", "stop", "blobd.socket", "blobd.service")
-        with sqlite3.connect(store) as database:
-            database.execute(f"PRAGMA user_version={last + 1}")
-        database.close()
-        self.own(store)
-        said = self.machine.try_run("dpkg", "--install", *[f"/var/tmp/{p.name}" for p in our_packages()])
-        self.assertIn(copy, said.stderr)
-        self.machine.wait_until("it gave up", lambda: self.machine.show("blobd.service", "ActiveState") == "failed")
-        self.assertEqual(self.machine.show("blobd.service", "ExecMainStatus"), "3")
-        journal = self.machine.journal()
-        self.assertIn("was made by a newer blobd", journal)
-        self.assertIn(f"{copy} is what it was before", journal)
+        # A version to come has migrated one of them further; we are the older one.
+        for name, copy in copies.items():
+            with self.subTest(name):
+                self.machine.install(*relabelled("0.2.0", self.directory))
+                self.machine.run("systemctl", "stop", "blobd.socket", "blobd.service")
+                self.change(name, f"PRAGMA user_version={last[name] + 1}")
+                said = self.machine.try_run("dpkg", "--install", *[f"/var/tmp/{p.name}" for p in our_packages()])
+                for each in copies.values():
+                    self.assertIn(each, said.stderr)
+                self.machine.wait_until("it gave up",
+                                        lambda: self.machine.show("blobd.service", "ActiveState") == "failed")
+                self.assertEqual(self.machine.show("blobd.service", "ExecMainStatus"), "3")
+                shown = self.machine.try_run("systemctl", "status", "--full", "blobd.service").stdout
+                for told in (self.machine.journal(), shown):
+                    self.assertIn(f"{STATE}/{name} was made by a newer blobd", told)
+                    self.assertIn(f"{copy} is what it was before", told)
 
-        # The way back that the guide describes.
-        self.machine.run("systemctl", "reset-failed")
-        self.machine.run("sh", "-ec", guide.block("back", **{"store.db.v3": Path(copy).name}))
-        self.assertEqual(self.machine.run("blobctl", "cat", blob), "kept over all of this" * 1000)
+                # The way back that the guide describes.
+                self.machine.run("systemctl", "reset-failed")
+                self.machine.run("sh", "-ec", guide.block("back", **{"store.db.v3": Path(copy).name}))
+                self.assert_all_is_here(blob)
 
         self.machine.run("dpkg", "--remove", "blobd", "blobctl")
         self.assertEqual(self.machine.try_run("systemctl", "is-active", "blobd.socket").stdout.strip(), "inactive")
@@ -106,11 +111,30 @@ class PackageTest(unittest.TestCase):
         self.machine.run("test", "-f", "/var/tmp/elsewhere/kept")
         self.machine.run("test", "!", "-L", STATE)
 
-    def own(self, database):
-        """Python looked at it as root; it is the daemon's again."""
-        owner = database.parent.stat()
-        for file in database.parent.glob(database.name + "*"):
+    def assert_all_is_here(self, blob):
+        self.assertEqual(self.machine.run("blobctl", "cat", blob), KEPT)
+        self.assertEqual(self.machine.run("blobctl", "intents", "-q").split(), ["1"])
+
+    def change(self, name, *statements):
+        """Changes a database of the daemon, which does not run. The version that it had."""
+        path = self.machine.root / STATE[1:] / name
+        with sqlite3.connect(path) as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            for statement in statements:
+                database.execute(statement)
+        database.close()
+        # That was root; it is the daemon's again.
+        owner = path.parent.stat()
+        for file in path.parent.glob(name + "*"):
             os.chown(file, owner.st_uid, owner.st_gid)
+        return version
+
+    def take_back(self, name, *undo):
+        """Makes a database what it was before its last migration. The version that it had."""
+        version = self.change(name, *undo)
+        self.change(name, f"PRAGMA user_version={version - 1}")
+        return version
+
 
 if __name__ == "__main__":
     unittest.main()
