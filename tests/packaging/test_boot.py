@@ -147,6 +147,17 @@ class ServiceTest(BootTest):
             self.machine.run("systemctl", "start", unit)
             self.assertEqual(self.machine.show(unit, "Result"), "success")
 
+    def test_the_timers_start_them(self):
+        for name in ("blobd-gc", "blobd-verify"):
+            self.drop_in("[Timer]\nOnActiveSec=1s\nRandomizedDelaySec=0\nAccuracySec=100ms\n", f"{name}.timer")
+            before = self.machine.show(f"{name}.service", "InvocationID")
+            self.machine.run("systemctl", "start", f"{name}.timer")
+            self.addCleanup(self.machine.run, "systemctl", "stop", f"{name}.timer")
+            self.machine.wait_until(f"{name} has run", lambda: (
+                self.machine.show(f"{name}.service", "InvocationID") not in ("", before)
+                and self.machine.show(f"{name}.service", "ActiveState") == "inactive"))
+            self.assertEqual(self.machine.show(f"{name}.service", "Result"), "success")
+
     def test_metrics_are_told_where_they_are_asked_for(self):
         self.assertEqual(self.machine.show("blobd-metrics.socket", "UnitFileState"), "disabled")
         self.machine.run("systemctl", "stop", "blobd.service")

@@ -134,6 +134,14 @@ class GuideTest(unittest.TestCase):
                           for option in sorted(given - options_of_command(command) - options_of(help_of(BLOBCTL)))]
         self.assertEqual(wrong, [])
 
+    def test_each_trouble_names_the_command_that_shows_it(self):
+        table = GUIDE.read_text().split("\n## Trouble")[1].split("\n\n")[1]
+        rows = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()[2:]]
+        self.assertGreater(len(rows), 15)
+        for seen, command, means in rows:
+            self.assertRegex(command, r"^`(sudo -u blobd )?(blobctl|systemctl|journalctl|id|ss)\b", seen)
+            self.assertTrue(means, seen)
+
 
 if __name__ == "__main__":
     unittest.main()
