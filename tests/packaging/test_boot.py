@@ -75,6 +75,47 @@ class ServiceTest(BootTest):
         self.assertIn("Watchdog timeout", self.machine.journal())
         self.ctl("cancel", *ids)
 
+    def by_hand(self, directory):
+        """The daemon over the service's state, started as in a shell: its pid, and what started it."""
+        said = ("sh", "-c", f"echo $$ >{directory}/pid; exec blobd --config /etc/blobd/blobd.toml --state-dir {STATE} "
+                            f"--socket {directory}/sock")
+        started = self.machine.start("runuser", "-u", "blobd", "--", *said)
+        self.addCleanup(started.communicate)
+        self.addCleanup(lambda: started.poll() is None and self.machine.run("sh", "-c", f"kill -KILL $(cat {directory}/pid)"))
+        self.machine.wait_until("it answers", lambda: self.machine.try_run(
+            "blobctl", "--socket", f"{directory}/sock", "status").returncode == 0)
+        return (self.machine.root / directory[1:] / "pid").read_text().strip(), started
+
+    def test_started_by_hand_it_is_the_same(self):
+        (self.machine.root / "var/tmp/content").write_text("the same to both")
+        blob = self.ctl("add", "-q", "/var/tmp/content").strip()
+        intent = self.queue_nothing()
+        node = json.loads(self.ctl("status", "--json"))["nodeId"]
+        self.machine.run("systemctl", "stop", "blobd.socket", "blobd.service")
+        directory = "/var/tmp/hand"
+        self.machine.run("install", "-d", "-m", "755", "-o", "blobd", directory)
+        here = ("--socket", f"{directory}/sock")
+
+        def assert_the_same(*to):
+            self.assertEqual(json.loads(self.ctl(*to, "status", "--json"))["nodeId"], node)
+            self.assertEqual(self.ctl(*to, "cat", blob), "the same to both")
+            self.assertEqual(self.ctl(*to, "intents", "-q").split(), [intent])
+
+        pid, killed = self.by_hand(directory)
+        assert_the_same(*here)
+        self.machine.run("kill", "-KILL", pid)
+        killed.wait(30)
+        pid, ended = self.by_hand(directory)
+        assert_the_same(*here)
+        self.machine.run("kill", "-HUP", pid)
+        self.machine.run("kill", "-TERM", pid)
+        self.assertEqual(ended.wait(30), 0)
+        log = ended.stderr.read().decode() + ended.stdout.read().decode()
+        self.assertRegex(log, r"is ready: node(?s:.*)keys that changed: 0(?s:.*)shutting down")
+        self.machine.run("systemctl", "start", "blobd.socket", "blobd.service")
+        assert_the_same()
+        self.ctl("cancel", intent)
+
     def test_a_key_from_the_credential_store(self):
         own = json.loads(self.ctl("status", "--json"))["nodeId"]
         store = self.machine.root / "etc/credstore"
