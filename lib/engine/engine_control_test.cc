@@ -396,6 +396,21 @@ TEST_F(ControlTest, StandingProvidersAreAskedWhenNobodyWasNamed) {
   EXPECT_EQ(Get(id)->state, IntentState::kWaiting);
 }
 
+TEST_F(WhyTest, SaysWhenItGivesUpForWantOfAProvider) {
+  QueueItem item = Item();
+  item.providers.clear();
+  item.patience = hours(2);
+  const IntentId id = Queue(kAnn, {item})->front().intent;
+  loop_.Advance(hours(1));
+  EXPECT_EQ(engine_->WhyOfIntent(id)->sentence,
+            "waits for a provider: none is known; it gives up in 1 h 0 min at the earliest, unless "
+            "somebody has it by then");
+  ASSERT_TRUE(Pause(kAnn, {id}).ok());
+  EXPECT_THAT(engine_->WhyOfIntent(id)->sentence, testing::Not(HasSubstr("gives up")));
+  const IntentId other = Queue(kAnn, {Item()})->front().intent;
+  EXPECT_THAT(engine_->WhyOfIntent(other)->sentence, testing::Not(HasSubstr("gives up")));
+}
+
 TEST_F(WhyTest, ABannedProviderIsSaidToBeBanned) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   Connect();

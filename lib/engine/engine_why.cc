@@ -88,7 +88,20 @@ std::optional<WhyView> Engine::WhyOfIntent(IntentId id) const {
   if (scheduler_ == nullptr) return std::nullopt;
   const auto why = scheduler_->WhyOfIntent(id);
   if (!why) return std::nullopt;
-  return Describe(*why, *scheduler_->ViewOfIntent(id));
+  WhyView view = Describe(*why, *scheduler_->ViewOfIntent(id));
+  const auto live = live_.find(id);
+  const bool wants_provider =
+      std::any_of(why->waits.begin(), why->waits.end(),
+                  [](const auto& wait) { return wait.fact == schedule::WaitFact::kProvider; });
+  if (!wants_provider || live == live_.end() || live->second.row.paused) return view;
+  // Patience begins anew with each start of the daemon: it may last longer than that.
+  const registry::IntentRow& row = live->second.row;
+  const Duration left = row.created + milliseconds(row.patience_ms) - deps_.clock.WallNow();
+  if (left > Duration::zero()) {
+    view.sentence +=
+        fmt::format("; it gives up {} at the earliest, unless somebody has it by then", In(left));
+  }
+  return view;
 }
 
 std::vector<WhyView> Engine::WhyOfHash(const Hash& hash) const {
