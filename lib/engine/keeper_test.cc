@@ -1,6 +1,7 @@
 // What is kept, and why: tags, leases, intents; and what goes: collection, removal.
 #include "engine/keeper.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "engine/keeper_for_test.h"
@@ -552,6 +553,21 @@ TEST_F(RemoverTest, WhoRunsTheDaemonMayWhatRootMay) {
             StatusCode::kPermissionDenied);
   EXPECT_TRUE(Remove(CallerOfUid(kAnn.uid, kAnn.uid), {H(1)}, true).ok());
   EXPECT_TRUE(ChangeTag(CallerOfUid(kAnn.uid, kAnn.uid), {"t", {}, false, {}}).ok());
+}
+
+TEST_F(RemoverTest, SaysHowItIsFreed) {
+  Put(1);
+  Put(2);
+  ASSERT_TRUE(Tag(kJoe, "plans", Raw(H(1))).ok());
+  ASSERT_TRUE(Tag(kJoe, "two words", Raw(H(2))).ok());
+  const auto told = [&](const Caller& caller, uint8_t blob) {
+    return Message(Remove(caller, {H(blob)}).status());
+  };
+  EXPECT_TRUE(told(kJoe, 1).ends_with("; \"blobctl tag -d plans\" takes the tag away"));
+  EXPECT_TRUE(told(kJoe, 2).ends_with("; \"blobctl tag -d NAME\" takes the tag away"));
+  EXPECT_TRUE(
+      told(kAnn, 1).ends_with(fmt::format("; uid {} or root can take the tag away", kJoe.uid)));
+  EXPECT_TRUE(told(kRoot, 1).ends_with("\"blobctl rm --force\" removes it all the same"));
 }
 
 TEST_F(RemoverTest, DoesNotTellWhichPrivateTagOfSomebodyElseKeepsIt) {

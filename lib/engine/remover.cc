@@ -1,5 +1,7 @@
 #include "engine/remover.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
@@ -8,6 +10,38 @@
 
 namespace blobd::engine {
 namespace {
+
+bool IsPlainWord(const std::string& text) {
+  return !text.empty() && text.front() != '-' && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '/';
+  });
+}
+
+// What the caller, or who else may, can do so that this does not keep it any more.
+std::string HowToFree(const Hash& hash, const Keeping& keeping, const Caller& caller) {
+  switch (keeping.because) {
+    case KeptBecause::kWanted:
+      return "\"blobctl why " + hash.ToHex() + "\" names the intents, \"blobctl cancel\" ends them";
+    case KeptBecause::kTagged: {
+      if (keeping.is_private && !caller.may_see(keeping.owner_uid))
+        return "its owner or root can take the tag away";
+      if (!caller.is_admin() && keeping.owner_uid != caller.uid)
+        return fmt::format("uid {} or root can take the tag away", keeping.owner_uid);
+      // Others are not what a shell takes as they are.
+      const std::string name = IsPlainWord(keeping.tag) ? keeping.tag : "NAME";
+      return "\"blobctl tag -d " + name + "\" takes the tag away";
+    }
+    case KeptBecause::kLeased:
+      return fmt::format("until that is a while ago (store.lease_seconds) uid {} can remove it",
+                         keeping.owner_uid);
+    case KeptBecause::kFinished:
+      return "until that is a while ago (store.lease_seconds) root can remove it";
+    case KeptBecause::kNothing:
+      break;
+  }
+  return "try again";
+}
 
 class Remover : public std::enable_shared_from_this<Remover> {
  public:
@@ -31,22 +65,22 @@ class Remover : public std::enable_shared_from_this<Remover> {
   }
 
   Status Check(const Gathering& gathering, const Hash& hash) const {
-    const std::string remedy = removal_.caller.is_admin()
-                                   ? "remove what keeps it, or remove it by force"
-                                   : "remove what keeps it first";
-    if (gathering.IsWanted(hash)) {
-      return ErrorFor(Reason::kBlobKept, "{} is kept: an unfinished intent wants it; {}",
-                      hash.ToHex(), remedy);
-    }
+    if (gathering.IsWanted(hash)) return Kept(hash, {.because = KeptBecause::kWanted});
     if (removal_.is_being_added(hash)) {
       return ErrorFor(Reason::kBlobInUse, "{} is kept: it is being added just now", hash.ToHex());
     }
     for (const Keeping& keeping : gathering.protection().All(hash)) {
       if (!Binds(keeping)) continue;
-      return ErrorFor(Reason::kBlobKept, "{} is kept: {}; {}", hash.ToHex(),
-                      Describe(keeping, removal_.caller), remedy);
+      return Kept(hash, keeping);
     }
     return OkStatus();
+  }
+
+  Status Kept(const Hash& hash, const Keeping& keeping) const {
+    return ErrorFor(
+        Reason::kBlobKept, "{} is kept: {}; {}{}", hash.ToHex(), Describe(keeping, removal_.caller),
+        HowToFree(hash, keeping, removal_.caller),
+        removal_.caller.is_admin() ? ", or \"blobctl rm --force\" removes it all the same" : "");
   }
 
   bool Binds(const Keeping& keeping) const {
