@@ -113,7 +113,8 @@ void Engine::TellTransferEnd(TransferId id) {
 // The daemon ends, and with it the transfers that still run.
 void Engine::GiveUpTransferEnds() {
   for (auto& [id, waiting] : std::exchange(transfer_ends_, {})) {
-    for (auto& done : waiting) done(ErrorFor(Reason::kDraining, "the daemon is shutting down"));
+    for (auto& done : waiting)
+      done(ErrorFor(Reason::kDraining, "the daemon is draining before it stops"));
   }
 }
 

@@ -183,7 +183,7 @@ TEST_F(TransfersTest, WhoWaitsForTheEndIsToldWhenTheDaemonEnds) {
   const Answer answer = CancelTransfer(kAnn, OnlyGet());
   engine_->Drain([] {});
   loop_.Advance(minutes(1));
-  EXPECT_THAT(Message(answer->status()), HasSubstr("shutting down"));
+  EXPECT_THAT(Message(answer->status()), HasSubstr("draining"));
 }
 
 TEST_F(TransfersTest, MirrorsAreCancelledToo) {
