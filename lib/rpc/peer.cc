@@ -77,8 +77,15 @@ StatusOr<engine::Caller> CallerAt(int connection, const Admins& admins) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
-      credentials.pid == 0 || credentials.uid == kOverflowId || credentials.uid == OverflowUid()) {
+      credentials.pid == 0) {
     return ErrorFor(Reason::kUnknownCaller, "the kernel does not say who connected");
+  }
+  if (credentials.uid == kOverflowId || credentials.uid == OverflowUid()) {
+    return ErrorFor(Reason::kUnknownCaller,
+                    "who connected has uid {} here, which stands for everybody whom this user "
+                    "namespace does not know, and so for nobody: a caller needs a user of its own "
+                    "that the namespace of blobd knows",
+                    credentials.uid);
   }
   engine::Caller caller = engine::CallerOfUid(credentials.uid, admins.daemon_uid);
   caller.in_admin_group =
