@@ -62,7 +62,10 @@ Status ApplyTable(const toml::table& table, const std::string& prefix, const Con
 
 // The value that `text` is, in a table of its own; it has nothing else in it.
 StatusOr<toml::table> Parsed(const ConfigKey& key, std::string_view text) {
-  const bool is_bare = key.is_text && !text.starts_with('"') && !text.starts_with('\'');
+  // Of numbers the last character is a digit, whatever they are written like; units end otherwise.
+  const bool is_number = key.is_number && !text.empty() && text.back() >= '0' && text.back() <= '9';
+  const bool is_bare =
+      key.is_text && !is_number && !text.starts_with('"') && !text.starts_with('\'');
   if (is_bare) {
     if (!IsUtf8(text)) return InvalidArgument("it is no UTF-8; expected {}", key.valid);
     return toml::table{{"value", std::string(text)}};

@@ -37,6 +37,8 @@ struct ConfigKey {
   bool is_live = false;
   // The value is a text, and may be given without quotes where nothing else can be meant.
   bool is_text = false;
+  // The value may be a number, too: what ends with a digit is one where a text needs no quotes.
+  bool is_number = false;
   Secrecy secrecy = Secrecy::kNone;
 
   // Whether `value`, which is TOML, must not be shown.

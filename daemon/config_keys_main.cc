@@ -186,8 +186,8 @@ ConfigKeys MainKeys() {
        Seconds(
            1, 3600, [](auto& c) -> auto& { return c.serve.stall_timeout; })},
       {"store.max_bytes",
-       Live(Number(
-           0, int64_t{1} << 60, 1, [](auto& c) -> auto& { return c.keeper.max_bytes; }))},
+       Live(Bytes(
+           int64_t{1} << 60, [](auto& c) -> auto& { return c.keeper.max_bytes; }))},
       {"store.lease_seconds",
        Live(Seconds(
            0, 366LL * 86'400, [](auto& c) -> auto& { return c.keeper.lease; }))},

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+
 #include "daemon/config_files.h"
 
 namespace blobd::daemon {
@@ -73,6 +76,25 @@ TEST(Config, NobodyIsServedUnlessListed) {
   EXPECT_TRUE(config.advertise.empty());
 }
 
+TEST(Config, TheSizeOfTheStoreMayHaveAUnit) {
+  const std::pair<const char*, uint64_t> cases[] = {
+      {"0", 0},
+      {"\"0\"", 0},
+      {"7", 7},
+      {"\"7\"", 7},
+      {"\"20GB\"", 20'000'000'000},
+      {"\"20 GiB\"", uint64_t{20} << 30},
+      {"\"1.5tib\"", uint64_t{1536} << 30},
+  };
+  for (const auto& [text, bytes] : cases) {
+    SCOPED_TRACE(text);
+    Config config = DefaultConfig();
+    ASSERT_TRUE(ApplyToml("[store]\nmax_bytes = " + std::string(text), "a.toml", &config).ok());
+    EXPECT_EQ(config.keeper.max_bytes, bytes);
+    EXPECT_EQ(config.written.at("store.max_bytes").value, text) << "as it is written";
+  }
+}
+
 TEST(Config, ErrorsNameFileLineAndRangeAndChangeNothing) {
   struct Case {
     const char* toml;
@@ -110,6 +132,12 @@ TEST(Config, ErrorsNameFileLineAndRangeAndChangeNothing) {
        "a.toml:2: serve.read_budget_mib: expected a whole number from 1 to 65536"},
       {"[serve]\nstall_timeout_seconds = 3601\n",
        "a.toml:2: serve.stall_timeout_seconds: expected a whole number from 1 to 3600"},
+      {"[store]\n\nmax_bytes = \"20 apples\"\n",
+       "a.toml:3: store.max_bytes: expected a size from 0 to "},
+      {"[store]\nmax_bytes = \"20GB/s\"\n", "a.toml:2: store.max_bytes: expected a size"},
+      {"[store]\nmax_bytes = -1\n", "a.toml:2: store.max_bytes: expected a size"},
+      {"[store]\nmax_bytes = 2000000000000000000\n", "a.toml:2: store.max_bytes: expected a size"},
+      {"[store]\nmax_bytes = 1.5\n", "a.toml:2: store.max_bytes: expected a size"},
       {"serve = \"anyone\"\n", "a.toml:1: unknown key serve"},
       {"[wrong]\na = 1\n", "a.toml:1: unknown key wrong"},
       {"state_dir = \n", "a.toml:1: "},

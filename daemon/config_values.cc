@@ -3,6 +3,7 @@
 #include <optional>
 #include <sstream>
 
+#include "base/units.h"
 #include "base/utf8.h"
 
 namespace blobd::daemon {
@@ -88,6 +89,13 @@ std::string ToToml(const toml::node& node) {
   std::ostringstream other;
   node.visit([&other](const auto& value) { other << value; });
   return other.str();
+}
+
+std::optional<uint64_t> ParseBytes(std::string_view text) {
+  if (text == "0") return 0;
+  // What is per second is a rate.
+  if (text.find('/') != std::string_view::npos) return std::nullopt;
+  return ParseRate(text);
 }
 
 std::optional<std::vector<std::string>> TextsOf(const toml::node& node, size_t limit) {

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -85,6 +87,31 @@ ConfigKey Number(int64_t low, int64_t high, Unit unit, Place place) {
   key.by_default = [=](const Config& defaults) {
     return std::to_string(place(defaults) / static_cast<Value>(unit));
   };
+  return key;
+}
+
+// Bytes of a text such as "20GB" or "1.5 GiB", or "0"; nullopt: it is no size.
+std::optional<uint64_t> ParseBytes(std::string_view text);
+
+// A number of bytes up to `high`: a whole number, or a text that has a unit.
+template <typename Place>
+ConfigKey Bytes(int64_t high, Place place) {
+  const std::string valid =
+      fmt::format("a size from 0 to {} bytes, as in 20000000000, \"20GB\" or \"20GiB\"", high);
+  ConfigKey key = Key(valid, "", place, [=](const toml::node& node, Config* config) {
+    std::optional<uint64_t> bytes;
+    if (const auto number = node.value_exact<int64_t>(); number && *number >= 0) {
+      bytes = static_cast<uint64_t>(*number);
+    } else if (const auto text = node.value_exact<std::string>()) {
+      bytes = ParseBytes(*text);
+    }
+    if (!bytes || *bytes > static_cast<uint64_t>(high)) return Expected(valid);
+    place(*config) = *bytes;
+    return OkStatus();
+  });
+  key.by_default = [place](const Config& defaults) { return std::to_string(place(defaults)); };
+  key.is_text = true;
+  key.is_number = true;
   return key;
 }
 

@@ -52,6 +52,16 @@ TEST(Environment, TakesTextsWithAndWithoutQuotesAndWholeLists) {
   EXPECT_TRUE(config->lookup.dns);
 }
 
+TEST(Environment, ASizeIsANumberOrATextWithAUnit) {
+  const auto number = ConfigOf({"BLOBD_STORE_MAX_BYTES=5000"});
+  ASSERT_TRUE(number.ok()) << number.status();
+  EXPECT_EQ(number->written.at("store.max_bytes").value, "5000");
+  const auto text = ConfigOf({"BLOBD_STORE_MAX_BYTES=20GB"});
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_EQ(text->keeper.max_bytes, 20'000'000'000u);
+  EXPECT_EQ(ConfigOf({"BLOBD_STORE_MAX_BYTES=20 GB"})->keeper.max_bytes, 20'000'000'000u);
+}
+
 TEST(Environment, AnErrorNamesTheVariableAndWhatIsValid) {
   struct Case {
     const char* line;

@@ -1,6 +1,7 @@
 #include "daemon/user_namespace.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -12,6 +13,8 @@ namespace {
 
 // A system's and its people's; a container of its own has as many.
 constexpr uint64_t kUsualUsers = 65'536;
+// The kernel's, unless it was told another.
+constexpr uint32_t kOverflowUid = 65'534;
 
 }  // namespace
 
@@ -31,7 +34,16 @@ std::string WarningOfUnknownUsers(std::string_view uid_map) {
       known);
 }
 
+std::string WarningOfUser(uint32_t uid) {
+  if (uid != kOverflowUid) return "";
+  return fmt::format(
+      "blobd runs as uid {}, which stands for everybody whom a user namespace does not know: calls "
+      "of that uid are refused, its own too; give it a user of its own (User=)",
+      uid);
+}
+
 std::string WarningOfUnknownUsers() {
+  if (std::string warning = WarningOfUser(geteuid()); !warning.empty()) return warning;
   std::ifstream file("/proc/self/uid_map");
   std::ostringstream text;
   text << file.rdbuf();

@@ -4,6 +4,7 @@
 // Values; any thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,7 +13,9 @@ namespace blobd::daemon {
 // What an operator should hear of it; empty if all usual users are known. `uid_map` is the text of
 // /proc/self/uid_map (user_namespaces(7)).
 std::string WarningOfUnknownUsers(std::string_view uid_map);
-// The same of this process.
+// The same if blobd runs as `uid`; empty unless that is the one that stands for strangers.
+std::string WarningOfUser(uint32_t uid);
+// Both of this process.
 std::string WarningOfUnknownUsers();
 
 }  // namespace blobd::daemon

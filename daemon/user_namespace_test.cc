@@ -26,5 +26,11 @@ TEST(UserNamespace, FewUsersAreWorthAWarning) {
   EXPECT_NE(WarningOfUnknownUsers("0 0 1\n998 998 1\n").find("only 2 users"), std::string::npos);
 }
 
+TEST(UserNamespace, WhoStandsForStrangersShouldNotRunIt) {
+  EXPECT_NE(WarningOfUser(65534).find("runs as uid 65534"), std::string::npos);
+  EXPECT_EQ(WarningOfUser(0), "");
+  EXPECT_EQ(WarningOfUser(998), "");
+}
+
 }  // namespace
 }  // namespace blobd::daemon
