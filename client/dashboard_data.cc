@@ -76,6 +76,8 @@ class Shares {
   }
 
   uint64_t verified() const { return verified_; }
+  // How many are not listed.
+  size_t more() const { return shares_.size() - std::min(shares_.size(), kMostRows); }
 
   // The first of the mirrors' names; the hash is none.
   std::string FileName(const std::string& hash) const {
@@ -172,6 +174,7 @@ Json DownloadsOf(const DashboardState& state) {
     each["complete_blobs"] = request.complete_blobs();
     each["here_before"] = HereBefore(request, shares);
     each["shares"] = shares.ToJson();
+    each["shares_more"] = shares.more();
     list.push_back(std::move(each));
   }
   return list;
@@ -183,10 +186,14 @@ Json WaitingOf(const DashboardState& state) {
     const RequestIntent intent = IntentOf(request, state.requests);
     std::string file;
     Json providers = Json::array();
+    size_t more = 0;
     if (const auto why = state.requests.whys.find(FirstIntentOf(request));
         why != state.requests.whys.end()) {
       for (const v1::ProviderWhy& provider : why->second.providers()) {
-        if (providers.size() == kMostRows) break;
+        if (providers.size() == kMostRows) {
+          ++more;
+          continue;
+        }
         if (file.empty()) file = LastPartOf(provider.provider());
         providers.push_back({{"provider", provider.provider()},
                              {"mirror", IsMirror(provider.provider())},
@@ -199,6 +206,7 @@ Json WaitingOf(const DashboardState& state) {
     each["sentence"] = request.waits_for();
     each["since_ms"] = request.since_unix_ms();
     each["providers"] = std::move(providers);
+    each["providers_more"] = more;
     list.push_back(std::move(each));
   }
   return list;

@@ -178,9 +178,17 @@ TEST(DashboardData, IsBounded) {
   for (int i = 0; i < 1000; ++i)
     state.top.transfers.push_back(
         TransferOf(100 + static_cast<uint64_t>(i), "http://m/" + std::to_string(i), 1, 1));
+  for (int i = 0; i < 150; ++i) {
+    state.requests.running.front().add_transfer_ids(100 + static_cast<uint64_t>(i));
+    state.requests.whys[8].add_providers()->set_provider("http://m/" + std::to_string(i));
+  }
   const json document = DocumentOf(state);
   EXPECT_EQ(document["providers"].size(), 100u);
   EXPECT_EQ(document["providers_more"], 901);
+  EXPECT_EQ(document["downloads"][0]["shares"].size(), 100u);
+  EXPECT_EQ(document["downloads"][0]["shares_more"], 52);
+  EXPECT_EQ(document["waiting"][0]["providers"].size(), 100u);
+  EXPECT_EQ(document["waiting"][0]["providers_more"], 51);
 }
 
 TEST(DashboardData, TextOfOthersIsKeptAndIsAlwaysJson) {

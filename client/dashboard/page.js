@@ -54,8 +54,12 @@ function showPlots(data) {
   const { history } = data;
   const current = data.trouble || !data.status ? { down: null, up: null } : data.status;
   // Colours first where shares are shown, so that those stand out from each other.
-  for (const download of data.downloads || []) for (const share of download.shares) colourOf(share.provider);
-  const layers = history.providers.map((each) => ({
+  const sharing = (data.downloads || []).flatMap((download) => download.shares.map((share) => share.provider));
+  freeColours(new Set([...sharing, ...history.providers.map((each) => each.provider)]));
+  sharing.forEach(colourOf);
+  // Who has no colour is among the others.
+  const plotted = history.providers.filter((each) => colourOf(each.provider) !== GREY);
+  const layers = plotted.map((each) => ({
     name: each.provider,
     shown: providerName(each.provider, each.mirror),
     colour: colourOf(each.provider),

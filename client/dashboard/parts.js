@@ -43,11 +43,36 @@ function keep(parent, items, keyOf, create, update) {
   for (const gone of before.values()) gone.remove();
 }
 
-// Each provider keeps its colour for as long as the page is open.
+// Each provider keeps its colour for as long as it is shown. There are eight; who comes when all are taken is grey, until
+// one is free: the same colour never stands for two of them.
+const OWN_COLOURS = 8;
+const GREY = "other";
 const colours = new Map();
 function colourOf(provider) {
-  if (!colours.has(provider)) colours.set(provider, `c${colours.size % 8}`);
+  if (!colours.has(provider)) {
+    const taken = new Set(colours.values());
+    let own = 0;
+    while (own < OWN_COLOURS && taken.has(`c${own}`)) ++own;
+    colours.set(provider, own < OWN_COLOURS ? `c${own}` : GREY);
+  }
   return colours.get(provider);
+}
+
+// Takes back the colours of those who are not among `shown`, if somebody lacks one.
+function freeColours(shown) {
+  if (![...colours.values()].includes(GREY)) return;
+  for (const [provider, colour] of [...colours]) {
+    if (colour === GREY || !shown.has(provider)) colours.delete(provider);
+  }
+}
+
+// A list that was cut has a last row that says so.
+const withMore = (rows, more) => (more > 0 ? [...rows, { provider: NOBODY, more }] : rows);
+function makeOrMore(makeRow) {
+  return (row) => (row.more ? make("li", "more") : makeRow());
+}
+function showOrMore(showRow) {
+  return (node, row) => (row.more ? setText(node, `and ${count(row.more, "more provider", "more providers")}`) : showRow(node, row));
 }
 
 function makeProvider() {
@@ -141,7 +166,7 @@ function showDownload(card, each) {
   keep(figures, facts.map((text, i) => ({ text, i })), (fact) => fact.i,
        (fact) => make(fact.i === 0 ? "b" : "span"), (node, fact) => setText(node, fact.text));
 
-  keep(shares, each.shares, (share) => share.provider, makeShare, showShare);
+  keep(shares, withMore(each.shares, each.shares_more), (share) => share.provider, makeOrMore(makeShare), showOrMore(showShare));
   shares.hidden = each.shares.length === 0;
 }
 
@@ -172,11 +197,12 @@ function showWaiting(card, each, now) {
   setText(under, underOf(each) + have + since);
   const why = each.sentence || "may start as soon as there is room";
   setText(sentence, `It ${why}.`);
-  keep(providers, each.providers, (provider) => provider.provider, makeWhy, (row, provider) => {
+  const showWhy = (row, provider) => {
     showProvider(row.children[0], provider, false);
     setText(row.children[1], provider.sentence);
     setTrouble(row.children[2], provider.last_error);
-  });
+  };
+  keep(providers, withMore(each.providers, each.providers_more), (provider) => provider.provider, makeOrMore(makeWhy), showOrMore(showWhy));
   providers.hidden = each.providers.length === 0;
 }
 
