@@ -210,12 +210,26 @@ TEST(WaitReasons, AreSaidOnceAndNotBeforeTheyLast) {
 
 TEST(ProgressText, FitsTheTerminal) {
   const std::string wide = ProgressText("abcdef", 512 << 20, 1 << 30, "100 MB/s", 100);
-  EXPECT_NE(wide.find("[============>"), std::string::npos) << wide;
+  EXPECT_NE(wide.find("[====================>"), std::string::npos) << wide;
   EXPECT_NE(wide.find("50 %  512 MiB of 1 GiB  100 MB/s"), std::string::npos) << wide;
   const std::string narrow = ProgressText("abcdef", 512 << 20, 1 << 30, "100 MB/s", 45);
   EXPECT_EQ(narrow.find('['), std::string::npos);
   EXPECT_LE(narrow.size(), 45u);
   EXPECT_EQ(ProgressText("abcdef", 100, 0, "", 80), "abcdef  100 B");
+  EXPECT_EQ(ProgressText("abcdef0123", 512 << 20, 1 << 30, "1.25 MB/s  ETA 1 min 2 s", 46),
+            "abcdef0123  50 %  1.25 MB/s  ETA 1 min 2 s")
+      << "what it takes yet is worth more than what is here";
+  const std::string tail = "12/40 blobs  1.25 MB/s  ETA 1 min 2 s";
+  EXPECT_EQ(ProgressText("abcdef0123", 512 << 20, 1 << 30, tail, 79),
+            "abcdef0123  50 %  512 MiB of 1 GiB  " + tail);
+  EXPECT_EQ(ProgressText("abcdef0123", 512 << 20, 1 << 30, tail, 84),
+            "abcdef0123 [====>   ]  50 %  512 MiB of 1 GiB  " + tail);
+  const std::string widest = ProgressText("abcdef0123", 512 << 20, 1 << 30, tail, 199);
+  EXPECT_NE(widest.find("[" + std::string(30, '=') + ">" + std::string(29, ' ') + "]"),
+            std::string::npos)
+      << widest;
+  EXPECT_NE(ProgressText("abcdef", (1 << 30) - 1, 1 << 30, "", 80).find(" 99 %"), std::string::npos)
+      << "100 % is all";
 }
 
 }  // namespace
