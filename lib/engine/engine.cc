@@ -93,10 +93,10 @@ void Engine::Start(UniqueFunction<void(Status)> done) {
 
 Status Engine::Ready() const {
   if (draining_)
-    return ErrorFor(Reason::kDraining,
-                    "the daemon is draining: it brings what runs to rest before it stops, and "
-                    "takes nothing new "
-                    "until it is started again; what is queued goes on then");
+    return ErrorFor(
+        Reason::kDraining,
+        "the daemon is draining: it brings what runs to rest before it stops, and takes "
+        "nothing new until it is started again; what is queued goes on then");
   if (scheduler_ != nullptr && !restoring_) return OkStatus();
   return degraded_.ok() ? ErrorFor(Reason::kStarting, "the daemon is starting; try again soon")
                         : degraded_;

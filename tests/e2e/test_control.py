@@ -133,7 +133,7 @@ class Control(E2eTest):
         intent = self.queue(NOBODY_HAS_IT)
         self.assertIn("1 unfinished", self.ctl("drain").text)
         self.assertEqual(self.daemon.status()["state"], "draining")
-        self.assertIn("shutting down", self.ctl("queue", NOBODY_HAS_IT, code=None).text)
+        self.assertIn("draining", self.ctl("queue", NOBODY_HAS_IT, code=None).text)
         self.assertEqual(self.daemon.stop(), 0)
         self.daemon.start()
         self.wait_for_state(intent, "WAITING")
