@@ -3,6 +3,8 @@
 #include <google/protobuf/struct.pb.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
@@ -115,8 +117,14 @@ int RunStatus(Context& context) {
     PrintOut("{}\n", status->state());
     return kExitDone;
   }
-  Say(style, "blobd {}, {} for {}\n", status->version(), status->state(),
+  Say(style, "blobd {}, {}, up for {}\n", status->version(), status->state(),
       ShownAge(status->started_unix_ms()));
+  if (status->state() == "draining") {
+    SayHanging(
+        style, 13,
+        "  Draining   it takes nothing new and brings what runs to rest before it stops; what "
+        "is queued goes on after the next start, as by \"systemctl restart blobd\"\n");
+  }
   if (status->everything_paused())
     SayHanging(style, 13, "  Paused     everything; \"blobctl resume --everything\" ends it\n");
   if (!status->degraded().empty())
@@ -142,9 +150,9 @@ int RunStatus(Context& context) {
              FormatSize(status->store().complete_bytes()), status->store().partial_blobs(),
              FormatSize(status->store().partial_bytes()));
   const v1::DiskStatus& disk = status->disk();
-  SayHanging(style, 13, "  Disk       {} of {} free, {} kept in reserve{}\n",
+  SayHanging(style, 13, "  Disk       {} of {} free, of which {} are kept in reserve{}\n",
              FormatSize(disk.free_bytes()), FormatSize(disk.total_bytes()),
-             FormatSize(disk.reserve_bytes()),
+             FormatSize(std::min(disk.free_bytes(), disk.reserve_bytes())),
              disk.reason().empty() ? "" : "; downloads wait: " + EscapeForTerminal(disk.reason()));
   SayHanging(style, 13,
              "  Durability at most {} (or 5 s) of work is fetched again after a power loss\n",

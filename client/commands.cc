@@ -149,6 +149,10 @@ void AddListCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
   AddTransferCommands(app, args, commands);
 
   auto* blobs = app.add_subcommand("blobs", "List blobs in the store");
+  blobs->add_option("--sort", args.list.sort, "hash, or size: the largest first")
+      ->check(OneOf({"hash", "size"}))
+      ->type_name("KEY");
+  blobs->add_flag("--reverse", args.list.newest_first, "The other way round");
   commands[blobs] = [&args](Context& context) { return RunBlobs(context, args.list); };
   for (CLI::App* list : {intents, requests, blobs}) {
     list->add_option("-n,--limit", args.list.limit, "At most so many")->type_name("N");
@@ -432,7 +436,14 @@ void AddLocalCommands(CLI::App& app, Arguments& args, CommandMap& commands) {
   dashboard->add_option("--port", args.port, "The port; else any that is free")
       ->check(Port())
       ->type_name("N");
-  commands[dashboard] = [&args](Context& context) { return RunDashboard(context, args.port); };
+  commands[dashboard] = [&args](Context& context) {
+    if (args.offline) {
+      return Fail(InvalidArgument(
+          "the dashboard shows what a running daemon does; of a stopped one, --offline lists "
+          "intents, transfers and blobs"));
+    }
+    return RunDashboard(context, args.port);
+  };
 
   auto* completion =
       app.add_subcommand("completion", "Print what a shell needs to complete blobctl");

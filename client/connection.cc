@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string_view>
@@ -40,7 +41,17 @@ grpc::ChannelArguments Arguments() {
   return arguments;
 }
 
+// What the kernel says of everybody whom a user namespace does not know, unless it was told
+// another.
+constexpr uid_t kNobody = 65534;
+
 Status LetsNobodyIn(const std::string& path) {
+  if (geteuid() == kNobody) {
+    return Unavailable(
+        "blobd at {} lets nobody in as uid {}, which stands for everybody whom a user namespace "
+        "does not know; run this as another user",
+        path, kNobody);
+  }
   return Unavailable(
       "blobd at {} closes every connection: too many of yours may be open, or it cannot know who "
       "calls; its journal says which",

@@ -65,9 +65,10 @@ struct ListOptions {
   std::string label;
   std::string provider;
   std::vector<std::string> states;  // as states.h has them; empty: all
-  bool newest_first = false;
-  bool banned = false;  // only banned ones
-  uint32_t limit = 0;   // 0: everything
+  bool newest_first = false;        // or, of blobs, the other way round
+  bool banned = false;              // only banned ones
+  std::string sort;                 // of blobs: "hash" or "size"; empty: as the daemon lists them
+  uint32_t limit = 0;               // 0: everything
 };
 int RunIntents(Context& context, const ListOptions& options);
 int RunRequests(Context& context, const ListOptions& options);
@@ -208,6 +209,10 @@ int RunRecoverRegistry(Context& context);
 
 // Why a blob stays, in words.
 std::string KeptReason(const v1::Keeping& keeping);
+// What makes an end of that, as a sentence; empty: nothing keeps it.
+std::string HowToFree(const v1::Keeping& keeping);
+// "; \"blobctl unban ...\" ...": what ends the ban of a provider, as it is told in answers.
+std::string HowToUnban(const std::string& provider);
 
 // A hash, or s + hash for a collection; anything else is taken for a hash, which the daemon
 // refuses.

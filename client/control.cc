@@ -162,7 +162,8 @@ int RunDrain(Context& context) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    Say(context.style, "drained; {} {} on after the next start\n",
+    Say(context.style,
+        "drained; nothing new is taken until blobd is started again, and {} {} on then\n",
         Counted(response->unfinished_requests(), "unfinished request"),
         response->unfinished_requests() == 1 ? "goes" : "go");
   }
@@ -170,6 +171,13 @@ int RunDrain(Context& context) {
 }
 
 // ---- Bans ----
+
+std::string HowToUnban(const std::string& provider) {
+  // What was left out of a URL is needed to name it, and a shell takes others for something else.
+  const bool is_plain = provider.find_first_of(" '\"?*&;$`\\") == std::string::npos;
+  return fmt::format("; \"blobctl unban {}\", for root, ends that",
+                     is_plain ? EscapeForTerminal(provider) : "PROVIDER");
+}
 
 int RunBan(Context& context, const BanOptions& options) {
   v1::BanRequest request;

@@ -62,8 +62,9 @@ void JudgeState(const v1::StatusResponse& status, Findings* findings) {
 void JudgeDisk(const v1::StatusResponse& status, Findings* findings) {
   const v1::DiskStatus& disk = status.disk();
   const std::string room = fmt::format(
-      "{} of {} are free for {}, of which {} are left alone", FormatSize(disk.free_bytes()),
-      FormatSize(disk.total_bytes()), status.state_directory(), FormatSize(disk.reserve_bytes()));
+      "{} of {} are free for {}, of which {} are kept in reserve", FormatSize(disk.free_bytes()),
+      FormatSize(disk.total_bytes()), status.state_directory(),
+      FormatSize(std::min(disk.free_bytes(), disk.reserve_bytes())));
   const std::string make_room =
       "make room: \"blobctl gc --dry-run\" says what would go, \"blobctl gc\" removes it";
   if (disk.condition() == v1::DISK_CONDITION_READ_ONLY) {

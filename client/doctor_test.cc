@@ -47,6 +47,20 @@ TEST(DoctorDaemon, ThatIsWell) {
     EXPECT_EQ(finding.verdict, Verdict::kOk);
 }
 
+TEST(DoctorDaemon, TheReserveIsAPartOfWhatIsFree) {
+  const auto disk = [](uint64_t free) {
+    v1::StatusResponse status = Healthy();
+    status.mutable_disk()->set_free_bytes(free);
+    std::string said;
+    for (const Finding& finding : JudgeDaemon(status, "1.2.3", WallTime{kNow}))
+      if (finding.check == "disk") said += finding.said;
+    return said;
+  };
+  EXPECT_NE(disk(100).find("100 B of "), std::string::npos);
+  EXPECT_NE(disk(100).find(", of which 10 B are kept in reserve"), std::string::npos);
+  EXPECT_NE(disk(4).find(", of which 4 B are kept in reserve"), std::string::npos);
+}
+
 TEST(DoctorDaemon, WhatIsWrongIsSaidWithWhatToDo) {
   struct Case {
     std::string name;

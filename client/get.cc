@@ -183,7 +183,8 @@ int RunGet(Context& context, const GetOptions& options) {
   }
   const v1::QueuedIntent& intent = queued->intents(0);
   for (const std::string& provider : intent.refused_providers()) {
-    PrintError("blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
+    PrintError("blobctl: provider {} is banned and was not used{}\n", EscapeForTerminal(provider),
+               HowToUnban(provider));
   }
   if (options.detach) {
     if (context.style.is_json()) {

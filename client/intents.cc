@@ -1,12 +1,18 @@
 // queue, cancel, nodes-have, intents, blobs: what is wanted and how it goes.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
+#include "client/leave_get.h"
 #include "client/pages.h"
 #include "client/sentence.h"
 #include "client/states.h"
@@ -17,6 +23,31 @@ namespace {
 
 std::string Format(const v1::Kind& kind) {
   return kind.format() == v1::BLOB_FORMAT_HASH_SEQ ? "hash_seq" : "raw";
+}
+
+// Of so many is asked who else wants the same.
+constexpr size_t kAskedAfterCancel = 20;
+
+std::string OthersBesides(DaemonClient& daemon, uint64_t id, const std::set<uint64_t>& ours) {
+  const auto intent = daemon.GetIntent(id);
+  return intent.ok() ? OthersWhoWant(daemon, intent->kind(), ours) : "";
+}
+
+// Sorted as the options say; the first `limit` of them, 0: all. True if others are left out.
+bool SortBlobs(const ListOptions& options, v1::ListBlobsResponse* all) {
+  auto& blobs = *all->mutable_blobs();
+  const bool by_size = options.sort == "size";
+  std::sort(blobs.begin(), blobs.end(), [&](const v1::Blob& a, const v1::Blob& b) {
+    // The largest first, and of the same size the smallest hash.
+    const auto key = [&](const v1::Blob& blob) {
+      return std::make_pair(by_size ? ~blob.size() : 0, std::string_view(blob.hash()));
+    };
+    return options.newest_first ? key(b) < key(a) : key(a) < key(b);
+  });
+  const auto limit = static_cast<int>(std::min<uint32_t>(options.limit, INT32_MAX));
+  if (limit == 0 || blobs.size() <= limit) return false;
+  blobs.DeleteSubrange(limit, blobs.size() - limit);
+  return true;
 }
 
 std::string StateOf(const v1::Intent& intent) {
@@ -50,7 +81,8 @@ int RunQueue(Context& context, const QueueOptions& options) {
           intent.existed() && !options.key.empty() ? " (queued before under this key)" : "");
     }
     for (const std::string& provider : intent.refused_providers()) {
-      PrintError("blobctl: provider {} is banned and was not used\n", EscapeForTerminal(provider));
+      PrintError("blobctl: provider {} is banned and was not used{}\n", EscapeForTerminal(provider),
+                 HowToUnban(provider));
     }
   }
   return kExitDone;
@@ -64,7 +96,13 @@ int RunCancel(Context& context, const std::vector<uint64_t>& ids) {
   if (context.style.is_json()) {
     PrintJson(context.style, *response);
   } else if (!context.style.quiet) {
-    for (const uint64_t id : response->cancelled()) Say(context.style, "intent {} cancelled\n", id);
+    const std::set<uint64_t> ours(ids.begin(), ids.end());
+    size_t asked = 0;
+    for (const uint64_t id : response->cancelled()) {
+      const bool is_asked = ++asked <= kAskedAfterCancel;
+      Say(context.style, "intent {} cancelled{}\n", id,
+          is_asked ? OthersBesides(*context.daemon, id, ours) : "");
+    }
     for (const uint64_t id : response->already_ended())
       Say(context.style, "intent {} had ended already; nothing to cancel\n", id);
   }
@@ -96,7 +134,8 @@ int RunNodesHave(Context& context, const std::string& hash,
           EscapeForTerminal(hash));
     }
     for (const std::string& provider : response->refused_providers()) {
-      PrintError("blobctl: provider {} is banned and was refused\n", EscapeForTerminal(provider));
+      PrintError("blobctl: provider {} is banned and was refused{}\n", EscapeForTerminal(provider),
+                 HowToUnban(provider));
     }
   }
   return kExitDone;
@@ -158,11 +197,14 @@ int RunIntents(Context& context, const ListOptions& options) {
 
 int RunBlobs(Context& context, const ListOptions& options) {
   v1::ListBlobsResponse all;
+  // The daemon lists them by hash; another order is made of all of them.
+  const bool is_sorted_here = options.newest_first || options.sort == "size";
   const Status status = CollectPages(
-      v1::ListBlobsRequest(), options.limit,
+      v1::ListBlobsRequest(), is_sorted_here ? 0 : options.limit,
       [&](const v1::ListBlobsRequest& r) { return context.daemon->ListBlobs(r); },
       [](v1::ListBlobsResponse* r) { return r->mutable_blobs(); }, &all);
   if (!status.ok()) return Fail(status);
+  const bool was_cut = is_sorted_here && SortBlobs(options, &all);
   if (context.style.is_json()) {
     PrintJson(context.style, all);
     return kExitDone;
@@ -182,7 +224,7 @@ int RunBlobs(Context& context, const ListOptions& options) {
                blob.is_private() ? "yes" : "-"});
   }
   if (!context.style.quiet) table.Print(context.style, "no blobs");
-  SayIfMore(context.style, all.next_page_token());
+  SayIfMore(context.style, was_cut ? "more" : all.next_page_token());
   return kExitDone;
 }
 

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <set>
+#include <string_view>
 
 #include "base/time.h"
 #include "base/units.h"
@@ -48,7 +50,35 @@ std::string KeptReason(const v1::Keeping& keeping) {
   return text;
 }
 
+std::string HowToFree(const v1::Keeping& keeping) {
+  switch (static_cast<int>(keeping.because())) {
+    case v1::KEPT_BECAUSE_WANTED:
+      return "wanted: \"blobctl why HASH\" names the intents, \"blobctl cancel INTENT\" ends one";
+    case v1::KEPT_BECAUSE_TAGGED:
+      return keeping.tag().empty()
+                 ? "tagged privately: the owner of the tag, or root, can take it away"
+                 : "tagged: \"blobctl tag -d NAME\" takes the tag away";
+    case v1::KEPT_BECAUSE_LEASED:
+      return "added lately: that passes (store.lease_seconds); who added it need not wait: "
+             "\"blobctl rm HASH\"";
+    case v1::KEPT_BECAUSE_FINISHED:
+      return "got lately: that passes (store.lease_seconds); root need not wait: "
+             "\"blobctl rm HASH\"";
+    default:
+      return "";
+  }
+}
+
 namespace {
+
+// What makes an end of each reason that there is, once.
+void SayHowToFree(const Style& style,
+                  const google::protobuf::RepeatedPtrField<v1::Keeping>& keepings) {
+  std::set<std::string> ways;
+  for (const v1::Keeping& keeping : keepings) ways.insert(HowToFree(keeping));
+  for (const std::string& way : ways)
+    if (!way.empty()) SayHanging(style, 2, "{}\n", way);
+}
 
 void AddRows(const Style& style, const google::protobuf::RepeatedPtrField<v1::Keeping>& blobs,
              const std::string& verdict, Table* table) {
@@ -69,6 +99,7 @@ void PrintGc(const Style& style, const GcOptions& options, const v1::CollectGarb
     AddRows(style, all.removed(), "goes", &table);
     AddRows(style, all.kept(), "stays", &table);
     table.Print(style, "no blobs");
+    SayHowToFree(style, all.kept());
   }
   const bool hint = !options.dry_run && all.kept_blobs() > 0;
   Say(style, "{} {}, {}; {} {}, {}{}\n", options.dry_run ? "would remove" : "removed",
@@ -137,16 +168,81 @@ int RunRemove(Context& context, const std::vector<std::string>& wanted, bool for
   return response->absent().empty() ? kExitDone : kExitNotFound;
 }
 
+namespace {
+
+constexpr size_t kHashBytes = 32;
+// Of more members of a collection is not asked whether they are here.
+constexpr size_t kMostAsked = 10'000;
+
+// What a collection lacks.
+struct Missing {
+  size_t missing = 0;
+  size_t asked = 0;
+  size_t members = 0;
+};
+
+// Of a list that is not here as a whole nothing is known but that: the finding says so.
+StatusOr<Missing> MissingOf(DaemonClient& daemon, const std::string& hash) {
+  BLOBD_ASSIGN_OR_RETURN(const v1::Blob list, daemon.Stat(hash));
+  Missing found;
+  if (list.state() != v1::BLOB_STATE_COMPLETE) return found;
+  std::string bytes;
+  v1::ReadRequest request;
+  request.set_hash(hash);
+  request.set_length(std::min<uint64_t>(list.size(), kMostAsked * kHashBytes));
+  if (request.length() == 0) return found;
+  BLOBD_RETURN_IF_ERROR(daemon.Read(request, [&](std::string_view data) {
+    bytes += data;
+    return OkStatus();
+  }));
+  found.members = list.size() / kHashBytes;
+  std::set<std::string> members;
+  for (size_t at = 0; at + kHashBytes <= bytes.size(); at += kHashBytes) {
+    std::string hex;
+    for (const char byte : bytes.substr(at, kHashBytes))
+      hex += fmt::format("{:02x}", static_cast<uint8_t>(byte));
+    ++found.asked;
+    if (!members.insert(hex).second) continue;
+    BLOBD_ASSIGN_OR_RETURN(const v1::Blob member, daemon.Stat(hex));
+    if (member.state() != v1::BLOB_STATE_COMPLETE) ++found.missing;
+  }
+  return found;
+}
+
+// Says what is missing of the collections that were named. True: something is.
+StatusOr<bool> SayMissing(Context& context, const std::set<std::string>& lists) {
+  bool any = false;
+  for (const std::string& hash : lists) {
+    BLOBD_ASSIGN_OR_RETURN(const Missing found, MissingOf(*context.daemon, hash));
+    if (found.missing == 0) continue;
+    any = true;
+    if (context.style.quiet) continue;
+    PrintError(
+        "blobctl: s{}: {} of its {}{} not here, or not whole; \"blobctl get s{}\" gets what is "
+        "missing\n",
+        hash, found.missing, Counted(found.asked, "blob"),
+        found.asked < found.members ? " that were looked at are"
+        : found.missing == 1        ? " is"
+                                    : " are",
+        hash);
+  }
+  return any;
+}
+
+}  // namespace
+
 int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all) {
   if (wanted.empty() != all) {
     return Fail(InvalidArgument("say which blobs to verify, or --all of them"));
   }
   v1::VerifyRequest request;
+  std::set<std::string> lists;
   for (const std::string& each : wanted) {
     std::string name = each;
     if (const Status status = ResolveTag(context, &name); !status.ok()) return Fail(status);
     const v1::Kind kind = KindOf(name);
     request.add_hashes(kind.hash());
+    if (kind.format() == v1::BLOB_FORMAT_HASH_SEQ) lists.insert(kind.hash());
     if (kind.format() == v1::BLOB_FORMAT_HASH_SEQ && !context.style.quiet) {
       PrintError("blobctl: of {} only the list is hashed; --all hashes its files, too\n",
                  EscapeForTerminal(each));
@@ -178,8 +274,10 @@ int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all
   }
   FlushOutput();
   if (!status.ok()) return Fail(status);
+  const auto missing = SayMissing(context, lists);
+  if (!missing.ok()) return Fail(missing.status());
   if (mismatch) return kExitMismatch;
-  if (whole.failed_blobs() == 0) return kExitDone;
+  if (whole.failed_blobs() == 0) return *missing ? kExitNotFound : kExitDone;
   const bool unreadable = std::any_of(
       whole.findings().begin(), whole.findings().end(),
       [](const auto& finding) { return finding.result() == v1::VERIFY_RESULT_UNREADABLE; });

@@ -77,7 +77,8 @@ std::string HowItIsLeft(const v1::Intent& intent, const GetOptions& options) {
   return GoesOn(id, options);
 }
 
-// Of the same content, besides `ours`, as far as the caller may see them: "; others ...", or empty.
+}  // namespace
+
 std::string OthersWhoWant(DaemonClient& daemon, const v1::Kind& kind,
                           const std::set<uint64_t>& ours) {
   v1::ListRequestsRequest request;
@@ -98,6 +99,8 @@ std::string OthersWhoWant(DaemonClient& daemon, const v1::Kind& kind,
   if (count > kNamedOthers) named += ", ...";
   return "; others still want it, and it goes on for them: " + named;
 }
+
+namespace {
 
 // The last word itself, said to the daemon and to the person.
 Status Leave(Context& context, const Asked& asked, const GetOptions& options, uint64_t* id) {

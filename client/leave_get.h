@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <string>
 
 #include "client/context.h"
 
@@ -26,5 +28,10 @@ void SayIdOnSecond(Context& context, uint64_t id, const GetOptions& options);
 // After a signal that came before the answer to `request`, whose item has a key: asks again, so
 // that there is an id to be said.
 StatusOr<v1::QueueResponse> QueueOnceMore(const Context& context, const v1::QueueRequest& request);
+
+// Who wants the content besides `ours`, as far as the caller may see them: "; others still want it,
+// ...", or empty: nobody does, or it cannot be told.
+std::string OthersWhoWant(DaemonClient& daemon, const v1::Kind& kind,
+                          const std::set<uint64_t>& ours);
 
 }  // namespace blobd::client

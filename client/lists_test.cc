@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/context.h"
@@ -35,6 +36,22 @@ class FakeDaemon final : public RefusingClient {
     asked.push_back(request.ShortDebugString());
     return v1::ListRemotesResponse();
   }
+  StatusOr<v1::CancelResponse> Cancel(const v1::CancelRequest& request) override {
+    v1::CancelResponse response;
+    *response.mutable_cancelled() = request.intent_ids();
+    return response;
+  }
+  StatusOr<v1::Intent> GetIntent(uint64_t) override {
+    v1::Intent intent;
+    *intent.mutable_kind() = requests.requests(0).kind();
+    return intent;
+  }
+  StatusOr<v1::ListBlobsResponse> ListBlobs(const v1::ListBlobsRequest& request) override {
+    asked.push_back(request.ShortDebugString());
+    return blobs;
+  }
+  StatusOr<v1::WhyResponse> Why(const v1::WhyRequest&) override { return why; }
+  StatusOr<v1::ListBansResponse> ListBans(const v1::ListBansRequest&) override { return bans; }
   StatusOr<v1::Transfer> GetTransfer(uint64_t id) override {
     if (id != transfer.transfer_id()) return NotFound("there was no transfer {}", id);
     return transfer;
@@ -55,6 +72,9 @@ class FakeDaemon final : public RefusingClient {
 
   std::vector<std::string> asked;
   v1::ListRequestsResponse requests;
+  v1::ListBlobsResponse blobs;
+  v1::WhyResponse why;
+  v1::ListBansResponse bans;
   v1::Transfer transfer;
   std::vector<v1::WatchTransfersResponse> changes;
 
@@ -110,6 +130,64 @@ TEST_F(Lists, AskForWhatIsChosen) {
                                 kIntents, kTransfers, "page_size: 1000 states: INTENT_STATE_PAUSED",
                                 kRemotes, "page_size: 1000 scope: INTENT_SCOPE_UNFINISHED",
                                 "page_size: 1000 running_only: true"}));
+}
+
+TEST_F(Lists, BlobsAreSortedBySizeOrHash) {
+  for (const auto& [hash, size] : {std::pair("aa", 1), {"bb", 3}, {"cc", 2}, {"dd", 3}}) {
+    v1::Blob& blob = *daemon_->blobs.add_blobs();
+    blob.set_hash(hash);
+    blob.set_size(size);
+  }
+  context_.style.quiet = true;
+  ListOptions options;
+  const auto listed = [&] { return Printed([&] { return RunBlobs(context_, options); }); };
+  EXPECT_EQ(listed(), "aa\nbb\ncc\ndd\n");
+  options.sort = "size";
+  EXPECT_EQ(listed(), "bb\ndd\ncc\naa\n") << "the largest first";
+  options.newest_first = true;
+  EXPECT_EQ(listed(), "aa\ncc\ndd\nbb\n");
+  options.limit = 2;
+  EXPECT_EQ(listed(), "aa\ncc\n") << "of all, and not of the first page";
+  EXPECT_EQ(daemon_->asked.back(), "page_size: 1000");
+  options.sort = "";
+  EXPECT_EQ(listed(), "dd\ncc\n");
+}
+
+TEST_F(Lists, WhoElseWantsWhatIsCancelledIsSaid) {
+  v1::Request& request = *daemon_->requests.add_requests();
+  request.mutable_kind()->set_hash(std::string(64, 'a'));
+  for (const uint64_t id : {7, 8, 9}) request.add_intent_ids(id);
+  EXPECT_EQ(Printed([&] {
+              return RunCancel(context_, {7, 8});
+            }),
+            "intent 7 cancelled; others still want it, and it goes on for them: 9\n"
+            "intent 8 cancelled; others still want it, and it goes on for them: 9\n");
+  EXPECT_EQ(Printed([&] {
+              return RunCancel(context_, {7, 8, 9});
+            }),
+            "intent 7 cancelled\nintent 8 cancelled\nintent 9 cancelled\n");
+}
+
+TEST_F(Lists, WhyHasTheDeadlineAndWhatEndsABan) {
+  daemon_->why.mutable_intent()->set_intent_id(7);
+  daemon_->why.mutable_intent()->set_deadline_unix_ms(1);
+  v1::RequestWhy& request = *daemon_->why.add_requests();
+  request.set_state(v1::INTENT_STATE_WAITING);
+  request.set_sentence("waits for a provider: none is known");
+  request.add_waits()->set_fact(v1::WAIT_FACT_PROVIDER);
+  const auto said = [&] { return Printed([&] { return RunWhy(context_, "7"); }); };
+  EXPECT_NE(said().find("its deadline is in 0 ms"), std::string::npos);
+  EXPECT_EQ(said().find("banned"), std::string::npos);
+  daemon_->bans.add_bans()->set_provider("https://a.example/x");
+  EXPECT_NE(said().find("\"blobctl bans\" says who is"), std::string::npos);
+  v1::ProviderWhy& provider = *request.add_providers();
+  provider.set_provider("https://a.example/x");
+  provider.set_standing(v1::PROVIDER_STANDING_BANNED);
+  EXPECT_NE(said().find("\"blobctl unban https://a.example/x\", for root, ends that"),
+            std::string::npos);
+  EXPECT_EQ(said().find("\"blobctl bans\""), std::string::npos);
+  provider.set_provider("https://a.example/x?...");
+  EXPECT_NE(said().find("\"blobctl unban PROVIDER\""), std::string::npos);
 }
 
 TEST_F(Lists, RequestsSayHowTheyStand) {

@@ -50,7 +50,12 @@ int RunPrivate(Context& context, const std::vector<std::string>& wanted, bool is
     *request.mutable_kind() = KindOf(name);
     request.set_is_private(is_private);
     const auto response = context.daemon->SetPrivate(request);
-    if (!response.ok()) return Fail(response.status());
+    if (!response.ok()) {
+      const bool is_refused = response.status().code() == StatusCode::kPermissionDenied;
+      return Fail(is_refused && !is_private
+                      ? Annotate(response.status(), "to serve again what is private")
+                      : response.status());
+    }
     if (context.style.is_json()) {
       PrintJson(context.style, *response);
     } else if (!context.style.quiet) {

@@ -54,8 +54,6 @@ std::optional<std::string> HashOfStoreFile(const std::string& directory, const s
 
 StatusOr<StoreFiles> FindStoreFiles(const std::string& path) {
   StoreFiles files;
-  // As for a state that --offline does not find.
-  if (access(path.c_str(), F_OK) != 0) return ErrnoStatus(errno, "open " + EscapeForTerminal(path));
   BLOBD_ASSIGN_OR_RETURN(files.root, OpenDirectory(path));
   if (auto blobs = OpenBeneath(files.root.get(), "blobs", O_RDONLY | O_DIRECTORY, 0); blobs.ok())
     files.root = *std::move(blobs);

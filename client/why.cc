@@ -4,8 +4,13 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/time.h"
+#include "base/units.h"
 #include "base/utf8.h"
 #include "client/context.h"
 #include "client/sentence.h"
@@ -65,8 +70,42 @@ void PrintRequest(const Style& style, const std::string& what, const v1::Request
       Say(style, "\"blobctl resume {}\" lets it go on\n", id);
     if (wait.fact() == v1::WAIT_FACT_RESUMPTION)
       Say(style, "\"blobctl resume --everything\", for root, lets all downloads go on\n");
+    if (wait.fact() == v1::WAIT_FACT_NEXT_START)
+      Say(style, "a start of blobd lets it go on, as by \"systemctl restart blobd\"\n");
   }
   if (!why.providers().empty()) PrintProviders(style, why);
+}
+
+// Who is banned is not asked. Of those that were named while they were, the daemon tells nothing
+// here.
+void PrintBans(Context& context, const v1::RequestWhy& why) {
+  std::vector<std::string> banned;
+  for (const v1::ProviderWhy& provider : why.providers()) {
+    if (provider.standing() == v1::PROVIDER_STANDING_BANNED) banned.push_back(provider.provider());
+  }
+  for (const std::string& provider : banned) {
+    Say(context.style, "{} is banned{}\n",
+        EscapeForTerminal(ShownProvider(context.style, provider)), HowToUnban(provider));
+  }
+  const bool wants_provider =
+      std::any_of(why.waits().begin(), why.waits().end(),
+                  [](const v1::Wait& wait) { return wait.fact() == v1::WAIT_FACT_PROVIDER; });
+  if (!banned.empty() || !wants_provider) return;
+  v1::ListBansRequest request;
+  request.set_page_size(1);
+  const auto bans = context.daemon->ListBans(request);
+  if (!bans.ok() || bans->bans().empty()) return;
+  Say(context.style,
+      "who was banned when it was named for this is not among its providers: \"blobctl bans\" says "
+      "who is\n");
+}
+
+// The daemon's sentence has what there is to say of patience.
+void PrintDeadline(const Style& style, const v1::Intent& intent) {
+  if (intent.deadline_unix_ms() == 0) return;
+  const Duration left = WallTime{intent.deadline_unix_ms()} - SystemClock().WallNow();
+  Say(style, "its deadline is in {}: it ends then, done or not\n",
+      FormatDuration(std::max(Duration::zero(), left)));
 }
 
 void PrintEnded(const Style& style, const v1::Intent& intent) {
@@ -78,7 +117,8 @@ void PrintEnded(const Style& style, const v1::Intent& intent) {
   }
 }
 
-void PrintIntent(const Style& style, const v1::WhyResponse& why) {
+void PrintIntent(Context& context, const v1::WhyResponse& why) {
+  const Style& style = context.style;
   if (why.requests().empty()) return PrintEnded(style, why.intent());
   const v1::RequestWhy& request = why.requests(0);
   const std::string name = fmt::format("intent {}", why.intent().intent_id());
@@ -86,6 +126,8 @@ void PrintIntent(const Style& style, const v1::WhyResponse& why) {
     Say(style, "{} is paused, but others want the same\n", name);
   }
   PrintRequest(style, name, request, why.intent().intent_id());
+  PrintDeadline(style, why.intent());
+  PrintBans(context, request);
 }
 
 bool IsAbsent(const v1::WhyResponse& why) { return why.blob().state() == v1::BLOB_STATE_ABSENT; }
@@ -96,6 +138,10 @@ void PrintHash(const Style& style, const v1::WhyResponse& why) {
   for (const v1::Keeping& keeping : why.keepings()) {
     Say(style, "kept: {}\n", EscapeForTerminal(KeptReason(keeping)));
   }
+  std::set<std::string> ways;
+  for (const v1::Keeping& keeping : why.keepings()) ways.insert(HowToFree(keeping));
+  for (const std::string& way : ways)
+    if (!way.empty()) SayHanging(style, 2, "{}\n", way);
   if (why.keepings().empty() && !absent) {
     Say(style, "nothing keeps it: it goes when room is needed, or with \"blobctl gc\"\n");
   }
@@ -128,7 +174,7 @@ int RunWhy(Context& context, const std::string& wanted) {
   } else if (request.has_hash()) {
     PrintHash(context.style, *why);
   } else {
-    PrintIntent(context.style, *why);
+    PrintIntent(context, *why);
   }
   const bool is_nothing = request.has_hash() && IsAbsent(*why) && why->requests().empty();
   return is_nothing ? kExitNotFound : kExitDone;

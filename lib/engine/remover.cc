@@ -26,6 +26,7 @@ std::string HowToFree(const Hash& hash, const Keeping& keeping, const Caller& ca
     case KeptBecause::kTagged: {
       if (keeping.is_private && !caller.may_see(keeping.owner_uid))
         return "its owner or root can take the tag away";
+      if (!caller.is_admin() && keeping.owner_uid == 0) return "root can take the tag away";
       if (!caller.is_admin() && keeping.owner_uid != caller.uid)
         return fmt::format("uid {} or root can take the tag away", keeping.owner_uid);
       // Others are not what a shell takes as they are.

@@ -236,7 +236,7 @@ class Downloads(E2eTest):
     def test_cancelling_one_of_two_intents_leaves_the_other(self):
         _, share = self.slow_share(2 * MIB)
         first, second = self.queue(share["ticket"]), self.queue(share["ticket"])
-        self.ctl("cancel", first)
+        self.assertIn(f"others still want it, and it goes on for them: {second}", self.ctl("cancel", first).text)
         self.ctl("watch", second)
         self.ctl("watch", first, code=CANCELLED)
 

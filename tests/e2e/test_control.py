@@ -120,7 +120,14 @@ class Control(E2eTest):
         bans = self.ctl("bans", "--json").json()["bans"]
         self.assertEqual([(ban["provider"], ban["reason"]) for ban in bans], [(node, "too dear")])
         self.assertIn("too dear", self.ctl("bans").text)
-        self.ctl("get", blob, "--from", server.provider, "--patience", "0s", code=NO_PROVIDER)
+        self.assertIn(f'"blobctl unban {node}", for root, ends that',
+                      self.ctl("get", blob, "--from", server.provider, "--patience", "0s", code=NO_PROVIDER).text)
+        intent = self.queue(blob, "--from", server.provider, "--patience", "2h", "--deadline", "3h")
+        why = " ".join(self.ctl("why", intent).text.split())
+        self.assertIn('"blobctl bans" says who is', why)
+        self.assertIn("it gives up in 1 h 59 min at the earliest, unless somebody has it by then", why)
+        self.assertIn("its deadline is in 2 h 59 min", why)
+        self.ctl("cancel", intent)
         self.daemon.stop()
         self.daemon.start()
         self.assertEqual(len(self.ctl("bans", "--json").json()["bans"]), 1)
@@ -133,7 +140,11 @@ class Control(E2eTest):
         intent = self.queue(NOBODY_HAS_IT)
         self.assertIn("1 unfinished", self.ctl("drain").text)
         self.assertEqual(self.daemon.status()["state"], "draining")
-        self.assertIn("draining", self.ctl("queue", NOBODY_HAS_IT, code=None).text)
+        for command in ("queue", "get"):
+            self.assertIn("is draining: ", self.ctl(command, NOBODY_HAS_IT, code=None).text)
+        status = self.ctl("status").text
+        self.assertRegex(status, r"\Ablobd \S+, draining, up for ")
+        self.assertIn("goes on after the next start", " ".join(status.split()))
         self.assertEqual(self.daemon.stop(), 0)
         self.daemon.start()
         self.wait_for_state(intent, "WAITING")

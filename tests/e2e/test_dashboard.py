@@ -202,6 +202,9 @@ class OnTheCommandLine(DashboardTest):
         self.assertEqual(refused.returncode, PERMISSION, refused.stderr)
         self.assertEqual(refused.stdout, "")
 
+    def test_a_stopped_daemon_has_none(self):
+        self.assertIn("shows what a running daemon does", self.ctl("--offline", "dashboard", code=USAGE).text)
+
     def test_the_port_can_be_chosen(self):
         page = self.start_dashboard()
         taken = self.ctl("dashboard", "--port", page.port, code=FAILED)

@@ -131,6 +131,7 @@ class GoldenErrors(E2eTest):
         for words in (("gc",), ("limits", "connections=5"), ("ban", SOME_NODE), ("import", "http://mirror.example/x"),
                       ("drain",), ("reload",), ("backup", "/tmp/none"), ("pause", "--everything"), ("cancel", others),
                       ("rm", self.blob), ("rm", "--force", self.blob), ("tag", "--delete", "roots"),
+                      ("private", "--off", self.blob),
                       ("cat", "secret"), ("remotes", "forget", SOME_NODE), ("registry", "recover"),
                       ("export", self.blob, "-o", self.directory / "new")):
             self.transcript.run(self.daemon.ctl_command(*words), words, **other)

@@ -344,7 +344,10 @@ class Removing(KeepingTest):
     def test_a_file_of_a_tagged_collection_is_kept(self):
         self.ctl("tag", "set", self.collection("set", "a", "b"))
         child = self.children("set")[0]
-        self.assertIn("as part of a collection", self.ctl("rm", child, code=FAILED).text)
+        refused = self.ctl("rm", child, code=FAILED).text
+        self.assertIn("as part of a collection", refused)
+        self.assertIn('"blobctl tag -d set" takes the tag away', refused)
+        self.assertIn('tagged: "blobctl tag -d NAME" takes the tag away', self.ctl("gc", "--dry-run").text)
 
 
 def flip(path, offset):
@@ -386,6 +389,17 @@ class Verifying(KeepingTest):
         self.assertIn("0 not well", result.text)
         self.ctl("verify", "5a" * 32, code=NOT_FOUND)
         self.ctl("verify", code=USAGE)
+
+    def test_what_a_collection_lacks_is_said(self):
+        collection = self.collection("set", "a", "b", "c")
+        self.assertNotIn("not here", self.ctl("verify", collection).text)
+        self.ctl("rm", "--force", *self.children("set")[1:])
+        self.ctl("tag", "whole", collection)
+        for named in (collection, "whole"):
+            said = self.ctl("verify", named, code=NOT_FOUND).text
+            self.assertIn(f"{collection}: 2 of its 4 blobs are not here, or not whole", said)
+            self.assertIn(f'"blobctl get {collection}" gets what is missing', said)
+        self.assertEqual(self.ctl("verify", "--json", "whole", code=NOT_FOUND).json()["failedBlobs"], "0")
 
     def test_what_rotted_is_found_and_repaired(self):
         self.assert_is_found_and_repaired()
