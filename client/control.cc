@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string_view>
 
 #include "base/time.h"
 #include "base/units.h"
@@ -173,10 +174,13 @@ int RunDrain(Context& context) {
 // ---- Bans ----
 
 std::string HowToUnban(const std::string& provider) {
-  // What was left out of a URL is needed to name it, and a shell takes others for something else.
-  const bool is_plain = provider.find_first_of(" '\"?*&;$`\\") == std::string::npos;
+  // Only what a shell takes as it is; and what was left out of a URL ("?...") is needed to name it.
+  const bool is_plain = std::all_of(provider.begin(), provider.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._:/%@+=,").find(c) != std::string_view::npos;
+  });
   return fmt::format("; \"blobctl unban {}\", for root, ends that",
-                     is_plain ? EscapeForTerminal(provider) : "PROVIDER");
+                     is_plain ? provider : "PROVIDER");
 }
 
 int RunBan(Context& context, const BanOptions& options) {
