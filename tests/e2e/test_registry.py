@@ -33,9 +33,17 @@ class RegistryTest(E2eTest):
                               text=True, check=False)
 
     def run_blobd(self, *args):
-        """Runs a daemon that is to end by itself."""
+        """Runs a daemon that is to end by itself, as the user whose state it is."""
+        owner = self.daemon.state.stat().st_uid
+        as_owner = {"user": owner, "group": self.daemon.state.stat().st_gid} if owner != os.geteuid() else {}
         return subprocess.run([BLOBD, "--state-dir", self.daemon.state, "--socket", self.daemon.socket, *args],
-                              capture_output=True, text=True, timeout=60, check=False)
+                              capture_output=True, text=True, timeout=60, check=False, **as_owner)
+
+    def hand_over(self, *paths):
+        """What the test has written is the daemon's, as an operator would see to."""
+        state = self.daemon.state.stat()
+        for path in paths:
+            os.chown(path, state.st_uid, state.st_gid)
 
 
 class Backup(RegistryTest):
@@ -46,6 +54,7 @@ class Backup(RegistryTest):
         self.assertEqual(copy.stat().st_mode & 0o777, 0o600)
         after = self.queue_nobody_has(4)
         self.assertEqual(self.daemon.stop(), 0)
+        self.hand_over(copy)
         restored = self.run_blobd("--restore-registry", str(copy))
         self.assertEqual(restored.returncode, 0, restored.stderr)
         self.daemon.start()
@@ -75,6 +84,7 @@ class Backup(RegistryTest):
             content[at] ^= 0x55
         copy.write_bytes(content)
         self.assertEqual(self.daemon.stop(), 0)
+        self.hand_over(copy)
         refused = self.run_blobd("--restore-registry", str(copy))
         self.assertNotEqual(refused.returncode, 0)
         self.daemon.start()
@@ -83,6 +93,7 @@ class Backup(RegistryTest):
     def test_not_beside_a_running_daemon(self):
         copy = self.directory / "copy.db"
         self.ctl("backup", copy)
+        self.hand_over(copy)
         refused = self.run_blobd("--restore-registry", str(copy))
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("another", refused.stderr)
@@ -187,6 +198,7 @@ class Damage(RegistryTest):
                         pragma = "application_id = 7" if what == FOREIGN else "user_version = 99"
                         database.execute(f"PRAGMA {pragma}")
                     database.close()
+                self.hand_over(self.database)
                 before = self.database.read_bytes()
                 if what == EMPTY:
                     # What was there is gone, which is damage: the blobs are served, and recovery says what is lost.
@@ -200,6 +212,7 @@ class Damage(RegistryTest):
                     self.assertIn(word, refused.stderr)
                 self.assertEqual(self.database.read_bytes(), before)
         self.database.write_bytes(good)
+        self.hand_over(self.database)
         self.daemon.start()
 
     def test_recovery_is_for_root(self):
