@@ -232,5 +232,12 @@ TEST(ProgressText, FitsTheTerminal) {
       << "100 % is all";
 }
 
+TEST(ProgressText, CountsWhatACollectionHas) {
+  EXPECT_EQ(CountText("blobs     ", 12, 40, 40), "blobs      [==>     ]  30 %  12 of 40");
+  EXPECT_EQ(CountText("blobs     ", 12, 40, 26), "blobs       30 %  12 of 40");
+  EXPECT_EQ(CountText("blobs     ", 12, 40, 20), "blobs       30 %");
+  EXPECT_EQ(CountText("blobs     ", 40, 40, 40), "blobs      [========] 100 %  40 of 40");
+}
+
 }  // namespace
 }  // namespace blobd::client

@@ -153,8 +153,42 @@ class Commands(E2eTest):
             self.assert_code(example, words, terminal.wait(TIMEOUT), terminal.seen)
 
 
+class Screen:
+    """What stands on a terminal after what is redrawn in place."""
+
+    def __init__(self):
+        self._lines = [""]
+        self._row = 0
+        self._column = 0
+
+    @property
+    def lines(self):
+        return [line for line in self._lines if line]
+
+    def take(self, text):
+        for sequence, character in re.findall(r"\x1b\[([0-9]*[A-Za-z])|([^\x1b])", text):
+            line = self._lines[self._row]
+            if character == "\r":
+                self._column = 0
+            elif character == "\n":
+                self._row += 1
+                self._lines += [""] * (self._row + 1 - len(self._lines))
+            elif character:
+                self._lines[self._row] = line[:self._column] + character + line[self._column + 1:]
+                self._column += 1
+            elif sequence in ("K", "J"):
+                self._lines[self._row] = line[:self._column]
+                if sequence == "J":
+                    del self._lines[self._row + 1:]
+            elif sequence.endswith("A"):
+                self._row -= int(sequence[:-1])
+        return self.lines
+
+
 class Progress(E2eTest):
     """What is redrawn on a terminal: a line that fits, and nothing of it stays. NO_COLOR is about colours."""
+
+    config = '[serve]\nmode = "anyone"\n'
 
     def test_it_fits_and_goes(self):
         blob = self.daemon.add(write_random(self.directory / "file", 300_000))
@@ -168,6 +202,27 @@ class Progress(E2eTest):
             self.assertEqual([line for line in drawn[1:-1] if width(line) >= columns], [])
             # The last was wiped before what stays was written.
             self.assertTrue(drawn[-1].startswith(blob), drawn)
+
+    def test_a_collection_has_a_bar_of_its_blobs_too(self):
+        folder = self.directory / "folder"
+        folder.mkdir()
+        for i in range(8):
+            write_random(folder / f"file {i}", 400_000 + i)
+        root = self.daemon.add(folder)
+        getter = self.start_daemon("getter", '[limits]\ndownload_rate = "1MB/s"\n')
+        for columns in WIDTHS:
+            with self.subTest(columns=columns):
+                target = self.directory / f"at-{columns}"
+                result = getter.ctl_on_terminal("get", root, "--from", self.daemon.provider, "-o", target, columns=columns,
+                                                environment={"NO_COLOR": "1"})
+                self.assertEqual(result.code, DONE, result.text)
+                screen = Screen()
+                shown = [screen.take(piece) for piece in re.split(r"(?=\r)", result.text)]
+                bars = [lines for lines in shown if len(lines) == 2 and lines[1].startswith("blobs  ")]
+                if columns == min(WIDTHS):  # the others find everything there
+                    self.assertTrue(bars, result.text)
+                self.assertEqual([lines for lines in bars if max(map(width, lines)) >= columns], [])
+                self.assertEqual([line for line in screen.lines if line.startswith("blobs")], [], "it was not wiped")
 
     def test_a_dumb_terminal_has_none(self):
         blob = self.daemon.add(write_random(self.directory / "file", 300_000))
