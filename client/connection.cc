@@ -54,7 +54,7 @@ Status LetsNobodyIn(const std::string& path) {
   }
   return Unavailable(
       "blobd at {} closes every connection: too many of yours may be open, or it cannot know who "
-      "calls; its journal says which",
+      "calls; its metrics count both (blobd_rpc_connections_refused_total)",
       path);
 }
 

@@ -175,10 +175,11 @@ int RunDrain(Context& context) {
 
 std::string HowToUnban(const std::string& provider) {
   // Only what a shell takes as it is; and what was left out of a URL ("?...") is needed to name it.
-  const bool is_plain = std::all_of(provider.begin(), provider.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._:/%@+=,").find(c) != std::string_view::npos;
-  });
+  const bool is_plain =
+      !provider.empty() && std::all_of(provider.begin(), provider.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view("-._:/%@+=,").find(c) != std::string_view::npos;
+      });
   return fmt::format("; \"blobctl unban {}\", for root, ends that",
                      is_plain ? provider : "PROVIDER");
 }

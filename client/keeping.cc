@@ -53,7 +53,9 @@ std::string KeptReason(const v1::Keeping& keeping) {
 std::string HowToFree(const v1::Keeping& keeping) {
   switch (static_cast<int>(keeping.because())) {
     case v1::KEPT_BECAUSE_WANTED:
-      return "wanted: \"blobctl why HASH\" names the intents, \"blobctl cancel INTENT\" ends one";
+      return "wanted: \"blobctl intents\" lists who wants it or a collection with it, \"blobctl "
+             "cancel "
+             "INTENT\" ends one of yours";
     case v1::KEPT_BECAUSE_TAGGED:
       return keeping.tag().empty()
                  ? "tagged privately: the owner of the tag, or root, can take it away"
@@ -275,8 +277,9 @@ int RunVerify(Context& context, const std::vector<std::string>& wanted, bool all
   FlushOutput();
   if (!status.ok()) return Fail(status);
   const auto missing = SayMissing(context, lists);
-  if (!missing.ok()) return Fail(missing.status());
+  // Worse than what could not be looked up.
   if (mismatch) return kExitMismatch;
+  if (!missing.ok()) return Fail(missing.status());
   if (whole.failed_blobs() == 0) return *missing ? kExitNotFound : kExitDone;
   const bool unreadable = std::any_of(
       whole.findings().begin(), whole.findings().end(),

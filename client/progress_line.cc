@@ -35,7 +35,8 @@ std::string WithBar(std::string line, uint64_t done, uint64_t total, const std::
                     const std::string& tail, size_t columns) {
   const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
   // Never more than it is: 100 % is all.
-  const std::string percent = fmt::format(" {:3.0f} %", std::floor(share * 100));
+  const double hundredths = static_cast<double>(done) * 100 / static_cast<double>(total);
+  const std::string percent = fmt::format(" {:3.0f} %", std::floor(std::min(100.0, hundredths)));
   const size_t rest = WidthOf(line) + percent.size() + (tail.empty() ? 0 : 2 + WidthOf(tail));
   const size_t used = rest + amounts.size();
   // The bar takes what room there is; on a narrow terminal it goes first, and then the amounts.

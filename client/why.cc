@@ -76,12 +76,14 @@ void PrintRequest(const Style& style, const std::string& what, const v1::Request
   if (!why.providers().empty()) PrintProviders(style, why);
 }
 
-// Who is banned is not asked. Of those that were named while they were, the daemon tells nothing
-// here.
+// Those among its providers that are banned. Who was banned before it was named is not among them:
+// where that may be why nobody is asked, the list of bans is pointed to.
 void PrintBans(Context& context, const v1::RequestWhy& why) {
   std::vector<std::string> banned;
   for (const v1::ProviderWhy& provider : why.providers()) {
-    if (provider.standing() == v1::PROVIDER_STANDING_BANNED) banned.push_back(provider.provider());
+    const bool is_shown = !provider.provider().empty();  // or it is hidden from the caller
+    if (is_shown && provider.standing() == v1::PROVIDER_STANDING_BANNED)
+      banned.push_back(provider.provider());
   }
   for (const std::string& provider : banned) {
     Say(context.style, "{} is banned{}\n",
@@ -96,8 +98,8 @@ void PrintBans(Context& context, const v1::RequestWhy& why) {
   const auto bans = context.daemon->ListBans(request);
   if (!bans.ok() || bans->bans().empty()) return;
   Say(context.style,
-      "who was banned when it was named for this is not among its providers: \"blobctl bans\" says "
-      "who is\n");
+      "if one that you named was banned then, it is not used: \"blobctl bans\" says who is "
+      "banned\n");
 }
 
 // The daemon's sentence has what there is to say of patience.

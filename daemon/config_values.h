@@ -96,8 +96,10 @@ std::optional<uint64_t> ParseBytes(std::string_view text);
 // A number of bytes up to `high`: a whole number, or a text that has a unit.
 template <typename Place>
 ConfigKey Bytes(int64_t high, Place place) {
-  const std::string valid =
-      fmt::format("a size from 0 to {} bytes, as in 20000000000, \"20GB\" or \"20GiB\"", high);
+  const std::string valid = fmt::format(
+      "a size from 0 to {} bytes, as in 20000000000, \"20GB\" or \"20GiB\" (with a unit at most "
+      "1000TB)",
+      high);
   ConfigKey key = Key(valid, "", place, [=](const toml::node& node, Config* config) {
     std::optional<uint64_t> bytes;
     if (const auto number = node.value_exact<int64_t>(); number && *number >= 0) {

@@ -24,6 +24,8 @@ int g_exit_code = EXIT_FAILURE;
 const char* LimitThatWasMet(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
+  } catch (const std::bad_array_new_length&) {
+    return nullptr;  // nobody has so much
   } catch (const std::system_error& refused) {
     const bool no_thread = refused.code() == std::errc::resource_unavailable_try_again;
     return no_thread ? kNoThread : nullptr;
@@ -35,10 +37,18 @@ const char* LimitThatWasMet(const std::exception_ptr& error) {
 }
 
 [[noreturn]] void End() {
-  if (const std::exception_ptr error = std::current_exception(); error != nullptr) {
+  const std::exception_ptr error = std::current_exception();
+  if (error == nullptr) {
+    fmt::print(stderr, "blobd: ends, which is a bug to report: there was no exception\n");
+  } else if (const char* const limit = LimitThatWasMet(error); limit != nullptr) {
+    // Without memory of its own: there may be none. Our other threads are cut off as by a kill, and
+    // what was promised is durable as after one.
+    std::fputs("blobd: ", stderr);
+    std::fputs(limit, stderr);
+    std::fputs("\n", stderr);
+    _exit(g_exit_code);
+  } else {
     fmt::print(stderr, "blobd: {}\n", LastWords(error));
-    // Our other threads are cut off as by a kill, and what was promised is durable as after one.
-    if (LimitThatWasMet(error) != nullptr) _exit(g_exit_code);
   }
   std::abort();
 }

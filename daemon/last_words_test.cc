@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <exception>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -29,6 +31,8 @@ TEST(LastWords, CallABugABug) {
   EXPECT_THAT(LastWords(std::make_exception_ptr(std::logic_error("never"))),
               HasSubstr("a bug to report: never"));
   EXPECT_THAT(LastWords(std::make_exception_ptr(7)), HasSubstr("a bug to report"));
+  EXPECT_THAT(LastWords(std::make_exception_ptr(std::bad_array_new_length())),
+              HasSubstr("a bug to report"));
 }
 
 void EndByWhatNobodyCatches() {
@@ -40,6 +44,15 @@ TEST(LastWordsDeathTest, AreSaidOnAnyThread) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(EndByWhatNobodyCatches(), testing::ExitedWithCode(17),
               "blobd: cannot run: .*TasksMax");
+}
+
+TEST(LastWordsDeathTest, AreSaidWithoutAnException) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto end = [] {
+    SayLastWords(17);
+    std::terminate();
+  };
+  EXPECT_EXIT(end(), testing::KilledBySignal(SIGABRT), "blobd: ends, which is a bug to report");
 }
 
 }  // namespace

@@ -193,7 +193,7 @@ void AddStore(MetricsText& text, const store::StoreCounts& store, const store::D
       "Blobs that are hashed again before anything is claimed of them.", store.doubtful_blobs);
   One(text, "blobd_disk_free_bytes", Type::kGauge, "Bytes of the file system that can be used.",
       disk.free_bytes);
-  One(text, "blobd_disk_reserve_bytes", Type::kGauge, "Of these, bytes that are left alone.",
+  One(text, "blobd_disk_reserve_bytes", Type::kGauge, "Of these, bytes that are kept in reserve.",
       disk.reserve_bytes);
 }
 

@@ -15,7 +15,7 @@ namespace blobd::daemon {
 std::string WarningOfUnknownUsers(std::string_view uid_map);
 // The same if blobd runs as `uid`; empty unless that is the one that stands for strangers.
 std::string WarningOfUser(uint32_t uid);
-// Both of this process.
+// Of this process: the second, or else the first.
 std::string WarningOfUnknownUsers();
 
 }  // namespace blobd::daemon

@@ -19,10 +19,12 @@ bool IsPlainWord(const std::string& text) {
 }
 
 // What the caller, or who else may, can do so that this does not keep it any more.
-std::string HowToFree(const Hash& hash, const Keeping& keeping, const Caller& caller) {
+std::string HowToFree(const Keeping& keeping, const Caller& caller) {
   switch (keeping.because) {
     case KeptBecause::kWanted:
-      return "\"blobctl why " + hash.ToHex() + "\" names the intents, \"blobctl cancel\" ends them";
+      return "\"blobctl intents\" lists who wants it or a collection with it; its owner or root "
+             "can "
+             "cancel that";
     case KeptBecause::kTagged: {
       if (keeping.is_private && !caller.may_see(keeping.owner_uid))
         return "its owner or root can take the tag away";
@@ -34,10 +36,11 @@ std::string HowToFree(const Hash& hash, const Keeping& keeping, const Caller& ca
       return "\"blobctl tag -d " + name + "\" takes the tag away";
     }
     case KeptBecause::kLeased:
-      return fmt::format("until that is a while ago (store.lease_seconds) uid {} can remove it",
-                         keeping.owner_uid);
+      return fmt::format(
+          "that passes after store.lease_seconds, until then only uid {} can remove it",
+          keeping.owner_uid);
     case KeptBecause::kFinished:
-      return "until that is a while ago (store.lease_seconds) root can remove it";
+      return "that passes after store.lease_seconds, until then only root can remove it";
     case KeptBecause::kNothing:
       break;
   }
@@ -80,7 +83,7 @@ class Remover : public std::enable_shared_from_this<Remover> {
   Status Kept(const Hash& hash, const Keeping& keeping) const {
     return ErrorFor(
         Reason::kBlobKept, "{} is kept: {}; {}{}", hash.ToHex(), Describe(keeping, removal_.caller),
-        HowToFree(hash, keeping, removal_.caller),
+        HowToFree(keeping, removal_.caller),
         removal_.caller.is_admin() ? ", or \"blobctl rm --force\" removes it all the same" : "");
   }
 

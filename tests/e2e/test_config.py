@@ -96,7 +96,7 @@ class Checks(unittest.TestCase):
         done = self.check(BLOBD_STORE_MAX_BYTES="lots")
         self.assertEqual(done.returncode, 2)
         self.assertIn("BLOBD_STORE_MAX_BYTES: ", done.stderr)
-        self.assertIn("expected a whole number from 0 to 1152921504606846976", done.stderr)
+        self.assertIn("expected a size from 0 to 1152921504606846976 bytes", done.stderr)
         done = self.check(BLOBD_LOG_LVL="secret")
         self.assertEqual(done.returncode, 0)
         self.assertIn("did you mean BLOBD_LOG_LEVEL?", done.stderr)

@@ -435,7 +435,7 @@ class RefusalTest(E2eTest):
                                str(home / "sock")], env={"HOME": str(home)}, user=uid, group=uid, extra_groups=[],
                               preexec_fn=few, capture_output=True, timeout=TIMEOUT, check=False)
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertRegex(done.stderr, b"^blobd: cannot run: the system gives it no more threads.*TasksMax=.*ulimit -u")
+        self.assertRegex(done.stderr, b"(?m)^blobd: cannot run: the system gives it no more threads.*TasksMax=.*ulimit -u")
 
     def test_under_a_service_manager_it_waits_for_the_one_before_it(self):
         manager = Manager(self.directory / "notify")

@@ -36,7 +36,7 @@ class GuideTest(BootTest):
     def test_site(self):
         self.restart_without("/etc/blobd/conf.d/10-site.toml")
         self.do("site")
-        self.machine.wait_until("it is read", lambda: "store.max_bytes is 500000000000 now" in self.machine.journal())
+        self.machine.wait_until("it is read", lambda: 'store.max_bytes is "500GB" now' in self.machine.journal())
 
     def test_fleet(self):
         text = guide.block("fleet")
