@@ -251,10 +251,17 @@ TEST_F(DataSocketTest, ThousandsOfConnectionsLeaveNothingBehind) {
     if (i % 3 == 1) Send(peer, "\xff\xff", {file.fd()});
     if (i % 3 == 2) Send(peer, TokenOf(OpenGrant{kHash}));
   }
+  // Those that were not accepted yet have no descriptor, and stand before the next one: as many as
+  // a uid may have may be accepted with it.
+  for (;;) {
+    AwaitIdle(before + 1);
+    const auto peer = Connect();
+    Send(peer, TokenOf(OpenGrant{kHash}));
+    const Received answer = Receive(peer);
+    if (answer.answer.has_opened()) break;
+    ASSERT_EQ(answer.code(), StatusCode::kUnavailable);
+  }
   AwaitIdle(before + 1);
-  const auto peer = Connect();
-  Send(peer, TokenOf(OpenGrant{kHash}));
-  EXPECT_TRUE(Receive(peer).answer.has_opened());
 }
 
 TEST_F(DataSocketTest, ShutdownCutsWhatRuns) {
