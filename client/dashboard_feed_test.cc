@@ -48,7 +48,7 @@ TEST_F(Feed, ADaemonThatIsAwayIsATroubleThatTheDocumentTells) {
   DashboardFeed feed(socket_);
   Json document = Json::parse(feed.Look());
   EXPECT_FALSE(document["answered"]) << "there is a document from the beginning";
-  for (int i = 0; i < 1000 && document["trouble"] == ""; ++i) {
+  for (int i = 0; i < 1000 && document["trouble"].get_ref<const std::string&>().empty(); ++i) {
     poll(nullptr, 0, 10);
     document = Json::parse(feed.Look());
   }

@@ -133,7 +133,7 @@ TEST_F(Lists, AskForWhatIsChosen) {
 }
 
 TEST_F(Lists, BlobsAreSortedBySizeOrHash) {
-  for (const auto& [hash, size] : {std::pair("aa", 1), {"bb", 3}, {"cc", 2}, {"dd", 3}}) {
+  for (const auto& [hash, size] : {std::pair("aa", 1u), {"bb", 3u}, {"cc", 2u}, {"dd", 3u}}) {
     v1::Blob& blob = *daemon_->blobs.add_blobs();
     blob.set_hash(hash);
     blob.set_size(size);
@@ -156,7 +156,7 @@ TEST_F(Lists, BlobsAreSortedBySizeOrHash) {
 TEST_F(Lists, WhoElseWantsWhatIsCancelledIsSaid) {
   v1::Request& request = *daemon_->requests.add_requests();
   request.mutable_kind()->set_hash(std::string(64, 'a'));
-  for (const uint64_t id : {7, 8, 9}) request.add_intent_ids(id);
+  for (const uint64_t id : {7u, 8u, 9u}) request.add_intent_ids(id);
   EXPECT_EQ(Printed([&] {
               return RunCancel(context_, {7, 8});
             }),

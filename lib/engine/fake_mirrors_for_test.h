@@ -23,7 +23,7 @@ class FakeMirrors final : public transfer::MirrorNetwork {
   void Forget(const Hash& hash) override { forgotten.push_back(hash); }
 
   void EndGet(TransferId id, schedule::Outcome outcome, std::string reason,
-              transfer::GetProgress progress = {}) {
+              const transfer::GetProgress& progress = {}) {
     gets.erase(id);
     sink->OnGetEnded(id, progress, {outcome, std::move(reason), {}});
   }
