@@ -340,7 +340,7 @@ class Stores(DescriptorTest):
     def test_where_there_is_nothing(self):
         self.disk.mkdir()
         self.assertIn("export-store", self.ctl("import-store", self.disk, code=NOT_FOUND).text)
-        self.ctl("import-store", self.directory / "none", code=NOT_FOUND)
+        self.ctl("import-store", self.directory / "none", code=FAILED)
         self.ctl("export-store", self.disk, "5a" * 32, code=NOT_FOUND)
         self.ctl("export-store", self.directory / "none" / "none", code=FAILED)
 
