@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "base/test_directory_for_test.h"
 
 namespace blobd::client {
 namespace {
@@ -21,14 +21,6 @@ using Json = nlohmann::json;
 
 class Feed : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = testing::TempDir() + "blobd_feed_XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-    socket_ = name + "/sock";
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   // A socket that takes connections, and on which nobody says a word.
   int Listen() const {
     sockaddr_un address{};
@@ -40,8 +32,8 @@ class Feed : public testing::Test {
     return fd;
   }
 
-  std::string directory_;
-  std::string socket_;
+  const TestDirectory directory_;
+  const std::string socket_ = directory_.File("sock");
 };
 
 TEST_F(Feed, ADaemonThatIsAwayIsATroubleThatTheDocumentTells) {

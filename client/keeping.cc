@@ -54,8 +54,7 @@ std::string HowToFree(const v1::Keeping& keeping) {
   switch (static_cast<int>(keeping.because())) {
     case v1::KEPT_BECAUSE_WANTED:
       return "wanted: \"blobctl intents\" lists who wants it or a collection with it, \"blobctl "
-             "cancel "
-             "INTENT\" ends one of yours";
+             "cancel INTENT\" ends one of yours";
     case v1::KEPT_BECAUSE_TAGGED:
       return keeping.tag().empty()
                  ? "tagged privately: the owner of the tag, or root, can take it away"
