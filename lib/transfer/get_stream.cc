@@ -63,6 +63,8 @@ void GetStream::TryOpen(bool last_try) {
 }
 
 void GetStream::Consumed(uint64_t bytes) {
+  handed_over_ -= std::min(handed_over_, bytes);
+  Flush();
   if (!stream_) return;
   if (shared_.throttle == nullptr || !shared_.throttle->limits()) return GiveBack(bytes);
   // What came by a window that is too large now cannot be slowed any more, and needs no credit.
@@ -87,7 +89,13 @@ void GetStream::GiveBack(uint64_t bytes) {
 }
 
 void GetStream::Flush() {
+  if (handed_over_ == 0) HandOver();
+}
+
+void GetStream::HandOver() {
   if (gathered_.empty()) return;
+  handed_over_ += gathered_.size();
+  last_piece_ = gathered_.size();
   // Credit counts bytes, not what was reserved for more: a trickle must not hold a quarter of a MiB
   // per byte.
   if (gathered_.capacity() > 2 * gathered_.size()) gathered_.shrink_to_fit();
@@ -140,11 +148,12 @@ void GetStream::OnData(ByteView bytes) {
   last_byte_ = shared_.now();
   unconsumed_ += bytes.size();
   if (gathered_.empty()) {
-    gathered_.reserve(kPieceBytes + bytes.size());
+    // Pieces come in the sizes of those before them.
+    gathered_.reserve(std::min(kPieceBytes, last_piece_ + last_piece_ / 4) + bytes.size());
     shared_.wants_flush();
   }
   gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
-  if (gathered_.size() >= kPieceBytes) Flush();
+  if (gathered_.size() >= kPieceBytes) HandOver();
 }
 
 void GetStream::OnFin() {
@@ -168,7 +177,7 @@ void GetStream::End(StreamEnd end) {
     return;
   }
   state_ = State::kEnded;
-  Flush();
+  HandOver();
   shared_.strand->Post(
       [receiver = shared_.receiver, number = number_, end = std::move(end)]() mutable {
         receiver->OnStreamEnd(number, std::move(end));

@@ -1,6 +1,10 @@
 // GetStream: one stream of a transfer on the network's side: it gathers what arrives into few large
 // pieces for the session, and gives credit back.
 //
+// The session is handed a piece at once when it has nothing of the stream to do, and otherwise when
+// it has done that: so nothing waits for the sake of larger pieces, and the busier the session is,
+// the larger they are.
+//
 //   kWaiting --allowed--> kOpen --FIN, reset, lost, stalled--> kEnded
 //      `---------- refused, lost --------------------------------^
 //
@@ -61,7 +65,8 @@ class GetStream final : public quic::StreamReader {
   void Consumed(uint64_t bytes);
   // The limit of the bandwidth grants credit for so many bytes that were consumed.
   void Granted(uint64_t bytes);
-  // Hands what was gathered to the session. Called once per batch of datagrams.
+  // Hands what was gathered to the session, unless it is busy with an earlier piece. Called once
+  // per batch of datagrams.
   void Flush();
   // Arrived, and not consumed by the session.
   uint64_t unconsumed() const { return unconsumed_; }
@@ -91,6 +96,7 @@ class GetStream final : public quic::StreamReader {
   void TryOpen(bool last_try);
   Duration Darkness(Instant now);
   void End(StreamEnd end);
+  void HandOver();
   void GiveBack(uint64_t bytes);
   void Release();
 
@@ -102,10 +108,12 @@ class GetStream final : public quic::StreamReader {
   std::optional<quic::StreamId> stream_;
   std::optional<StreamEnd> held_;  // its loss, not told yet
   Bytes gathered_;
-  uint64_t unconsumed_ = 0;  // what waits for the bandwidth included
-  uint64_t throttled_ = 0;   // that
-  bool finished_ = false;    // by FIN
-  Instant last_byte_;        // or when it was opened
+  uint64_t handed_over_ = 0;  // and not consumed by the session
+  size_t last_piece_ = 0;     // its size
+  uint64_t unconsumed_ = 0;   // what waits for the bandwidth included
+  uint64_t throttled_ = 0;    // that
+  bool finished_ = false;     // by FIN
+  Instant last_byte_;         // or when it was opened
   Instant last_check_;
   Duration silence_before_{0};  // of the connection, when the last byte came
 };

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <vector>
 
 namespace blobd::transfer {
 namespace {
@@ -77,13 +78,17 @@ class FakeEndpoint final : public quic::Endpoint {
 
 class Recorder final : public GetReceiver {
  public:
-  void OnBytes(uint64_t stream, Bytes bytes) override { received[stream] += bytes.size(); }
+  void OnBytes(uint64_t stream, Bytes bytes) override {
+    received[stream] += bytes.size();
+    pieces[stream].push_back(bytes.size());
+  }
   void OnStreamEnd(uint64_t stream, StreamEnd end) override {
     EXPECT_TRUE(ends.emplace(stream, std::move(end)).second);
   }
   void Stop() override { ++stops; }
 
   std::map<uint64_t, uint64_t> received;
+  std::map<uint64_t, std::vector<uint64_t>> pieces;
   std::map<uint64_t, StreamEnd> ends;
   int stops = 0;
 };
@@ -135,6 +140,32 @@ TEST_F(GetStreamsTest, BytesAreGatheredAndComeBeforeTheEnd) {
   streams_.Consumed(1, 150);
   streams_.Consumed(2, 10);  // also of a stream that has ended
   EXPECT_EQ(endpoint_.consumed, (std::map<StreamId, uint64_t>{{0, 150}, {4, 10}}));
+}
+
+TEST_F(GetStreamsTest, WhileTheSessionIsBusyPiecesGrow) {
+  Open(1);
+  const auto pieces = [&] { return receiver_->pieces.at(1); };
+  Give(0, 100);
+  streams_.Flush();
+  EXPECT_EQ(pieces(), (std::vector<uint64_t>{100}));
+  for (int i = 0; i < 3; ++i) {
+    Give(0, 50);
+    streams_.Flush();
+  }
+  EXPECT_EQ(pieces().size(), 1u);
+  streams_.Consumed(1, 100);
+  EXPECT_EQ(pieces(), (std::vector<uint64_t>{100, 150}));
+  // A large one does not wait, nor does what came before an end.
+  Give(0, 300'000);
+  EXPECT_EQ(pieces().size(), 3u);
+  Give(0, 7);
+  streams_.Flush();
+  streams_.Consumed(1, 150);
+  EXPECT_EQ(pieces().size(), 3u);
+  endpoint_.readers.at(0)->OnFin();
+  EXPECT_EQ(pieces(), (std::vector<uint64_t>{100, 150, 300'000, 7}));
+  streams_.Consumed(1, 300'007);
+  EXPECT_EQ(endpoint_.consumed.at(0), 300'257u);
 }
 
 TEST_F(GetStreamsTest, StoppingStopsEveryStreamAtOnce) {
