@@ -1,5 +1,6 @@
 // blobd: the daemon's command line.
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -58,6 +59,14 @@ void KeepToOurselves() {
   cores.rlim_cur = 0;
   setrlimit(RLIMIT_CORE, &cores);
   prctl(PR_SET_DUMPABLE, 0);  // what a program is piped into does not mind the limit
+}
+
+// The buffers of transfers come and go in megabytes, thousands of times a second. By default the
+// heap returns each of them to the kernel and has it cleared again for the next: a tenth of the
+// network loop's time.
+void KeepFreedMemory() {
+  mallopt(M_TRIM_THRESHOLD, 8 << 20);  // of each of its arenas
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
 StatusOr<Config> MakeConfig(const Arguments& arguments) {
@@ -132,6 +141,7 @@ int Run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   blobd::daemon::KeepToOurselves();
   blobd::daemon::SayLastWords(blobd::daemon::kExitFailed);
+  blobd::daemon::KeepFreedMemory();
   blobd::ChooseTableKey();
   // Debian's Abseil looks for lock cycles at every lock of gRPC, under a lock that all share; it
   // costs 5 to 8 % of the calls per second, and the thread sanitizer looks for them in the tests.
