@@ -46,6 +46,7 @@ Engine::Engine(Deps deps, EngineOptions options)
       timer_(deps_.timers, [this] { Deliver(schedule::Tick{}); }),
       look_ups_(kLookUpsOfUid),
       lists_(kListsOfUid),
+      request_lists_(1),
       configured_limits_{options_.schedule.limits, options_.intents_per_uid},
       limits_(configured_limits_) {}
 

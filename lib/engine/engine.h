@@ -158,8 +158,11 @@ class Engine final : private transfer::NodeNetworkSink,
   void CancelTransfer(const Caller& caller, TransferId id,
                       UniqueFunction<void(StatusOr<CancelTransferAnswer>)> done);
   // Unfinished requests beyond the place `after` (0: from the first), at most `limit`. A page is
-  // shorter when much was looked at and did not fit the filter.
+  // shorter when much was looked at: requests, their providers and their intents.
   RequestPage ListRequests(const RequestFilter& filter, IntentId after, size_t limit) const;
+  // The same, one list of each uid in a turn of the loop; `done` is called at once or later.
+  void ListRequests(const Caller& caller, const RequestFilter& filter, IntentId after, size_t limit,
+                    UniqueFunction<void(RequestPage)> done);
   StatusView Summary() const;
   MetricsView Metrics() const;
 
@@ -473,6 +476,7 @@ class Engine final : private transfer::NodeNetworkSink,
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
   UidTurns look_ups_;  // of ids and keys in the registry
   UidTurns lists_;     // of intents there
+  UidTurns request_lists_;
   std::map<IntentId, std::vector<std::shared_ptr<IntentWatcher>>> watchers_;
   std::map<IntentId, IntentView> told_;  // what the watchers heard last
   TimerId sampling_ = 0;

@@ -1,10 +1,13 @@
 // Requests: unfinished ones, listed for callers. See engine.h.
+#include <utility>
+
 #include "engine/engine.h"
 
 namespace blobd::engine {
 namespace {
 
-// What a page may look at: requests, and providers of those whose state has to be found out.
+// What a page may look at: requests, the providers and intents of those that it tells, and again
+// the providers where it has to be found out what they wait for.
 constexpr uint64_t kMostLooks = 10'000;
 
 }  // namespace
@@ -34,15 +37,19 @@ RequestView Engine::ViewOf(const Kind& kind, const LiveKind& live,
 RequestPage Engine::ListRequests(const RequestFilter& filter, IntentId after, size_t limit) const {
   RequestPage page;
   if (scheduler_ == nullptr) return page;
+  uint64_t looks = 0;
   // Where its end is on its way to the disk there is an intent, and no request any more.
   const auto look = [&](const Kind& kind, const LiveKind& live) {
+    ++looks;
     if (filter.owner_uid && !live.owners.Has(*filter.owner_uid)) return;
     if (!filter.states.empty()) {
       const auto state = scheduler_->StateOfKind(kind);
       if (!state || !filter.states.Has(StateOf(*state))) return;
     }
     const auto request = scheduler_->ViewOfKind(kind);
-    if (request) page.requests.push_back(ViewOf(kind, live, *request));
+    if (!request) return;
+    page.requests.push_back(ViewOf(kind, live, *request));
+    looks += request->providers + page.requests.back().intents.size();
   };
   if (filter.hash) {
     absl::btree_map<IntentId, const Kind*> of_hash;
@@ -59,15 +66,25 @@ RequestPage Engine::ListRequests(const RequestFilter& filter, IntentId after, si
     return page;
   }
   const uint64_t touched = scheduler_->stats().touched;
-  uint64_t looks = 0;
   for (auto it = places_.upper_bound(after); it != places_.end(); ++it) {
-    const uint64_t cost = looks++ + scheduler_->stats().touched - touched;
+    const uint64_t cost = looks + scheduler_->stats().touched - touched;
     if (page.requests.size() == limit || cost >= kMostLooks) return page;
     look(*it->second, kinds_.at(*it->second));
     page.next = it->first;
   }
   page.next.reset();
   return page;
+}
+
+// A uid's next list comes behind what others asked for meanwhile.
+void Engine::ListRequests(const Caller& caller, const RequestFilter& filter, IntentId after,
+                          size_t limit, UniqueFunction<void(RequestPage)> done) {
+  request_lists_.Start(
+      caller.uid, 1,
+      [this, uid = caller.uid, filter, after, limit, done = std::move(done)]() mutable {
+        done(ListRequests(filter, after, limit));
+        deps_.control.Post([this, uid] { request_lists_.End(uid, 1); });
+      });
 }
 
 }  // namespace blobd::engine

@@ -321,6 +321,37 @@ TEST_F(TransfersTest, APageLooksAtNoMoreThanItMay) {
   EXPECT_TRUE(Intents(running).empty());
 }
 
+TEST_F(TransfersTest, APageCountsWhoIsNamedForItsRequests) {
+  for (uint8_t i = 1; i <= 30; ++i) {
+    QueueItem item = Item(KindOf(i));
+    item.providers.clear();
+    for (int n = 0; n < 1000; ++n) {
+      NodeId node{{1}};
+      node.bytes[1] = static_cast<uint8_t>(n >> 8);
+      node.bytes[2] = static_cast<uint8_t>(n);
+      item.providers.push_back({node, {}});
+    }
+    ASSERT_TRUE(Queue(kRoot, {item}).ok());  // who has no quota
+  }
+  const RequestPage page = engine_->ListRequests({}, {}, 1000);
+  EXPECT_FALSE(page.requests.empty());
+  EXPECT_LE(page.requests.size(), 10u);
+  EXPECT_EQ(Requests({}, 1000).size(), 30u);
+}
+
+TEST_F(TransfersTest, ListsOfRequestsTakeTurnsByUid) {
+  QueueOf(kAnn, KindOf(1));
+  std::vector<uint32_t> order;
+  for (const Caller& caller : {kAnn, kAnn, kAnn, kJoe}) {
+    engine_->ListRequests(caller, {}, {}, 10, [&order, uid = caller.uid](const RequestPage& page) {
+      EXPECT_EQ(page.requests.size(), 1u);
+      order.push_back(uid);
+    });
+  }
+  loop_.Settle();
+  EXPECT_THAT(order, ElementsAre(kAnn.uid, kJoe.uid, kAnn.uid, kAnn.uid));
+}
+
 TEST_F(TransfersTest, IntentsAreFoundByWhereTheyStandAndHowTheyEnded) {
   const IntentId cancelled = QueueOf(kAnn, KindOf(1));
   const IntentId paused = QueueOf(kAnn, KindOf(2));

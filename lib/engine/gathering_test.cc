@@ -36,7 +36,7 @@ TEST_F(GatheringTest, WhatIsTakenInBesideTheControlLoopIsReadThere) {
   const Hash child = Put(1);
   ASSERT_TRUE(Keep(kJoe, {PutList({child}), BlobFormat::kHashSeq}).ok());
   std::vector<KeptBecause> reasons;
-  keeper_->WhyKept(child, [&](StatusOr<std::vector<Keeping>> all) {
+  keeper_->WhyKept(kRoot, child, [&](StatusOr<std::vector<Keeping>> all) {
     ASSERT_TRUE(all.ok()) << all.status();
     for (const Keeping& keeping : *all) reasons.push_back(keeping.because);
   });
@@ -48,6 +48,26 @@ TEST_F(GatheringTest, WhatIsTakenInBesideTheControlLoopIsReadThere) {
   EXPECT_EQ(reasons, (std::vector<KeptBecause>{KeptBecause::kLeased}));
   threads.Run();
   loop_.Settle();
+}
+
+TEST_F(GatheringTest, OfHiddenContentOnlyThatATagKeepsItIsTold) {
+  const Hash hash = Put(1);
+  const Kind kind{hash, BlobFormat::kRaw};
+  ASSERT_TRUE(Keep(kJoe, kind).ok());
+  ASSERT_TRUE(ChangeTag(kJoe, {"plans", kind, true, {}}).ok());
+  const auto told = [&] { return Message(Remove(kAnn, {hash}).status()); };
+  const std::string before = told();
+  EXPECT_NE(before.find("a private tag of somebody else"), std::string::npos) << before;
+  store_.blobs[hash].state = store::BlobState::kPartial;
+  ASSERT_TRUE(Queue(kJoe, {Item(kind)}).ok());
+  EXPECT_EQ(told(), before) << "nor that it is wanted";
+  EXPECT_EQ(Why(hash, kAnn), (std::vector<KeptBecause>{KeptBecause::kTagged}));
+  EXPECT_EQ(Why(hash, kJoe), (std::vector<KeptBecause>{KeptBecause::kWanted, KeptBecause::kTagged,
+                                                       KeptBecause::kLeased}));
+  // Who wants it knows it.
+  ASSERT_TRUE(Queue(kAnn, {Item(kind)}).ok());
+  EXPECT_NE(told(), before);
+  EXPECT_EQ(Why(hash, kAnn), Why(hash, kJoe));
 }
 
 }  // namespace

@@ -9,6 +9,19 @@
 #include "engine/lease.h"
 
 namespace blobd::engine {
+namespace {
+
+// That somebody wants hidden content, added it or got it would say more than the tag that hides it.
+std::vector<Keeping> ToldOfHidden(const Caller& caller, std::vector<Keeping> all) {
+  std::erase_if(all, [&](const Keeping& keeping) {
+    const bool is_own = keeping.because == KeptBecause::kLeased && keeping.owner_uid == caller.uid;
+    return keeping.because != KeptBecause::kTagged && !is_own;
+  });
+  if (all.empty()) all.push_back(kHiddenKeeping);
+  return all;
+}
+
+}  // namespace
 
 Keeper::Keeper(Deps deps, KeeperOptions options)
     : deps_(std::move(deps)),
@@ -144,7 +157,20 @@ std::shared_ptr<Gathering> Keeper::Gather() {
   return gathering;
 }
 
-void Keeper::WhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done) {
+void Keeper::WhyKept(const Caller& caller, const Hash& hash,
+                     UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done) {
+  HiddenFrom(caller, {hash},
+             [this, caller, hash, done = std::move(done)](const Hidden& hidden) mutable {
+               if (hidden.empty()) return AskWhyKept(hash, std::move(done));
+               AskWhyKept(hash, [caller, done = std::move(done)](auto all) mutable {
+                 if (!all.ok()) return done(all.status());
+                 done(ToldOfHidden(caller, *std::move(all)));
+               });
+             });
+}
+
+void Keeper::AskWhyKept(const Hash& hash,
+                        UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done) {
   all_.Ask([hash, done = std::move(done)](StatusOr<const Gathering*> gathering) mutable {
     if (!gathering.ok()) return done(gathering.status());
     std::vector<Keeping> all = (*gathering)->protection().All(hash);
@@ -170,11 +196,17 @@ void Keeper::Remove(const Caller& caller, std::vector<Hash> hashes, bool force,
     return engine::Remove(deps_.control, deps_.store, nullptr, std::move(removal), std::move(done));
   }
   if (const Status status = deps_.may_remove(); !status.ok()) return done(status);
-  all_.Ask([this, removal = std::move(removal),
-            done = std::move(done)](StatusOr<const Gathering*> gathering) mutable {
-    if (!gathering.ok()) return done(gathering.status());
-    engine::Remove(deps_.control, deps_.store, *gathering, std::move(removal), std::move(done));
-  });
+  std::vector<Hash> named = removal.hashes;
+  HiddenFrom(caller, std::move(named),
+             [this, removal = std::move(removal), done = std::move(done)](Hidden hidden) mutable {
+               removal.hidden = std::move(hidden);
+               all_.Ask([this, removal = std::move(removal),
+                         done = std::move(done)](StatusOr<const Gathering*> gathering) mutable {
+                 if (!gathering.ok()) return done(gathering.status());
+                 engine::Remove(deps_.control, deps_.store, *gathering, std::move(removal),
+                                std::move(done));
+               });
+             });
 }
 
 std::shared_ptr<KeeperJob> Keeper::Collect(const GcRequest& request,

@@ -92,8 +92,10 @@ class Keeper {
   void EndAdd(AddId id);
 
   // ---- Keeping and removing ----
-  // The reasons to keep it, at most 1,000, the strongest first.
-  void WhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done);
+  // The reasons to keep it, at most 1,000, the strongest first. If it is hidden from `caller`: only
+  // tags, and the caller's own leases.
+  void WhyKept(const Caller& caller, const Hash& hash,
+               UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done);
   void Remove(const Caller& caller, std::vector<Hash> hashes, bool force,
               UniqueFunction<void(StatusOr<Removed>)> done);
   // One run at a time, and beside it one dry run; null, and `done` was called, if there is one.
@@ -110,6 +112,7 @@ class Keeper {
     std::vector<Hash> pins;
   };
 
+  void AskWhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done);
   void HideWhatOthersTagged(const Caller& caller, Hidden doubtful,
                             UniqueFunction<void(Hidden)> done);
   void LookAtAdded(AddId id, const Hash& hash, UniqueFunction<void(Status)> done);

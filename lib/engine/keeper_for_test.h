@@ -85,9 +85,9 @@ class KeeperTest : public EngineTest {
     loop_.Settle();
     return answer;
   }
-  std::vector<KeptBecause> Why(const Hash& hash) {
+  std::vector<KeptBecause> Why(const Hash& hash, const Caller& caller = kRoot) {
     std::vector<KeptBecause> reasons;
-    keeper_->WhyKept(hash, [&](StatusOr<std::vector<Keeping>> all) {
+    keeper_->WhyKept(caller, hash, [&](StatusOr<std::vector<Keeping>> all) {
       ASSERT_TRUE(all.ok()) << all.status();
       for (const Keeping& keeping : *all) reasons.push_back(keeping.because);
     });

@@ -368,7 +368,7 @@ TEST_F(CollectorTest, QuestionsThatWaitAreAnsweredTogether) {
   const int before = registry_.tag_lists;
   size_t answers = 0;
   for (int i = 0; i < 100; ++i) {
-    keeper_->WhyKept(H(1), [&](const StatusOr<std::vector<Keeping>>& all) {
+    keeper_->WhyKept(kRoot, H(1), [&](const StatusOr<std::vector<Keeping>>& all) {
       EXPECT_TRUE(all.ok()) << all.status();
       ++answers;
     });

@@ -71,6 +71,7 @@ class Remover : public std::enable_shared_from_this<Remover> {
   Status Check(const Gathering& gathering, const Hash& hash) const {
     if (gathering.IsWanted(hash)) return Kept(hash, {.because = KeptBecause::kWanted});
     if (removal_.is_being_added(hash)) {
+      if (removal_.hidden.count(hash) != 0) return Kept(hash, kHiddenKeeping);
       return ErrorFor(Reason::kBlobInUse, "{} is kept: it is being added just now", hash.ToHex());
     }
     for (const Keeping& keeping : gathering.protection().All(hash)) {
@@ -80,7 +81,8 @@ class Remover : public std::enable_shared_from_this<Remover> {
     return OkStatus();
   }
 
-  Status Kept(const Hash& hash, const Keeping& keeping) const {
+  Status Kept(const Hash& hash, const Keeping& why) const {
+    const Keeping& keeping = removal_.hidden.count(hash) != 0 ? kHiddenKeeping : why;
     return ErrorFor(
         Reason::kBlobKept, "{} is kept: {}; {}{}", hash.ToHex(), Describe(keeping, removal_.caller),
         HowToFree(keeping, removal_.caller),

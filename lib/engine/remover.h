@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <unordered_set>
 #include <vector>
 
 #include "base/status.h"
@@ -26,6 +27,7 @@ struct Removal {
   bool force = false;  // whatever protects them; for root only
   // Whether a blob is being taken in just now.
   std::function<bool(const Hash&)> is_being_added;
+  std::unordered_set<Hash> hidden = {};  // of `hashes`, from the caller: see Keeper::HiddenFrom
 };
 
 struct Removed {
@@ -39,6 +41,10 @@ struct Removed {
 // gets it.
 void Remove(Executor& control, store::BlobStore& store, const Gathering* gathering, Removal removal,
             UniqueFunction<void(StatusOr<Removed>)> done);
+
+// What those are told from whom a blob is hidden, whatever keeps it. No caller has that uid.
+inline const Keeping kHiddenKeeping = {
+    .because = KeptBecause::kTagged, .owner_uid = UINT32_MAX, .is_private = true};
 
 // For `caller` to read: what keeps a blob.
 std::string Describe(const Keeping& keeping, const Caller& caller);

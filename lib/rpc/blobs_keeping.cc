@@ -161,11 +161,12 @@ grpc::ServerUnaryReactor* BlobsService::WhyKept(grpc::CallbackServerContext* cal
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
   context_.OnControl(reactor, [this, reactor, response, caller = *caller, hash = *hash] {
-    context_.keeper.WhyKept(hash, [reactor, response, caller,
-                                   hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {
+    auto answer = [reactor, response, caller,
+                   hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {
       if (keepings.ok()) FillKeepings(hash, *keepings, caller, response->mutable_keepings());
       reactor->End(keepings.status());
-    });
+    };
+    context_.keeper.WhyKept(caller, hash, std::move(answer));
   });
   return reactor;
 }

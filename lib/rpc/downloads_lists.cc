@@ -174,15 +174,17 @@ void DownloadsService::AnswerRequests(const engine::Caller& caller,
                                       const engine::RequestFilter& filter, IntentId after,
                                       uint32_t limit, UnaryReactor* reactor,
                                       v1::ListRequestsResponse* response) {
-  engine::RequestPage page = context_.engine.ListRequests(filter, after, limit);
-  if (page.next) response->set_next_page_token(PageTokenOfId(page.next->value, kRequestList));
-  std::vector<Hash> hashes = HashesOf(page.requests);
-  context_.keeper.HiddenFrom(
-      caller, std::move(hashes),
-      [reactor, response, requests = std::move(page.requests)](const Hidden& hidden) {
-        FillVeiled(requests, hidden, [&] { return response->add_requests(); });
-        reactor->End(OkStatus());
-      });
+  auto answer = [this, reactor, response, caller](engine::RequestPage page) {
+    if (page.next) response->set_next_page_token(PageTokenOfId(page.next->value, kRequestList));
+    std::vector<Hash> hashes = HashesOf(page.requests);
+    context_.keeper.HiddenFrom(
+        caller, std::move(hashes),
+        [reactor, response, requests = std::move(page.requests)](const Hidden& hidden) {
+          FillVeiled(requests, hidden, [&] { return response->add_requests(); });
+          reactor->End(OkStatus());
+        });
+  };
+  context_.engine.ListRequests(caller, filter, after, limit, std::move(answer));
 }
 
 grpc::ServerUnaryReactor* DownloadsService::ListTransfers(grpc::CallbackServerContext* call,

@@ -72,9 +72,8 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
                                                       v1::NodesHaveResponse* response) {
   const BriefRequest brief(*call);
   auto* reactor = new UnaryReactor();
-  if (const auto caller = context_.Authorize(*call, Method::kDownloadsNodesHave, reactor);
-      !caller.ok())
-    return Refuse(reactor, caller.status());
+  const auto caller = context_.Authorize(*call, Method::kDownloadsNodesHave, reactor);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
   if (request->providers_size() < 1 || request->providers_size() > kMaxProviders) {
@@ -86,17 +85,30 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
     if (!named.ok()) return Refuse(reactor, named.status());
     providers.push_back(*std::move(named));
   }
-  context_.OnControl(reactor,
-                     [this, reactor, response, hash = *hash, providers = std::move(providers)] {
-                       const auto answer = context_.engine.NodesHave(hash, providers);
-                       if (answer.ok()) {
-                         response->set_wanted(answer->wanted);
-                         response->set_added(answer->added);
-                         FillRefused(answer->refused, response->mutable_refused_providers());
-                       }
-                       reactor->End(answer.status());
-                     });
+  context_.OnControl(reactor, [this, reactor, response, caller = *caller, hash = *hash,
+                               providers = std::move(providers)]() mutable {
+    AskIfHidden(context_.keeper, caller, {hash},
+                [this, reactor, response, hash, providers = std::move(providers)](bool is_hidden) {
+                  AnswerNodesHave(hash, providers, is_hidden, reactor, response);
+                });
+  });
   return reactor;
+}
+
+// On the control loop. Of what is hidden nothing is taken: who named a provider of theirs would see
+// by its address among the remotes, or by our asking it, that somebody wants the hash.
+void DownloadsService::AnswerNodesHave(const Hash& hash,
+                                       const std::vector<engine::NamedProvider>& providers,
+                                       bool is_hidden, UnaryReactor* reactor,
+                                       v1::NodesHaveResponse* response) {
+  if (is_hidden) return reactor->End(context_.engine.Ready());
+  const auto answer = context_.engine.NodesHave(hash, providers);
+  if (answer.ok()) {
+    response->set_wanted(answer->wanted);
+    response->set_added(answer->added);
+    FillRefused(answer->refused, response->mutable_refused_providers());
+  }
+  reactor->End(answer.status());
 }
 
 grpc::ServerUnaryReactor* DownloadsService::GetIntent(grpc::CallbackServerContext* call,
@@ -245,8 +257,8 @@ void DownloadsService::WhyHash(const engine::Caller& caller, const Hash& hash, b
       Fill(why, response->add_requests());
     }
   }
-  context_.keeper.WhyKept(hash, [this, reactor, response, caller,
-                                 hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {
+  auto answer = [this, reactor, response, caller,
+                 hash](const StatusOr<std::vector<engine::Keeping>>& keepings) {
     if (!keepings.ok()) return reactor->End(keepings.status());
     FillKeepings(hash, *keepings, caller, response->mutable_keepings());
     auto strand = context_.workers.MakeStrand();
@@ -256,7 +268,8 @@ void DownloadsService::WhyHash(const engine::Caller& caller, const Hash& hash, b
                             if (info.ok()) Fill(*info, response->mutable_blob());
                             reactor->End(info.status());
                           });
-  });
+  };
+  context_.keeper.WhyKept(caller, hash, std::move(answer));
 }
 
 }  // namespace blobd::rpc

@@ -83,6 +83,8 @@ class DownloadsService final
   template <typename Request, typename Done>
   grpc::ServerUnaryReactor* SetPaused(grpc::CallbackServerContext* call, const Request& request,
                                       bool paused, Done fill);
+  void AnswerNodesHave(const Hash& hash, const std::vector<engine::NamedProvider>& providers,
+                       bool is_hidden, UnaryReactor* reactor, v1::NodesHaveResponse* response);
   void WhyIntent(const engine::Caller& caller, IntentId id, UnaryReactor* reactor,
                  v1::WhyResponse* response);
   void WhyHash(const engine::Caller& caller, const Hash& hash, bool is_hidden,

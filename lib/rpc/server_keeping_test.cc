@@ -282,7 +282,10 @@ TEST_F(KeepingServerTest, HashesOfPrivateTagsOfOthersAreNotTold) {
   v1::WhyKeptResponse reasons;
   ASSERT_TRUE(Call(*member_blobs_, &v1::Blobs::Stub::WhyKept, why, &reasons).ok());
   ASSERT_GT(reasons.keepings_size(), 0);
-  for (const v1::Keeping& keeping : reasons.keepings()) EXPECT_EQ(keeping.tag(), "");
+  for (const v1::Keeping& keeping : reasons.keepings()) {
+    EXPECT_EQ(keeping.tag(), "");
+    EXPECT_EQ(keeping.because(), v1::KEPT_BECAUSE_TAGGED) << "not that it was added";
+  }
   ASSERT_TRUE(Call(*blobs_, &v1::Blobs::Stub::WhyKept, why, &reasons).ok());
   EXPECT_EQ(reasons.keepings(0).tag(), "plans");
 
@@ -292,6 +295,15 @@ TEST_F(KeepingServerTest, HashesOfPrivateTagsOfOthersAreNotTold) {
   ASSERT_EQ(findings.size(), 1u);
   ASSERT_NE(findings[0].intent_id(), 0u);
   ExpectIntentHidden(*downloads, *member, findings[0].intent_id(), secret);
+  v1::NodesHaveRequest have;
+  v1::NodesHaveResponse had;
+  have.set_hash(secret);
+  have.add_providers()->mutable_node()->set_node_id(kServed.ToHex());
+  ASSERT_TRUE(Call(*member, &v1::Downloads::Stub::NodesHave, have, &had).ok());
+  EXPECT_FALSE(had.wanted());
+  ASSERT_TRUE(Call(*downloads, &v1::Downloads::Stub::NodesHave, have, &had).ok());
+  EXPECT_TRUE(had.wanted());
+  EXPECT_EQ(had.added(), 1u) << "nothing was taken of the member's";
   v1::CollectGarbageResponse theirs;
   ASSERT_TRUE(Collect(*member_blobs_, true, &theirs).ok());
   EXPECT_EQ(theirs.kept_blobs(), 1u);
