@@ -13,9 +13,10 @@
 
 namespace blobd::schedule {
 
-// No part is cut smaller, and no duplicate work is larger.
+// No part is cut smaller, and no duplicate work is larger. What is too small to be cut can be
+// raced: else nobody could help a part of that size whose provider died.
 inline constexpr uint64_t kLeastHalf = 3 << 20;
-inline constexpr uint64_t kMostRaced = 4 << 20;
+inline constexpr uint64_t kMostRaced = 2 * kLeastHalf;
 
 // Where to cut `rest` so that its owner keeps about the fraction `keep` of it: at a child of a hash
 // sequence (`cuts`, their first bytes in order) if one is near, else at the boundary of the largest

@@ -142,7 +142,8 @@ void Scheduler::State::OnBoundaryAccepted(const BoundaryAccepted& event) {
   transfer.lowering = false;
   const uint64_t boundary = std::max(event.boundary, transfer.position);
   if (boundary < transfer.part->end) {
-    request.content->pending.Insert(Range{boundary, transfer.part->end});
+    // Who is raced answered an older question: the other has what is given away already.
+    if (!transfer.rival) request.content->pending.Insert(Range{boundary, transfer.part->end});
     transfer.part->end = boundary;
   } else {
     transfer.fixed = true;  // not asked again
@@ -174,8 +175,9 @@ void Scheduler::State::EndPart(Transfer& transfer) {
   Transfer& rival = t.transfers.at(transfer.rival);
   rival.rival = TransferId{};
   transfer.rival = TransferId{};
-  rival.position = rival.part->end;
-  Stop(rival);
+  // What this one gave away meanwhile is the other's alone.
+  rival.position = std::max(rival.position, std::min(transfer.part->end, rival.part->end));
+  if (rival.rest().empty()) Stop(rival);
 }
 
 bool Scheduler::State::MayUseMore(const Request& request) const {
@@ -266,7 +268,7 @@ void Scheduler::State::TakeMore(Request& request, Provider& provider) {
 bool Scheduler::State::WouldTake(const Request& request, const Provider& provider) {
   if (!request.content->FirstFor(provider.number).empty()) return true;
   const Transfer* last = EndsLast(request, true);
-  if (last == nullptr || last->rest().size() < 2 * kLeastHalf) return false;
+  if (last == nullptr) return false;
   const double speed = SpeedOf(*last, t.now);
   return speed <= 0 || static_cast<double>(last->rest().size()) > speed;
 }
@@ -279,8 +281,9 @@ Transfer* Scheduler::State::EndsLast(const Request& request, bool can_be_cut) {
     Transfer& transfer = t.transfers.at(id);
     ++t.stats.touched;
     if (!transfer.part) continue;
-    const bool cuttable =
-        !transfer.fixed && !transfer.rival && transfer.provider->Ability(t.options).parts;
+    const bool cuttable = !transfer.fixed && !transfer.rival &&
+                          transfer.rest().size() >= 2 * kLeastHalf &&
+                          transfer.provider->Ability(t.options).parts;
     if (can_be_cut && !cuttable) continue;
     const double speed = SpeedOf(transfer, t.now);
     const auto size = static_cast<double>(transfer.rest().size());

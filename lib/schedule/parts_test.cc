@@ -356,6 +356,43 @@ TEST_F(Parts, TheTailIsRacedByAnIdleFasterOne) {
   ExpectDoneWhenTheStoreSaysSo();
 }
 
+TEST_F(Parts, WhatIsTooSmallToBeCutOfADeadOneKeepsNobodyIdle) {
+  const StartTransfer second = SplitInTwo();
+  h.Do(BoundaryAccepted{probe.transfer, 32 * kMiB});
+  const StartTransfer third = h.Started();
+  h.Pass(milliseconds(500));
+  Progress(second.transfer, 59 * kMiB, 123 * kMiB);  // the last that is heard of it
+  h.Pass(seconds(2));
+  Progress(probe.transfer, 2 * kMiB, 2 * kMiB);
+  Progress(third.transfer, 32 * kMiB, 64 * kMiB);
+  h.End(third.transfer, Outcome::kDone);
+  // First what can be cut, then the rest of the dead one.
+  EXPECT_EQ(Lowered().transfer, probe.transfer);
+  h.Do(BoundaryAccepted{probe.transfer, UINT64_MAX});
+  EXPECT_EQ(h.Started().part, (Range{123 * kMiB, 128 * kMiB}));
+  EXPECT_EQ(h.scheduler.stats().races, 1u);
+}
+
+TEST_F(Parts, WhatIsGivenAwayDuringARaceIsTheOthers) {
+  const StartTransfer second = SplitInTwo();
+  h.Do(BoundaryAccepted{Lowered().transfer, UINT64_MAX});
+  h.Pass(seconds(1));
+  Progress(second.transfer, 64 * kMiB, kLength);
+  for (const LowerLimit& asked : h.Saw<LowerLimit>()) {
+    h.Do(BoundaryAccepted{asked.transfer, UINT64_MAX});
+  }
+  Progress(probe.transfer, 8 * kMiB, 62 * kMiB);
+  h.End(second.transfer, Outcome::kDone);
+  const StartTransfer racer = h.Started();
+  // An answer to an older question.
+  h.Do(BoundaryAccepted{probe.transfer, 63 * kMiB});
+  EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
+  h.End(probe.transfer, Outcome::kDone);
+  EXPECT_THAT(h.Saw<StopTransfer>(), IsEmpty()) << "a MiB is missing still";
+  h.End(racer.transfer, Outcome::kDone);
+  ExpectDoneWhenTheStoreSaysSo();
+}
+
 TEST_F(Parts, WhatArrivedAnotherWayIsNotAskedFor) {
   Prove();
   h.Do(BoundaryAccepted{probe.transfer, kLength / 2});

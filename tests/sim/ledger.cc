@@ -10,7 +10,7 @@ using namespace schedule;
 
 namespace {
 constexpr uint64_t kLeastHalf = 3 << 20;
-constexpr uint64_t kMostRaced = 4 << 20;
+constexpr uint64_t kMostRaced = 6 << 20;
 
 Range Overlap(Range a, Range b) { return {std::max(a.begin, b.begin), std::min(a.end, b.end)}; }
 
@@ -165,9 +165,10 @@ void Ledger::OnEnded(const TransferEnded& event) {
     const Range rest = holding.rest;
     const RequestId request = holding.request;
     if (!holding.stopped) {
-      // Who raced it is too late.
+      // Who raced it is too late,
       const auto rival = holdings_.find(holding.rival);
-      if (rival != holdings_.end()) Spare(rival->first, rival->second.rest.end);
+      // but for what this one gave away during the race.
+      if (rival != holdings_.end()) Spare(rival->first, rest.end);
       holding.rest.begin = holding.rest.end;
       if (Account* account = Known(request)) {
         account->told.Insert(rest);
