@@ -65,7 +65,7 @@ void KeepToOurselves() {
 // heap returns each of them to the kernel and has it cleared again for the next: a tenth of the
 // network loop's time.
 void KeepFreedMemory() {
-  mallopt(M_TRIM_THRESHOLD, 8 << 20);  // of each of its arenas
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);  // of each of its arenas: about one per thread
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 

@@ -72,7 +72,8 @@ grpc::ServerUnaryReactor* DownloadsService::NodesHave(grpc::CallbackServerContex
                                                       v1::NodesHaveResponse* response) {
   const BriefRequest brief(*call);
   auto* reactor = new UnaryReactor();
-  const auto caller = context_.Authorize(*call, Method::kDownloadsNodesHave, reactor);
+  const auto caller = context_.Admit(*call, Method::kDownloadsNodesHave, reactor,
+                                     WeightOfRequest(request->ByteSizeLong()));
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto hash = ToHash(request->hash(), "hash");
   if (!hash.ok()) return Refuse(reactor, hash.status());
