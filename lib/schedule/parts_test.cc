@@ -53,6 +53,19 @@ struct Parts : ::testing::Test {
     h.Do(BoundaryAccepted{probe.transfer, Lowered().boundary});
     return h.Saw<StartTransfer>().at(0);
   }
+  // The probe has 2 MiB left of the lower half, for which node 2, faster and done, races it.
+  StartTransfer RaceTheProbe() {
+    const StartTransfer second = SplitInTwo();
+    h.Do(BoundaryAccepted{Lowered().transfer, UINT64_MAX});
+    h.Pass(seconds(1));
+    Progress(second.transfer, 64 * kMiB, kLength);
+    for (const LowerLimit& asked : h.Saw<LowerLimit>()) {
+      h.Do(BoundaryAccepted{asked.transfer, UINT64_MAX});
+    }
+    Progress(probe.transfer, 8 * kMiB, 62 * kMiB);
+    h.End(second.transfer, Outcome::kDone);
+    return h.Started();
+  }
   Harness h{WithParts()};
   IntentId intent;
   StartTransfer probe;
@@ -337,16 +350,7 @@ TEST_F(Parts, WhatNobodyHoldsWaitsUntilOneTellsOfIt) {
 }
 
 TEST_F(Parts, TheTailIsRacedByAnIdleFasterOne) {
-  const StartTransfer second = SplitInTwo();
-  h.Do(BoundaryAccepted{Lowered().transfer, UINT64_MAX});
-  h.Pass(seconds(1));
-  Progress(second.transfer, 64 * kMiB, kLength);
-  for (const LowerLimit& asked : h.Saw<LowerLimit>()) {
-    h.Do(BoundaryAccepted{asked.transfer, UINT64_MAX});
-  }
-  Progress(probe.transfer, 8 * kMiB, 62 * kMiB);
-  h.End(second.transfer, Outcome::kDone);
-  const StartTransfer racer = h.Started();
+  const StartTransfer racer = RaceTheProbe();
   EXPECT_EQ(racer.part, (Range{62 * kMiB, 64 * kMiB}));
   EXPECT_EQ(racer.provider, ProviderId(Node(2)));
   EXPECT_EQ(h.scheduler.stats().races, 1u);
@@ -374,16 +378,7 @@ TEST_F(Parts, WhatIsTooSmallToBeCutOfADeadOneKeepsNobodyIdle) {
 }
 
 TEST_F(Parts, WhatIsGivenAwayDuringARaceIsTheOthers) {
-  const StartTransfer second = SplitInTwo();
-  h.Do(BoundaryAccepted{Lowered().transfer, UINT64_MAX});
-  h.Pass(seconds(1));
-  Progress(second.transfer, 64 * kMiB, kLength);
-  for (const LowerLimit& asked : h.Saw<LowerLimit>()) {
-    h.Do(BoundaryAccepted{asked.transfer, UINT64_MAX});
-  }
-  Progress(probe.transfer, 8 * kMiB, 62 * kMiB);
-  h.End(second.transfer, Outcome::kDone);
-  const StartTransfer racer = h.Started();
+  const StartTransfer racer = RaceTheProbe();
   // An answer to an older question.
   h.Do(BoundaryAccepted{probe.transfer, 63 * kMiB});
   EXPECT_THAT(h.Saw<StartTransfer>(), IsEmpty());
