@@ -12,24 +12,26 @@
 namespace blobd {
 
 struct TableKey {
-  uint64_t first = 0x9e3779b97f4a7c15u;
-  uint64_t second = 0xff51afd7ed558ccdu;
+  uint64_t words[4] = {0x9e3779b97f4a7c15u, 0xff51afd7ed558ccdu, 0xc4ceb9fe1a85ec53u,
+                       0xd6e8feb86659fd93u};
 };
 inline constinit TableKey table_key;
 
 // From the system's random numbers.
 void ChooseTableKey();
 
-// Spreads 16 bytes, under the key: the halves of a product, folded. Unlike a sum or a product in
-// 64 bits, which inputs meet is not known without the key.
+// Spreads 32 bytes, under the key: of each half the halves of a product, folded. Unlike a sum or a
+// product in 64 bits, which inputs meet is not known without the key. All of the bytes count: those
+// left out could be chosen at will.
 inline uint64_t Spread(const uint8_t* bytes) {
-  uint64_t a = 0;
-  uint64_t b = 0;
-  std::memcpy(&a, bytes, 8);
-  std::memcpy(&b, bytes + 8, 8);
   __extension__ using Wide = unsigned __int128;
-  const Wide product = Wide{a ^ table_key.first} * (b ^ table_key.second);
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  uint64_t words[4];
+  std::memcpy(words, bytes, sizeof words);
+  for (int i = 0; i < 4; ++i) words[i] ^= table_key.words[i];
+  const Wide low = Wide{words[0]} * words[1];
+  const Wide high = Wide{words[2]} * words[3];
+  const Wide both = low + high;
+  return static_cast<uint64_t>(both) ^ static_cast<uint64_t>(both >> 64);
 }
 
 }  // namespace blobd

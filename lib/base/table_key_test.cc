@@ -28,6 +28,18 @@ TEST(TableKey, WhatMeetsWithoutAKeyDoesNotMeetUnderIt) {
   EXPECT_EQ(places.size(), 3000u);
 }
 
+TEST(TableKey, EveryByteCounts) {
+  std::unordered_set<size_t> places;
+  for (size_t at = 0; at < 32; ++at) {
+    for (int value = 1; value < 256; ++value) {
+      Hash hash;
+      hash.bytes[at] = static_cast<uint8_t>(value);
+      places.insert(std::hash<Hash>{}(hash));
+    }
+  }
+  EXPECT_EQ(places.size(), 32u * 255u);
+}
+
 TEST(TableKey, AnotherKeySpreadsOtherwise) {
   const TableKey before = table_key;
   const size_t fixed = std::hash<Hash>{}(HashOf(1, 2));
