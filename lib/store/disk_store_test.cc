@@ -61,6 +61,19 @@ TEST_F(DiskStoreTest, AdjacentGroupsInOneCall) {
   store_.ExpectComplete(blob);
 }
 
+// So that a sync, and the commits behind it, need not wait for hundreds of MiB.
+TEST_F(DiskStoreTest, TheDiskBeginsLongBeforeTheSync) {
+  const TestBlob blob(600 * kGroupSize, 5);
+  const auto writer = store_.Writer(blob.hash);
+  for (uint64_t group = 0; group < 600; ++group) {
+    EXPECT_EQ(store_.files.written_back(), group / 256 * 256 * kGroupSize) << group;
+    ASSERT_TRUE(blob.WriteTo(*writer, group).ok());
+  }
+  writer->ProveSize(blob.size());
+  EXPECT_TRUE(store_.Finish(*writer).ok());
+  store_.ExpectComplete(blob);
+}
+
 TEST_F(DiskStoreTest, APartialBlobIsReadableAndResumes) {
   const TestBlob blob(100 * kGroupSize + 1, 4);
   store_.Write(blob, RangeSet(Range{10, 20}));

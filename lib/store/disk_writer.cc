@@ -12,6 +12,9 @@ namespace blobd::store {
 namespace {
 
 constexpr uint64_t kGroupLimit = kMaxStoredSize / kGroupSize;
+// So much begins to go to the disk at once. A sync that finds hundreds of MiB waiting keeps the
+// disk busy for long, and with it the commits of both databases, for which callers wait.
+constexpr uint64_t kGroupsWrittenBack = (4 << 20) / kGroupSize;
 
 // Writes items of `unit` bytes at index * unit, those with adjacent numbers in one call.
 template <typename Item, typename View>
@@ -104,9 +107,18 @@ Status DiskWriter::WriteNow(std::span<const VerifiedGroup> groups,
     return written;
   }
   written_.InsertAll(named);
+  WriteBack(named);
   held_bytes_ += bytes;
   live_->promise.Use(index_->gate(), bytes);
   return OkStatus();
+}
+
+void DiskWriter::WriteBack(const RangeSet& groups) {
+  to_write_back_.InsertAll(groups);
+  if (to_write_back_.Count() < kGroupsWrittenBack) return;
+  for (const Range& range : to_write_back_.ranges())
+    files_->data->StartWriteBack({range.begin * kGroupSize, range.end * kGroupSize});
+  to_write_back_ = {};
 }
 
 Status DiskWriter::NeedFiles() {
@@ -159,6 +171,7 @@ StatusOr<size_t> DiskWriter::ReadUnproven(uint64_t offset, MutableBytes out) {
 void DiskWriter::TakeAsVerified(const RangeSet& groups) {
   for (const Range& range : groups.ranges()) live_->guard.Name(range);
   written_.InsertAll(groups);
+  if (files_ != nullptr) WriteBack(groups);
 }
 
 void DiskWriter::ClaimSize(uint64_t size) {

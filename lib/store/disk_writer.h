@@ -33,6 +33,7 @@ class DiskWriter final : public BlobWriter {
   Status WriteNow(std::span<const VerifiedGroup> groups, std::span<const OutboardPair> pairs);
   Status CheckBelieved() const;
   Status NeedFiles();
+  void WriteBack(const RangeSet& groups);
   Status TryPublish();
 
   const std::shared_ptr<Index> index_;
@@ -41,7 +42,8 @@ class DiskWriter final : public BlobWriter {
   const uint64_t withdrawals_;
   uint64_t held_bytes_;  // of the blob, as far as this writer knows
   SharedFiles files_;
-  RangeSet written_;  // since the last Publish
+  RangeSet written_;        // since the last Publish
+  RangeSet to_write_back_;  // written, and left to the kernel so far
   std::optional<Bytes>
       held_;  // the first group, while it may be all of a small blob: files are not made for those
   std::optional<uint64_t> claimed_size_;

@@ -138,6 +138,8 @@ class FaultyFileSystem final : public FileSystem {
     hook_ = hook ? std::make_shared<std::function<void(Kind)>>(std::move(hook)) : nullptr;
   }
   int calls() const { return calls_; }
+  // Bytes that the disk was told to begin with.
+  uint64_t written_back() const { return written_back_; }
 
   StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     if (mode == OpenMode::kCreate || mode == OpenMode::kCreateNew)
@@ -219,7 +221,10 @@ class FaultyFileSystem final : public FileSystem {
       BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kWrite));
       return real_->CopyFrom(source, offset, size);
     }
-    void StartWriteBack(Range bytes) override { real_->StartWriteBack(bytes); }
+    void StartWriteBack(Range bytes) override {
+      faults_.written_back_ += bytes.size();
+      real_->StartWriteBack(bytes);
+    }
 
    private:
     FaultyFileSystem& faults_;
@@ -248,6 +253,7 @@ class FaultyFileSystem final : public FileSystem {
   std::mutex hook_mutex_;
   std::shared_ptr<std::function<void(Kind)>> hook_;
   std::atomic<Kind> kind_ = Kind::kNone;
+  std::atomic<uint64_t> written_back_ = 0;
   std::atomic<int> calls_ = 0;
   std::atomic<int> first_ = 0;
   std::atomic<int> last_ = 0;
