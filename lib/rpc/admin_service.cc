@@ -131,25 +131,34 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* call
   return reactor;
 }
 
-// What is not the control loop's to say.
+// What is not the control loop's to say. All are asked at once; each answers on the control loop.
 void AdminService::FillRest(v1::StatusResponse* response, UnaryReactor* reactor) {
+  struct Asked {
+    int waits = 3;
+    blobd::Status status;
+  };
+  const auto part_done = [asked = std::make_shared<Asked>(), reactor](blobd::Status status) {
+    if (!status.ok()) asked->status = std::move(status);
+    if (--asked->waits == 0) reactor->End(asked->status);
+  };
+  context_.store.Stats(context_.commands.control(),
+                       [response, part_done](const StatusOr<store::StoreStats>& stats) {
+                         if (stats.ok()) Fill(*stats, response->mutable_store());
+                         // Newer than what the control loop has been told of.
+                         if (stats.ok() && stats->disk.total_bytes > 0)
+                           Fill(stats->disk, response->mutable_disk());
+                         if (stats.ok() && !stats->trouble.empty())
+                           response->add_warnings(stats->trouble);
+                         part_done(stats.status());
+                       });
+  context_.uploads.List([response, part_done](const engine::UploadsView& uploads) {
+    Fill(uploads, response->mutable_uploads());
+    part_done(OkStatus());
+  });
   context_.engine.ViewLookup(
-      [this, reactor, response](const std::vector<engine::LookupServiceView>& services) {
+      [response, part_done](const std::vector<engine::LookupServiceView>& services) {
         for (const auto& service : services) Fill(service, response->add_lookup_services());
-        context_.uploads.List([this, reactor, response](const engine::UploadsView& uploads) {
-          Fill(uploads, response->mutable_uploads());
-          auto strand = context_.workers.MakeStrand();
-          Executor& executor = *strand;
-          context_.store.Stats(
-              executor, [strand, reactor, response](const StatusOr<store::StoreStats>& stats) {
-                if (stats.ok()) Fill(*stats, response->mutable_store());
-                // Newer than what the control loop has been told of.
-                if (stats.ok() && stats->disk.total_bytes > 0)
-                  Fill(stats->disk, response->mutable_disk());
-                if (stats.ok() && !stats->trouble.empty()) response->add_warnings(stats->trouble);
-                reactor->End(stats.status());
-              });
-        });
+        part_done(OkStatus());
       });
 }
 

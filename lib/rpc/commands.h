@@ -41,6 +41,8 @@ class Commands {
   }
   // For what must arrive (a watcher that leaves): not counted.
   void PostAlways(Task task) { control_.Post(std::move(task)); }
+  // For answers to what the control loop asks of others.
+  Executor& control() { return control_; }
 
  private:
   Executor& control_;
