@@ -134,6 +134,12 @@ TEST(Protection, WhatIsBeyondTheLimitsIsKeptAllTheSame) {
     EXPECT_EQ(protection.IsHeldBy(1000, H(i)), i < 14);
   }
   EXPECT_FALSE(protection.Strongest(H(19)).has_value());
+
+  // Who leases it too does not make it theirs alone.
+  protection.Add(H(14), By(KeptBecause::kLeased));
+  protection.Sort();
+  EXPECT_EQ(protection.Strongest(H(14))->tag, "ann's");
+  EXPECT_EQ(protection.All(H(14)).size(), 2u);
 }
 
 TEST(Protection, TakesMoreAfterItWasSorted) {

@@ -102,11 +102,11 @@ Keeping Protection::KeepingOf(const Reason& reason) const {
 
 std::optional<Keeping> Protection::Strongest(const Hash& hash) const {
   std::optional<Reason> strongest;
+  if (beyond_.MayHave(hash)) strongest = Reason{*beyond_by_, true};
   for (auto it = First(hash); it != holds_.end() && it->hash == hash; ++it) {
     const Reason reason{it->by_list ? lists_[it->index].strongest : it->index, it->by_list};
     if (!strongest || IsStronger(reason, *strongest)) strongest = reason;
   }
-  if (!strongest && beyond_.MayHave(hash)) strongest = Reason{*beyond_by_, true};
   if (!strongest) return std::nullopt;
   return KeepingOf(*strongest);
 }
@@ -120,7 +120,7 @@ std::vector<Keeping> Protection::All(const Hash& hash, size_t limit) const {
       reasons.push_back({it->index, false});
     }
   }
-  if (reasons.empty() && beyond_.MayHave(hash)) reasons.push_back({*beyond_by_, true});
+  if (beyond_.MayHave(hash)) reasons.push_back({*beyond_by_, true});
   std::sort(reasons.begin(), reasons.end(),
             [this](const Reason& a, const Reason& b) { return IsStronger(a, b); });
   if (reasons.size() > limit) reasons.resize(limit);
