@@ -103,6 +103,7 @@ ExitCode ExitCodeOf(const v1::Intent& intent) {
     default:
       break;
   }
+  if (intent.reason().starts_with("quota: ")) return kExitNoSpace;
   const auto& failures = intent.failures();
   if (failures.empty()) return kExitFailed;
   if (std::all_of(failures.begin(), failures.end(), SentWrongBytes)) return kExitMismatch;

@@ -174,6 +174,9 @@ ConfigKeys MainKeys() {
       {"intents_per_uid",
        Live(Number(
            1, 100'000'000, 1, [](auto& c) -> auto& { return c.engine.intents_per_uid; }))},
+      {"bytes_per_uid",
+       Live(Bytes(
+           int64_t{1} << 60, [](auto& c) -> auto& { return c.engine.bytes_per_uid; }))},
       {"serve.mode", Live(ServeMode())},
       {"serve.nodes", Live(ServeNodes())},
       {"serve.streams_per_node",

@@ -302,6 +302,7 @@ void Node::PutInForce() {
 
 void Node::PutLimitsInForce() {
   engine::LiveLimits limits{config().engine.schedule.limits, config().engine.intents_per_uid};
+  limits.bytes_per_uid = config().engine.bytes_per_uid;
   rate_clock_->Fill(limits);
   engine_->Reconfigure(limits, config().engine.drain_grace);
 }

@@ -47,7 +47,9 @@ Engine::Engine(Deps deps, EngineOptions options)
       look_ups_(kLookUpsOfUid),
       lists_(kListsOfUid),
       request_lists_(1),
-      configured_limits_{options_.schedule.limits, options_.intents_per_uid},
+      configured_limits_{.schedule = options_.schedule.limits,
+                         .intents_per_uid = options_.intents_per_uid,
+                         .bytes_per_uid = options_.bytes_per_uid},
       limits_(configured_limits_) {}
 
 Engine::~Engine() {
@@ -223,6 +225,7 @@ void Engine::OnInventory(const schedule::LookInStore& look,
       it->second.is_private = inventory->root.is_private;
       if (inventory->children_known) journal_.Note(kind);
       it->second.complete_blobs = inventory->complete_blobs();
+      if (!inventory->complete()) CountBytes(it->first, it->second);
     }
   }
   Deliver(std::move(answer));

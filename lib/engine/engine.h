@@ -59,6 +59,7 @@ namespace blobd::engine {
 struct EngineOptions {
   schedule::Options schedule;
   uint32_t intents_per_uid = 100'000;
+  uint64_t bytes_per_uid = 0;  // 0: no limit
   Duration drain_grace = seconds(10);
   // Asked for every hash, after those who were named for it (scheduling.md, "Standing providers").
   std::vector<NamedProvider> standing;
@@ -240,9 +241,11 @@ class Engine final : private transfer::NodeNetworkSink,
  private:
   struct LiveIntent {
     registry::IntentRow row;
-    bool durable = false;                            // its row is committed; nothing is told before
-    std::optional<schedule::FinishIntent> finished;  // ended, but the end is not durable yet
-    uint64_t end = 0;                                // its number in late_drops_ then
+    bool durable = false;     // its row is committed; nothing is told before
+    bool has_quota = false;   // not an administrator's, nor of before a start
+    bool over_quota = false;  // it is being ended for that
+    std::optional<schedule::FinishIntent> finished;    // ended, but the end is not durable yet
+    uint64_t end = 0;                                  // its number in late_drops_ then
     std::vector<UniqueFunction<void(Status)>> on_end;  // who waits for the end to be durable
   };
   // What is known of a kind while an intent wants it.
@@ -256,7 +259,9 @@ class Engine final : private transfer::NodeNetworkSink,
     uint64_t unproven_bytes = 0;
     uint64_t total_blobs = 0;
     uint64_t complete_blobs = 0;
-    bool is_private = true;  // or not known yet
+    uint64_t counted_bytes = 0;  // towards the quota of each who wants it
+    uint64_t with_quota = 0;     // intents that are bound by one
+    bool is_private = true;      // or not known yet
   };
   struct Running {
     Kind kind;
@@ -335,10 +340,20 @@ class Engine final : private transfer::NodeNetworkSink,
   static ProviderId LoggedProvider(const ProviderId& provider, const std::optional<Hash>& logged);
   void ApplyProgress(TransferId id, const transfer::GetProgress& progress);
 
-  // Queue (engine_queue.cc).
+  // Quotas (engine_quota.cc).
   Status CheckQuota(const Caller& caller, size_t more) const;
+  Status CheckBytes(const Caller& caller, const std::vector<const Kind*>& kinds) const;
+  void AddOwner(LiveKind& live, uint32_t uid);
+  void RemoveOwner(LiveKind& live, const LiveIntent& intent);
+  void PutUnderQuota(LiveIntent& intent);
+  void CountBytes(const Kind& kind, LiveKind& live);
+  void EndWhatIsOverQuota(const Kind& kind);
+  std::string OverQuota(uint32_t uid) const;
+
+  // Queue (engine_queue.cc).
   void FindKeys(std::shared_ptr<PendingQueue> pending, std::vector<std::string> keys);
   Status MatchKeys(PendingQueue& pending) const;
+  static std::vector<const Kind*> NewKinds(const PendingQueue& pending);
   void Admit(std::shared_ptr<PendingQueue> pending);
   void AdmitNow(PendingQueue& pending, uint64_t first_id);
   void OnQueueCommitted(PendingQueue& pending, const Status& status);
@@ -467,7 +482,8 @@ class Engine final : private transfer::NodeNetworkSink,
   // texts is half of the time.
   absl::flat_hash_map<std::pair<uint32_t, std::string>, IntentId> keys_;
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
-  std::set<Hash> sequences_;  // the roots among kinds_
+  std::unordered_map<uint32_t, uint64_t> bytes_of_uid_;  // none is 0
+  std::set<Hash> sequences_;                             // the roots among kinds_
   Journal journal_;
   std::unordered_map<TransferId, Running> running_;
   std::map<TransferId, std::vector<UniqueFunction<void(Status)>>> transfer_ends_;  // who waits

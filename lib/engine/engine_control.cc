@@ -164,6 +164,7 @@ void Engine::Reconfigure(const LiveLimits& configured, Duration drain_grace) {
     if (kept || field.of(before) == field.of(configured)) continue;
     field.set(limits, field.of(configured));
   }
+  limits.bytes_per_uid = configured.bytes_per_uid;
   if (scheduler_ != nullptr) return ApplyLimits(limits);
   // Before the start, and with a damaged registry, there is nothing yet that the others bound.
   const LiveLimits in_force = std::exchange(limits_, limits);

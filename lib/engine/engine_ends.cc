@@ -39,8 +39,12 @@ void Engine::Finish(const schedule::FinishIntent& effect) {
   intent.finished = effect;
   intent.end = late_drops_.Begin();
   registry::IntentRow& row = intent.row;
-  row.result = StoredCode(effect.code);
-  row.reason = effect.reason;
+  if (intent.over_quota && effect.code == schedule::ResultCode::kCancelled) {
+    intent.finished->code = schedule::ResultCode::kFailed;
+    intent.finished->reason = OverQuota(row.owner_uid);
+  }
+  row.result = StoredCode(intent.finished->code);
+  row.reason = intent.finished->reason;
   row.finished = deps_.clock.WallNow();
   if (const auto kind = kinds_.find(row.kind); kind != kinds_.end()) {
     row.downloaded_bytes = kind->second.received_bytes;

@@ -119,7 +119,7 @@ void Engine::AddLive(registry::IntentRow row, bool durable) {
     kind->second.place = id;
     places_[id] = &kind->first;
   }
-  kind->second.owners.Add(row.owner_uid);
+  AddOwner(kind->second, row.owner_uid);
   NoteTransfersOf(row.kind);
   NoteWant(row);
   ++intents_of_uid_[row.owner_uid];
@@ -138,7 +138,7 @@ void Engine::RemoveLive(IntentId id) {
   if (!row.idempotency_key.empty()) keys_.erase({row.owner_uid, row.idempotency_key});
   if (--intents_of_uid_[row.owner_uid] == 0) intents_of_uid_.erase(row.owner_uid);
   const auto kind = kinds_.find(row.kind);
-  kind->second.owners.Remove(row.owner_uid);
+  RemoveOwner(kind->second, node.mapped());
   NoteTransfersOf(row.kind);
   const bool last = kind->second.owners.empty();
   if (last) {

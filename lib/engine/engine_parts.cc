@@ -39,6 +39,7 @@ void Engine::OnGetContent(TransferId id, const transfer::GetContent& content) {
   if (!counts || !contents_.Learn(running.kind, running.request, content)) return;
   if (const auto kind = kinds_.find(running.kind); kind != kinds_.end() && content.total_bytes) {
     kind->second.total_bytes = *content.total_bytes;
+    CountBytes(kind->first, kind->second);
   }
   Deliver(ToEvent(running.request, content));
 }
@@ -61,7 +62,7 @@ void Engine::CountProgress(Running& running, const transfer::GetProgress& progre
     if (layout != nullptr && layout->is_claim && running.is_mirror && progress.total_bytes)
       kind.total_bytes = layout->length;
     kind.claimed_bytes = kind.total_bytes == 0 ? progress.claimed_bytes : 0;
-    return;
+    return CountBytes(it->first, kind);
   }
   kind.verified_bytes += more;
   if (progress.total_bytes) kind.total_bytes = *progress.total_bytes;
@@ -69,6 +70,7 @@ void Engine::CountProgress(Running& running, const transfer::GetProgress& progre
   if (kind.total_blobs == 0 && progress.total_blobs != 0) journal_.Note(it->first);
   kind.total_blobs = progress.total_blobs;
   kind.complete_blobs = progress.complete_blobs;
+  CountBytes(it->first, kind);
 }
 
 // Mirrors send no proof of what they bring: a node that is at work on the same blob is asked for

@@ -67,14 +67,12 @@ void Engine::FindKeys(std::shared_ptr<PendingQueue> pending, std::vector<std::st
                   });
 }
 
-Status Engine::CheckQuota(const Caller& caller, size_t more) const {
-  const auto it = intents_of_uid_.find(caller.uid);
-  const size_t now = it == intents_of_uid_.end() ? 0 : it->second;
-  if (more == 0 || caller.is_admin() || now + more <= limits_.intents_per_uid) return OkStatus();
-  const Status error =
-      ErrorFor(Reason::kIntentQuota, "uid {} has {} unfinished intents; the limit is {}",
-               caller.uid, now, limits_.intents_per_uid);
-  return WithDetail(error, "limit", std::to_string(limits_.intents_per_uid));
+std::vector<const Kind*> Engine::NewKinds(const PendingQueue& pending) {
+  std::vector<const Kind*> kinds;
+  for (size_t i = 0; i < pending.items.size(); ++i) {
+    if (!pending.found[i]) kinds.push_back(&pending.items[i].kind);
+  }
+  return kinds;
 }
 
 void Engine::Refuse(PendingQueue& pending, const Status& status) {
@@ -97,6 +95,7 @@ void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
                                    [](const auto& row) { return row.has_value(); });
   if (checked.ok())
     checked = CheckQuota(pending->caller, pending->items.size() - static_cast<size_t>(found));
+  if (checked.ok()) checked = CheckBytes(pending->caller, NewKinds(*pending));
   if (!checked.ok()) return pending->done(checked);
   const auto first = intent_ids_.Take(pending->items.size());
   if (!first) {
@@ -182,6 +181,7 @@ void Engine::AdmitNow(PendingQueue& pending, uint64_t first_id) {
     row.deadline = item.deadline;
     row.patience_ms = std::chrono::duration_cast<milliseconds>(item.patience).count();
     AddLive(std::move(row), false);
+    if (!pending.caller.is_admin()) PutUnderQuota(live_.at(event.id));
 
     effects_.clear();
     scheduler_->Step(now, event, effects_);

@@ -28,6 +28,9 @@ struct LiveLimits {
   std::string download_rule = {};
   std::string upload_rule = {};
   WallTime rules_until = {};
+  // Of what the unfinished intents of one uid want; 0: no limit. By the configuration only;
+  // administrators have none.
+  uint64_t bytes_per_uid = 0;
 };
 
 // One of them. Values are numbers; kNone stands for no limit, and only rates can have that.

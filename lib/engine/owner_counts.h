@@ -38,6 +38,15 @@ class OwnerCounts {
     return std::all_of(counts_.begin(), counts_.end(),
                        [&](const Count& each) { return each.uid == uid; });
   }
+  template <typename Predicate>
+  bool Any(Predicate predicate) const {
+    return std::any_of(counts_.begin(), counts_.end(),
+                       [&](const Count& each) { return predicate(each.uid); });
+  }
+  template <typename Function>
+  void ForEach(Function function) const {
+    for (const Count& each : counts_) function(each.uid);
+  }
   bool empty() const { return counts_.empty(); }
   // Of all together.
   uint64_t intents() const {

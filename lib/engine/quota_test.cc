@@ -1,0 +1,109 @@
+// What one user may have unfinished, in bytes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error_reason.h"
+#include "engine/engine_for_test.h"
+
+namespace blobd::engine {
+namespace {
+
+using ::testing::StartsWith;
+
+constexpr uint64_t kLimit = 1000;
+
+Kind KindOf(uint8_t number) { return {Hash{{number}}, BlobFormat::kRaw}; }
+
+class QuotaTest : public EngineTest {
+ protected:
+  QuotaTest() { Limit(kLimit); }
+  void Limit(uint64_t bytes) {
+    LiveLimits limits;
+    limits.bytes_per_uid = bytes;
+    engine_->Reconfigure(limits, seconds(10));
+  }
+  // The one transfer has proven the size.
+  void Prove(uint64_t bytes) {
+    transfer::GetProgress progress;
+    progress.state = transfer::GetState::kReceiving;
+    progress.total_bytes = bytes;
+    network_->sink->OnGetProgress(OnlyGet(), progress);
+    loop_.Settle();
+  }
+  registry::ResultCode ResultOf(IntentId id) { return Get(id)->row.result; }
+  void ExpectRefused(const StatusOr<std::vector<QueuedIntent>>& answer) {
+    EXPECT_EQ(answer.status().code(), StatusCode::kResourceExhausted);
+    EXPECT_EQ(GivenReasonOf(answer.status()), Reason::kBytesQuota) << answer.status();
+  }
+};
+
+TEST_F(QuotaTest, ContentBeyondItEndsTheIntentsOfItsUserAndNobodyElses) {
+  const IntentId anns = Queue(kAnn, {Item()})->front().intent;
+  const IntentId second = Queue(kAnn, {Item()})->front().intent;
+  const IntentId roots = Queue(kRoot, {Item()})->front().intent;
+  Connect();
+  Prove(kLimit + 1);
+  for (const IntentId id : {anns, second}) {
+    const auto view = Get(id);
+    ASSERT_TRUE(view.ok());
+    EXPECT_EQ(view->row.result, registry::ResultCode::kFailed);
+    EXPECT_THAT(view->row.reason, StartsWith("quota: "));
+  }
+  EXPECT_EQ(Get(roots)->state, IntentState::kRunning);
+  // Its size is known now.
+  ExpectRefused(Queue(kAnn, {Item()}));
+  EXPECT_TRUE(Queue(kAnn, {Item(KindOf(2))}).ok()) << "nothing of hers is left";
+}
+
+TEST_F(QuotaTest, AtTheLimitNothingMoreIsTaken) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  Connect();
+  Prove(kLimit);
+  EXPECT_EQ(Get(id)->state, IntentState::kRunning);
+  ExpectRefused(Queue(kAnn, {Item(KindOf(2))}));
+  EXPECT_TRUE(Queue(kJoe, {Item(KindOf(2))}).ok());
+  EXPECT_TRUE(Queue(kRoot, {Item(KindOf(3))}).ok());
+  ASSERT_TRUE(Cancel(kAnn, {id}).ok());
+  EXPECT_TRUE(Queue(kAnn, {Item(KindOf(2))}).ok());
+}
+
+TEST_F(QuotaTest, OneContentCountsOnceForEachWhoWantsIt) {
+  const IntentId first = Queue(kAnn, {Item()})->front().intent;
+  Connect();
+  Prove(600);
+  const IntentId second = Queue(kAnn, {Item()})->front().intent;
+  EXPECT_TRUE(Queue(kJoe, {Item()}).ok());
+  ASSERT_TRUE(Cancel(kAnn, {first}).ok());
+  EXPECT_TRUE(Queue(kAnn, {Item(KindOf(2))}).ok());
+  EXPECT_EQ(Get(second)->state, IntentState::kRunning);
+}
+
+TEST_F(QuotaTest, WhatIsHereAlreadyIsNotCounted) {
+  store_.blobs[kHash].state = store::BlobState::kComplete;
+  store_.blobs[kHash].size = 10 * kLimit;
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  EXPECT_EQ(ResultOf(id), registry::ResultCode::kDone);
+}
+
+TEST_F(QuotaTest, WithoutALimitNothingEnds) {
+  Limit(0);
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  Connect();
+  Prove(uint64_t{1} << 40);
+  EXPECT_EQ(Get(id)->state, IntentState::kRunning);
+  EXPECT_TRUE(Queue(kAnn, {Item(KindOf(2))}).ok());
+}
+
+// Who queued it may have been an administrator.
+TEST_F(QuotaTest, WhatWasQueuedBeforeTheStartGoesOn) {
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  Restart();
+  Limit(kLimit);
+  Connect();
+  Prove(2 * kLimit);
+  EXPECT_EQ(Get(id)->state, IntentState::kRunning);
+  ExpectRefused(Queue(kAnn, {Item(KindOf(2))}));
+}
+
+}  // namespace
+}  // namespace blobd::engine
