@@ -257,10 +257,11 @@ void Engine::ListMore(const std::shared_ptr<IntentListing>& listing) {
   listing->asked = listing->filter.states.empty() ? listing->limit : kRowsAtOnce;
   deps_.registry.ListIntents(listing->filter.rows, listing->after, listing->asked,
                              [this, listing](StatusOr<std::vector<registry::IntentRow>> rows) {
-                               if (rows.ok() && !AddRows(*listing, *std::move(rows)))
+                               const Status status = rows.status();
+                               if (status.ok() && !AddRows(*listing, *std::move(rows)))
                                  return ListMore(listing);
                                lists_.End(listing->uid, 1);
-                               if (!rows.ok()) return listing->done(rows.status());
+                               if (!status.ok()) return listing->done(status);
                                listing->done(std::move(listing->page));
                              });
 }
