@@ -225,7 +225,11 @@ void Engine::OnInventory(const schedule::LookInStore& look,
       it->second.is_private = inventory->root.is_private;
       if (inventory->children_known) journal_.Note(kind);
       it->second.complete_blobs = inventory->complete_blobs();
-      if (!inventory->complete()) CountBytes(it->first, it->second);
+      if (inventory->complete()) {
+        SetCounted(it->first, it->second, 0);
+      } else {
+        CountBytes(it->first, it->second);
+      }
     }
   }
   Deliver(std::move(answer));

@@ -260,7 +260,7 @@ class Engine final : private transfer::NodeNetworkSink,
     uint64_t total_blobs = 0;
     uint64_t complete_blobs = 0;
     uint64_t counted_bytes = 0;  // towards the quota of each who wants it
-    uint64_t with_quota = 0;     // intents that are bound by one
+    bool quota_due = false;      // it will be looked whose intents are over it
     bool is_private = true;      // or not known yet
   };
   struct Running {
@@ -344,9 +344,10 @@ class Engine final : private transfer::NodeNetworkSink,
   Status CheckQuota(const Caller& caller, size_t more) const;
   Status CheckBytes(const Caller& caller, const std::vector<const Kind*>& kinds) const;
   void AddOwner(LiveKind& live, uint32_t uid);
-  void RemoveOwner(LiveKind& live, const LiveIntent& intent);
+  void EndOwner(const LiveIntent& intent);
   void PutUnderQuota(LiveIntent& intent);
   void CountBytes(const Kind& kind, LiveKind& live);
+  void SetCounted(const Kind& kind, LiveKind& live, uint64_t bytes);
   void EndWhatIsOverQuota(const Kind& kind);
   std::string OverQuota(uint32_t uid) const;
 

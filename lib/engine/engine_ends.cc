@@ -36,12 +36,14 @@ void Engine::Finish(const schedule::FinishIntent& effect) {
   const auto it = live_.find(effect.intent);
   if (it == live_.end()) return;  // withdrawn
   LiveIntent& intent = it->second;
+  const std::string over_quota = intent.over_quota ? OverQuota(intent.row.owner_uid) : "";
+  if (!intent.finished) EndOwner(intent);
   intent.finished = effect;
   intent.end = late_drops_.Begin();
   registry::IntentRow& row = intent.row;
-  if (intent.over_quota && effect.code == schedule::ResultCode::kCancelled) {
+  if (!over_quota.empty() && effect.code == schedule::ResultCode::kCancelled) {
     intent.finished->code = schedule::ResultCode::kFailed;
-    intent.finished->reason = OverQuota(row.owner_uid);
+    intent.finished->reason = over_quota;
   }
   row.result = StoredCode(intent.finished->code);
   row.reason = intent.finished->reason;

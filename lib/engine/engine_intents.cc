@@ -138,7 +138,8 @@ void Engine::RemoveLive(IntentId id) {
   if (!row.idempotency_key.empty()) keys_.erase({row.owner_uid, row.idempotency_key});
   if (--intents_of_uid_[row.owner_uid] == 0) intents_of_uid_.erase(row.owner_uid);
   const auto kind = kinds_.find(row.kind);
-  RemoveOwner(kind->second, node.mapped());
+  if (!node.mapped().finished) EndOwner(node.mapped());
+  kind->second.owners.Remove(row.owner_uid);
   NoteTransfersOf(row.kind);
   const bool last = kind->second.owners.empty();
   if (last) {

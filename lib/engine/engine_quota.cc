@@ -8,12 +8,23 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
+#include "base/check.h"
 #include "base/error_reason.h"
 #include "base/units.h"
 #include "engine/engine.h"
 
 namespace blobd::engine {
+namespace {
+
+// More of one content is not counted, so that sums stay sums.
+constexpr uint64_t kMostCounted = uint64_t{1} << 44;
+// Ended in one turn of the loop.
+constexpr size_t kEndsInATurn = 1000;
+
+}  // namespace
 
 Status Engine::CheckQuota(const Caller& caller, size_t more) const {
   const auto it = intents_of_uid_.find(caller.uid);
@@ -35,7 +46,7 @@ Status Engine::CheckBytes(const Caller& caller, const std::vector<const Kind*>& 
   std::unordered_set<Kind> seen;
   for (const Kind* kind : kinds) {
     const auto live = kinds_.find(*kind);
-    if (live == kinds_.end() || live->second.owners.Has(caller.uid)) continue;
+    if (live == kinds_.end() || live->second.owners.HasUnfinished(caller.uid)) continue;
     if (seen.insert(*kind).second) more += live->second.counted_bytes;
   }
   if (now < limit && more <= limit - now) return OkStatus();
@@ -54,16 +65,19 @@ std::string Engine::OverQuota(uint32_t uid) const {
 }
 
 void Engine::AddOwner(LiveKind& live, uint32_t uid) {
-  if (!live.owners.Has(uid) && live.counted_bytes > 0) bytes_of_uid_[uid] += live.counted_bytes;
+  if (!live.owners.HasUnfinished(uid) && live.counted_bytes > 0)
+    bytes_of_uid_[uid] += live.counted_bytes;
   live.owners.Add(uid);
 }
 
-void Engine::RemoveOwner(LiveKind& live, const LiveIntent& intent) {
+// The intent has ended, or is withdrawn.
+void Engine::EndOwner(const LiveIntent& intent) {
   const uint32_t uid = intent.row.owner_uid;
-  live.owners.Remove(uid);
-  if (intent.has_quota) --live.with_quota;
-  if (live.owners.Has(uid) || live.counted_bytes == 0) return;
+  LiveKind& live = kinds_.at(intent.row.kind);
+  live.owners.Finish(uid, intent.has_quota);
+  if (live.owners.HasUnfinished(uid) || live.counted_bytes == 0) return;
   const auto it = bytes_of_uid_.find(uid);
+  BLOBD_CHECK(it != bytes_of_uid_.end() && it->second >= live.counted_bytes);
   it->second -= live.counted_bytes;
   if (it->second == 0) bytes_of_uid_.erase(it);
 }
@@ -71,33 +85,37 @@ void Engine::RemoveOwner(LiveKind& live, const LiveIntent& intent) {
 // REQUIRES: it is not yet
 void Engine::PutUnderQuota(LiveIntent& intent) {
   intent.has_quota = true;
-  ++kinds_.at(intent.row.kind).with_quota;
+  kinds_.at(intent.row.kind).owners.Bind(intent.row.owner_uid);
 }
 
 // More is known of a kind, or more of it is here.
 void Engine::CountBytes(const Kind& kind, LiveKind& live) {
-  const uint64_t now = std::max(live.total_bytes, live.verified_bytes);
-  const uint64_t before = live.counted_bytes;
+  SetCounted(kind, live, live.total_bytes != 0 ? live.total_bytes : live.verified_bytes);
+}
+
+void Engine::SetCounted(const Kind& kind, LiveKind& live, uint64_t bytes) {
+  const uint64_t now = std::min(bytes, kMostCounted);
+  const uint64_t before = std::exchange(live.counted_bytes, now);
   if (now == before) return;
-  live.counted_bytes = now;
-  live.owners.ForEach([&](uint32_t uid) {
-    uint64_t& bytes = bytes_of_uid_[uid];
-    bytes = bytes - before + now;
-    if (bytes == 0) bytes_of_uid_.erase(uid);
+  live.owners.ForEachUnfinished([&](uint32_t uid) {
+    uint64_t& sum = bytes_of_uid_[uid];
+    sum = sum - before + now;
+    if (sum == 0) bytes_of_uid_.erase(uid);
   });
-  if (now < before || live.with_quota == 0 || limits_.bytes_per_uid == 0) return;
-  const bool is_over = live.owners.Any([&](uint32_t uid) {
+  if (now < before || limits_.bytes_per_uid == 0 || live.quota_due) return;
+  live.quota_due = live.owners.AnyBound([&](uint32_t uid) {
     const auto it = bytes_of_uid_.find(uid);
     return it != bytes_of_uid_.end() && it->second > limits_.bytes_per_uid;
   });
-  if (!is_over) return;
   // Not from within what told it.
-  deps_.control.Post([this, kind] { EndWhatIsOverQuota(kind); });
+  if (live.quota_due) deps_.control.Post([this, kind] { EndWhatIsOverQuota(kind); });
 }
 
 void Engine::EndWhatIsOverQuota(const Kind& kind) {
   const auto it = kinds_.find(kind);
-  if (it == kinds_.end() || limits_.bytes_per_uid == 0) return;
+  if (it == kinds_.end()) return;
+  it->second.quota_due = false;
+  if (limits_.bytes_per_uid == 0) return;
   std::vector<IntentId> over;
   for (const IntentId id : scheduler_->IntentsOf(kind, it->second.owners.intents())) {
     const auto intent = live_.find(id);
@@ -106,8 +124,12 @@ void Engine::EndWhatIsOverQuota(const Kind& kind) {
     if (bytes == bytes_of_uid_.end() || bytes->second <= limits_.bytes_per_uid) continue;
     intent->second.over_quota = true;
     over.push_back(id);
+    if (over.size() == kEndsInATurn) break;
   }
   for (const IntentId id : over) Deliver(schedule::Cancel{id});
+  if (over.size() < kEndsInATurn) return;
+  if (const auto left = kinds_.find(kind); left != kinds_.end()) left->second.quota_due = true;
+  deps_.control.Post([this, kind] { EndWhatIsOverQuota(kind); });
 }
 
 }  // namespace blobd::engine

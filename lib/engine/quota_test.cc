@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <utility>
+#include <vector>
+
 #include "base/error_reason.h"
 #include "engine/engine_for_test.h"
 
@@ -28,6 +32,18 @@ class QuotaTest : public EngineTest {
     progress.state = transfer::GetState::kReceiving;
     progress.total_bytes = bytes;
     network_->sink->OnGetProgress(OnlyGet(), progress);
+    loop_.Settle();
+  }
+  // Of each transfer, that what it brings has as many bytes as `size` says.
+  void ProveEach(const std::function<uint64_t(const Kind&)>& size) {
+    std::vector<std::pair<TransferId, Kind>> gets;
+    for (const auto& [transfer, get] : network_->gets) gets.emplace_back(transfer, get.kind);
+    for (const auto& [transfer, kind] : gets) {
+      transfer::GetProgress progress;
+      progress.state = transfer::GetState::kReceiving;
+      progress.total_bytes = size(kind);
+      network_->sink->OnGetProgress(transfer, progress);
+    }
     loop_.Settle();
   }
   registry::ResultCode ResultOf(IntentId id) { return Get(id)->row.result; }
@@ -83,6 +99,42 @@ TEST_F(QuotaTest, WhatIsHereAlreadyIsNotCounted) {
   store_.blobs[kHash].size = 10 * kLimit;
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   EXPECT_EQ(ResultOf(id), registry::ResultCode::kDone);
+}
+
+// Its end is not durable yet, and counts no more all the same.
+TEST_F(QuotaTest, WhatHasEndedDoesNotTakeOthersAlong) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  const IntentId small = Queue(kAnn, {Item(KindOf(2))})->front().intent;
+  Connect();
+  ASSERT_EQ(network_->gets.size(), 2u);
+  registry_.hold_commits = true;
+  ProveEach([](const Kind& kind) -> uint64_t { return kind == kKind ? kLimit + 1 : 100; });
+  EXPECT_EQ(Get(small)->state, IntentState::kRunning);
+  registry_.hold_commits = false;
+  registry_.ReleaseCommits();
+  loop_.Settle();
+  EXPECT_EQ(Get(small)->state, IntentState::kRunning);
+}
+
+TEST_F(QuotaTest, WhoHasNoneIsOverNobodysQuota) {
+  const IntentId roots = Queue(kRoot, {Item()})->front().intent;
+  ASSERT_TRUE(Queue(kRoot, {Item(KindOf(2))}).ok());
+  const IntentId anns = Queue(kAnn, {Item()})->front().intent;
+  Connect();
+  ProveEach([](const Kind&) -> uint64_t { return kLimit - 1; });
+  EXPECT_EQ(Get(roots)->state, IntentState::kRunning);
+  EXPECT_EQ(Get(anns)->state, IntentState::kRunning);
+  ASSERT_TRUE(Cancel(kAnn, {anns}).ok());
+  EXPECT_TRUE(Queue(kAnn, {Item(KindOf(3))}).ok());
+}
+
+TEST_F(QuotaTest, SumsOfAnythingClaimedStaySums) {
+  std::vector<QueueItem> items;
+  for (uint8_t i = 1; i <= 4; ++i) items.push_back(Item(KindOf(i)));
+  const IntentId first = Queue(kRoot, items)->front().intent;
+  Connect();
+  ProveEach([](const Kind&) -> uint64_t { return uint64_t{1} << 62; });
+  EXPECT_TRUE(Cancel(kRoot, {first}).ok());
 }
 
 TEST_F(QuotaTest, WithoutALimitNothingEnds) {
