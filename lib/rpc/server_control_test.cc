@@ -31,8 +31,7 @@ TEST_F(ServerTest, AnIntentIsPausedAndResumed) {
   resume.add_intent_ids(id);
   ASSERT_TRUE(Call(*stub, &v1::Downloads::Stub::Resume, resume, &resumed).ok());
   EXPECT_THAT(resumed.resumed(), ElementsAre(id));
-  ASSERT_TRUE(Call(*stub, &v1::Downloads::Stub::GetIntent, get, &intent).ok());
-  EXPECT_EQ(intent.state(), v1::INTENT_STATE_WAITING);
+  EXPECT_EQ(Settled(*stub, id).state(), v1::INTENT_STATE_WAITING);
 
   pause.add_intent_ids(id + 1000);
   EXPECT_EQ(Call(*stub, &v1::Downloads::Stub::Pause, pause, &paused).error_code(), grpc::NOT_FOUND);
@@ -51,6 +50,7 @@ TEST_F(ServerTest, WhyTellsOfIntentsAndHashes) {
   v1::WhyRequest request;
   v1::WhyResponse why;
   request.set_intent_id(id);
+  Settled(*stub, id);
   ASSERT_TRUE(Call(*stub, &v1::Downloads::Stub::Why, request, &why).ok());
   EXPECT_EQ(why.intent().intent_id(), id);
   ASSERT_EQ(why.requests_size(), 1);
@@ -255,6 +255,7 @@ TEST_F(ServerTest, OtherMembersSeeAndDoNotControl) {
   if (member == nullptr) GTEST_SKIP() << "cannot become another user";
   const uint64_t id = Queue(*v1::Downloads::NewStub(Channel()), 'a');
   const auto downloads = v1::Downloads::NewStub(member);
+  Settled(*downloads, id);
   const auto remotes = v1::Remotes::NewStub(member);
   const auto admin = v1::Admin::NewStub(member);
   v1::PauseRequest pause;

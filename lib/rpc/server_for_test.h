@@ -211,6 +211,17 @@ class ServerTest : public testing::Test {
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response.intents_size() == 1 ? response.intents(0).intent_id() : 0;
   }
+  // An intent, once the store has said what it has of it, which it does at its own time.
+  static v1::Intent Settled(v1::Downloads::Stub& stub, uint64_t id) {
+    v1::GetIntentRequest request;
+    v1::Intent intent;
+    request.set_intent_id(id);
+    do {
+      std::this_thread::yield();
+      EXPECT_TRUE(Call(stub, &v1::Downloads::Stub::GetIntent, request, &intent).ok());
+    } while (intent.state() == v1::INTENT_STATE_QUEUED && !HasFailure());
+    return intent;
+  }
   // What the upload server answers from now on.
   void Serve(std::vector<transfer::UploadInfo> nodes, transfer::UploadTotals totals) {
     std::promise<void> done;
