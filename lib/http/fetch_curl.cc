@@ -84,9 +84,11 @@ void Fetch::SendRequest() {
   error_[0] = '\0';
   CURL* easy = easy_.get();
   curl_easy_setopt(easy, CURLOPT_URL, way_.here().text().c_str());
-  // An empty proxy also keeps libcurl from asking the environment for one.
+  // An empty proxy also keeps libcurl from asking the environment for one; and from an empty list
+  // of what needs none, past which a redirect could lead around the proxy to this machine.
   const bool at_home = way_.at_first_origin();
   curl_easy_setopt(easy, CURLOPT_PROXY, config_.proxy.c_str());
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   ask_.end = limit_;  // it may have been lowered while this waited
   const std::string range = RangeOf(ask_);
   curl_easy_setopt(easy, CURLOPT_RANGE, range.empty() ? nullptr : range.c_str());

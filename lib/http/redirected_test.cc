@@ -178,6 +178,26 @@ TEST_F(RedirectedTest, ThroughAProxy) {
       << "what is local is not asked for through it either";
 }
 
+// Through the proxy no address is checked: so nothing may go past it.
+TEST_F(RedirectedTest, TheEnvironmentLeadsNotAroundAProxy) {
+  TestServer local([](const TestRequest& request, TestServer::Connection& connection) {
+    ServeFile(request, connection, kMiB);
+  });
+  const std::string target = fmt::format("http://localhost:{}/f", local.port());
+  TestServer proxy([&](const TestRequest& request, TestServer::Connection& connection) {
+    if (request.path == target) {
+      connection.Send(HeadText("404 Not Found", {"Content-Length: 0"}));
+    } else {
+      connection.Send(To(target));
+    }
+  });
+  options_.origins.defaults.proxy = fmt::format("http://127.0.0.1:{}", proxy.port());
+  setenv("no_proxy", "localhost", 1);
+  EXPECT_NE(EndOf(Start("http://mirror.example/f")).kind, Kind::kDone);
+  unsetenv("no_proxy");
+  EXPECT_EQ(local.accepted().size(), 0u);
+}
+
 TEST_F(RedirectedTest, TheEnvironmentNamesNoProxy) {
   TestServer proxy([](const TestRequest&, TestServer::Connection& connection) {
     connection.Send(HeadText("404 Not Found", {"Content-Length: 0"}));
