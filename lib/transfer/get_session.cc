@@ -382,6 +382,7 @@ void GetSession::OnWriter(const Hash& hash, StatusOr<std::shared_ptr<store::Blob
   if (was_there) GoOn();
   paused_ = false;
   DriveAll();
+  SettleOrEnd();  // the lanes that asked for it may be gone
 }
 
 void GetSession::FinishBlob(const std::shared_ptr<store::BlobWriter>& writer,

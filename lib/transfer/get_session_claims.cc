@@ -108,8 +108,9 @@ void GetSession::CheckPart(GetPart part) {
 }
 
 void GetSession::OnChecked(uint64_t number, const std::vector<store::LookedUp>& found) {
-  if (end_) return SettleOrEnd();
-  Check& check = checks_.at(number);
+  const auto it = checks_.find(number);
+  if (end_ || it == checks_.end()) return SettleOrEnd();
+  Check& check = it->second;
   for (const store::LookedUp& each : found) {
     // What the store cannot say now is asked for as it was to be.
     if (each.info.ok()) check.found[each.index] = *each.info;
@@ -122,7 +123,7 @@ void GetSession::OnChecked(uint64_t number, const std::vector<store::LookedUp>& 
     const auto& blob = check.found[index++];
     return blob && !TrimToMissing(target, *blob);
   });
-  checks_.erase(number);
+  checks_.erase(it);
   OpenChecked(std::move(part));
 }
 

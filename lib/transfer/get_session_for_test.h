@@ -288,7 +288,8 @@ class Provider final : public GetPort, public std::enable_shared_from_this<Provi
   bool paused_ = false;
 };
 
-// Holds calls of PutSmall and OpenWriter back until it is told to make them.
+// Holds calls of PutSmall and OpenWriter back until it is told to make them, and of Lookup if it is
+// to.
 class HoldingStore final : public store::BlobStore {
  public:
   explicit HoldingStore(store::BlobStore& real) : real_(real) {}
@@ -303,6 +304,7 @@ class HoldingStore final : public store::BlobStore {
     ReleaseHeld();
   }
   size_t held() const { return held_.size(); }
+  void HoldLookups() { holds_lookups_ = true; }
 
   void OpenWriter(
       const Hash& hash, Executor& on,
@@ -319,7 +321,10 @@ class HoldingStore final : public store::BlobStore {
   }
   void Lookup(const Hash& hash, Executor& on,
               UniqueFunction<void(StatusOr<store::BlobInfo>)> done) override {
-    real_.Lookup(hash, on, std::move(done));
+    if (!holds_lookups_) return real_.Lookup(hash, on, std::move(done));
+    Hold([this, hash, &on, done = std::move(done)]() mutable {
+      real_.Lookup(hash, on, std::move(done));
+    });
   }
   void OpenReader(
       const Hash& hash, Executor& on,
@@ -390,6 +395,7 @@ class HoldingStore final : public store::BlobStore {
   }
   store::BlobStore& real_;
   bool holding_ = true;
+  bool holds_lookups_ = false;
   std::vector<Task> held_;
 };
 
@@ -454,7 +460,7 @@ class GetSessionTest : public testing::Test {
     observer_ = std::make_shared<Observer>();
     auto session = std::make_shared<GetSession>(
         GetSession::Deps{holding_ ? *holding_ : static_cast<store::BlobStore&>(*store_), strand_,
-                         provider_, observer_, SystemClock()},
+                         provider_, observer_, SystemClock(), shared_claims_},
         TransferId{++next_id_}, order, options_);
     provider_->session = session;
     strand_->Post([session, after_start] {
@@ -510,6 +516,7 @@ class GetSessionTest : public testing::Test {
   std::shared_ptr<Executor> strand_ = pool_->MakeStrand();
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<HoldingStore> holding_;  // if the session is to have it between
+  std::shared_ptr<Claims> shared_claims_;  // if there are others
   std::shared_ptr<Provider> provider_;
   std::shared_ptr<Observer> observer_;  // of the last session
   GetOptions options_;

@@ -57,6 +57,12 @@ bool GetSession::DropLine(const GetLane& lane) {
   held_before_.reset();
   progress_.on_line = false;
   while (!lanes_.empty()) CloseLane(lanes_.begin()->second);
+  // Nor may what is still looked up be asked for by that line.
+  for (const auto& [number, check] : checks_) {
+    for (const GetTarget& target : check.part.targets)
+      claims_->Release(target.hash, GroupsOf(target));
+  }
+  checks_.clear();
   phase_ = Phase::kSettling;
   SettleOrEnd();
   return true;
