@@ -105,10 +105,11 @@ Answer JudgeRefusal(const Ask& ask, const Head& head) {
     return end;
   }
   if (status == 416 && ask.ranged()) {
-    if (ask.entity) return End(Kind::kChanged, "the file is shorter than it was (status 416)");
+    if (ask.entity && (ask.entity->size || ask.begin == 0))
+      return End(Kind::kChanged, "the file is shorter than it was (status 416)");
     // It is empty, or its server does not like ranges.
     if (ask.begin == 0) return End(Kind::kNoRanges, "the server sends no part of it (status 416)");
-    return End(Kind::kNotHere, "the file has no such bytes (status 416)");
+    return End(Kind::kNoSuchPart, "the file has no such bytes (status 416)");
   }
   if (status == 408 || status == 425 || status >= 500) {
     return End(Kind::kFailed, fmt::format("the server failed (status {})", status));

@@ -14,6 +14,7 @@ schedule::Outcome OutcomeOf(const FetchEnd& end) {
       // The rest goes back and is asked for at once; no failure is counted.
       return end.received >= kProgress ? Outcome::kStopped : Outcome::kRetryLater;
     case Kind::kNotHere:
+    case Kind::kNoSuchPart:
     case Kind::kChanged:
     case Kind::kNoRanges:
     case Kind::kEncoded:

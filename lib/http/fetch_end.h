@@ -16,6 +16,7 @@ struct FetchEnd {
     kDone,        // all bytes up to the limit, or to the end of the file, were given
     kShort,       // the body ended, or the connection was lost, in the middle
     kNotHere,     // final for this file: 404 and other 4xx
+    kNoSuchPart,  // 416: it ends before what is asked for. Somebody is wrong about its size
     kChanged,     // another file than before: nothing more of this mirror for this request
     kNoRanges,    // it cannot begin in the middle of a file; it may still send all of it
     kEncoded,     // compressed although identity was asked for

@@ -167,7 +167,7 @@ TEST_F(HostileTest, RangeNotSatisfiable) {
     connection.Send(
         HeadText("416 Range Not Satisfiable", {"Content-Range: bytes */100", "Content-Length: 0"}));
   });
-  EXPECT_EQ(EndOf(Start(server.Url("/f"), Part(kMiB, 2 * kMiB))).kind, Kind::kNotHere);
+  EXPECT_EQ(EndOf(Start(server.Url("/f"), Part(kMiB, 2 * kMiB))).kind, Kind::kNoSuchPart);
   Ask known = Part(kMiB, 2 * kMiB);
   known.entity = Entity{true, kSize, "\"one\"", ""};
   EXPECT_EQ(EndOf(Start(server.Url("/f"), known)).kind, Kind::kChanged);

@@ -129,7 +129,7 @@ TEST_P(NginxBothTest, BusyWithRetryAfter) {
 TEST_P(NginxBothTest, NotFound) { EXPECT_EQ(EndOf(Start(Url("/none"))).kind, Kind::kNotHere); }
 
 TEST_P(NginxBothTest, RangeNotSatisfiable) {
-  EXPECT_EQ(EndOf(Start(Url("/f"), Part(kSize + 10, kSize + 20))).kind, Kind::kNotHere);
+  EXPECT_EQ(EndOf(Start(Url("/f"), Part(kSize + 10, kSize + 20))).kind, Kind::kNoSuchPart);
 }
 
 TEST_P(NginxBothTest, ChangedEtagInTheMiddle) {

@@ -41,7 +41,7 @@ class FakeMirror final : public MirrorPort {
   void Consumed(uint64_t, uint64_t bytes) override { consumed += bytes; }
   void LowerEnd(uint64_t fetch, uint64_t end) override {
     const auto it = open_.find(fetch);
-    if (it != open_.end()) it->second.ask.end = std::max(end, it->second.at);
+    if (it != open_.end() && !deaf) it->second.ask.end = std::max(end, it->second.at);
   }
   void Hurry(uint64_t) override { ++hurried; }
   void Stop(uint64_t fetch) override {
@@ -63,6 +63,7 @@ class FakeMirror final : public MirrorPort {
   bool ranges = true;
   bool length = true;
   bool silent = false;
+  bool deaf = false;  // it does not hear of an end that is lowered
   std::optional<http::FetchEnd> refusal;
   size_t connections = SIZE_MAX;      // further fetches wait for one
   size_t willing = SIZE_MAX;          // to serve so many fetches at once; others fail
@@ -119,6 +120,12 @@ class FakeMirror final : public MirrorPort {
     if (!ranges && open_[fetch].at != 0) {
       http::FetchEnd end;
       end.kind = http::FetchEnd::Kind::kNoRanges;
+      return End(fetch, end);
+    }
+    if (open_[fetch].at > 0 && open_[fetch].at >= content.size()) {
+      http::FetchEnd end;
+      end.kind = http::FetchEnd::Kind::kNoSuchPart;
+      end.reason = "the file has no such bytes (status 416)";
       return End(fetch, end);
     }
     said.begin = open_[fetch].at;

@@ -100,6 +100,10 @@ void MirrorGet::OnOpen(const Status& status) {
 
 // That the server sends a file from the middle is assumed; if it does not, it says so.
 void MirrorGet::Probe() {
+  if (entity()) {  // another get from the same URL has had an answer meanwhile
+    phase_ = Phase::kGetting;
+    return Plan();
+  }
   const MirrorBlob& blob = *deps_.blob;
   uint64_t first = blob.FirstMissing();
   if (blob.size()) {
@@ -267,6 +271,7 @@ void MirrorGet::OnContent(uint64_t fetch, const http::Content& content) {
     return Report(true);
   }
   if (*blob.size() == 0) (void)blob.Write(source_, 0, {});
+  if (!blob.size()) return;  // it is not: the verdict is about to be told
   const uint64_t count = bao::GroupCount(*blob.size());
   Lane& lane = it->second;
   lane.groups.end = std::min(lane.groups.end, count);
@@ -329,7 +334,9 @@ void MirrorGet::OnBytes(uint64_t fetch, uint64_t offset, Bytes bytes) {
   GiveBack(fetch, bytes.size());
   if (!status.ok()) return EndForWrite(status);
   const uint64_t end = offset + wanted.size();
-  lane.at = std::max(lane.at, size && end == *size ? bao::GroupCount(*size) : end / kGroupSize);
+  const uint64_t at = size && end == *size ? bao::GroupCount(*size) : end / kGroupSize;
+  // What was on its way when the lane's end was lowered lies behind it.
+  lane.at = std::min(std::max(lane.at, at), lane.groups.end);
   Report(false);
 }
 
@@ -380,6 +387,10 @@ void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
     case FetchEnd::Kind::kBusy:
     case FetchEnd::Kind::kLocalFault:
       return OnFailedLane(end);
+    case FetchEnd::Kind::kNoSuchPart:
+      // Whoever said how long it is may be wrong. It is asked again when that is known.
+      if (blob.size() && !blob.size_proven()) return End({Outcome::kNotHere, end.reason, {}});
+      break;
     case FetchEnd::Kind::kNotHere:
     case FetchEnd::Kind::kChanged:
     case FetchEnd::Kind::kEncoded:

@@ -75,6 +75,25 @@ TEST_F(MirrorShareTest, AnEndIsLoweredWhileItRuns) {
   EXPECT_LE(right->sent, blob.size() - end * kGroupSize);
 }
 
+// What was on its way when an end was lowered comes all the same, and means nothing.
+TEST_F(MirrorShareTest, WhatComesBehindALoweredEndIsNoRun) {
+  const TestBlob blob(32 * kMiB, 1);
+  const auto mirror = Serving(blob.content);
+  mirror->deaf = true;
+  const Running get = Start(BlobOf(blob.hash), mirror, "http://a/f", All());
+  RunUntil([&] { return mirror->sent >= 4 * kMiB; });
+  const size_t asked = mirror->asks.size();
+  get.get->LowerEnd(20 * kGroupsPerMiB + 3);
+  ASSERT_EQ(get.observer->boundaries.size(), 1u);
+  const uint64_t end = get.observer->boundaries[0] * kGroupSize;
+  EXPECT_EQ(EndOf(get).outcome, Outcome::kDone) << EndOf(get).reason;
+  EXPECT_GT(mirror->sent, end);
+  for (size_t i = asked; i < mirror->asks.size(); ++i) {
+    EXPECT_LT(mirror->asks[i].begin, end);
+    EXPECT_LE(mirror->asks[i].end.value_or(end), end);
+  }
+}
+
 // The connection of a lane that has ended takes over what the next one waits for. The others keep
 // their place.
 TEST_F(MirrorShareTest, ALaneThatEndsTakesBackOneOfThoseThatWait) {
@@ -187,6 +206,15 @@ TEST_F(MirrorShareTest, WhoSaysAnotherSizeIsPutOff) {
   const auto blobs = BlobOf(blob.hash);
   const Running get = Start(blobs, Serving(other.content), "http://b/f", Share(8, 16, blob.size()));
   EXPECT_EQ(EndOf(get).outcome, Outcome::kNotHere) << EndOf(get).reason;
+}
+
+// Whoever claims a size may lie: what is asked for by it may be behind the end of the true file.
+TEST_F(MirrorShareTest, WhoHasNothingWhereAClaimSaysIsPutOff) {
+  const TestBlob blob(16 * kMiB, 1);
+  const Running get =
+      Start(BlobOf(blob.hash), Serving(blob.content), "http://b/f", Share(20, 32, 32 * kMiB));
+  EXPECT_EQ(EndOf(get).outcome, Outcome::kNotHere) << EndOf(get).reason;
+  EXPECT_FALSE(EndOf(get).line_is_void);
 }
 
 TEST_F(MirrorShareTest, AShareCutByAFalseSizeIsVoid) {

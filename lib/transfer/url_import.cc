@@ -26,6 +26,7 @@ Status StatusOf(const FetchEnd& end) {
     case FetchEnd::Kind::kTooLarge:
       return ErrorFor(Reason::kUrlTooLarge, "{}", reason);
     case FetchEnd::Kind::kDone:
+    case FetchEnd::Kind::kNoSuchPart:
     case FetchEnd::Kind::kChanged:
     case FetchEnd::Kind::kShort:
     case FetchEnd::Kind::kNoRanges:
