@@ -54,7 +54,7 @@ TEST_F(GetProveTest, AFalseClaimIsFoundOutAndNobodyIsBlamed) {
     SCOPED_TRACE(off);
     NewProvider();
     const size_t size = 20 * kMiB + 7;
-    const Hash hash = provider_->Add(RandomBytes(size, static_cast<uint64_t>(off + 100 * kMiB)));
+    const Hash hash = provider_->Add(RandomBytes(size, static_cast<uint64_t>(off) + 100 * kMiB));
     const Kind kind{hash, BlobFormat::kRaw};
     const uint64_t claimed = size + static_cast<uint64_t>(off);
     const auto [progress, end] = GetOrdered(Claimed(kind, claimed, {8 * kMiB, claimed}));

@@ -149,7 +149,7 @@ void GetSession::OpenLanes() {
   }
 }
 
-void GetSession::OpenLane(GetPart part) {
+void GetSession::OpenLane(GetPart&& part) {
   const uint64_t stream = ++last_stream_;
   Bytes request = work_->RequestFor(part);
   // A stream that takes the place of another will be allowed as soon as the provider has noticed

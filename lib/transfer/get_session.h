@@ -107,7 +107,7 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   // Lanes.
   size_t LanesAllowed() const;
   void OpenLanes();
-  void OpenLane(GetPart part);
+  void OpenLane(GetPart&& part);
   void CloseLane(const GetLane& lane, bool answered = false);
   void GoOn();
   void Drive(GetLane& lane);

@@ -415,7 +415,7 @@ void MirrorGet::OnFailedLane(const FetchEnd& end) {
     const std::string reason = end.reason.empty() ? "the file ended too early" : end.reason;
     GetEnd ended{is_early ? Outcome::kRetryLater : http::OutcomeOf(end), reason, end.retry_after};
     ended.own_fault = schedule::OwnFault::kNetwork;  // no route, or no socket
-    return End(std::move(ended));
+    return End(ended);
   }
   AllowLanes(lanes_allowed_ - 1);
   Hold(std::max(kFailedWait, end.retry_after.value_or(Duration(0))));

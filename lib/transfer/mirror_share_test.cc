@@ -23,7 +23,7 @@ class MirrorShareTest : public MirrorGetTest {
     const auto mirror = Serving(blob.content);
     const Running get = Start(blobs, mirror, "http://other/f", share);
     RunUntil([&] { return !get.observer->progress.proof_wanted.empty(); });
-    const RangeSet wanted = get.observer->progress.proof_wanted;
+    RangeSet wanted = get.observer->progress.proof_wanted;
     get.get->Stop();
     EndOf(get);
     store_.Write(blob, wanted);
