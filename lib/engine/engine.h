@@ -357,6 +357,7 @@ class Engine final : private transfer::NodeNetworkSink,
   static std::vector<const Kind*> NewKinds(const PendingQueue& pending);
   void Admit(std::shared_ptr<PendingQueue> pending);
   void AdmitNow(PendingQueue& pending, uint64_t first_id);
+  void PutKnownProviders(const schedule::Queue& queued);
   void OnQueueCommitted(PendingQueue& pending, const Status& status);
   void Refuse(PendingQueue& pending, const Status& status);
   std::vector<ProviderId> Learn(const std::vector<NamedProvider>& providers);

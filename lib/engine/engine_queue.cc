@@ -186,8 +186,26 @@ void Engine::AdmitNow(PendingQueue& pending, uint64_t first_id) {
     effects_.clear();
     scheduler_->Step(now, event, effects_);
     for (const schedule::Effect& effect : effects_) Execute(effect);
+    PutKnownProviders(event);
   }
   timer_.Arm(scheduler_->NextDeadline());
+}
+
+// What an intent names is durable with it. That the scheduler knew a provider before proves
+// nothing: the call that named it first may be waiting for its commit, which may fail.
+void Engine::PutKnownProviders(const schedule::Queue& queued) {
+  std::vector<ProviderId> missing = queued.providers;
+  for (const schedule::Effect& effect : effects_) {
+    const auto* remembered = std::get_if<schedule::RememberProvider>(&effect);
+    if (remembered != nullptr && remembered->hash == queued.kind.hash)
+      std::erase(missing, remembered->provider);
+  }
+  if (missing.empty()) return;
+  const std::vector<ProviderId> known = scheduler_->ProvidersOf(queued.kind);
+  for (const ProviderId& provider : missing) {
+    if (std::find(known.begin(), known.end(), provider) != known.end())
+      changes_.push_back(registry::PutProvider{{queued.kind.hash, provider}});
+  }
 }
 
 void Engine::OnQueueCommitted(PendingQueue& pending, const Status& status) {

@@ -102,6 +102,25 @@ TEST_F(EngineTest, AFailedCommitLeavesNoIntent) {
   EXPECT_TRUE(Queue(kAnn, {Item()}).ok());
 }
 
+// Who names a provider that another call has named just before does not depend on its commit.
+TEST_F(EngineTest, WhatAnIntentNamesIsDurableWithIt) {
+  registry_.hold_commits = true;
+  registry_.commit_status = ResourceExhausted("disk full");
+  Status first;
+  Status second = Unavailable("no answer");
+  engine_->Queue(kAnn, {Item()}, [&](const auto& answer) { first = answer.status(); });
+  loop_.Settle();
+  registry_.commit_status = OkStatus();
+  engine_->Queue(kJoe, {Item()}, [&](const auto& answer) { second = answer.status(); });
+  loop_.Settle();
+  EXPECT_EQ(registry_.providers.size(), 1u);
+  registry_.ReleaseCommits();
+  loop_.Settle();
+  EXPECT_EQ(first.code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(second.ok()) << second;
+  EXPECT_EQ(registry_.providers.size(), 1u);
+}
+
 TEST_F(EngineTest, AnEndThatCannotBeWrittenIsTriedAgain) {
   const IntentId id = Queue(kAnn, {Item()})->front().intent;
   const auto watcher = Watch(id);
