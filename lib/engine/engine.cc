@@ -282,15 +282,18 @@ void Engine::CommitChanges() {
                               });
   }
   WriteEnds();
-  late_drops_.Take(&changes_);
+  std::vector<LateDrops::Key> drops = late_drops_.Take(&changes_);
   if (changes_.empty()) return;
   // What is lost with a failed commit here (a provider, an address, a ban) is learnt again; intents
   // never go this way.
-  deps_.registry.Commit(std::exchange(changes_, {}), [this](const Status& status) {
-    const bool told = std::exchange(changes_refused_, !status.ok());
-    if (!status.ok() && !told)
-      deps_.log.Write(LogLevel::kError, {}, "registry: " + Message(status));
-  });
+  deps_.registry.Commit(std::exchange(changes_, {}),
+                        [this, drops = std::move(drops)](const Status& status) {
+                          late_drops_.Done(drops, status.ok());
+                          if (status.ok() && late_drops_.ready()) CommitChanges();
+                          const bool told = std::exchange(changes_refused_, !status.ok());
+                          if (!status.ok() && !told)
+                            deps_.log.Write(LogLevel::kError, {}, "registry: " + Message(status));
+                        });
 }
 
 // ---- What the network tells ----

@@ -368,12 +368,16 @@ class Engine final : private transfer::NodeNetworkSink,
   void StartLoading(TransferId first_transfer, UniqueFunction<void(Status)> done);
   void LoadNext(std::shared_ptr<Loading> loading, const registry::LoadCursor& from);
   void LoadHistory(const std::shared_ptr<Loading>& loading);
-  using ProvidersOf = std::unordered_map<Hash, std::vector<ProviderId>>;
+  struct RestoredProviders {
+    std::vector<ProviderId> ids;
+    bool wanted = false;  // by an intent that is restored
+  };
+  using ProvidersOf = std::unordered_map<Hash, RestoredProviders>;
   void BeginRestore(const std::shared_ptr<Loading>& loading);
   void RestoreMore(const std::shared_ptr<Loading>& loading);
   bool RestorePage(Loading& loading);
   void RestoreRemotes(const registry::Snapshot& rows);
-  void RestoreIntent(registry::IntentRow row, const ProvidersOf& providers);
+  void RestoreIntent(registry::IntentRow row, ProvidersOf& providers);
 
   void OnDisk(const store::DiskState& state);
 

@@ -68,9 +68,11 @@ void Engine::WriteEnds() {
     if (const auto& failures = intent.finished->failures; !failures.empty())
       changes.push_back(registry::PutIntentFailures{ends_[i], ToRows(failures)});
   }
-  late_drops_.Take(&changes, ends_under_way_);
-  deps_.registry.Commit(std::move(changes),
-                        [this](const Status& status) { OnEndsCommitted(status); });
+  auto drops = late_drops_.Take(&changes, ends_under_way_);
+  deps_.registry.Commit(std::move(changes), [this, drops = std::move(drops)](const Status& status) {
+    late_drops_.Done(drops, status.ok());
+    OnEndsCommitted(status);
+  });
 }
 
 void Engine::OnEndsCommitted(const Status& status) {

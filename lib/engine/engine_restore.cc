@@ -125,6 +125,12 @@ void Engine::RestoreMore(const std::shared_ptr<Loading>& loading) {
     return deps_.control.Post([this, loading] { RestoreMore(loading); });
   }
   restoring_ = false;
+  // A life that ended between the end of an intent and the commit that drops its providers.
+  for (const auto& [hash, providers] : loading->providers) {
+    if (providers.wanted) continue;
+    for (const ProviderId& id : providers.ids) late_drops_.Drop(hash, id);
+  }
+  loading->providers.clear();
   Learn(options_.standing);
   CommitChanges();
   ArmLongWaits();
@@ -138,7 +144,7 @@ bool Engine::RestorePage(Loading& loading) {
     RestoreRemotes(page);
     RestoreSettings(page.settings);
     for (registry::ProviderRow& row : page.providers)
-      loading.providers[row.hash].push_back(std::move(row.provider));
+      loading.providers[row.hash].ids.push_back(std::move(row.provider));
   }
   const size_t end = std::min(loading.taken + kIntentsPerTurn, page.unfinished.size());
   for (; loading.taken < end; ++loading.taken, ++restored_intents_)
@@ -148,7 +154,7 @@ bool Engine::RestorePage(Loading& loading) {
   return true;
 }
 
-void Engine::RestoreIntent(registry::IntentRow row, const ProvidersOf& providers) {
+void Engine::RestoreIntent(registry::IntentRow row, ProvidersOf& providers) {
   schedule::Queue event;
   event.id = row.id;
   event.kind = row.kind;
@@ -160,7 +166,8 @@ void Engine::RestoreIntent(registry::IntentRow row, const ProvidersOf& providers
   }
   // Every intent brings them: the first of a hash may end at once, its deadline being over.
   if (const auto it = providers.find(row.kind.hash); it != providers.end()) {
-    event.providers = it->second;
+    it->second.wanted = true;
+    event.providers = it->second.ids;
   }
   AddLive(std::move(row), true);
   Deliver(std::move(event));

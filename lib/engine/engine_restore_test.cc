@@ -182,5 +182,16 @@ TEST_F(RestoreTest, ADamagedRegistryIsSaidAndCanBeReplaced) {
   EXPECT_TRUE(Cancel(kAnn, {id}).ok());
 }
 
+// Left by a life that ended between the end of an intent and the drop of its providers.
+TEST_F(EngineTest, ProvidersThatNobodyWantsAreDroppedAtTheStart) {
+  ASSERT_TRUE(Queue(kAnn, {Item()}).ok());
+  const Hash orphan = {{9}};
+  registry_.providers.insert({orphan, kNode});
+  Restart();
+  loop_.Settle();
+  EXPECT_EQ(registry_.providers.size(), 1u);
+  EXPECT_EQ(registry_.providers.begin()->first, kHash);
+}
+
 }  // namespace
 }  // namespace blobd::engine

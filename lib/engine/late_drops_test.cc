@@ -64,5 +64,32 @@ TEST(LateDrops, WhatIsKnownAgainIsNotDropped) {
   EXPECT_EQ(Taken(drops), (std::vector<ProviderId>{kSecond}));
 }
 
+TEST(LateDrops, LeaveInSteps) {
+  LateDrops drops;
+  for (uint32_t i = 0; i < LateDrops::kMostAtOnce + 10; ++i) {
+    NodeId node{{1}};
+    node.bytes[1] = static_cast<uint8_t>(i);
+    node.bytes[2] = static_cast<uint8_t>(i >> 8);
+    drops.Drop(Hash(), node);
+  }
+  EXPECT_EQ(Taken(drops).size(), LateDrops::kMostAtOnce);
+  EXPECT_TRUE(drops.ready());
+  EXPECT_EQ(Taken(drops).size(), 10u);
+  EXPECT_FALSE(drops.ready());
+}
+
+TEST(LateDrops, ComeBackWhenTheirCommitFailsUnlessKnownAgain) {
+  LateDrops drops;
+  drops.Drop(Hash(), kFirst);
+  drops.Drop(Hash(), kSecond);
+  std::vector<registry::Change> changes;
+  const auto taken = drops.Take(&changes);
+  drops.Keep(Hash(), kSecond);
+  drops.Done(taken, false);
+  EXPECT_EQ(Taken(drops), (std::vector<ProviderId>{kFirst}));
+  drops.Done(taken, true);
+  EXPECT_TRUE(Taken(drops).empty());
+}
+
 }  // namespace
 }  // namespace blobd::engine
