@@ -47,7 +47,14 @@ StatusOr<Database> Connect(const std::string& path, const std::string& vfs,
 Status Migrate(Database& database, const Schema& schema, size_t version) {
   for (; version < schema.migrations.size(); ++version) {
     BLOBD_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database));
-    BLOBD_RETURN_IF_ERROR(database.Execute(std::string(schema.migrations[version])));
+    const Status made = database.Execute(std::string(schema.migrations[version]));
+    // A step of ours fits what the step before it has made: the number of the version is damaged,
+    // or what it stands for.
+    if (!made.ok() && (sqlite3_errcode(database.handle()) & 0xff) == SQLITE_ERROR) {
+      return DataLoss("{} does not have the tables of its version {}: {}", schema.what, version,
+                      Message(made));
+    }
+    BLOBD_RETURN_IF_ERROR(made);
     BLOBD_RETURN_IF_ERROR(database.Execute(fmt::format("PRAGMA user_version={}", version + 1)));
     BLOBD_RETURN_IF_ERROR(transaction.Commit());
   }

@@ -78,6 +78,14 @@ TEST_F(OpenTest, MigratesStepwiseAndKeepsRows) {
   EXPECT_EQ(*database->QueryInteger("SELECT count(c IS NULL) FROM t"), 3);
 }
 
+TEST_F(OpenTest, ANumberThatDoesNotFitTheTablesIsDamage) {
+  ASSERT_TRUE(Open(kVersionTwo).ok());
+  ASSERT_TRUE(Open(kVersionTwo)->Execute("PRAGMA user_version=1").ok());
+  const Status status = Open(kVersionTwo).status();
+  EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status;
+  EXPECT_THAT(Message(status), HasSubstr("version 1"));
+}
+
 TEST_F(OpenTest, AFailedMigrationChangesNothing) {
   Fill(3);
   EXPECT_FALSE(Open(kBrokenTwo).ok());
