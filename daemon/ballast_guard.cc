@@ -34,6 +34,16 @@ BallastGuard::BallastGuard(std::string path, store::BlobStore& store,
 
 BallastGuard::~BallastGuard() = default;
 
+void BallastGuard::MakeRoomToStart(const std::string& path, LogSink& log) {
+  const StatusOr<bool> released = sqlite::Ballast(path, 0).ReleaseIfFull(kLeastFree);
+  if (!released.ok()) {
+    log.Write(engine::LogLevel::kWarning, "ballast: " + Message(released.status()));
+  } else if (*released) {
+    log.Write(engine::LogLevel::kWarning,
+              "the disk is full to the last byte: the ballast was thrown off to start");
+  }
+}
+
 void BallastGuard::OnDisk(State& state, const store::DiskState& disk) {
   if (!state.ballast) {
     const uint64_t size = std::min(kMostBallast, disk.total_bytes / kShareOfDisk);

@@ -20,6 +20,10 @@ class BallastGuard {
                LogSink& log);
   ~BallastGuard();
 
+  // Before there is a store that tells of the disk: what the databases need to be opened. A daemon
+  // that cannot start could not be told to remove anything.
+  static void MakeRoomToStart(const std::string& path, LogSink& log);
+
  private:
   struct State;
   static void OnDisk(State& state, const store::DiskState& disk);

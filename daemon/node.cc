@@ -93,6 +93,7 @@ Status Node::OpenParts(const Config& config, ReadConfig read_config) {
       config);
   registry_ = std::make_unique<RegistryKeeper>(state_dir_.File("registry.db"), *control_,
                                                workers_->MakeStrand(), log_);
+  BallastGuard::MakeRoomToStart(state_dir_.File("ballast"), log_);
   supervision_->Step("Opening the registry");
   BLOBD_RETURN_IF_ERROR(registry_->Open());
   supervision_->Step("Opening the store");

@@ -49,6 +49,15 @@ Status Ballast::Release() {
   return ErrnoStatus(errno, fmt::format("remove {}", path_));
 }
 
+StatusOr<bool> Ballast::ReleaseIfFull(int64_t least) {
+  struct stat facts {};
+  if (lstat(path_.c_str(), &facts) != 0) return false;
+  BLOBD_ASSIGN_OR_RETURN(const int64_t free, FreeBytes(path_));
+  if (free >= least) return false;
+  BLOBD_RETURN_IF_ERROR(Release());
+  return true;
+}
+
 bool Ballast::taken() const {
   struct stat facts {};
   return lstat(path_.c_str(), &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size == size_ &&

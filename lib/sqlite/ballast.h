@@ -24,6 +24,8 @@ class Ballast {
   Status Take(int64_t spare);
   // Gives the room back. Commits that failed for want of it can be tried again.
   Status Release();
+  // Does so if it is there and less than `least` bytes are free; true if it was given back.
+  StatusOr<bool> ReleaseIfFull(int64_t least);
   // Whether all of it is there.
   bool taken() const;
 

@@ -55,10 +55,7 @@ Status DescriptorImport::Begin() {
     CopySlice();
     return OkStatus();
   }
-  for (uint64_t begin = 0; begin < size_; begin += kSlice) {
-    const uint64_t slice = std::min(kSlice, size_ - begin);
-    hasher_->Post([self = shared_from_this(), slice] { self->HashSlice(slice); });
-  }
+  hasher_->Post([self = shared_from_this()] { self->HashCloned(); });
   return OkStatus();
 }
 
@@ -142,6 +139,17 @@ void DescriptorImport::HashSlice(uint64_t size) {
     self->lead_ -= std::min(self->lead_, size);
     if (had_stopped && self->lead_ < kMaxLead && self->copied_ < self->size_) self->CopySlice();
   });
+}
+
+// Of a file that is here as a whole: slice by slice, since it may be sparse and of any size.
+void DescriptorImport::HashCloned() {
+  if (answered_) return;
+  if (job_->cancelled()) return Fail(Cancelled("the import was cancelled"));
+  const uint64_t slice = std::min(kSlice, size_ - builder_.size());
+  if (Status status = HashMore(slice); !status.ok()) return Fail(std::move(status));
+  job_->Tell(builder_.size());
+  if (builder_.size() == size_) return Finish();
+  hasher_->Post([self = shared_from_this()] { self->HashCloned(); });
 }
 
 Status DescriptorImport::HashMore(uint64_t size) {

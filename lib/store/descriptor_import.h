@@ -38,6 +38,7 @@ class DescriptorImport : public std::enable_shared_from_this<DescriptorImport> {
   void CopySlice();
   Status CopyMore(uint64_t size);
   void HashSlice(uint64_t size);
+  void HashCloned();
   Status HashMore(uint64_t size);
   Status FinishFiles(bao::OutboardBuilder::Result* result);
   void Finish();

@@ -81,6 +81,22 @@ class Full(DiskTest):
             self.assert_goes_on(int(result.value), small, small_path)
         self.assertNotIn("disk", self.daemon.intent(intent).get("waitsFor", ""))
 
+    def test_starts_where_not_a_byte_is_left(self):
+        blob, path, ticket = self.ticket("blob", 8 * MIB)
+        intent = self.queue(ticket)
+        self.assert_goes_on(intent, blob, path)
+        ballast = self.daemon.state / "ballast"
+        self.daemon.wait_until("there is ballast", ballast.exists)
+        self.daemon.kill()
+        with (self.daemon.state / "filler").open("wb") as filler, self.assertRaises(OSError):
+            while True:
+                filler.write(bytes(4096))
+                filler.flush()
+        self.daemon.start()
+        self.wait_for_status("full")
+        self.assertFalse(ballast.exists())
+        self.assertEqual(self.ctl("cat", blob).stdout, path.read_bytes())
+
     def test_what_can_never_fit_waits_and_others_go_on(self):
         _, _, ticket = self.ticket("huge", 80 * MIB)
         blob, path, other = self.ticket("other", 8 * MIB)
