@@ -148,6 +148,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   bool TakesSidecarOf(bao::SourceId source);
   // The next bytes of it. False: no more of them are wanted.
   bool OnSidecar(ByteView bytes);
+  // No more of it comes. What was not enough leaves room for another source's.
+  void OnSidecarEnd();
 
   // Content that came from this source last, and has verified.
   uint64_t VerifiedBytesFrom(bao::SourceId source) const;

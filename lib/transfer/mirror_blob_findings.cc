@@ -276,6 +276,10 @@ bool MirrorBlob::OnSidecar(ByteView bytes) {
   return Apply().ok() && fits;
 }
 
+void MirrorBlob::OnSidecarEnd() {
+  if (sidecar_ && !sidecar_->done()) sidecar_.reset();
+}
+
 // ---- What others verified ----
 
 void MirrorBlob::OnInfo(const store::BlobInfo& info) {

@@ -31,6 +31,7 @@ class FakeMirror final : public MirrorPort {
     Later(fetch, &FakeMirror::Answer);
   }
   void OpenSidecar(uint64_t fetch, uint64_t size) override {
+    ++sidecars_asked;
     inbox_.Post([this, fetch, size] {
       http::FetchEnd end;
       if (sidecar.empty()) end.kind = http::FetchEnd::Kind::kNotHere;
@@ -75,6 +76,7 @@ class FakeMirror final : public MirrorPort {
   std::vector<http::Ask> asks;
   std::vector<bool> patient;
   size_t hurried = 0;
+  size_t sidecars_asked = 0;
   size_t taken_back = 0;  // fetches that were stopped while they waited
   uint64_t sent = 0;
   uint64_t consumed = 0;

@@ -344,7 +344,10 @@ void MirrorGet::OnBytes(uint64_t fetch, uint64_t offset, Bytes bytes) {
 void MirrorGet::GiveBack(uint64_t fetch, uint64_t bytes) { deps_.port->Consumed(fetch, bytes); }
 
 void MirrorGet::OnFetchEnd(uint64_t fetch, const FetchEnd& end) {
-  if (fetch == sidecar_) sidecar_ = 0;
+  if (fetch == sidecar_) {
+    sidecar_ = 0;
+    deps_.blob->OnSidecarEnd();
+  }
   const auto it = lanes_.find(fetch);
   if (it == lanes_.end()) return;
   const Lane lane = it->second;
@@ -483,7 +486,10 @@ void MirrorGet::End(const GetEnd& end) {
   Report(true);
   phase_ = Phase::kOver;
   CloseLanes();
-  if (sidecar_ != 0) deps_.port->Stop(std::exchange(sidecar_, 0));
+  if (sidecar_ != 0) {
+    deps_.port->Stop(std::exchange(sidecar_, 0));
+    deps_.blob->OnSidecarEnd();
+  }
   if (joined_) deps_.blob->Leave(this);
   GetEnd told = end;
   // Nobody's bytes fit, and so the size may be wrong that they claimed.

@@ -226,6 +226,22 @@ TEST_F(MirrorShareTest, AShareCutByAFalseSizeIsVoid) {
   EXPECT_TRUE(EndOf(get).line_is_void);
 }
 
+TEST_F(MirrorShareTest, WhoHasNoSidecarKeepsNobodyFromTheirs) {
+  const TestBlob blob(24 * kMiB, 1);
+  const auto blobs = BlobOf(blob.hash);
+  const auto without = Serving(blob.content);
+  const auto with = Serving(blob.content);
+  with->sidecar = blob.outboard;
+  const Running a = Start(blobs, without, "http://a/f", Share(0, 8, blob.size()));
+  RunUntil([&] { return without->sidecars_asked > 0; });
+  const Running b = Start(blobs, with, "http://b/f", Share(8, 24, blob.size()));
+  EXPECT_EQ(EndOf(a).outcome, Outcome::kDone) << EndOf(a).reason;
+  EXPECT_EQ(EndOf(b).outcome, Outcome::kDone) << EndOf(b).reason;
+  EXPECT_EQ(without->sidecars_asked, 1u);
+  EXPECT_EQ(with->sidecars_asked, 1u);
+  store_.ExpectComplete(blob);
+}
+
 TEST_F(MirrorShareTest, OneWithoutPartsIsNotUsedForTheMiddle) {
   const TestBlob blob(16 * kMiB, 1);
   const auto mirror = Serving(blob.content);
