@@ -35,7 +35,11 @@ class RegistryTest(E2eTest):
     def run_blobd(self, *args):
         """Runs a daemon that is to end by itself, as the user whose state it is."""
         owner = self.daemon.state.stat().st_uid
-        as_owner = {"user": owner, "group": self.daemon.state.stat().st_gid} if owner != os.geteuid() else {}
+        as_owner = {}
+        if owner != os.geteuid():
+            # Of whom the home is not that of root either, where configuration would be looked for.
+            as_owner = {"user": owner, "group": self.daemon.state.stat().st_gid,
+                        "env": {**os.environ, "HOME": str(self.daemon.state)}}
         return subprocess.run([BLOBD, "--state-dir", self.daemon.state, "--socket", self.daemon.socket, *args],
                               capture_output=True, text=True, timeout=60, check=False, **as_owner)
 
