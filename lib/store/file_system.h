@@ -24,10 +24,15 @@
 
 namespace blobd::store {
 
+// What a read of `path` that failed with the errno `error` comes to. A bad sector is damage like
+// any other: what lies there is not there, and comes anew from whoever has it.
+Status ReadFailed(int error, std::string_view path);
+
 class File {
  public:
   virtual ~File() = default;
   // Reads into `out` from `offset`; fewer bytes than asked for only at the end of the file.
+  // Errors: DATA_LOSS (BLOB_DAMAGED): the disk cannot read them any more, as ReadFailed says
   virtual StatusOr<size_t> ReadAt(uint64_t offset, MutableBytes out) = 0;
   // Writes the parts one behind the other from `offset`. After an error any of their bytes may have
   // been written.

@@ -7,6 +7,9 @@
 //
 // So of two who write the same group at once, the one with proof is last, or alone.
 //
+// While it is closed everything counts as named: the blob is being completed. What was named before
+// and meanwhile stays so when it opens again.
+//
 // Who finds verified bytes by reading names them afterwards, but for those that somebody wrote over
 // meanwhile: holding off everybody for as long as it takes to hash a file would be too long.
 //
@@ -34,6 +37,16 @@ class GroupGuard {
     RangeSet free = groups;
     free.RemoveAll(named_again_);
     named_.RemoveAll(free);
+  }
+  void Close() {
+    const std::lock_guard lock(mutex_);
+    is_closed_ = true;
+  }
+  // The blob was not completed; these are verified.
+  void Open(const RangeSet& verified) {
+    const std::lock_guard lock(mutex_);
+    is_closed_ = false;
+    for (const Range& range : verified.ranges()) NameNow(range);
   }
   // Somebody begins to read what is there.
   void BeginLook() {
@@ -66,6 +79,7 @@ class GroupGuard {
   template <typename Write>
   StatusOr<RangeSet> WriteOthers(Range groups, Write write) {
     const std::lock_guard lock(mutex_);
+    if (is_closed_) return RangeSet(groups);
     const RangeSet free = named_.Missing(groups);
     for (const Range& run : free.ranges()) {
       if (looks_ > 0) written_.Insert(run);  // also if it fails: some of it may be there
@@ -82,6 +96,7 @@ class GroupGuard {
 
   // All under mutex_.
   std::mutex mutex_;
+  bool is_closed_ = false;
   RangeSet named_;
   RangeSet named_again_;  // of these, by more than one call, or known to be verified
   size_t looks_ = 0;      // that have begun and not ended

@@ -156,7 +156,7 @@ void Index::OpenWriter(const Hash& hash, Answer<StatusOr<std::shared_ptr<BlobWri
     }
     if (live->files == nullptr && live->may_be_moved) return ReopenForWriter(live, std::move(then));
     Touch(live->row, live->in_db);
-    if (live->writers == 0) ResetGuard(*live);
+    if (live->writers == 0) live->guard.Reset(TakenIn(*live));
     live->unproven_is_unwanted = false;
     ++live->writers;
     then(std::shared_ptr<BlobWriter>(

@@ -89,7 +89,7 @@ void Index::FinishGone(const Hash& hash, Answer<Status> then) {
 
 void Index::StartFinish(const Live& live) {
   live->phase = LiveBlob::Phase::kFinishing;
-  live->guard.Name({0, RangeSet::kOpenEnd});
+  live->guard.Close();
   auto sync = [&file_system = file_system_, layout = layout_, hash = live->hash,
                files = live->files, may_be_moved = live->may_be_moved,
                names_synced = live->names_synced, size = live->row.size]() mutable -> Status {
@@ -196,7 +196,7 @@ void Index::FinishFailed(const Live& live, const Status& status) {
     live->row.size_proven = false;
     live->groups = live->row.groups;
   }
-  ResetGuard(*live);
+  live->guard.Open(TakenIn(*live));
   // Dirty is what is verified and neither recorded nor being synced.
   dirty_bytes_ -= live->dirty.Count() * kGroupSize;
   live->dirty = RangeSet();
@@ -308,7 +308,7 @@ Status Index::RecordPrivate(LiveBlob& live, uint64_t size) {
 void Index::MoveImport(const Live& live, uint64_t size, uint64_t import,
                        Answer<StatusOr<bool>> then) {
   live->phase = LiveBlob::Phase::kFinishing;
-  live->guard.Name({0, RangeSet::kOpenEnd});
+  live->guard.Close();
   auto move = [&file_system = file_system_, from = layout_.Import(import), layout = layout_,
                hash = live->hash, may_be_moved = live->may_be_moved]() {
     StatusOr<SharedFiles> files = PlaceImport(file_system, layout, from, hash, may_be_moved);

@@ -115,7 +115,7 @@ void Index::OnSynced(const Live& live, const Status& status) {
 // goes for everything written before the failure came back, not only for what was to be synced.
 void Index::TakeBackUnsynced(LiveBlob& live, const Status& status) {
   live.groups = live.row.groups;
-  ResetGuard(live);
+  live.guard.Reset(TakenIn(live));
   dirty_bytes_ -= live.dirty.Count() * kGroupSize;
   live.dirty = RangeSet();
   ++live.generation;

@@ -88,10 +88,10 @@ struct LiveBlob {
 
 // As far as is known of all writers: what is verified, and all behind a proven end, is nobody's to
 // write without proof.
-inline void ResetGuard(LiveBlob& live) {
+inline RangeSet TakenIn(const LiveBlob& live) {
   RangeSet taken = live.groups;
   if (live.row.size_proven) taken.Insert({bao::GroupCount(live.row.size), RangeSet::kOpenEnd});
-  live.guard.Reset(taken);
+  return taken;
 }
 
 }  // namespace blobd::store

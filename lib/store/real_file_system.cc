@@ -16,6 +16,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/error_reason.h"
 #include "store/file_system.h"
 
 namespace blobd::store {
@@ -44,7 +45,7 @@ class RealFile final : public File {
       const ssize_t count =
           pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return Error("read");
+      if (count < 0) return ReadFailed(errno, path_);
       if (count == 0) break;
       done += static_cast<size_t>(count);
     }
@@ -161,6 +162,11 @@ StatusOr<Descriptor> OpenRegular(const std::string& path, int flags) {
 }
 
 }  // namespace
+
+Status ReadFailed(int error, std::string_view path) {
+  if (error != EIO) return ErrnoStatus(error, fmt::format("read {}", path));
+  return ErrorFor(Reason::kBlobDamaged, "the disk cannot read all of {}", path);
+}
 
 StatusOr<std::unique_ptr<File>> RealFileSystem::Open(const std::string& path, OpenMode mode) {
   int flags = 0;

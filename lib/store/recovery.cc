@@ -36,6 +36,14 @@ StatusOr<RangeSet> GroupsWithData(File& data, uint64_t size) {
   return groups;
 }
 
+// Whether the disk reads the file's first byte, or its last.
+bool ReadsAtAll(File& file) {
+  const StatusOr<uint64_t> size = file.Size();
+  if (!size.ok() || *size == 0) return false;
+  std::array<uint8_t, 1> byte;
+  return file.ReadAt(0, byte).ok() || file.ReadAt(*size - 1, byte).ok();
+}
+
 class Walk {
  public:
   Walk(const Hash& hash, uint64_t size, RangeSet doubtful, File& data, File& outboard)
@@ -63,6 +71,16 @@ class Walk {
     return subtree.chunks() == bao::ChunkCount(size_);
   }
 
+  // Fills `out`. False if the file has less, or has it in a bad sector. Of a disk that reads
+  // nothing any more nothing is known.
+  StatusOr<bool> Read(File& file, uint64_t offset, MutableBytes out) const {
+    const StatusOr<size_t> count = file.ReadAt(offset, out);
+    if (count.ok()) return *count == out.size();
+    if (count.status().code() != StatusCode::kDataLoss) return count.status();
+    if (ReadsAtAll(data_) || ReadsAtAll(outboard_)) return false;
+    return Unavailable("{}, nor anything else of the blob", Message(count.status()));
+  }
+
   Status WriteAgain(File& file, uint64_t offset, ByteView bytes) const {
     return writes_again_ ? file.WriteAt(offset, {&bytes, 1}) : OkStatus();
   }
@@ -70,9 +88,9 @@ class Walk {
   // Below a pair that does not fit, nothing can be believed.
   Status VisitPair(const Node& node) {
     std::array<uint8_t, bao::kPairSize> pair;
-    BLOBD_ASSIGN_OR_RETURN(const size_t count,
-                           outboard_.ReadAt(node.subtree.pair_index * bao::kPairSize, pair));
-    if (count != pair.size()) return Mend(node);
+    BLOBD_ASSIGN_OR_RETURN(const bool is_there,
+                           Read(outboard_, node.subtree.pair_index * bao::kPairSize, pair));
+    if (!is_there) return Mend(node);
     bao::ChainingValue left;
     bao::ChainingValue right;
     std::copy_n(pair.begin(), left.size(), left.begin());
@@ -97,8 +115,8 @@ class Walk {
     const uint64_t begin = node.subtree.begin * bao::kChunkSize;
     const uint64_t end = std::min(size_, node.subtree.end * bao::kChunkSize);
     const MutableBytes bytes(buffer_.data(), end - begin);
-    BLOBD_ASSIGN_OR_RETURN(const size_t count, data_.ReadAt(begin, bytes));
-    if (count != bytes.size()) return OkStatus();
+    BLOBD_ASSIGN_OR_RETURN(const bool is_there, Read(data_, begin, bytes));
+    if (!is_there) return OkStatus();
     if (blake3::SubtreeValue(bytes, node.subtree.begin, IsRoot(node.subtree)) != node.expected)
       return OkStatus();
     BLOBD_RETURN_IF_ERROR(WriteAgain(data_, begin, bytes));

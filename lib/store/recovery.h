@@ -22,7 +22,9 @@ struct RecoveredGroups {
 // or extent of the
 //         file.
 // Cost:   they read and hash the groups in doubt, and the pairs above them.
-// Errors: the disk's. A file that is too short is none: what it lacks does not fit.
+// Errors: the disk's. A file that is too short is none, nor one with bad sectors: what it lacks
+// does
+//         not fit. Where nothing at all can be read, UNAVAILABLE.
 // REQUIRES: 0 < size <= kMaxStoredSize
 
 // Those of `groups` that fit. A group fits if its value is what the pairs on its path say, and a

@@ -132,6 +132,12 @@ class FaultyFileSystem final : public FileSystem {
     kind_ = kind;
   }
   void Heal() { kind_ = Kind::kNone; }
+  // These bytes of the files whose names end so cannot be read, until a write begins before them.
+  void SpoilSector(std::string suffix, Range bytes) {
+    const std::lock_guard lock(hook_mutex_);
+    bad_suffix_ = std::move(suffix);
+    bad_ = bytes;
+  }
   // Called before everything that changes or syncs something, on the thread that does it.
   void BeforeEachChange(std::function<void(Kind)> hook) {
     const std::lock_guard lock(hook_mutex_);
@@ -145,7 +151,7 @@ class FaultyFileSystem final : public FileSystem {
     if (mode == OpenMode::kCreate || mode == OpenMode::kCreateNew)
       BLOBD_RETURN_IF_ERROR(Count(Kind::kAny));
     BLOBD_ASSIGN_OR_RETURN(std::unique_ptr<File> file, real_.Open(path, mode));
-    return std::unique_ptr<File>(std::make_unique<FaultyFile>(*this, std::move(file)));
+    return std::unique_ptr<File>(std::make_unique<FaultyFile>(*this, path, std::move(file)));
   }
   Status Rename(const std::string& from, const std::string& to) override {
     BLOBD_RETURN_IF_ERROR(Count(Kind::kAny));
@@ -186,10 +192,11 @@ class FaultyFileSystem final : public FileSystem {
  private:
   class FaultyFile final : public File {
    public:
-    FaultyFile(FaultyFileSystem& faults, std::unique_ptr<File> real)
-        : faults_(faults), real_(std::move(real)) {}
+    FaultyFile(FaultyFileSystem& faults, std::string path, std::unique_ptr<File> real)
+        : faults_(faults), path_(std::move(path)), real_(std::move(real)) {}
     StatusOr<size_t> ReadAt(uint64_t offset, MutableBytes out) override {
-      BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kRead));
+      if (!faults_.Count(Kind::kRead).ok()) return ReadFailed(faults_.error_, path_);
+      if (faults_.IsBad(path_, {offset, offset + out.size()})) return ReadFailed(EIO, path_);
       return real_->ReadAt(offset, out);
     }
     Status WriteAt(uint64_t offset, std::span<const ByteView> parts) override {
@@ -199,6 +206,7 @@ class FaultyFileSystem final : public FileSystem {
         (void)real_->WriteAt(offset, {&half, 1});
         return status;
       }
+      faults_.MendSector(path_, offset);
       return real_->WriteAt(offset, parts);
     }
     Status Sync() override {
@@ -228,6 +236,7 @@ class FaultyFileSystem final : public FileSystem {
 
    private:
     FaultyFileSystem& faults_;
+    const std::string path_;
     std::unique_ptr<File> real_;
   };
 
@@ -238,6 +247,14 @@ class FaultyFileSystem final : public FileSystem {
       hook = hook_;
     }
     if (hook != nullptr) (*hook)(kind);
+  }
+  bool IsBad(const std::string& path, Range bytes) {
+    const std::lock_guard lock(hook_mutex_);
+    return path.ends_with(bad_suffix_) && bytes.begin < bad_.end && bad_.begin < bytes.end;
+  }
+  void MendSector(const std::string& path, uint64_t offset) {
+    const std::lock_guard lock(hook_mutex_);
+    if (path.ends_with(bad_suffix_) && offset <= bad_.begin) bad_ = {0, 0};
   }
   Status Count(Kind kind) {
     if (kind != Kind::kRead) RunHook(kind);
@@ -252,6 +269,8 @@ class FaultyFileSystem final : public FileSystem {
   RealFileSystem real_;
   std::mutex hook_mutex_;
   std::shared_ptr<std::function<void(Kind)>> hook_;
+  std::string bad_suffix_;
+  Range bad_{0, 0};
   std::atomic<Kind> kind_ = Kind::kNone;
   std::atomic<uint64_t> written_back_ = 0;
   std::atomic<int> calls_ = 0;

@@ -2,6 +2,8 @@
 // verified.
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "store/disk_store_for_test.h"
 
 namespace blobd::store {
@@ -80,6 +82,40 @@ TEST_F(UnprovenBytesTest, LeaveAnImportAsItIs) {
   store.Put(blob_);
   EXPECT_EQ(*mirror->WriteUnproven(0, Wrong(0, 6)), Groups(0, 6));
   store.ExpectComplete(blob_);
+}
+
+// Whatever step of the import it is that fails.
+TEST_F(UnprovenBytesTest, LeaveWhatIsBeingWrittenWhileAnImportFails) {
+  int failed = 0;
+  for (int call = 1;; ++call) {
+    SCOPED_TRACE(call);
+    const TestDirectory directory;
+    StoreUnderTest store(directory.path());
+    const auto node = store.Writer(blob_.hash);
+    node->ClaimSize(kSize);
+    EXPECT_TRUE(blob_.WriteTo(*node, 1).ok());
+    node->Publish();
+    EXPECT_TRUE(blob_.WriteTo(*node, 3).ok());  // not published yet
+    const auto mirror = store.Writer(blob_.hash);
+    auto import = store.StartImport();
+    ASSERT_TRUE(import->Append(blob_.content).ok());
+    store.files.Fail(FaultyFileSystem::Kind::kAny, call, call, EIO);
+    const bool is_imported = store.Finish(*import).ok();
+    store.files.Heal();
+    import = nullptr;  // and its files
+    const auto left = mirror->WriteUnproven(0, Wrong(0, 6));
+    ASSERT_TRUE(left.ok()) << left.status();
+    EXPECT_TRUE(left->Contains(3));
+    node->Publish();
+    if (is_imported) {
+      store.ExpectComplete(blob_);
+      break;
+    }
+    ++failed;
+    EXPECT_TRUE(store.Lookup(blob_.hash).groups.Contains(1));
+    store.Repair(blob_);
+  }
+  EXPECT_GT(failed, 1);
 }
 
 TEST_F(UnprovenBytesTest, AreNothingAfterTheProcessEnded) {

@@ -5,6 +5,7 @@
 #include <latch>
 #include <thread>
 
+#include "base/error_reason.h"
 #include "store/disk_store_for_test.h"
 #include "store/store_db.h"
 
@@ -503,11 +504,39 @@ TEST_F(WithdrawTest, ManyAtOnce) {
   EXPECT_EQ(store_.Stats().complete_blobs, 1u);
 }
 
+TEST_F(WithdrawTest, ABadSectorIsDamageThatCanBeRepaired) {
+  const TestBlob blob(40 * kGroupSize, 20);
+  for (const char* file : {".data", ".obao4"}) {
+    SCOPED_TRACE(file);
+    store_.Put(blob);
+    const bool is_data = std::string_view(file) == ".data";
+    const uint64_t begin = is_data ? 7 * kGroupSize + 512 : 0;
+    store_.files.SpoilSector(file, {begin, begin + 512});
+    const auto verified = store_.Verify(blob.hash);
+    ASSERT_TRUE(verified.ok()) << verified.status();
+    // From the data its outboard is computed and written anew.
+    EXPECT_EQ(verified->rotten, is_data ? RangeSet(Range{7, 8}) : RangeSet());
+    is_data ? store_.Repair(blob) : store_.ExpectComplete(blob);
+    ASSERT_TRUE(store_.Remove(blob.hash).ok());
+  }
+}
+
+TEST_F(WithdrawTest, ABadSectorIsNeitherReadNorServed) {
+  const TestBlob blob(40 * kGroupSize, 21);
+  store_.Put(blob);
+  store_.files.SpoilSector(".data", {0, 512});
+  const auto reader = store_.Reader(blob.hash);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  Bytes bytes(kGroupSize);
+  EXPECT_EQ(ReasonOf((*reader)->ReadAt(0, bytes)), Reason::kBlobDamaged);
+  EXPECT_TRUE((*reader)->ReadAt(kGroupSize, bytes).ok());
+}
+
 TEST_F(WithdrawTest, WhatCannotBeReadIsNotTakenBack) {
   const TestBlob blob(40 * kGroupSize, 18);
   store_.Put(blob);
   store_.files.Fail(FaultyFileSystem::Kind::kRead, 1, 1 << 30, EIO);
-  EXPECT_EQ(store_.Withdraw(blob.hash, RangeSet(Range{0, 5})).code(), StatusCode::kInternal);
+  EXPECT_EQ(store_.Withdraw(blob.hash, RangeSet(Range{0, 5})).code(), StatusCode::kUnavailable);
   store_.files.Heal();
   store_.ExpectComplete(blob);
 }
