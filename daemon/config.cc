@@ -98,7 +98,7 @@ std::string DataSocketPath(const Config& config) {
 
 Config DefaultConfig() {
   Config config;
-  config.listen = *SocketAddress::Parse("[::]:11205");
+  config.quic.listen = *SocketAddress::Parse("[::]:11205");
   if (geteuid() == 0) {
     config.state_dir = "/var/lib/blobd";
     config.socket = "/run/blobd/blobd.sock";

@@ -19,6 +19,7 @@
 #include "daemon/mirror_config.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
+#include "quic/endpoint.h"
 #include "schedule/rate_plan.h"
 #include "transfer/upload_server.h"
 
@@ -52,7 +53,7 @@ struct Config {
   std::string socket_group;          // empty: the group of the process
   std::string admin_group = "root";  // its members are administrators; empty: of no group
   std::string metrics_socket;        // empty: none
-  SocketAddress listen;
+  quic::EndpointOptions quic;
   // Where others may reach us, for tickets; empty: what the interfaces have.
   std::vector<SocketAddress> advertise;
   std::string log_level = "info";

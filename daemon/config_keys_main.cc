@@ -21,16 +21,18 @@ constexpr std::array<std::string_view, 5> kLogLevels = {"debug", "info", "notice
 
 ConfigKey Listen() {
   const std::string valid = "a list with one address, as in [\"[::]:11205\"]";
-  const auto place = [](auto& c) -> auto& { return c.listen; };
+  const auto place = [](auto& c) -> auto& { return c.quic.listen; };
   ConfigKey key = Key(valid, "", place, [valid](const toml::node& node, Config* config) {
     const auto texts = TextsOf(node, 1);
     const auto address =
         texts && texts->size() == 1 ? SocketAddress::Parse(texts->front()) : std::nullopt;
     if (!address) return Expected(valid);
-    config->listen = *address;
+    config->quic.listen = *address;
     return OkStatus();
   });
-  key.by_default = [](const Config& defaults) { return ListToToml({defaults.listen.ToString()}); };
+  key.by_default = [](const Config& defaults) {
+    return ListToToml({defaults.quic.listen.ToString()});
+  };
   return key;
 }
 
@@ -171,6 +173,9 @@ ConfigKeys MainKeys() {
                              0, 600'000, [](auto& c) -> auto& { return c.engine.drain_grace; }))},
       {"stall_timeout_ms", Millis(
                                100, 600'000, [](auto& c) -> auto& { return c.stall_timeout; })},
+      {"receive_budget_mib",
+       Number(
+           16, 65'536, kMiB, [](auto& c) -> auto& { return c.quic.receive_budget; })},
       {"intents_per_uid",
        Live(Number(
            1, 100'000'000, 1, [](auto& c) -> auto& { return c.engine.intents_per_uid; }))},
@@ -182,6 +187,11 @@ ConfigKeys MainKeys() {
       {"serve.streams_per_node",
        Number(
            1, 65'535, 1, [](auto& c) -> auto& { return c.serve.streams_per_node; })},
+      {"serve.connections", Number(
+                                1, 1'000'000, 1, [](auto& c) -> auto& { return c.quic.incoming; })},
+      {"serve.connections_per_address",
+       Number(
+           1, 1'000'000, 1, [](auto& c) -> auto& { return c.quic.incoming_per_address; })},
       {"serve.read_budget_mib",
        Number(
            1, 65'536, kMiB, [](auto& c) -> auto& { return c.serve.read_budget; })},

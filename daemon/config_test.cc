@@ -35,7 +35,7 @@ connections_per_mirror = 3
 initial_delay_ms = 20
 )";
   ASSERT_TRUE(ApplyToml(text, "a.toml", &config).ok());
-  EXPECT_EQ(config.listen.ToString(), "127.0.0.1:0");
+  EXPECT_EQ(config.quic.listen.ToString(), "127.0.0.1:0");
   EXPECT_EQ(config.log_level, "debug");
   ASSERT_EQ(config.advertise.size(), 2u);
   EXPECT_EQ(config.advertise[1].ToString(), "[2001:db8::1]:80");
@@ -70,7 +70,7 @@ TEST(Config, TheDataSocketIsBesideTheOtherOneUnlessNamed) {
 
 TEST(Config, NobodyIsServedUnlessListed) {
   const Config config = DefaultConfig();
-  EXPECT_EQ(config.listen.ToString(), "[::]:11205");
+  EXPECT_EQ(config.quic.listen.ToString(), "[::]:11205");
   EXPECT_EQ(config.serve.mode, transfer::ServeMode::kListed);
   EXPECT_TRUE(config.serve.listed.empty());
   EXPECT_TRUE(config.advertise.empty());

@@ -43,7 +43,7 @@ TEST(Environment, TakesTextsWithAndWithoutQuotesAndWholeLists) {
   EXPECT_EQ(config->state_dir, "/x y/z=1");
   EXPECT_EQ(config->socket_group, "a");
   EXPECT_EQ(config->metrics_socket, "");
-  EXPECT_EQ(config->listen.ToString(), "127.0.0.1:7");
+  EXPECT_EQ(config->quic.listen.ToString(), "127.0.0.1:7");
   EXPECT_EQ(config->serve.mode, transfer::ServeMode::kAnyone);
   EXPECT_EQ(config->rates.upload, 10'000'000u);
   EXPECT_EQ(config->rates.download, 20'000'000u);

@@ -127,10 +127,8 @@ Status Node::OpenEndpoint() {
   } else if (const std::string warning = state_dir_.CheckMachineId(); !warning.empty()) {
     log_.Write(LogLevel::kWarning, warning);
   }
-  quic::EndpointOptions endpoint_options;
-  endpoint_options.listen = config().listen;
   BLOBD_ASSIGN_OR_RETURN(std::shared_ptr<quic::Endpoint> endpoint,
-                         quic::Endpoint::Open(*network_loop_, identity, endpoint_options));
+                         quic::Endpoint::Open(*network_loop_, identity, config().quic));
   local_address_ = endpoint->local_address();
   identity_.version = kVersion;
   identity_.node_id = identity.node_id();
