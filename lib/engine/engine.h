@@ -119,6 +119,8 @@ class Engine final : private transfer::NodeNetworkSink,
   // flushed. Intents stay. It may be asked for again.
   void Drain(UniqueFunction<void()> done);
 
+  // `done` may be called by the registry's thread, as soon as the intents are durable. All that is
+  // posted to the control loop from then on finds them.
   void Queue(const Caller& caller, std::vector<QueueItem> items,
              UniqueFunction<void(StatusOr<std::vector<QueuedIntent>>)> done);
   void Cancel(const Caller& caller, const std::vector<IntentId>& intents,
@@ -358,7 +360,8 @@ class Engine final : private transfer::NodeNetworkSink,
   void Admit(std::shared_ptr<PendingQueue> pending);
   void AdmitNow(PendingQueue& pending, uint64_t first_id);
   void PutKnownProviders(const schedule::Queue& queued);
-  void OnQueueCommitted(PendingQueue& pending, const Status& status);
+  void OnQueueCommitted(PendingQueue& pending, const std::vector<IntentId>& made,
+                        const Status& status);
   void Refuse(PendingQueue& pending, const Status& status);
   std::vector<ProviderId> Learn(const std::vector<NamedProvider>& providers);
   void KeepRemote(const NodeId& node);

@@ -12,6 +12,12 @@
 #include "engine/engine.h"
 
 namespace blobd::engine {
+namespace {
+
+// What the registry's thread tells by itself, while others wait for it.
+constexpr size_t kMostAnsweredAtOnce = 16;
+
+}  // namespace
 
 // A Queue call on its way: its keys are looked up, then it waits for ids, then for its commit.
 struct Engine::PendingQueue {
@@ -22,6 +28,8 @@ struct Engine::PendingQueue {
   std::vector<std::optional<registry::IntentRow>> found;   // the same, and those that live now
   std::vector<QueuedIntent> answer;
   std::vector<IntentId> shared;  // found by key, of a call whose commit was still under way
+  // `done` and `answer` are the registry's from the commit on, unless that fails.
+  bool is_answered_at_once = false;
 };
 
 void Engine::Queue(const Caller& caller, std::vector<QueueItem> items,
@@ -104,16 +112,27 @@ void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
   }
   AdmitNow(*pending, *first);
   std::vector<registry::Change> changes;
+  std::vector<IntentId> made;
   for (const QueuedIntent& queued : pending->answer) {
-    if (!queued.existed) changes.push_back(registry::PutIntent{live_.at(queued.intent).row});
+    if (queued.existed) continue;
+    changes.push_back(registry::PutIntent{live_.at(queued.intent).row});
+    made.push_back(queued.intent);
   }
   // The rows of intents go first, then what the same step learnt about providers; all in one
   // transaction.
   std::move(changes_.begin(), changes_.end(), std::back_inserter(changes));
   changes_.clear();
-  deps_.registry.Commit(std::move(changes), [this, pending](const Status& status) {
-    OnQueueCommitted(*pending, status);
-  });
+  // The answer is known, and waits for the disk only: no need to come back here for it. Whatever
+  // its caller asks next comes here behind the news of the commit.
+  Task answer;
+  if (pending->shared.empty() && pending->answer.size() <= kMostAnsweredAtOnce) {
+    pending->is_answered_at_once = true;
+    answer = [pending] { pending->done(std::move(pending->answer)); };
+  }
+  deps_.registry.CommitAndTell(std::move(changes), std::move(answer),
+                               [this, pending, made = std::move(made)](const Status& status) {
+                                 OnQueueCommitted(*pending, made, status);
+                               });
   delivering_ = false;
   std::deque<schedule::Event> events = std::exchange(events_, {});
   for (schedule::Event& event : events) Deliver(std::move(event));
@@ -208,20 +227,22 @@ void Engine::PutKnownProviders(const schedule::Queue& queued) {
   }
 }
 
-void Engine::OnQueueCommitted(PendingQueue& pending, const Status& status) {
-  for (const QueuedIntent& queued : pending.answer) {
-    const auto it = live_.find(queued.intent);
-    if (queued.existed || it == live_.end()) continue;
+void Engine::OnQueueCommitted(PendingQueue& pending, const std::vector<IntentId>& made,
+                              const Status& status) {
+  for (const IntentId id : made) {
+    const auto it = live_.find(id);
+    if (it == live_.end()) continue;
     if (status.ok()) {
       it->second.durable = true;
-      if (it->second.finished) ends_.push_back(queued.intent);
+      if (it->second.finished) ends_.push_back(id);
       continue;
     }
-    RemoveLive(queued.intent);
-    Deliver(schedule::Withdraw{queued.intent});
+    RemoveLive(id);
+    Deliver(schedule::Withdraw{id});
   }
   CommitChanges();
   if (!status.ok()) return Refuse(pending, status);
+  if (pending.is_answered_at_once) return;
   // The call that made them was answered first; if its commit failed, they are gone.
   for (const IntentId id : pending.shared) {
     if (live_.count(id) != 0) continue;

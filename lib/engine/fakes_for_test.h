@@ -45,11 +45,19 @@ class FakeRegistry final : public registry::Registry {
       done(registry::LoadedPage{std::move(*snapshot), std::nullopt});
     });
   }
-  void Commit(std::vector<registry::Change> changes, UniqueFunction<void(Status)> done) override {
+  void CommitAndTell(std::vector<registry::Change> changes, Task at_once,
+                     UniqueFunction<void(Status)> done) override {
     ++commits;
     const Status status = commit_status;
     if (status.ok()) {
       for (registry::Change& change : changes) Apply(std::move(change));
+      if (at_once) {
+        // On the test's one thread, where it comes in the real one: behind the answer.
+        done = [this, done = std::move(done), at_once = std::move(at_once)](Status ended) mutable {
+          answer_on_.Post(std::move(at_once));
+          done(std::move(ended));
+        };
+      }
     }
     if (hold_commits) {
       held_.push_back([status, done = std::make_shared<UniqueFunction<void(Status)>>(

@@ -6,7 +6,13 @@ namespace blobd::engine {
 
 void LookQueue::Ask(const schedule::LookInStore& look) {
   waiting_.push_back(look);
-  RunMore();
+  // Not now: whoever asks commits something next, for which somebody waits. And all who ask in this
+  // turn share a batch.
+  if (std::exchange(is_posted_, true)) return;
+  deps_.control.Post([this] {
+    is_posted_ = false;
+    RunMore();
+  });
 }
 
 void LookQueue::RunMore() {

@@ -90,7 +90,15 @@ class Registry {
   // unfinished intents, so that an intent's providers are known before it is. REQUIRES: nothing is
   // committed between the first page and the last
   virtual void LoadPage(const LoadCursor& from, size_t limit, Done<LoadedPage> done) = 0;
-  virtual void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) = 0;
+  void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) {
+    CommitAndTell(std::move(changes), nullptr, std::move(done));
+  }
+  // The same. If it succeeds, `at_once` is called too, by a thread of the registry: with the
+  // changes durable and the answer posted, but without the wait until that has its turn. It must be
+  // quick, since other commits wait for it. If it fails, `at_once` is dropped before the answer is
+  // posted.
+  virtual void CommitAndTell(std::vector<Change> changes, Task at_once,
+                             UniqueFunction<void(Status)> done) = 0;
   // Hands out a durable block of `count` new ids, above all handed out before; also if the database
   // was damaged, restored or recovered since.
   virtual void ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) = 0;

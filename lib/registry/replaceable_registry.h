@@ -39,8 +39,9 @@ class ReplaceableRegistry final : public Registry {
   void LoadPage(const LoadCursor& from, size_t limit, Done<LoadedPage> done) override {
     Ask(&Registry::LoadPage, std::move(done), from, limit);
   }
-  void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) override {
-    Ask(&Registry::Commit, std::move(done), std::move(changes));
+  void CommitAndTell(std::vector<Change> changes, Task at_once,
+                     UniqueFunction<void(Status)> done) override {
+    Ask(&Registry::CommitAndTell, std::move(done), std::move(changes), std::move(at_once));
   }
   void ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) override {
     Ask(&Registry::ReserveIds, std::move(done), space, count);

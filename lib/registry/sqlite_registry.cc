@@ -36,6 +36,8 @@ class SqliteRegistry::Operation {
   // Hands the outcome to the caller. REQUIRES: Run or Fail was called, and what was written in the
   // group is durable
   virtual void Answer(Executor& answer_on) = 0;
+  // Tells whoever was not to wait for that (Registry::CommitAndTell). REQUIRES: after Answer
+  virtual void Tell() {}
 
  private:
   const bool writes_;
@@ -46,8 +48,11 @@ template <typename Outcome>
 class SqliteRegistry::Call final : public Operation {
  public:
   Call(bool writes, size_t places, UniqueFunction<Outcome(RegistryDb&)> work,
-       UniqueFunction<void(Outcome)> done)
-      : Operation(writes, places), work_(std::move(work)), done_(std::move(done)) {}
+       UniqueFunction<void(Outcome)> done, Task at_once)
+      : Operation(writes, places),
+        work_(std::move(work)),
+        done_(std::move(done)),
+        at_once_(std::move(at_once)) {}
 
   Status Run(RegistryDb& db) override {
     outcome_.emplace(work_(db));
@@ -56,9 +61,13 @@ class SqliteRegistry::Call final : public Operation {
   void Fail(const Status& status) override { outcome_.emplace(status); }
   bool failed() const override { return outcome_.has_value() && !outcome_->ok(); }
   void Answer(Executor& answer_on) override {
+    if (!outcome_->ok()) at_once_ = nullptr;
     answer_on.Post([done = std::move(done_), outcome = std::move(*outcome_)]() mutable {
       done(std::move(outcome));
     });
+  }
+  void Tell() override {
+    if (at_once_) at_once_();
   }
 
  private:
@@ -70,6 +79,7 @@ class SqliteRegistry::Call final : public Operation {
 
   UniqueFunction<Outcome(RegistryDb&)> work_;
   UniqueFunction<void(Outcome)> done_;
+  Task at_once_;
   std::optional<Outcome> outcome_;
 };
 
@@ -140,9 +150,10 @@ bool SqliteRegistry::TakePlaces(bool writes, size_t places, UniqueFunction<void(
 
 template <typename Outcome, typename Work>
 void SqliteRegistry::Enqueue(bool writes, size_t places, Work work,
-                             UniqueFunction<void(Outcome)> done) {
+                             UniqueFunction<void(Outcome)> done, Task at_once) {
   if (!TakePlaces(writes, places, done)) return;
-  auto call = std::make_unique<Call<Outcome>>(writes, places, std::move(work), std::move(done));
+  auto call = std::make_unique<Call<Outcome>>(writes, places, std::move(work), std::move(done),
+                                              std::move(at_once));
   loop_->Post([this, call = std::move(call)]() mutable { waiting_.push_back(std::move(call)); });
 }
 
@@ -179,11 +190,12 @@ void SqliteRegistry::LoadPage(const LoadCursor& from, size_t limit, Done<LoadedP
                     std::move(done));
 }
 
-void SqliteRegistry::Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) {
+void SqliteRegistry::CommitAndTell(std::vector<Change> changes, Task at_once,
+                                   UniqueFunction<void(Status)> done) {
   const size_t places = std::max<size_t>(1, changes.size());
   Enqueue<Status>(
       true, places, [changes = std::move(changes)](RegistryDb& db) { return db.Apply(changes); },
-      std::move(done));
+      std::move(done), std::move(at_once));
 }
 
 void SqliteRegistry::ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) {
@@ -281,7 +293,7 @@ void SqliteRegistry::Backup(const std::string& path, UniqueFunction<void(Status)
 }
 
 void SqliteRegistry::RunWaiting() {
-  std::vector<std::unique_ptr<Operation>> group;
+  Group group;
   size_t places = 0;
   for (std::unique_ptr<Operation>& operation : std::exchange(waiting_, {})) {
     places += operation->places();
@@ -293,7 +305,7 @@ void SqliteRegistry::RunWaiting() {
   if (!group.empty()) RunGroup(group);
 }
 
-void SqliteRegistry::RunGroup(const std::vector<std::unique_ptr<Operation>>& group) {
+void SqliteRegistry::RunGroup(const Group& group) {
   bool writes = false;
   for (const auto& operation : group) writes = writes || operation->writes();
   const Status written = writes ? WriteGroup(group) : OkStatus();
@@ -311,9 +323,27 @@ void SqliteRegistry::RunGroup(const std::vector<std::unique_ptr<Operation>>& gro
   places_of_changes_.fetch_sub(changes);
   places_of_queries_.fetch_sub(queries);
   for (const auto& operation : group) operation->Answer(answer_on_);
+  for (const auto& operation : group) operation->Tell();
 }
 
-Status SqliteRegistry::WriteGroup(const std::vector<std::unique_ptr<Operation>>& group) {
+// Hardly ever one fails: only then each is worth a savepoint, and all are run again.
+Status SqliteRegistry::WriteGroup(const Group& group) {
+  BLOBD_ASSIGN_OR_RETURN(const bool all_succeeded, WriteAllOrNone(group));
+  return all_succeeded ? OkStatus() : WriteEach(group);
+}
+
+// False, and nothing is written: one of them failed.
+StatusOr<bool> SqliteRegistry::WriteAllOrNone(const Group& group) {
+  BLOBD_ASSIGN_OR_RETURN(sqlite::Transaction transaction,
+                         sqlite::Transaction::Begin(db_.database()));
+  for (const auto& operation : group) {
+    if (!operation->Run(db_).ok()) return false;
+  }
+  BLOBD_RETURN_IF_ERROR(transaction.Commit());
+  return true;
+}
+
+Status SqliteRegistry::WriteEach(const Group& group) {
   sqlite::Database& database = db_.database();
   BLOBD_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(database));
   for (const auto& operation : group) {

@@ -2,9 +2,9 @@
 // more that only reads, for what takes long.
 //
 // What is called while a transaction syncs waits, and then shares the next transaction and its one
-// sync: group commit. In a group every Commit has a savepoint, so one that cannot be applied fails
-// alone. Queries run in place among the commits they were called between, and are answered like
-// them after the sync: what an answer shows is durable.
+// sync: group commit. One that cannot be applied fails alone: all of its group are then applied
+// again, each behind a savepoint. Queries run in place among the commits they were called between,
+// and are answered like them after the sync: what an answer shows is durable.
 //
 // What waits has places: a change takes one, and so does a query, or four of the look-ups of one.
 // Queries have places of their own, so that whoever asks much does not keep others from committing.
@@ -52,7 +52,8 @@ class SqliteRegistry final : public Registry {
 
   void Load(Done<Snapshot> done) override;
   void LoadPage(const LoadCursor& from, size_t limit, Done<LoadedPage> done) override;
-  void Commit(std::vector<Change> changes, UniqueFunction<void(Status)> done) override;
+  void CommitAndTell(std::vector<Change> changes, Task at_once,
+                     UniqueFunction<void(Status)> done) override;
   void ReserveIds(IdSpace space, uint64_t count, Done<IdBlock> done) override;
   void GetIntent(IntentId id, Done<std::optional<IntentRow>> done) override;
   void KnownIntents(std::vector<IntentId> ids, Done<std::vector<IntentId>> done) override;
@@ -79,6 +80,7 @@ class SqliteRegistry final : public Registry {
   template <typename Outcome>
   class Call;
   class HandOver;
+  using Group = std::vector<std::unique_ptr<Operation>>;
 
   SqliteRegistry(std::string path, RegistryDb db, std::unique_ptr<loop::Loop> loop,
                  std::unique_ptr<loop::Loop> reader_loop, Executor& answer_on, Options options);
@@ -86,14 +88,17 @@ class SqliteRegistry final : public Registry {
   template <typename Outcome>
   bool TakePlaces(bool writes, size_t places, UniqueFunction<void(Outcome)>& done);
   template <typename Outcome, typename Work>
-  void Enqueue(bool writes, size_t places, Work work, UniqueFunction<void(Outcome)> done);
+  void Enqueue(bool writes, size_t places, Work work, UniqueFunction<void(Outcome)> done,
+               Task at_once = nullptr);
   template <typename T, typename Work>
   void Query(Work work, Done<T> done, size_t places = 1);
   template <typename Outcome, typename Work>
   void OnReader(Work work, UniqueFunction<void(Outcome)> done);
   void RunWaiting();
-  void RunGroup(const std::vector<std::unique_ptr<Operation>>& group);
-  Status WriteGroup(const std::vector<std::unique_ptr<Operation>>& group);
+  void RunGroup(const Group& group);
+  Status WriteGroup(const Group& group);
+  StatusOr<bool> WriteAllOrNone(const Group& group);
+  Status WriteEach(const Group& group);
 
   Executor& answer_on_;
   const Options options_;

@@ -5,14 +5,26 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <optional>
 
 #include "registry/registry_for_test.h"
 #include "sqlite/failing_vfs_for_test.h"
+#include "sqlite/open.h"
+#include "sqlite/row.h"
 
 namespace blobd::registry {
 namespace {
 
 using SqliteRegistryTest = RegistryTest;
+
+// As another connection finds them.
+int64_t CountIntents(const std::string& path) {
+  auto reader = sqlite::OpenReader(path, "");
+  if (!reader.ok()) return -1;
+  auto count = reader->Prepare("SELECT count(*) FROM intents");
+  return count.ok() && *count->Step() ? sqlite::RowReader(*count).Integer() : -1;
+}
 
 TEST_F(SqliteRegistryTest, WhatWasCommittedIsThereAfterReopening) {
   const NodeId node{{9}};
@@ -67,6 +79,38 @@ TEST_F(SqliteRegistryTest, ACommitThatFailsFailsAlone) {
     EXPECT_EQ(answers[i].second.code(), expected[i]) << answers[i].second;
   }
   EXPECT_EQ(List({}), (std::vector<uint64_t>{1, 2, 6}));
+}
+
+// What is told at once is durable, and comes behind its answer: whoever reads it in another life,
+// or posts something to those that get the answers, finds it.
+TEST_F(SqliteRegistryTest, ToldAtOnceIsWhatIsDurable) {
+  std::atomic<int> told = 0;
+  bool is_answered = false;
+  registry_->CommitAndTell(
+      {PutIntent{Intent(1, 1, 5, "key")}},
+      [&] {
+        EXPECT_EQ(CountIntents(path()), 1);
+        inbox_.Post([&] {
+          EXPECT_TRUE(is_answered);
+          ++told;
+        });
+      },
+      [&](const Status& status) {
+        EXPECT_TRUE(status.ok()) << status;
+        is_answered = true;
+      });
+  while (told == 0) inbox_.RunOne();
+
+  auto held = std::make_shared<int>();
+  std::optional<Status> failed;
+  registry_->CommitAndTell(
+      {PutIntent{Intent(2, 1, 5, "key")}}, [held] { ADD_FAILURE(); },
+      [&, watch = std::weak_ptr<int>(held)](const Status& status) {
+        EXPECT_EQ(watch.use_count(), 1) << "dropped before";
+        failed = status;
+      });
+  while (!failed) inbox_.RunOne();
+  EXPECT_EQ(failed->code(), StatusCode::kAlreadyExists);
 }
 
 TEST_F(SqliteRegistryTest, ManyCommitsAreAnsweredInOrderAndShareGroups) {
