@@ -4,7 +4,9 @@
 //
 // Asks a running daemon on SOCKET; DIRECTORY is on the file system of its registry. Prints one line
 // of JSON per measurement; with one named, only that is made:
-//   bare     one caller: an SQLite transaction of one such row, then one gRPC echo
+//   bare     one caller: the SQLite transaction of one such row, with the registry's tables, then
+//   one
+//            gRPC echo
 //   serial   one caller: Queue
 //   callers  64 callers at once: Queue
 //   echo     the same 64 callers, of a server that answers at once and keeps nothing: what gRPC
@@ -14,7 +16,6 @@
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,10 @@
 #include "base/hash.h"
 #include "base/time.h"
 #include "blobd/v1/downloads.grpc.pb.h"
+#include "registry/rows.h"
+#include "registry/schema.h"
+#include "sqlite/database.h"
+#include "sqlite/open.h"
 
 namespace blobd::bench {
 namespace {
@@ -117,48 +122,35 @@ void ServeEcho(const std::string& socket) {
   server->Wait();
 }
 
-void Execute(sqlite3* database, const char* sql) {
-  BLOBD_CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
-}
-
 void MeasureBare(const std::string& directory, Duration time) {
   const std::string socket = directory + "/echo.sock";
   const pid_t server = Fork([&] { ServeEcho(socket); });
   const auto stub = v1::Downloads::NewStub(ChannelTo(socket));
-  sqlite3* database = nullptr;
   const std::string file = directory + "/bare.db";
   for (const char* end : {"", "-wal", "-shm"}) unlink((file + end).c_str());
-  BLOBD_CHECK(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
-  Execute(database, "PRAGMA journal_mode=WAL");
-  Execute(database, "PRAGMA synchronous=FULL");
-  Execute(database,
-          "CREATE TABLE intents(id INTEGER PRIMARY KEY, hash BLOB, format INT, priority INT,"
-          " owner INT, label TEXT, key TEXT, created INT, deadline INT, patience INT, result INT,"
-          " reason TEXT, finished INT, total INT, downloaded INT);"
-          "CREATE INDEX unfinished ON intents(id) WHERE result = 0;"
-          "CREATE INDEX by_hash ON intents(hash)");
-  sqlite3_stmt* insert = nullptr;
-  BLOBD_CHECK(sqlite3_prepare_v2(database,
-                                 "INSERT INTO intents VALUES(NULL,?1,1,1,0,'','',0,0,86400000,0,"
-                                 "'',0,0,0)",
-                                 -1, &insert, nullptr) == SQLITE_OK);
+  auto database = sqlite::OpenDatabase(file, registry::RegistrySchema(), {});
+  BLOBD_CHECK(database.ok());
+  auto insert = database->Prepare(registry::kIntentsTable.Insert("INSERT"));
+  BLOBD_CHECK(insert.ok());
+  registry::IntentRow intent;
+  intent.created = SystemClock().WallNow();
+  intent.patience_ms = 86'400'000;
   int count = 0;
   const Instant begun = Now();
   for (; Now() - begun < time; ++count) {
     const v1::QueueRequest request = RequestOf(1);
-    Execute(database, "BEGIN IMMEDIATE");
-    sqlite3_bind_blob(insert, 1, request.items(0).kind().hash().data(), 32, SQLITE_STATIC);
-    BLOBD_CHECK(sqlite3_step(insert) == SQLITE_DONE);
-    sqlite3_reset(insert);
-    Execute(database, "COMMIT");
+    ++intent.id.value;
+    intent.kind.hash = *Hash::FromHexText(request.items(0).kind().hash());
+    auto transaction = sqlite::Transaction::Begin(*database);
+    BLOBD_CHECK(transaction.ok());
+    BLOBD_CHECK(registry::BindIntent(intent, *insert).ok() && insert->Run().ok());
+    BLOBD_CHECK(transaction->Commit().ok());
     grpc::ClientContext context;
     context.set_wait_for_ready(true);
     v1::QueueResponse response;
     Must(stub->Queue(&context, request, &response));
   }
   Print("bare", count, Seconds(Now() - begun));
-  sqlite3_finalize(insert);
-  sqlite3_close(database);
   Kill(server);
 }
 
