@@ -14,7 +14,8 @@ from harness import DONE, Daemon, E2eTest, is_long_run
 from peers import write_random
 
 KIB, MIB = 1 << 10, 1 << 20
-ANYONE = '[serve]\nmode = "anyone"\n'
+# A life that was killed leaves a connection, until the source has heard nothing of it for 30 s.
+ANYONE = '[serve]\nmode = "anyone"\nconnections_per_address = 1000\n'
 ENDED = {"INTENT_STATE_DONE", "INTENT_STATE_CANCELLED", "INTENT_STATE_NO_PROVIDERS", "INTENT_STATE_FAILED",
          "INTENT_STATE_DEADLINE_EXCEEDED"}
 # QUIC's own bytes, and what of one life was on its way or not yet verified when it ended.
@@ -189,3 +190,17 @@ class KilledAt(Daemon):
             if time.monotonic() > deadline:
                 raise AssertionError("blobd did not come up")
         return self
+
+    def watch(self, intent):
+        """True once the intent is done; False if the daemon ended before that: blobctl would wait for another."""
+        watching = self.ctl_start("watch", intent)
+        deadline = time.monotonic() + 60
+        try:
+            while watching.poll() is None and self.is_running:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"intent {intent} is not done: {self.ctl('why', intent).text}")
+                time.sleep(0.01)
+            return watching.poll() == DONE
+        finally:
+            watching.kill()
+            watching.communicate()

@@ -70,7 +70,7 @@ class EveryCall(LivesTest):
             return False
         self.books.cancelled.add(nobody)
         for intent in self.books.queued:
-            if intent != nobody and victim.ctl("watch", intent).code != DONE:
+            if intent != nobody and not victim.watch(intent):
                 return False
             intents = self.everything(victim)
             if intents is None:
