@@ -157,6 +157,7 @@ void Engine::Deliver(schedule::Event event) {
   delivering_ = false;
   timer_.Arm(scheduler_->NextDeadline());
   CommitChanges();
+  looks_.Run();
 }
 
 void Engine::Execute(const schedule::Effect& effect) {
@@ -239,6 +240,7 @@ void Engine::OnInventory(const schedule::LookInStore& look,
 // asks for itself.
 void Engine::LookAgain(const schedule::LookInStore& look) {
   if (scheduler_->RequestOf(look.kind) == look.request) looks_.Ask(look);
+  looks_.Run();
 }
 
 void Engine::ExecuteStart(const schedule::StartTransfer& effect) {

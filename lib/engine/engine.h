@@ -499,6 +499,7 @@ class Engine final : private transfer::NodeNetworkSink,
   ContentTable contents_;
   MirrorFaults faults_;
   std::deque<std::shared_ptr<PendingQueue>> waiting_for_ids_;
+  size_t queues_committing_ = 0;
   UidTurns look_ups_;  // of ids and keys in the registry
   UidTurns lists_;     // of intents there
   UidTurns request_lists_;

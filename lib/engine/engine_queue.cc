@@ -123,9 +123,11 @@ void Engine::Admit(std::shared_ptr<PendingQueue> pending) {
   std::move(changes_.begin(), changes_.end(), std::back_inserter(changes));
   changes_.clear();
   // The answer is known, and waits for the disk only: no need to come back here for it. Whatever
-  // its caller asks next comes here behind the news of the commit.
+  // its caller asks next comes here behind the news of the commit. Where many wait, the registry's
+  // thread has more to do than this one.
   Task answer;
-  if (pending->shared.empty() && pending->answer.size() <= kMostAnsweredAtOnce) {
+  const bool is_alone = queues_committing_++ == 0;
+  if (is_alone && pending->shared.empty() && pending->answer.size() <= kMostAnsweredAtOnce) {
     pending->is_answered_at_once = true;
     answer = [pending] { pending->done(std::move(pending->answer)); };
   }
@@ -229,6 +231,7 @@ void Engine::PutKnownProviders(const schedule::Queue& queued) {
 
 void Engine::OnQueueCommitted(PendingQueue& pending, const std::vector<IntentId>& made,
                               const Status& status) {
+  --queues_committing_;
   for (const IntentId id : made) {
     const auto it = live_.find(id);
     if (it == live_.end()) continue;
@@ -241,6 +244,8 @@ void Engine::OnQueueCommitted(PendingQueue& pending, const std::vector<IntentId>
     Deliver(schedule::Withdraw{id});
   }
   CommitChanges();
+  // Only now: beside the commit, for which the caller waits, these take its processor.
+  looks_.Run();
   if (!status.ok()) return Refuse(pending, status);
   if (pending.is_answered_at_once) return;
   // The call that made them was answered first; if its commit failed, they are gone.

@@ -4,18 +4,9 @@
 
 namespace blobd::engine {
 
-void LookQueue::Ask(const schedule::LookInStore& look) {
-  waiting_.push_back(look);
-  // Not now: whoever asks commits something next, for which somebody waits. And all who ask in this
-  // turn share a batch.
-  if (std::exchange(is_posted_, true)) return;
-  deps_.control.Post([this] {
-    is_posted_ = false;
-    RunMore();
-  });
-}
+void LookQueue::Ask(const schedule::LookInStore& look) { waiting_.push_back(look); }
 
-void LookQueue::RunMore() {
+void LookQueue::Run() {
   if (batch_runs_ || waiting_.empty() || running_ >= kAtOnce || slow_ >= kMostSlow) return;
   std::vector<schedule::LookInStore> looks;
   std::vector<Hash> hashes;
@@ -59,7 +50,7 @@ void LookQueue::OnRoots(const std::vector<schedule::LookInStore>& looks,
     }
   }
   RunLists();
-  RunMore();
+  Run();
 }
 
 void LookQueue::RunLists() {

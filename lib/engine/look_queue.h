@@ -42,10 +42,12 @@ class LookQueue {
 
   LookQueue(Deps deps, Answer answer) : deps_(std::move(deps)), answer_(std::move(answer)) {}
 
+  // Looks with the next Run at the earliest.
   void Ask(const schedule::LookInStore& look);
+  // To be called when nobody waits for what else the caller does.
+  void Run();
 
  private:
-  void RunMore();
   void OnRoots(const std::vector<schedule::LookInStore>& looks, std::vector<store::LookedUp> roots);
   void RunLists();
   void LookAtChildren(const schedule::LookInStore& look, uint64_t bytes);
@@ -56,7 +58,6 @@ class LookQueue {
   std::deque<schedule::LookInStore> waiting_;  // oldest first
   size_t running_ = 0;  // those that wait for their list to be looked through are not among them
   size_t slow_ = 0;     // what the store answers later, of batches that have ended
-  bool is_posted_ = false;   // RunMore, for the end of this turn
   bool batch_runs_ = false;  // the next batch gathers meanwhile
   struct List {
     schedule::LookInStore look;

@@ -53,18 +53,19 @@ class LookQueueTest : public testing::Test {
   SlowStore store_;
   std::vector<uint64_t> answered_;
   StatusCode expected_ = StatusCode::kOk;
-  LookQueue queue_{{store_, loop_,
-                    [this] { return std::shared_ptr<Executor>(std::shared_ptr<void>(), &loop_); }},
-                   [this](const schedule::LookInStore& look, StatusOr<transfer::Inventory> found) {
-                     EXPECT_EQ(found.status().code(), expected_);
-                     answered_.push_back(look.request.value);
-                   }};
+  LookQueue queue_{
+      {store_, loop_,
+       [this] { return std::shared_ptr<Executor>(std::shared_ptr<void>(), &loop_); }},
+      [this](const schedule::LookInStore& look, const StatusOr<transfer::Inventory>& found) {
+        EXPECT_EQ(found.status().code(), expected_);
+        answered_.push_back(look.request.value);
+      }};
 };
 
 TEST_F(LookQueueTest, AFewAtATime) {
   for (uint64_t i = 1; i <= 1000; ++i) queue_.Ask(Look(i));
   EXPECT_EQ(store_.asked.size(), 0u);  // whoever asks goes on first
-  loop_.Settle();
+  queue_.Run();
   EXPECT_EQ(store_.asked.size(), LookQueue::kAtOnce);  // the others gather behind the first
   AnswerAll();
   EXPECT_EQ(answered_.size(), LookQueue::kAtOnce);
@@ -77,7 +78,7 @@ TEST_F(LookQueueTest, AFewAtATime) {
 TEST_F(LookQueueTest, NeitherNewNorOldOnesWaitForAllOthers) {
   for (uint64_t i = 1; i <= 1000; ++i) queue_.Ask(Look(i));
   queue_.Ask(Look(2000));
-  loop_.Settle();
+  queue_.Run();
   EXPECT_EQ(store_.asked[0], Look(2000).kind.hash);
   EXPECT_EQ(store_.asked[1], Look(1).kind.hash);
   EXPECT_EQ(store_.asked[2], Look(1000).kind.hash);
@@ -91,6 +92,7 @@ TEST_F(LookQueueTest, LongListsOneAtATimeAndInNobodysWay) {
     store_.PutContent(looks.back().kind.hash, Bytes(i <= 2 ? LookQueue::kLongList + 32 : 64, 7));
     queue_.Ask(looks.back());
   }
+  queue_.Run();
   const auto asked = [&](uint64_t number) {
     return std::count(store_.asked.begin(), store_.asked.end(), looks[number - 1].kind.hash);
   };
@@ -109,6 +111,7 @@ TEST_F(LookQueueTest, LongListsOneAtATimeAndInNobodysWay) {
 
 TEST_F(LookQueueTest, AnErrorIsToldToAllItConcerns) {
   for (uint64_t i = 1; i <= 3; ++i) queue_.Ask(Look(i));
+  queue_.Run();
   expected_ = StatusCode::kResourceExhausted;
   store_.status = ResourceExhausted("no descriptors");
   while (answered_.size() < 3) AnswerAll();

@@ -82,7 +82,7 @@ class RegistryTest : public testing::Test {
   RegistryTest() { Reopen(); }
   void Reopen(SqliteRegistry::Options options = {}) {
     registry_.reset();
-    auto registry = SqliteRegistry::Open(path(), inbox_, options);
+    auto registry = SqliteRegistry::Open(path(), inbox_, std::move(options));
     ASSERT_TRUE(registry.ok()) << registry.status();
     registry_ = std::move(*registry);
   }

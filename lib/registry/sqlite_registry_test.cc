@@ -63,8 +63,9 @@ TEST_F(SqliteRegistryTest, WhatWasCommittedIsThereAfterReopening) {
 TEST_F(SqliteRegistryTest, ACommitThatFailsFailsAlone) {
   std::vector<std::pair<int, Status>> answers;
   const auto commit = [&](int number, std::vector<Change> changes) {
-    registry_->Commit(std::move(changes),
-                      [&answers, number](Status status) { answers.emplace_back(number, status); });
+    registry_->Commit(std::move(changes), [&answers, number](const Status& status) {
+      answers.emplace_back(number, status);
+    });
   };
   ASSERT_TRUE(Commit({PutIntent{Intent(1, 1, 5, "key")}}).ok());
   commit(1, {PutIntent{Intent(2)}});
@@ -116,7 +117,7 @@ TEST_F(SqliteRegistryTest, ToldAtOnceIsWhatIsDurable) {
 TEST_F(SqliteRegistryTest, ManyCommitsAreAnsweredInOrderAndShareGroups) {
   uint64_t answered = 0;
   for (uint64_t id = 1; id <= 3000; ++id) {
-    registry_->Commit({PutIntent{Intent(id)}}, [&answered, id](Status status) {
+    registry_->Commit({PutIntent{Intent(id)}}, [&answered, id](const Status& status) {
       EXPECT_TRUE(status.ok()) << status;
       EXPECT_EQ(++answered, id);
     });
@@ -127,7 +128,7 @@ TEST_F(SqliteRegistryTest, ManyCommitsAreAnsweredInOrderAndShareGroups) {
 
 TEST_F(SqliteRegistryTest, DestroyingAnswersWhatWasCalled) {
   bool answered = false;
-  registry_->Commit({PutIntent{Intent(1)}}, [&](Status status) { answered = status.ok(); });
+  registry_->Commit({PutIntent{Intent(1)}}, [&](const Status& status) { answered = status.ok(); });
   registry_.reset();
   inbox_.RunOne();
   EXPECT_TRUE(answered);

@@ -293,7 +293,7 @@ void Index::Adopt(const Hash& hash, uint64_t size, uint64_t import, bool make_pr
 // Before there are files under the name of the blob: the next life would find them, and not know.
 Status Index::RecordPrivate(LiveBlob& live, uint64_t size) {
   if (live.groups.empty()) live.row.size = size;
-  const Status status = db_.Durably([this, &live] { return db_.Put(live.row); });
+  Status status = db_.Durably([this, &live] { return db_.Put(live.row); });
   live.in_db = live.in_db || status.ok();
   NoteDatabase(status);
   if (status.ok()) {
