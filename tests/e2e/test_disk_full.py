@@ -88,10 +88,9 @@ class Full(DiskTest):
         ballast = self.daemon.state / "ballast"
         self.daemon.wait_until("there is ballast", ballast.exists)
         self.daemon.kill()
-        with (self.daemon.state / "filler").open("wb") as filler, self.assertRaises(OSError):
+        with (self.daemon.state / "filler").open("wb", buffering=0) as filler, self.assertRaises(OSError):
             while True:
                 filler.write(bytes(4096))
-                filler.flush()
         self.daemon.start()
         self.wait_for_status("full")
         self.assertFalse(ballast.exists())
