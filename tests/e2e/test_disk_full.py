@@ -87,7 +87,7 @@ class Full(DiskTest):
         self.assert_goes_on(intent, blob, path)
         ballast = self.daemon.state / "ballast"
         self.daemon.wait_until("there is ballast", ballast.exists)
-        self.daemon.kill()
+        self.assertEqual(self.daemon.stop(), 0)
         with (self.daemon.state / "filler").open("wb", buffering=0) as filler, self.assertRaises(OSError):
             while True:
                 filler.write(bytes(4096))
