@@ -22,6 +22,8 @@ advertise = ["192.0.2.1:11205", "[2001:db8::1]:80"]
 mode = "anyone"
 nodes = ["ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c"]
 streams_per_node = 3
+connections = 20
+connections_per_address = 5
 read_budget_mib = 2
 stall_timeout_seconds = 7
 [store]
@@ -43,6 +45,8 @@ initial_delay_ms = 20
   ASSERT_EQ(config.serve.listed.size(), 1u);
   EXPECT_EQ(config.serve.listed[0].bytes[0], 0xea);
   EXPECT_EQ(config.serve.streams_per_node, 3u);
+  EXPECT_EQ(config.quic.incoming, 20u);
+  EXPECT_EQ(config.quic.incoming_per_address, 5u);
   EXPECT_EQ(config.serve.read_budget, 2u << 20);
   EXPECT_EQ(config.serve.stall_timeout, seconds(7));
   EXPECT_EQ(config.keeper.max_bytes, 5'000'000'000u);

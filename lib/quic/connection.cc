@@ -291,7 +291,10 @@ void Connection::FailFromPeer() {
   const bool application = error.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION;
   ended_ = CloseReason{application ? CloseReason::Kind::kPeerClosed : CloseReason::Kind::kLost,
                        error.error_code, ReasonText(error)};
-  if (ended_->reason.empty()) {
+  if (!application && error.error_code == NGTCP2_CONNECTION_REFUSED) {
+    // Said by the doorman, also ours, without a word.
+    ended_->reason = "refused: it has as many connections as it takes, perhaps from this address";
+  } else if (ended_->reason.empty()) {
     ended_->reason = fmt::format("closed by the peer, {} code {:#x}",
                                  application ? "application" : "transport", error.error_code);
   }

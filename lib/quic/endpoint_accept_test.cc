@@ -261,6 +261,7 @@ TEST_F(AcceptTest, LimitPerAddress) {
   const ConnectionId fourth = Dial({server_->address()});
   ASSERT_TRUE(RunUntil([&] { return observer_.closed.contains(fourth); }));
   EXPECT_EQ(observer_.closed[fourth].code, uint64_t{NGTCP2_CONNECTION_REFUSED});
+  EXPECT_NE(observer_.closed[fourth].reason.find("as many connections"), std::string::npos);
   EXPECT_GE(server_->endpoint->stats().strangers.refusals, 1U);
   endpoint_->CloseConnection(observer_.connected.begin()->first, 0);
   ASSERT_TRUE(RunUntil([&] { return server_->live() == 2; }));
