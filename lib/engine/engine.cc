@@ -204,6 +204,15 @@ void Engine::OnInventory(const schedule::LookInStore& look,
   const Kind& kind = look.kind;
   schedule::StoreAnswered answer;
   answer.request = look.request;
+  if (GivenReasonOf(inventory.status()) == Reason::kBlobDamaged) {
+    // Its list, or its file: what does not fit there is taken back, and comes anew like any other.
+    deps_.log.Write(LogLevel::kWarning, {.hash = LoggedHash(kind)},
+                    "what is damaged comes anew: " + Message(inventory.status()));
+    deps_.store.Withdraw(kind.hash, RangeSet::All(), deps_.control, [this, look](const Status&) {
+      deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, look] { LookAgain(look); });
+    });
+    return;
+  }
   if (!inventory.ok() && IsPassing(inventory.status())) {
     // A full disk or no descriptor left: the intents stay, and the look is tried again.
     deps_.log.Write(LogLevel::kWarning, {.hash = LoggedHash(kind)},

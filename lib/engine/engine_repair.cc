@@ -82,10 +82,14 @@ void Engine::QueueRepair(const Kind& kind, const std::vector<ProviderId>& earlie
   for (const ProviderId& provider : providers) item.providers.push_back({provider, {}});
   std::vector<QueueItem> items;
   items.push_back(std::move(item));
+  // Whoever repairs lives on this thread.
   Queue(ourselves, std::move(items),
-        [done = std::move(done)](const StatusOr<std::vector<QueuedIntent>>& queued) mutable {
-          if (!queued.ok()) return done(queued.status());
-          done(queued->front().intent);
+        [this, done = std::move(done)](const StatusOr<std::vector<QueuedIntent>>& queued) mutable {
+          auto intent = queued.ok() ? StatusOr<IntentId>(queued->front().intent)
+                                    : StatusOr<IntentId>(queued.status());
+          deps_.control.Post([done = std::move(done), intent = std::move(intent)]() mutable {
+            done(std::move(intent));
+          });
         });
 }
 

@@ -1,4 +1,5 @@
 #include "engine/engine.h"
+#include "base/error_reason.h"
 
 #include <gtest/gtest.h>
 
@@ -386,6 +387,23 @@ TEST_F(EngineTest, AStoreThatCannotAnswerEndsTheRequest) {
   loop_.Advance(seconds(1));
   EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kFailed);
   EXPECT_NE(registry_.intents.at(id).reason.find("store.db is damaged"), std::string::npos);
+}
+
+// Be it that a sector of its list cannot be read, or that the disk is gone for a moment.
+TEST_F(EngineTest, DamagedContentIsTakenBackAndLookedForAgain) {
+  store_.status = ErrorFor(Reason::kBlobDamaged, "the disk cannot read all of a file");
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  loop_.Advance(seconds(3));
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kNone);
+  EXPECT_GE(store_.withdrawals, 2);
+  store_.status = OkStatus();
+  loop_.Advance(seconds(2));
+  const int withdrawals = store_.withdrawals;
+  const int lookups = store_.lookups;
+  loop_.Advance(seconds(5));
+  EXPECT_EQ(store_.withdrawals, withdrawals);
+  EXPECT_EQ(store_.lookups, lookups);
+  ASSERT_TRUE(Cancel(kAnn, {id}).ok());
 }
 
 }  // namespace

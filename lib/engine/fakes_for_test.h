@@ -343,6 +343,7 @@ class FakeStore : public store::BlobStore {
   store::StoreCounts Counts() const override { return {}; }
   void Withdraw(const Hash&, const RangeSet&, Executor& answer_on,
                 UniqueFunction<void(Status)> done) override {
+    ++withdrawals;
     Refuse<Status>(answer_on, std::move(done));
   }
   std::unique_ptr<store::BlobWatch> Watch(const Hash&, Executor&,
@@ -465,6 +466,7 @@ class FakeStore : public store::BlobStore {
   Status status;
   int flushes = 0;
   int lookups = 0;
+  int withdrawals = 0;
 
  private:
   std::vector<std::pair<Executor*, Task>> held_;

@@ -1,6 +1,7 @@
 // LateDrops: providers that nobody wants any more, held back until every end that came before is
 // durable. An intent that did not end durably is wanted again by the next life, with its providers.
-// They leave in bounded steps, so that no commit is refused for them, and come back if one is.
+// They leave in bounded steps, one after the other, so that no commit is refused for them, and come
+// back if one fails: then they wait until another succeeds.
 //
 // Thread:  the control loop.
 // Cost:    logarithmic in the ends that are not durable, and in the drops that wait for them.
@@ -50,6 +51,7 @@ class LateDrops {
   // `changes` makes `ends_with_them` of the ends durable, all or none. Returns them, for Done.
   std::vector<Key> Take(std::vector<registry::Change>* changes, size_t ends_with_them = 0) {
     std::vector<Key> taken;
+    if (is_under_way_ || rests_) return taken;
     const bool all = open_.size() <= ends_with_them;
     while (taken.size() < kMostAtOnce && !in_order_.empty() &&
            (all || in_order_.begin()->first < *open_.begin())) {
@@ -60,18 +62,24 @@ class LateDrops {
       in_commits_.insert(key);
       changes->push_back(registry::DropProvider{{key.first, key.second}});
     }
+    is_under_way_ = !taken.empty();
     return taken;
   }
-  // The commit with what was taken is over. What it did not drop waits again, unless it is known
-  // again.
-  void Done(const std::vector<Key>& taken, bool dropped) {
+  // A commit is over, with what was taken for it, perhaps nothing. What it did not drop waits
+  // again, unless it is known again.
+  void Done(const std::vector<Key>& taken, bool committed) {
+    if (committed) rests_ = false;
+    if (taken.empty()) return;
+    is_under_way_ = false;
+    rests_ = !committed;
     for (const Key& key : taken) {
-      if (in_commits_.erase(key) > 0 && !dropped) Drop(key.first, key.second);
+      if (in_commits_.erase(key) > 0 && !committed) Drop(key.first, key.second);
     }
   }
   // Whether Take gives some now.
   bool ready() const {
-    return !in_order_.empty() && (open_.empty() || in_order_.begin()->first < *open_.begin());
+    return !is_under_way_ && !rests_ && !in_order_.empty() &&
+           (open_.empty() || in_order_.begin()->first < *open_.begin());
   }
 
  private:
@@ -79,6 +87,8 @@ class LateDrops {
   std::set<uint64_t> open_;                      // ends that are not durable
   std::map<Key, uint64_t> waiting_;              // behind which end
   std::set<std::pair<uint64_t, Key>> in_order_;  // the same, the earliest first
+  bool is_under_way_ = false;                    // a commit with some of them
+  bool rests_ = false;                           // the last one failed
   std::set<Key> in_commits_;                     // taken, and not known again since
 };
 

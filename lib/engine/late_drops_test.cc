@@ -10,9 +10,10 @@ namespace {
 const ProviderId kFirst = NodeId{{1}};
 const ProviderId kSecond = NodeId{{2}};
 
+// What is taken, and committed.
 std::vector<ProviderId> Taken(LateDrops& drops) {
   std::vector<registry::Change> changes;
-  drops.Take(&changes);
+  drops.Done(drops.Take(&changes), true);
   std::vector<ProviderId> providers;
   for (const registry::Change& change : changes)
     providers.push_back(std::get<registry::DropProvider>(change).row.provider);
@@ -64,7 +65,7 @@ TEST(LateDrops, WhatIsKnownAgainIsNotDropped) {
   EXPECT_EQ(Taken(drops), (std::vector<ProviderId>{kSecond}));
 }
 
-TEST(LateDrops, LeaveInSteps) {
+TEST(LateDrops, LeaveInStepsOneAfterTheOther) {
   LateDrops drops;
   for (uint32_t i = 0; i < LateDrops::kMostAtOnce + 10; ++i) {
     NodeId node{{1}};
@@ -72,7 +73,14 @@ TEST(LateDrops, LeaveInSteps) {
     node.bytes[2] = static_cast<uint8_t>(i >> 8);
     drops.Drop(Hash(), node);
   }
-  EXPECT_EQ(Taken(drops).size(), LateDrops::kMostAtOnce);
+  std::vector<registry::Change> changes;
+  const auto taken = drops.Take(&changes);
+  EXPECT_EQ(taken.size(), LateDrops::kMostAtOnce);
+  EXPECT_FALSE(drops.ready());
+  EXPECT_TRUE(drops.Take(&changes).empty());
+  drops.Done({}, true);  // another commit
+  EXPECT_FALSE(drops.ready());
+  drops.Done(taken, true);
   EXPECT_TRUE(drops.ready());
   EXPECT_EQ(Taken(drops).size(), 10u);
   EXPECT_FALSE(drops.ready());
@@ -86,8 +94,10 @@ TEST(LateDrops, ComeBackWhenTheirCommitFailsUnlessKnownAgain) {
   const auto taken = drops.Take(&changes);
   drops.Keep(Hash(), kSecond);
   drops.Done(taken, false);
+  EXPECT_FALSE(drops.ready());
+  EXPECT_TRUE(drops.Take(&changes).empty()) << "the disk would refuse them again";
+  drops.Done({}, true);
   EXPECT_EQ(Taken(drops), (std::vector<ProviderId>{kFirst}));
-  drops.Done(taken, true);
   EXPECT_TRUE(Taken(drops).empty());
 }
 

@@ -7,7 +7,8 @@ namespace blobd::engine {
 void LookQueue::Ask(const schedule::LookInStore& look) { waiting_.push_back(look); }
 
 void LookQueue::Run() {
-  if (batch_runs_ || waiting_.empty() || running_ >= kAtOnce || slow_ >= kMostSlow) return;
+  if (is_telling_ || batch_runs_ || waiting_.empty() || running_ >= kAtOnce || slow_ >= kMostSlow)
+    return;
   std::vector<schedule::LookInStore> looks;
   std::vector<Hash> hashes;
   while (!waiting_.empty() && running_ + looks.size() < kAtOnce) {
@@ -34,6 +35,7 @@ void LookQueue::OnRoots(const std::vector<schedule::LookInStore>& looks,
                         std::vector<store::LookedUp> roots) {
   slow_ -= roots.size();
   running_ += roots.size();
+  is_telling_ = true;
   for (store::LookedUp& root : roots) {
     const schedule::LookInStore& look = looks[root.index];
     if (!root.info.ok()) {
@@ -49,6 +51,7 @@ void LookQueue::OnRoots(const std::vector<schedule::LookInStore>& looks,
       Tell(look, std::move(inventory));
     }
   }
+  is_telling_ = false;
   RunLists();
   Run();
 }

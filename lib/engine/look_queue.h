@@ -58,6 +58,7 @@ class LookQueue {
   std::deque<schedule::LookInStore> waiting_;  // oldest first
   size_t running_ = 0;  // those that wait for their list to be looked through are not among them
   size_t slow_ = 0;     // what the store answers later, of batches that have ended
+  bool is_telling_ = false;  // answers, which may end in Run: it comes when all are told
   bool batch_runs_ = false;  // the next batch gathers meanwhile
   struct List {
     schedule::LookInStore look;
