@@ -20,6 +20,7 @@
 #include "daemon/own_addresses.h"
 #include "daemon/user_namespace.h"
 #include "daemon/version.h"
+#include "loop/thread_name.h"
 #include "quic/endpoint.h"
 #include "quic/identity.h"
 
@@ -353,7 +354,7 @@ std::string Node::Describe() const {
 }
 
 Status Node::Run() {
-  network_thread_ = std::thread([this] { network_loop_->Run(); });
+  network_thread_ = loop::NamedThread("network", [this] { network_loop_->Run(); });
   supervision_->Begin([this] { return Describe(); });
   control_->Post([this] { engine_->Start([this](const Status& status) { OnStarted(status); }); });
   control_->Run();
@@ -419,7 +420,7 @@ void Node::OnPartDrained() {
 // gRPC's shutdown waits for its calls, and these need the control loop: so it happens on a thread
 // of its own.
 void Node::StopServing() {
-  shutdown_thread_ = std::thread([this] {
+  shutdown_thread_ = loop::NamedThread("shutdown", [this] {
     if (server_ != nullptr) server_->Shutdown(kRpcGrace);
     control_->Post([this] { control_->Stop(); });
   });

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error_reason.h"
+#include "loop/thread_name.h"
 #include "registry/recover.h"
 
 namespace blobd::daemon {
@@ -102,7 +103,7 @@ void RegistryKeeper::RecoverRegistry(UniqueFunction<void(StatusOr<Recovery>)> do
   recovering_ = true;
   if (recovery_.joinable()) recovery_.join();  // an earlier one that failed: it has ended
   log_.Write(LogLevel::kNotice, "recovering the registry");
-  recovery_ = std::thread([this, done = std::move(done)]() mutable {
+  recovery_ = loop::NamedThread("recovery", [this, done = std::move(done)]() mutable {
     control_.Post([this, recovery = RecoverAndOpen(), done = std::move(done)]() mutable {
       OnDone(std::move(recovery), std::move(done));
     });

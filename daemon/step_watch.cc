@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "loop/thread_name.h"
+
 namespace blobd::daemon {
 
 uint64_t DiskWork() {
@@ -18,7 +20,7 @@ StepWatch::StepWatch(Options options, std::function<void()> goes_on)
   if (!loop.ok()) return;
   loop_ = *std::move(loop);
   loop_->AddTimer(loop_->Now() + options_.interval, [this] { Look(); });
-  thread_ = std::thread([this] { loop_->Run(); });
+  thread_ = loop::NamedThread("watchdog", [this] { loop_->Run(); });
 }
 
 StepWatch::~StepWatch() {

@@ -47,6 +47,8 @@ struct Subtree {
   uint64_t chunks() const { return end - begin; }
   bool has_outboard_pair() const { return chunks() > kGroupChunks; }
   uint64_t group() const { return begin / kGroupChunks; }
+  // How many pairs the outboard holds of it and all below it; the first is that of pair_index.
+  uint64_t pair_count() const { return (chunks() + kGroupChunks - 1) / kGroupChunks - 1; }
   // REQUIRES of both: chunks() > 1
   Subtree Left() const;
   Subtree Right() const;

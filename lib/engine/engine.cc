@@ -208,9 +208,17 @@ void Engine::OnInventory(const schedule::LookInStore& look,
     // Its list, or its file: what does not fit there is taken back, and comes anew like any other.
     deps_.log.Write(LogLevel::kWarning, {.hash = LoggedHash(kind)},
                     "what is damaged comes anew: " + Message(inventory.status()));
-    deps_.store.Withdraw(kind.hash, RangeSet::All(), deps_.control, [this, look](const Status&) {
-      deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, look] { LookAgain(look); });
-    });
+    auto withdrawn = [this, look](const Status& status) {
+      if (status.ok() || IsPassing(status)) {
+        deps_.timers.AddTimer(deps_.timers.Now() + kLookAgain, [this, look] { LookAgain(look); });
+        return;
+      }
+      Deliver(schedule::StoreAnswered{
+          .request = look.request,
+          .state = schedule::StoreAnswered::State::kFailed,
+          .reason = fmt::format("what is damaged cannot be taken back: {}", Message(status))});
+    };
+    deps_.store.Withdraw(kind.hash, RangeSet::All(), deps_.control, std::move(withdrawn));
     return;
   }
   if (!inventory.ok() && IsPassing(inventory.status())) {

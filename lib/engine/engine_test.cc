@@ -406,5 +406,15 @@ TEST_F(EngineTest, DamagedContentIsTakenBackAndLookedForAgain) {
   ASSERT_TRUE(Cancel(kAnn, {id}).ok());
 }
 
+TEST_F(EngineTest, WhatIsDamagedForGoodEndsTheRequest) {
+  store_.status = ErrorFor(Reason::kBlobDamaged, "the disk cannot read all of a file");
+  store_.withdrawal = DataLoss("store.db is damaged");
+  const IntentId id = Queue(kAnn, {Item()})->front().intent;
+  loop_.Advance(seconds(3));
+  EXPECT_EQ(registry_.intents.at(id).result, registry::ResultCode::kFailed);
+  EXPECT_NE(registry_.intents.at(id).reason.find("store.db is damaged"), std::string::npos);
+  EXPECT_EQ(store_.withdrawals, 1);
+}
+
 }  // namespace
 }  // namespace blobd::engine

@@ -344,7 +344,7 @@ class FakeStore : public store::BlobStore {
   void Withdraw(const Hash&, const RangeSet&, Executor& answer_on,
                 UniqueFunction<void(Status)> done) override {
     ++withdrawals;
-    Refuse<Status>(answer_on, std::move(done));
+    Give(answer_on, std::move(done), withdrawal);
   }
   std::unique_ptr<store::BlobWatch> Watch(const Hash&, Executor&,
                                           UniqueFunction<void(const store::BlobInfo&)>) override {
@@ -467,6 +467,7 @@ class FakeStore : public store::BlobStore {
   int flushes = 0;
   int lookups = 0;
   int withdrawals = 0;
+  Status withdrawal = Unavailable("not in this test");  // what comes of them
 
  private:
   std::vector<std::pair<Executor*, Task>> held_;

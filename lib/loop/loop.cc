@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <ctime>
 #include <optional>
+#include <thread>
 
 #include "base/check.h"
 
@@ -69,27 +70,45 @@ Loop::~Loop() {
     }
     if (unrun.empty()) break;
   }
+  // What they posted may have run, and ended us, before they came to wake anybody.
+  while (wakers_.load() > 0) std::this_thread::yield();
   close(event_fd_);
   close(epoll_fd_);
 }
 
 void Loop::Post(Task task) {
-  const MutexLock lock(mutex_);
-  posted_.push_back(std::move(task));
-  Wake();
+  bool sleeps = false;
+  {
+    const MutexLock lock(mutex_);
+    posted_.push_back(std::move(task));
+    sleeps = BeginWake();
+  }
+  if (sleeps) Wake();
 }
 
 void Loop::Stop() {
-  const MutexLock lock(mutex_);
-  stop_ = true;
-  Wake();
+  bool sleeps = false;
+  {
+    const MutexLock lock(mutex_);
+    stop_ = true;
+    sleeps = BeginWake();
+  }
+  if (sleeps) Wake();
 }
 
+bool Loop::BeginWake() {
+  if (!std::exchange(may_sleep_, false)) return false;
+  wakers_.fetch_add(1);
+  return true;
+}
+
+// Without the lock: who is woken wants it at once, perhaps on this very processor, and would sleep
+// again until we go on.
 void Loop::Wake() {
-  if (!std::exchange(may_sleep_, false)) return;
   const uint64_t one = 1;
   // Cannot fail: the counter is far from full, since it is written once per sleep.
   BLOBD_CHECK(write(event_fd_, &one, sizeof one) == static_cast<ssize_t>(sizeof one));
+  wakers_.fetch_sub(1);  // the loop may be gone from here on
 }
 
 TimerId Loop::AddTimer(Instant at, Task task) {

@@ -5,6 +5,7 @@
 
 #include <sys/epoll.h>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -79,7 +80,9 @@ class Loop final : public Executor, public Timers {
   void RunTimers();
   bool RunPosted();
   void RunTurnEnd();
-  void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // True: it may sleep, and the caller has to Wake it.
+  bool BeginWake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Wake();
 
   const int epoll_fd_;
   const int event_fd_;  // becomes readable when something was posted to a loop that may sleep
@@ -98,6 +101,7 @@ class Loop final : public Executor, public Timers {
   // True from before the loop waits until somebody woke it or it woke by itself. Only then is a
   // Post a system call.
   bool may_sleep_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<int> wakers_ = 0;  // between BeginWake and the end of Wake
 };
 
 }  // namespace blobd::loop

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/mutex.h"
+#include "loop/thread_name.h"
 
 namespace blobd::loop {
 namespace {
@@ -122,7 +123,7 @@ void WorkerPool::Core::Work() {
 WorkerPool::WorkerPool(size_t threads) : core_(std::make_shared<Core>()) {
   BLOBD_CHECK(threads > 0);
   for (size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([core = core_] { core->Work(); });
+    threads_.push_back(NamedThread("worker", [core = core_] { core->Work(); }));
   }
 }
 

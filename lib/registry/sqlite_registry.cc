@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error_reason.h"
+#include "loop/thread_name.h"
 #include "registry/backup.h"
 #include "registry/protected.h"
 
@@ -125,8 +126,8 @@ SqliteRegistry::SqliteRegistry(std::string path, RegistryDb db, std::unique_ptr<
       loop_(std::move(loop)),
       reader_loop_(std::move(reader_loop)) {
   loop_->SetTurnEnd([this] { RunWaiting(); });
-  reader_thread_ = std::thread([this] { reader_loop_->Run(); });
-  thread_ = std::thread([this] { loop_->Run(); });
+  reader_thread_ = loop::NamedThread("registry-reader", [this] { reader_loop_->Run(); });
+  thread_ = loop::NamedThread("registry", [this] { loop_->Run(); });
 }
 
 SqliteRegistry::~SqliteRegistry() {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error_reason.h"
+#include "loop/thread_name.h"
 #include "rpc/accept.h"
 #include "rpc/peer.h"
 
@@ -181,7 +182,7 @@ class DataSocketThread final : public DataSocket {
 
   Status Begin() {
     BLOBD_RETURN_IF_ERROR(connections_.Listen());
-    thread_ = std::thread([this] { loop_->Run(); });
+    thread_ = loop::NamedThread("data-socket", [this] { loop_->Run(); });
     return OkStatus();
   }
 

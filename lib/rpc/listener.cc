@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "loop/thread_name.h"
 #include "rpc/accept.h"
 #include "rpc/group.h"
 
@@ -81,7 +82,7 @@ Listener::Listener(int listening, PeerTable& peers, UniqueFunction<void(int)> on
       on_connection_(std::move(on_connection)) {
   BLOBD_CHECK(stop_event_ >= 0);
   fcntl(listening_, F_SETFL, fcntl(listening_, F_GETFL) | O_NONBLOCK);
-  thread_ = std::thread([this] { Run(); });
+  thread_ = loop::NamedThread("listener", [this] { Run(); });
 }
 
 Listener::~Listener() {

@@ -52,6 +52,10 @@ class File {
   // how many; 0 at the end of the source. kAborted: the source cannot be read. After an error any
   // of the bytes may have been written.
   virtual StatusOr<uint64_t> CopyFrom(int source, uint64_t offset, uint64_t size) = 0;
+  // Gives these whole blocks back to the file system: they read as zeros from now on, wherever on
+  // the disk they were, and the size of the file stays. The last one may reach beyond its end.
+  // False, and nothing changed: the file system cannot.
+  virtual StatusOr<bool> Discard(Range bytes) = 0;
   // Begins to write these bytes to the disk, so that Sync has less to wait for. Promises nothing.
   virtual void StartWriteBack(Range bytes) = 0;
 };

@@ -201,12 +201,18 @@ void Index::Claim(const Live& live, uint64_t size) {
 }
 
 void Index::Publish(const Live& live, Published published) {
-  if (live->phase != LiveBlob::Phase::kOpen) {
+  if (live->phase == LiveBlob::Phase::kGone) {
     // A writer that came late made files anew beside the complete ones.
-    if (live->phase == LiveBlob::Phase::kGone && published.files != nullptr &&
-        FindLive(live->hash) == nullptr) {
+    if (published.files != nullptr && FindLive(live->hash) == nullptr)
       (void)RemoveFiles(file_system_, layout_.Partial(live->hash));
-    }
+    return;
+  }
+  if (live->phase == LiveBlob::Phase::kFinishing) {
+    // By an import, say, that may fail: nobody would bring again what a writer has named. What was
+    // taken back is known only as long as there are writers.
+    if (published.withdrawals != live->withdrawals) published.groups.RemoveAll(live->withdrawn);
+    published.withdrawals = live->withdrawals;
+    live->late.push_back(std::move(published));
     return;
   }
   if (published.small) return StartSmall(live, std::move(*published.small));

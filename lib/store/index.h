@@ -47,17 +47,6 @@
 
 namespace blobd::store {
 
-// What a writer has written since it last said so.
-struct Published {
-  SharedFiles files;  // null: nothing was written to files
-  RangeSet groups;
-  std::optional<Bytes> small;  // instead of files: all of a blob that is one short group
-  std::optional<uint64_t> claimed_size;
-  std::optional<uint64_t> proven_size;
-  uint64_t generation = 0;   // of the blob when the writer was opened
-  uint64_t withdrawals = 0;  // the same
-};
-
 // All that is claimed of a blob, and where to read it.
 struct Claimed {
   uint64_t size = 0;  // under which the groups fit

@@ -75,7 +75,17 @@ void Index::Finish(const Live& live, Answer<Status> then) {
     return then(FailedPrecondition("groups of blob {} are missing", live->hash.Short()));
   }
   if (live->phase == LiveBlob::Phase::kOpen) StartFinish(live);
-  live->finish_waiters.push_back(std::move(then));
+  if (live->late.empty()) {
+    live->finish_waiters.push_back(std::move(then));
+    return;
+  }
+  // What was published meanwhile may be all that was missing.
+  live->finish_waiters.push_back(
+      [this, hash = live->hash, then = std::move(then)](const Status& status) mutable {
+        const Live again = FindLive(hash);
+        if (status.ok() || again == nullptr) return then(status);
+        Finish(again, std::move(then));
+      });
 }
 
 // A blob with a writer is gone because it became complete; but it may have been removed, or groups
@@ -182,6 +192,7 @@ void Index::Complete(LiveBlob& live) {
   if (live.small && live.in_db) (void)RemoveFiles(file_system_, layout_.Partial(live.hash));
   live.files = nullptr;
   live.small.reset();
+  live.late.clear();
   if (watches_.IsWatched(live.hash)) watches_.Tell(InfoOf(live.row));
   for (auto& then : std::exchange(live.next_sync_waiters, {})) then(OkStatus());
   for (auto& then : std::exchange(live.finish_waiters, {})) then(OkStatus());
@@ -206,7 +217,9 @@ void Index::FinishFailed(const Live& live, const Status& status) {
   MarkDirty(live, dirty);
   Tell(*live);
   if (live->in_db) PutRow(*live);
-  for (auto& then : std::exchange(live->finish_waiters, {})) then(status);
+  auto waiters = std::exchange(live->finish_waiters, {});
+  for (Published& late : std::exchange(live->late, {})) Publish(live, std::move(late));
+  for (auto& then : waiters) then(status);
   Settle(live);
 }
 

@@ -160,8 +160,11 @@ void Index::Recover(const Live& live, uint64_t size) {
   };
   RunJob(live.get(), std::move(look), [this, live, size, generation](StatusOr<Loaded> loaded) {
     const bool is_believed = loaded.ok() && live->generation == generation;
-    RangeSet fresh = live->guard.EndLook(is_believed ? loaded->found.groups : RangeSet());
-    if (live->phase != LiveBlob::Phase::kOpen || HasAllGroups(*live)) return;
+    const bool is_wanted = live->phase == LiveBlob::Phase::kOpen && !HasAllGroups(*live);
+    // What is named and not kept would be nobody's to write.
+    RangeSet fresh =
+        live->guard.EndLook(is_believed && is_wanted ? loaded->found.groups : RangeSet());
+    if (!is_wanted) return;
     fresh.RemoveAll(live->groups);
     if (fresh.empty()) return MaybeIdle(live);
     live->unrecovered = false;

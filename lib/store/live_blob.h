@@ -40,6 +40,17 @@ struct Found {
   bool was_complete = false;
 };
 
+// What a writer has written since it last said so.
+struct Published {
+  SharedFiles files;  // null: nothing was written to files
+  RangeSet groups;
+  std::optional<Bytes> small;  // instead of files: all of a blob that is one short group
+  std::optional<uint64_t> claimed_size;
+  std::optional<uint64_t> proven_size;
+  uint64_t generation = 0;   // of the blob when the writer was opened
+  uint64_t withdrawals = 0;  // the same
+};
+
 struct LiveBlob {
   enum class Phase { kLoading, kOpen, kFinishing, kGone };
 
@@ -78,6 +89,9 @@ struct LiveBlob {
   Promise promise;                   // of room on the disk, to its writers
   GroupGuard guard;                  // against unproven bytes
   std::shared_ptr<Executor> strand;  // for what waits for the disk; made when first needed
+
+  // Published while it is kFinishing: it counts if the blob is not completed after all.
+  std::vector<Published> late;
 
   // Each waiter is called once.
   std::vector<UniqueFunction<void(StatusOr<Found>)>> load_waiters;  // only while kLoading

@@ -13,10 +13,6 @@ constexpr uint64_t kPiece = 256 * kKiB;
 // The pairs of a subtree stand one behind the other: those of one of this size are written at once.
 constexpr uint64_t kBatchChunks = 4096 * bao::kGroupChunks;
 
-uint64_t PairsOf(const bao::Subtree& subtree) {
-  return (subtree.chunks() + bao::kGroupChunks - 1) / bao::kGroupChunks - 1;
-}
-
 void PutPair(const bao::ChainingValue& left, const bao::ChainingValue& right, MutableBytes pair) {
   std::copy(right.begin(), right.end(), std::copy(left.begin(), left.end(), pair.begin()));
 }
@@ -37,7 +33,7 @@ StatusOr<bool> PairBuilder::Mend(const bao::Subtree& subtree, const bao::Chainin
 
 StatusOr<bao::ChainingValue> PairBuilder::Value(const bao::Subtree& subtree, File* outboard) {
   if (subtree.chunks() <= kBatchChunks) {
-    Bytes pairs(PairsOf(subtree) * bao::kPairSize);
+    Bytes pairs(subtree.pair_count() * bao::kPairSize);
     BLOBD_ASSIGN_OR_RETURN(const bao::ChainingValue value,
                            BatchValue(subtree, subtree.pair_index, pairs));
     const ByteView part = pairs;

@@ -113,6 +113,18 @@ class RealFile final : public File {
     return CopyByHand(source, offset, size);
   }
 
+  StatusOr<bool> Discard(Range bytes) override {
+    if (!IsOffset(bytes.end)) return OutOfRange("discard {} up to {}", path_, bytes.end);
+    int result = 0;
+    do {
+      result = fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                         static_cast<off_t>(bytes.begin), static_cast<off_t>(bytes.size()));
+    } while (result != 0 && errno == EINTR);
+    if (result == 0) return true;
+    if (errno == EOPNOTSUPP) return false;
+    return Error("discard a part of");
+  }
+
   void StartWriteBack(Range bytes) override {
     if (!IsOffset(bytes.end)) return;
     (void)sync_file_range(fd_, static_cast<off_t>(bytes.begin), static_cast<off_t>(bytes.size()),

@@ -6,6 +6,7 @@
 
 #include "bao/tree.h"
 #include "blake3/chaining_value.h"
+#include "store/bad_blocks.h"
 #include "store/pair_builder.h"
 
 namespace blobd::store {
@@ -90,7 +91,10 @@ class Walk {
     std::array<uint8_t, bao::kPairSize> pair;
     BLOBD_ASSIGN_OR_RETURN(const bool is_there,
                            Read(outboard_, node.subtree.pair_index * bao::kPairSize, pair));
-    if (!is_there) return Mend(node);
+    if (!is_there) {
+      if (whole_ != nullptr) BLOBD_RETURN_IF_ERROR(LeaveBadBlocks(node.subtree));
+      return Mend(node);
+    }
     bao::ChainingValue left;
     bao::ChainingValue right;
     std::copy_n(pair.begin(), left.size(), left.begin());
@@ -100,6 +104,13 @@ class Walk {
     waiting_.push_back({node.subtree.Right(), right});
     waiting_.push_back({node.subtree.Left(), left});
     return OkStatus();
+  }
+
+  // A bad one is hardly alone, and whoever brings this part anew writes its pairs in runs of any
+  // length. What else was in such a block is lost already.
+  Status LeaveBadBlocks(const bao::Subtree& subtree) {
+    const uint64_t first = subtree.pair_index * bao::kPairSize;
+    return DiscardBadBlocks(outboard_, {first, first + subtree.pair_count() * bao::kPairSize});
   }
 
   Status Mend(const Node& node) {

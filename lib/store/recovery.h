@@ -18,9 +18,8 @@ struct RecoveredGroups {
 
 // All functions:
 // Thread: any; block on the disk.
-// Memory: one group, or half a MiB where pairs are mended, and one number pair per range of groups
-// or extent of the
-//         file.
+// Memory: one group, or less than a MiB where pairs are mended, and one number pair per range of
+//         groups or extent of the file.
 // Cost:   they read and hash the groups in doubt, and the pairs above them.
 // Errors: the disk's. A file that is too short is none, nor one with bad sectors: what it lacks
 // does
@@ -36,7 +35,8 @@ StatusOr<RangeSet> FittingGroups(const Hash& hash, uint64_t size, RangeSet group
 
 // The same, but where a pair does not fit, and the data below it is among the groups that should be
 // `whole` and does fit, the pairs of that part are computed and written anew, and synced. Rot in an
-// outboard so costs no data.
+// outboard so costs no data. Where the disk cannot read a pair, what it cannot read of the outboard
+// below that becomes holes, and is read through for it (bad_blocks.h).
 StatusOr<RangeSet> MendGroups(const Hash& hash, uint64_t size, RangeSet groups,
                               const RangeSet& whole, File& data, File& outboard);
 

@@ -28,6 +28,7 @@ class CountingFile final : public File {
   StatusOr<uint64_t> CopyFrom(int source, uint64_t offset, uint64_t size) override {
     return real_->CopyFrom(source, offset, size);
   }
+  StatusOr<bool> Discard(Range bytes) override { return real_->Discard(bytes); }
   void StartWriteBack(Range bytes) override { real_->StartWriteBack(bytes); }
   uint64_t read() const { return read_; }
 

@@ -19,6 +19,7 @@
 #include "bao/outboard.h"
 #include "base/rng.h"
 #include "base/test_directory_for_test.h"
+#include "store/bad_blocks.h"
 #include "store/blob_store.h"
 #include "store/file_system.h"
 
@@ -132,7 +133,8 @@ class FaultyFileSystem final : public FileSystem {
     kind_ = kind;
   }
   void Heal() { kind_ = Kind::kNone; }
-  // These bytes of the files whose names end so cannot be read, until a write begins before them.
+  // These bytes of the files whose names end so cannot be read, nor a part of their block written,
+  // until all of that is written or discarded.
   void SpoilSector(std::string suffix, Range bytes) {
     const std::lock_guard lock(hook_mutex_);
     bad_suffix_ = std::move(suffix);
@@ -206,7 +208,10 @@ class FaultyFileSystem final : public FileSystem {
         (void)real_->WriteAt(offset, {&half, 1});
         return status;
       }
-      faults_.MendSector(path_, offset);
+      uint64_t size = 0;
+      for (const ByteView part : parts) size += part.size();
+      if (!faults_.Overwrite(path_, {offset, offset + size}))
+        return ErrnoStatus(EIO, "a block written in part is read first");
       return real_->WriteAt(offset, parts);
     }
     Status Sync() override {
@@ -229,6 +234,11 @@ class FaultyFileSystem final : public FileSystem {
       BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kWrite));
       return real_->CopyFrom(source, offset, size);
     }
+    StatusOr<bool> Discard(Range bytes) override {
+      BLOBD_RETURN_IF_ERROR(faults_.Count(Kind::kWrite));
+      if (!faults_.Overwrite(path_, bytes)) return ErrnoStatus(EIO, "half a block");
+      return real_->Discard(bytes);
+    }
     void StartWriteBack(Range bytes) override {
       faults_.written_back_ += bytes.size();
       real_->StartWriteBack(bytes);
@@ -248,13 +258,24 @@ class FaultyFileSystem final : public FileSystem {
     }
     if (hook != nullptr) (*hook)(kind);
   }
+  // The disk reads whole blocks or nothing.
+  Range BadBlocks() const {
+    return {bad_.begin / kDiskBlock * kDiskBlock,
+            (bad_.end + kDiskBlock - 1) / kDiskBlock * kDiskBlock};
+  }
   bool IsBad(const std::string& path, Range bytes) {
     const std::lock_guard lock(hook_mutex_);
-    return path.ends_with(bad_suffix_) && bytes.begin < bad_.end && bad_.begin < bytes.end;
+    const Range bad = BadBlocks();
+    return path.ends_with(bad_suffix_) && bytes.begin < bad.end && bad.begin < bytes.end;
   }
-  void MendSector(const std::string& path, uint64_t offset) {
+  // Whether the bytes can be written. What covers all that is bad makes it good.
+  bool Overwrite(const std::string& path, Range bytes) {
+    if (!IsBad(path, bytes)) return true;
     const std::lock_guard lock(hook_mutex_);
-    if (path.ends_with(bad_suffix_) && offset <= bad_.begin) bad_ = {0, 0};
+    const Range bad = BadBlocks();
+    const bool covers = bytes.begin <= bad.begin && bad.end <= bytes.end;
+    if (covers) bad_ = {0, 0};
+    return covers;
   }
   Status Count(Kind kind) {
     if (kind != Kind::kRead) RunHook(kind);

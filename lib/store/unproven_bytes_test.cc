@@ -118,6 +118,42 @@ TEST_F(UnprovenBytesTest, LeaveWhatIsBeingWrittenWhileAnImportFails) {
   EXPECT_GT(failed, 1);
 }
 
+// A group that is named and not kept would be nobody's to bring, and one that is kept and not named
+// anybody's to write over.
+TEST_F(UnprovenBytesTest, LeaveWhatIsPublishedWhileAnImportFails) {
+  StoreUnderTest store(directory_.path());
+  auto node = store.Writer(blob_.hash);
+  node->ClaimSize(kSize);
+  EXPECT_TRUE(blob_.WriteTo(*node, 1).ok());
+  node->Publish();
+  EXPECT_TRUE(blob_.WriteTo(*node, 3).ok());
+  auto import = store.StartImport();
+  ASSERT_TRUE(import->Append(blob_.content).ok());
+  // While the import puts its files in the place of the node's, and a mirror asks for a writer.
+  std::shared_ptr<BlobWriter> mirror;
+  std::atomic<bool> is_published = false;
+  store.files.BeforeEachChange([&](FaultyFileSystem::Kind kind) {
+    if (kind != FaultyFileSystem::Kind::kAny || is_published.exchange(true)) return;
+    store.store().OpenWriter(
+        blob_.hash, store.inbox(),
+        [&](StatusOr<std::shared_ptr<BlobWriter>> writer) { mirror = *std::move(writer); });
+    node->Publish();
+    node = nullptr;
+    store.files.Fail(FaultyFileSystem::Kind::kAny, 1, 1000, EIO);
+  });
+  EXPECT_FALSE(store.Finish(*import).ok());
+  store.files.BeforeEachChange(nullptr);
+  store.files.Heal();
+  EXPECT_TRUE(is_published);
+  while (mirror == nullptr) store.inbox().RunOne();
+  RangeSet both = Groups(1, 2);
+  both.InsertAll(Groups(3, 4));
+  EXPECT_EQ(store.Lookup(blob_.hash).groups, both);
+  EXPECT_EQ(*mirror->WriteUnproven(0, Wrong(0, 6)), both);
+  store.ExpectClaimsHold(blob_);
+  store.Repair(blob_);
+}
+
 TEST_F(UnprovenBytesTest, AreNothingAfterTheProcessEnded) {
   const TestDirectory copy;
   {

@@ -58,6 +58,7 @@ class OpenFile final : public store::File {
   StatusOr<uint64_t> CopyFrom(int /*source*/, uint64_t /*offset*/, uint64_t /*size*/) override {
     return ToStatus(EOPNOTSUPP, "copy to", file_->name());
   }
+  StatusOr<bool> Discard(Range /*bytes*/) override { return false; }
   void StartWriteBack(Range /*bytes*/) override {}
 
  private:
