@@ -1,11 +1,13 @@
 #include "store/disk_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
 #include "bao/tree.h"
 #include "base/error_reason.h"
+#include "store/bad_blocks.h"
 #include "store/post_to.h"
 
 namespace blobd::store {
@@ -33,6 +35,19 @@ Status WriteRuns(File& file, std::span<const Item> items, uint64_t unit, View vi
     } while (i < sorted.size() && sorted[i]->index == first + parts.size() &&
              parts.back().size() == unit);
     BLOBD_RETURN_IF_ERROR(file.WriteAt(first * unit, parts));
+  }
+  return OkStatus();
+}
+
+// The kernel reads a block before it writes a part of it. Where it cannot, because the disk has a
+// bad sector there, all of the block is written: finishing cuts the file to its length.
+Status WriteWholeBlocks(File& file, std::span<const VerifiedGroup> groups) {
+  static constexpr std::array<uint8_t, kDiskBlock> kZeros{};
+  for (const VerifiedGroup& group : groups) {
+    const size_t end = group.data.size() % kDiskBlock;
+    const std::array<ByteView, 2> parts = {group.data,
+                                           ByteView(kZeros).first(end == 0 ? 0 : kDiskBlock - end)};
+    BLOBD_RETURN_IF_ERROR(file.WriteAt(group.index * kGroupSize, parts));
   }
   return OkStatus();
 }
@@ -100,6 +115,7 @@ Status DiskWriter::WriteNow(std::span<const VerifiedGroup> groups,
   if (written.ok()) {
     written = WriteRuns(*files_->data, groups, kGroupSize,
                         [](const VerifiedGroup& group) { return group.data; });
+    if (written.code() == StatusCode::kInternal) written = WriteWholeBlocks(*files_->data, groups);
   }
   // Otherwise nobody could bring them without proof, for as long as somebody writes the blob.
   if (!written.ok()) {
