@@ -99,6 +99,11 @@ void NoteBoot(const std::string& path, const std::string& boot_id) {
 Status ForgetFindings(const std::string& path) {
   BLOBD_ASSIGN_OR_RETURN(const std::string resolved, ResolveDirectory(path));
   const std::string kept = KeptLogName(resolved);
+  // It was emptied at the opening, perhaps only in memory: a power loss would bring it back, and
+  // with it what it was said to have lost.
+  const std::string log = resolved + "-wal";
+  BLOBD_ASSIGN_OR_RETURN(const int64_t log_size, FileSize(log));
+  if (log_size >= 0) BLOBD_RETURN_IF_ERROR(SyncFile(log));
   if (unlink(kept.c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(errno, fmt::format("remove {}", kept));
   }
