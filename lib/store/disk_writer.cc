@@ -40,14 +40,17 @@ Status WriteRuns(File& file, std::span<const Item> items, uint64_t unit, View vi
 }
 
 // The kernel reads a block before it writes a part of it. Where it cannot, because the disk has a
-// bad sector there, all of the block is written: finishing cuts the file to its length.
+// bad sector there, all of the block is written, and what is not the blob's cut off again: somebody
+// may have the file open. Only the last group ends within a block.
 Status WriteWholeBlocks(File& file, std::span<const VerifiedGroup> groups) {
   static constexpr std::array<uint8_t, kDiskBlock> kZeros{};
   for (const VerifiedGroup& group : groups) {
     const size_t end = group.data.size() % kDiskBlock;
     const std::array<ByteView, 2> parts = {group.data,
                                            ByteView(kZeros).first(end == 0 ? 0 : kDiskBlock - end)};
-    BLOBD_RETURN_IF_ERROR(file.WriteAt(group.index * kGroupSize, parts));
+    const uint64_t begin = group.index * kGroupSize;
+    BLOBD_RETURN_IF_ERROR(file.WriteAt(begin, parts));
+    if (end != 0) BLOBD_RETURN_IF_ERROR(file.Truncate(begin + group.data.size()));
   }
   return OkStatus();
 }
