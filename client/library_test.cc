@@ -69,8 +69,8 @@ class Library : public testing::Test {
   }
   ~Library() override {
     client_.reset();
+    if (restart_.joinable()) restart_.join();  // it has the server until then
     Stop();
-    if (restart_.joinable()) restart_.join();
     std::filesystem::remove_all(directory_);
   }
 
