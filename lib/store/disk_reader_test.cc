@@ -86,7 +86,7 @@ TEST_F(DiskReaderTest, AHugeSparseBlob) {
   const Hash hash{{7}};
   const auto writer = store_.Writer(hash);
   writer->ClaimSize(kSize);
-  const Bytes content = TestBlob::RandomBytes(kGroupSize, 5);
+  const Bytes content = blake3::RandomBytes(kGroupSize, 5);
   const VerifiedGroup groups[] = {{0, content}, {kSize / kGroupSize - 1, content}};
   const OutboardPair pairs[] = {{0, {1}}, {bao::OutboardSize(kSize) / 64 - 1, {2}}};
   ASSERT_TRUE(writer->Write(groups, pairs).ok());

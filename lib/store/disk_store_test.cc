@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/rng.h"
 #include "blake3/hasher.h"
 #include "store/disk_store_for_test.h"
 #include "store/store_db.h"

@@ -203,7 +203,7 @@ TEST_F(RebuildTest, APageOfNoise) {
     {
       std::fstream file(store.layout().database(), std::ios::in | std::ios::out | std::ios::binary);
       file.seekp(static_cast<std::streamoff>(page * 4096));
-      const Bytes noise = TestBlob::RandomBytes(4096, page);
+      const Bytes noise = blake3::RandomBytes(4096, page);
       file.write(reinterpret_cast<const char*>(noise.data()), 4096);
     }
     store.Reopen();

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "bao/outboard.h"
-#include "base/rng.h"
 #include "base/test_directory_for_test.h"
+#include "blake3/random_bytes_for_test.h"
 #include "store/bad_blocks.h"
 #include "store/blob_store.h"
 #include "store/file_system.h"
@@ -27,17 +27,11 @@ namespace blobd::store {
 
 // A blob with its tree.
 struct TestBlob {
-  TestBlob(size_t size, uint64_t seed) : TestBlob(RandomBytes(size, seed)) {}
+  TestBlob(size_t size, uint64_t seed) : TestBlob(blake3::RandomBytes(size, seed)) {}
   explicit TestBlob(Bytes bytes) : content(std::move(bytes)) {
     bao::OutboardBuilder builder;
     builder.Append(content);
     hash = builder.Finish(&outboard).root;
-  }
-  static Bytes RandomBytes(size_t size, uint64_t seed) {
-    Bytes bytes(size);
-    Rng rng(seed);
-    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(rng.Next());
-    return bytes;
   }
   uint64_t size() const { return content.size(); }
   uint64_t group_count() const { return bao::GroupCount(content.size()); }

@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "base/rng.h"
 #include "store/disk_store_for_test.h"
 
 namespace blobd::store {

@@ -20,6 +20,7 @@
 #include "bao/tree.h"
 #include "base/rng.h"
 #include "base/test_directory_for_test.h"
+#include "blake3/random_bytes_for_test.h"
 #include "loop/worker_pool.h"
 #include "store/disk_store.h"
 #include "transfer/get_session.h"
@@ -29,16 +30,7 @@
 
 namespace blobd::transfer {
 
-inline Bytes RandomBytes(size_t size, uint64_t seed) {
-  Rng rng(seed);
-  Bytes bytes(size);
-  for (size_t i = 0; i < size; i += 8) {
-    const uint64_t word = rng.Next();
-    for (size_t j = i; j < std::min(size, i + 8); ++j)
-      bytes[j] = static_cast<uint8_t>(word >> (8 * (j - i)));
-  }
-  return bytes;
-}
+using blake3::RandomBytes;
 
 // A blob in memory with its outboard, of which a provider may hold only some groups.
 struct Blob final : bao::BlobSource {
