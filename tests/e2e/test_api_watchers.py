@@ -51,6 +51,8 @@ def watch(path, uid, intent, count, begins, ends):
 
 
 class Watchers(ApiTest):
+    alone = True  # run_unittests.py: it measures
+
     def setUp(self):
         super().setUp()
         self.server = self.start_daemon("server", '[serve]\nmode = "anyone"\n')

@@ -212,7 +212,7 @@ class Downloads(E2eTest):
         self.assertEqual(seen[-1], 2 * MIB)
 
     def test_transfers(self):
-        peer, share = self.slow_share()
+        peer, share = self.slow_share(MIB // 16)
         intent = self.queue(share["ticket"])
         self.wait_for_bytes(intent, 100_000)
         running = [t for t in self.daemon.transfers() if t["state"] == "TRANSFER_STATE_RECEIVING"]
@@ -234,7 +234,7 @@ class Downloads(E2eTest):
         self.assertLess(sum(request["sent"] for request in peer.report()), 2 * MIB + 100_000)
 
     def test_cancelling_one_of_two_intents_leaves_the_other(self):
-        _, share = self.slow_share(2 * MIB)
+        _, share = self.slow_share(MIB // 8)
         first, second = self.queue(share["ticket"]), self.queue(share["ticket"])
         self.assertIn(f"others still want it, and it goes on for them: {second}", self.ctl("cancel", first).text)
         self.ctl("watch", second)

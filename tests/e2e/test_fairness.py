@@ -16,6 +16,7 @@ SECONDS = 120
 
 class Fairness(E2eTest):
     """Each getter has a link of its own, so what they share is the daemon."""
+    alone = True  # run_unittests.py: it measures
 
     def setUp(self):
         super().setUp()

@@ -189,6 +189,7 @@ schedule = [
 @unittest.skipUnless(can_make_networks(), "wants root and /dev/net/tun")
 class Measured(E2eTest):
     """The sender's interface, over ten seconds after the first 250 ms."""
+    alone = True  # run_unittests.py: it measures
 
     SENDER, GETTER = "10.98.1.1", "10.98.1.2"
 

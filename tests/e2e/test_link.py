@@ -30,6 +30,7 @@ def namespaces_of_this_process():
 @unittest.skipUnless(can_make_networks(), "wants root and /dev/net/tun")
 class LinkTest(unittest.TestCase):
     """Two namespaces, a and b, and the link `wan` between them."""
+    alone = True  # run_unittests.py: it measures
 
     def setUp(self):
         self.network = Network()

@@ -25,12 +25,15 @@ class EveryCall(LivesTest):
     def test_between_every_pair_of_calls(self):
         self.assertTrue(PRELOAD.exists(), f"{PRELOAD} is not built")
         # The short run takes a sample of the calls.
-        step = 1 if is_long_run() else 17
+        step = 1 if is_long_run() else 29
         number = survived = 0
         while not survived:
             number += step if number else 1
-            with self.subTest(call=number):
+            try:
                 survived = self.live_until(number)
+            except Exception:
+                print(f"killed before call {number}: ", end="")
+                raise
             self.assertLess(number, 5000, "no run survives")
         print(f"{-(-number // step)} lives up to call {number} ", end="", flush=True)
 

@@ -13,6 +13,8 @@ AWAY_SECONDS = 60 if is_long_run() else 6
 
 @unittest.skipUnless(can_make_networks(), "wants root and /dev/net/tun")
 class Outage(E2eTest):
+    alone = True  # run_unittests.py: it measures
+
     def test_the_only_provider_is_away(self):
         network = Network(seed=5)
         network.__enter__()

@@ -41,6 +41,7 @@ class Parts(E2eTest):
 @unittest.skipUnless(can_make_networks(), "wants root and /dev/net/tun")
 class OverLinks(Parts):
     """Three sources behind links of their own, and a getter that reaches all of them."""
+    alone = True  # run_unittests.py: it measures
 
     def connect(self, rates, delay="1ms"):
         self.network = Network(seed=3)

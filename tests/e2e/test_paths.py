@@ -19,6 +19,7 @@ EXACT = is_long_run() and not is_sanitized()
 
 class TwoPaths(E2eTest):
     """A provider behind two links, slow enough that a download lasts."""
+    alone = True  # run_unittests.py: it measures
 
     def prepare(self):
         self.network = Network(seed=5)
@@ -146,6 +147,7 @@ class TowardsIroh035(TwoPaths):
 @unittest.skipUnless(can_make_networks(), "wants root and /dev/net/tun")
 class DualStack(E2eTest):
     """A provider with an IPv4 and an IPv6 address, each behind a link of its own: dialling races."""
+    alone = True  # run_unittests.py: it measures
 
     FOUR, SIX = f"10.95.0.2:{PORT}", f"[fd95::2]:{PORT}"
 
@@ -176,7 +178,8 @@ class DualStack(E2eTest):
         return getter.ctl("remote", node_id, "--json").json()["remote"]["connectedAddress"]
 
     def test_both_work_and_ipv6_is_used(self):
-        self.assertEqual(self.get_over(), self.SIX)
+        # IPv6 is ahead by 100 ms, which a handshake under sanitizers may take.
+        self.assertIn(self.get_over(), (self.SIX, self.FOUR) if is_sanitized() else (self.SIX,))
 
     def test_ipv6_is_dark(self):
         self.assertEqual(self.get_over("six"), self.FOUR)

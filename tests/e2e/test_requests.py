@@ -78,11 +78,12 @@ class RequestsAndTransfers(E2eTest):
         messages = (json.loads(line) for line in process.stdout)
         self.assertTrue(next(messages)["fromBeginning"])
         _, transfer = self.begin()
-        states = []
+        states, cancelled = [], False
         for message in messages:
             states += [each["state"] for each in message["transfers"] if each["transferId"] == str(transfer)]
-            if "TRANSFER_STATE_RECEIVING" in states and len(states) == 2:
+            if "TRANSFER_STATE_RECEIVING" in states and not cancelled:
                 self.ctl("transfer", "cancel", transfer)
+                cancelled = True
             if str(transfer) in message["goneTransferIds"]:
                 break
         self.assertEqual(states[-1], "TRANSFER_STATE_CANCELLED", "it is told how it ended, and then forgotten")

@@ -12,6 +12,8 @@ ANYONE = '[serve]\nmode = "anyone"\n'
 
 @unittest.skipUnless(can_make_networks(), "wants root and /dev/net/tun")
 class Shared(E2eTest):
+    alone = True  # run_unittests.py: it measures
+
     def connect(self, rate):
         """A source behind a link of so many MB/s, and a getter."""
         network = Network(seed=5)

@@ -171,6 +171,7 @@ class OnThisMachine(Stripes):
 @unittest.skipUnless(can_make_networks(), "wants root and /dev/net/tun")
 class OverLinks(Stripes):
     """Two nodes and two mirrors behind links of their own, and a getter that reaches all of them."""
+    alone = True  # run_unittests.py: it measures
 
     def test_at_the_rate_of_all_together(self):
         rates = (20, 40, 60, 80) if WHOLE else (2, 4, 6, 8)

@@ -14,6 +14,8 @@ SERVER, GETTER = "10.99.1.1", "10.99.1.2"
 
 
 class Wan(E2eTest):
+    alone = True  # run_unittests.py: it measures
+
     def setUp(self):
         super().setUp()
         self.network = Network(seed=7)
