@@ -154,11 +154,12 @@ def work(classes, next_class, to_parent, options):
         if number >= len(classes):
             break
         classes[number].run(result)
-    to_parent.send(None)
+    to_parent.send(result.shouldStop)
 
 
 def run(classes, jobs, options, ids):
-    """Runs them in `jobs` processes. `ids`: of what passed, failed and was skipped, to be added to."""
+    """Runs them in `jobs` processes. `ids`: of what passed, failed and was skipped, to be added to. False if ended."""
+    was_ended = False
     context = multiprocessing.get_context("fork")
     next_class = context.Value("i", 0)
     workers = {}
@@ -173,16 +174,17 @@ def run(classes, jobs, options, ids):
             try:
                 told = ours.recv()
             except EOFError:
-                told = None
+                told = False
                 ids["failed"].add("a process of the runner, which ended in the midst of a test")
-            if told is None:
+            if isinstance(told, bool):  # its last word
+                was_ended = was_ended or told
                 workers.pop(ours).join()
                 continue
             outcome, test, text = told
             sys.stdout.write(text)
             sys.stdout.flush()
-            if outcome:
-                ids[outcome].add(test)
+            ids[outcome].add(test)
+    return not was_ended
 
 
 def main():
@@ -206,10 +208,12 @@ def main():
     # Whoever ends us means those that run the tests, who then say where they were.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    goes_on = True
     if options.jobs > 1:
-        run([tests for tests in classes if not is_alone(tests)], options.jobs, options, ids)
+        goes_on = run([tests for tests in classes if not is_alone(tests)], options.jobs, options, ids)
         classes = [tests for tests in classes if is_alone(tests)]
-    run(classes, 1, options, ids)
+    if goes_on:
+        run(classes, 1, options, ids)
     for test in sorted(ids["failed"]):
         print(f"FAILED: {test}")
     counts = {outcome: len(tests) for outcome, tests in ids.items()}

@@ -93,7 +93,7 @@ class LivesTest(E2eTest):
 
     def everything(self, daemon):
         """All intents, or None if the daemon ended before it answered."""
-        result = daemon.ctl("intents", "--all", "--json", "--limit", 100000)
+        result = daemon.ask("intents", "--all", "--limit", 100000)
         return result.json().get("intents", []) if result.code == DONE else None
 
     def check(self):
@@ -186,7 +186,7 @@ class KilledAt(Daemon):
         """Starts it, and waits until it answers or has ended."""
         self.launch(self.environment)
         deadline = time.monotonic() + 60
-        while self._process.poll() is None and self.ctl("status").code != DONE:
+        while self._process.poll() is None and self.ask("status").code != DONE:
             if time.monotonic() > deadline:
                 raise AssertionError("blobd did not come up")
         return self
