@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs test files written in Python: run_unittests.py [--report FILE] [--isolated] [--jobs N] [-k PATTERN] PATH...
+"""Runs test files written in Python: run_unittests.py [--report FILE] [--isolated] [--jobs N] [-k PATTERN] [--without PATTERN] PATH...
 
 A PATH is a file, or a directory whose test_*.py are run. --report writes how many passed, failed and were skipped, as
 JSON. --isolated runs them in a network namespace of their own that has nothing but loopback, where that is allowed: so
@@ -117,7 +117,7 @@ class Reporter(unittest.TestResult):
             self._outcome, self._reason = "skipped", f": {reason}"
 
 
-def load(paths, patterns):
+def load(paths, patterns, left_out):
     """The tests by class, in the order of their files."""
     loader = unittest.TestLoader()
     if patterns:
@@ -127,7 +127,8 @@ def load(paths, patterns):
         for file in sorted(path.glob("test_*.py")) if path.is_dir() else [path]:
             sys.path.insert(0, str(file.resolve().parent))
             suite.addTests(loader.loadTestsFromName(file.stem))
-    return [unittest.TestSuite(tests) for _, tests in itertools.groupby(each_test(suite), type)]
+    wanted = [test for test in each_test(suite) if not any(word in test.id() for word in left_out)]
+    return [unittest.TestSuite(tests) for _, tests in itertools.groupby(wanted, type)]
 
 
 def each_test(suite):
@@ -193,6 +194,7 @@ def main():
     parser.add_argument("--isolated", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("-k", action="append", help="only tests whose name contains this")
+    parser.add_argument("--without", action="append", default=[], help="no tests whose name contains this")
     parser.add_argument("paths", nargs="+", type=Path)
     options = parser.parse_args()
 
@@ -202,7 +204,7 @@ def main():
         os.environ["BLOBD_NODE"] = installed.stdout.strip()
         if not isolate():
             print("No network namespace of our own here: running on the machine's network.")
-    classes = load(options.paths, options.k)
+    classes = load(options.paths, options.k, options.without)
     began = time.monotonic()
     ids = {"passed": set(), "failed": set(), "skipped": set()}
     # Whoever ends us means those that run the tests, who then say where they were.
