@@ -7,7 +7,6 @@ nothing leaves the machine, and nothing on it is in the way. --jobs runs the cla
 isolated from the others; those that say `alone = True` come last, one after the other, with the machine to themselves.
 """
 import argparse
-import contextlib
 import ctypes
 import fcntl
 import io
@@ -214,8 +213,9 @@ def main():
     if options.jobs > 1:
         goes_on = run([tests for tests in classes if not is_alone(tests)], options.jobs, options, ids)
         classes = [tests for tests in classes if is_alone(tests)]
-    if goes_on:
-        run(classes, 1, options, ids)
+    goes_on = goes_on and run(classes, 1, options, ids)
+    if not goes_on:
+        ids["failed"].add("the run, which was ended before all tests had run")
     for test in sorted(ids["failed"]):
         print(f"FAILED: {test}")
     counts = {outcome: len(tests) for outcome, tests in ids.items()}
@@ -226,5 +226,4 @@ def main():
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        sys.exit(main())
+    sys.exit(main())
