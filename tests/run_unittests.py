@@ -202,10 +202,13 @@ def main():
         installed = subprocess.run([str(HERE / "interop" / "install")], check=True, stdout=subprocess.PIPE, text=True)
         os.environ["BLOBD_NODE"] = installed.stdout.strip()
         if not isolate():
-            print("No network namespace of our own here: running on the machine's network.")
+            print("No network namespace of our own here: running on the machine's network, one test after the other.")
+            options.jobs = 1
     classes = load(options.paths, options.k, options.without)
     began = time.monotonic()
     ids = {"passed": set(), "failed": set(), "skipped": set()}
+    if not classes:
+        ids["failed"].add("the run, for which there is no test")
     # Whoever ends us means those that run the tests, who then say where they were.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

@@ -197,6 +197,7 @@ class Index : public std::enable_shared_from_this<Index> {
   BlobInfo InfoOf(const LiveBlob& live) const;
   static uint64_t DiskBytes(const BlobInfo& info);  // about
   uint64_t UnprovenBytes(const BlobRow& row);
+  StatusOr<uint64_t> UnverifiedBytes();
   StatusOr<Bytes> SmallContent(const BlobRow& row);
   void Tell(const LiveBlob& live);
   void CountPartial(const BlobRow& row);

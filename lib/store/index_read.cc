@@ -261,28 +261,36 @@ void Index::ListByUse(const std::optional<UseCursor>& after, size_t limit,
   then(std::move(uses));
 }
 
+// What lies on the disk of blobs of which nothing is verified.
+StatusOr<uint64_t> Index::UnverifiedBytes() {
+  uint64_t bytes = 0;
+  for (const Hash& hash : tally_.unverified()) {
+    if (const Live live = FindLive(hash); live != nullptr) {
+      bytes += UnprovenBytes(live->row);
+      continue;
+    }
+    BLOBD_ASSIGN_OR_RETURN(const std::optional<BlobRow> row, db_.Find(hash));
+    if (row) bytes += UnprovenBytes(*row);
+  }
+  return bytes;
+}
+
 void Index::Stats(Answer<StatusOr<StoreStats>> then) {
-  const StatusOr<std::vector<BlobRow>> rows = db_.ListPartial();
-  if (!rows.ok()) return then(rows.status());
+  const StatusOr<uint64_t> unverified = UnverifiedBytes();
+  if (!unverified.ok()) return then(unverified.status());
   StoreStats stats;
   gate_.LookAgain();
   stats.disk = gate_.state();
   stats.doubtful_blobs = doubtful_.size() + unlooked_.size();
-  stats.complete_blobs = tally_.complete().blobs;
-  stats.complete_bytes = tally_.complete().bytes;
+  const StoreCounts counts = tally_.Counts();
+  stats.complete_blobs = counts.complete_blobs;
+  stats.complete_bytes = counts.complete_bytes;
+  stats.partial_blobs = counts.partial_blobs;
+  stats.partial_bytes = counts.partial_bytes + *unverified;
   if (failed_syncs_ > 0) {
     stats.trouble = fmt::format(
         "store.db could not be synced ({} times since the start): check the disk", failed_syncs_);
     if (!can_record_) stats.trouble += "; nothing new is recorded until it can be written again";
-  }
-  for (const BlobRow& row : *rows) {
-    const Live live = FindLive(row.hash);
-    const BlobInfo info = live != nullptr ? InfoOf(*live) : InfoOf(row);
-    const bool is_absent = info.state == BlobState::kAbsent;
-    const uint64_t bytes = is_absent ? UnprovenBytes(row) : info.verified_bytes;
-    if (is_absent && bytes == 0) continue;
-    ++stats.partial_blobs;
-    stats.partial_bytes += bytes;
   }
   then(stats);
 }

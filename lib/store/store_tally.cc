@@ -26,6 +26,11 @@ void StoreTally::SetPartial(const Hash& hash, std::optional<uint64_t> bytes) {
     partial_.erase(before);
   }
   partial_blobs_ = partial_.size();
+  if (bytes == 0u) {
+    unverified_.insert(hash);
+  } else {
+    unverified_.erase(hash);
+  }
 }
 
 StoreCounts StoreTally::Counts() const {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/hash.h"
 #include "store/blob_store.h"
@@ -29,10 +30,13 @@ class StoreTally {
   void SetDoubtful(uint64_t blobs) { doubtful_ = blobs; }
 
   CompleteTotals complete() const { return {complete_blobs_, complete_bytes_}; }
+  // Partial blobs of which nothing is verified.
+  const std::unordered_set<Hash>& unverified() const { return unverified_; }
   StoreCounts Counts() const;
 
  private:
   std::unordered_map<Hash, uint64_t> partial_;
+  std::unordered_set<Hash> unverified_;
   std::atomic<uint64_t> complete_blobs_;
   std::atomic<uint64_t> complete_bytes_;
   std::atomic<uint64_t> partial_blobs_ = 0;

@@ -181,9 +181,10 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
         : poster_(std::move(core), loop), id_(id) {}
 
     void GetBlob(uint64_t number, const Hash& hash, const http::Url& url,
-                 const std::string& provider, const MirrorShare& share) override {
-      poster_.Post([key = GetKey{id_, number}, hash, url, provider, share](Core& core) {
-        core.GetBlob(key, hash, url, provider, share);
+                 const std::string& provider, uint64_t max_size,
+                 const MirrorShare& share) override {
+      poster_.Post([key = GetKey{id_, number}, hash, url, provider, max_size, share](Core& core) {
+        core.GetBlob(key, hash, url, provider, max_size, share);
       });
     }
     void LowerBlob(uint64_t number, uint64_t group) override {
@@ -326,7 +327,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   }
 
   void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url,
-               const std::string& provider, const MirrorShare& share) {
+               const std::string& provider, uint64_t max_size, const MirrorShare& share) {
     const auto session = sessions_.find(key.transfer);
     if (session == sessions_.end()) return;
     Blob& blob = blobs_[hash];
@@ -350,7 +351,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
         std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
     auto get = std::make_shared<MirrorGet>(
         MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(), provider,
-        MirrorGetOptions{Lanes(), options_.limits.max_blob_size}, share);
+        MirrorGetOptions{Lanes(), max_size}, share);
     gets_[key] = Get{
         hash, get, blob.strand,
         std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url,

@@ -120,7 +120,7 @@ http::Ask MirrorGet::AskFor(Range groups) const {
   if (groups.end != RangeSet::kOpenEnd) ask.end = EndOf(groups.end);
   ask.entity = entity();
   if (deps_.blob->size_proven()) ask.size = deps_.blob->size();
-  ask.max_size = options_.max_blob_size;
+  ask.max_size = options_.max_size;
   return ask;
 }
 

@@ -43,7 +43,7 @@ namespace blobd::transfer {
 
 struct MirrorGetOptions {
   size_t lanes = 8;
-  uint64_t max_blob_size = uint64_t{1} << 44;
+  uint64_t max_size = uint64_t{1} << 44;  // of the file
 };
 
 // What of the blob a get is for.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -32,6 +33,13 @@ StatusOr<http::Url> MirrorSession::UrlOf(const Hash& hash) const {
   if (!http::UrlTemplate::IsTemplate(url_)) return http::Url::Parse(url_);
   BLOBD_ASSIGN_OR_RETURN(const http::UrlTemplate any, http::UrlTemplate::Parse(url_));
   return any.For(hash);
+}
+
+// Nobody vouches for the length of a list before all of it is here.
+uint64_t MirrorSession::MaxSizeOf(const Hash& hash) const {
+  const bool is_list = kind_.format == BlobFormat::kHashSeq && hash == kind_.hash;
+  return is_list ? std::min(limits_.max_blob_size, limits_.max_children * sizeof(Hash))
+                 : limits_.max_blob_size;
 }
 
 void MirrorSession::Start() {
@@ -120,7 +128,7 @@ void MirrorSession::StartGet(const Wish& wish) {
   if (!url.ok()) return Settle({Outcome::kAbortRequest, Message(url.status()), {}});
   const uint64_t number = ++last_number_;
   gets_[number].wish = wish;
-  deps_.gets->GetBlob(number, wish.hash, *url, url_, wish.share);
+  deps_.gets->GetBlob(number, wish.hash, *url, url_, MaxSizeOf(wish.hash), wish.share);
 }
 
 void MirrorSession::OnBlobProgress(uint64_t number, const MirrorGetProgress& progress) {

@@ -42,7 +42,8 @@ class MirrorGets {
   virtual ~MirrorGets() = default;
   // Answered with OnBlobProgress and one OnBlobEnded of that number.
   virtual void GetBlob(uint64_t number, const Hash& hash, const http::Url& url,
-                       const std::string& provider, const MirrorShare& share) = 0;
+                       const std::string& provider, uint64_t max_size,
+                       const MirrorShare& share) = 0;
   // Answered with OnBlobBoundary, unless it has ended.
   virtual void LowerBlob(uint64_t number, uint64_t group) = 0;
   virtual void StopBlob(uint64_t number) = 0;
@@ -82,6 +83,7 @@ class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
   };
 
   StatusOr<http::Url> UrlOf(const Hash& hash) const;
+  uint64_t MaxSizeOf(const Hash& hash) const;
   void Look();
   void OnInventory(StatusOr<Inventory> inventory);
   void StartMore();

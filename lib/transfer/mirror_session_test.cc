@@ -19,11 +19,12 @@ struct FakeGets final : MirrorGets {
     Hash hash;
     std::string url;
     std::string provider;
+    uint64_t max_size = 0;
     MirrorShare share;
   };
   void GetBlob(uint64_t number, const Hash& hash, const http::Url& url, const std::string& provider,
-               const MirrorShare& share) override {
-    gets[number] = {hash, url.text(), provider, share};
+               uint64_t max_size, const MirrorShare& share) override {
+    gets[number] = {hash, url.text(), provider, max_size, share};
   }
   void LowerBlob(uint64_t number, uint64_t group) override { lowered.push_back({number, group}); }
   void StopBlob(uint64_t number) override { stopped.push_back(number); }
@@ -203,6 +204,17 @@ TEST_F(MirrorSessionTest, AShareOfASequence) {
   EXPECT_EQ(observer_->end->outcome, Outcome::kDone) << observer_->end->reason;
   EXPECT_EQ(observer_->progress.position, kMiB + 400 * kGroupSize);
   EXPECT_TRUE(observer_->arrived.ContainsAll({5 * kMiB, kMiB + 400 * kGroupSize}));
+}
+
+TEST_F(MirrorSessionTest, AListMayBeAsLongAsTheMostChildren) {
+  const TestBlob root(Bytes(32, 7));
+  Start("https://m/{hash}", {{root.hash, BlobFormat::kHashSeq}});
+  RunUntil([&] { return gets_->gets.size() == 1; });
+  EXPECT_EQ(gets_->gets.at(1).max_size, SizeLimits{}.max_children * 32);
+  ASSERT_TRUE(store_.PutSmall(root.hash, root.content).ok());
+  End(1, Outcome::kDone);
+  RunUntil([&] { return gets_->gets.size() == 2; });
+  EXPECT_EQ(gets_->gets.at(2).max_size, SizeLimits{}.max_blob_size) << "its child";
 }
 
 TEST_F(MirrorSessionTest, StoppedItWaitsForItsGets) {
