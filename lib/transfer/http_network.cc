@@ -86,8 +86,8 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     if (!blobs_.contains(root)) ForgetInStore(root);
   }
 
-  void StartImport(uint64_t number, const UrlImportOrder& order, std::shared_ptr<Executor> strand,
-                   std::shared_ptr<UrlImportSink> sink) {
+  void StartImport(uint64_t number, const UrlImportOrder& order,
+                   const std::shared_ptr<Executor>& strand, std::shared_ptr<UrlImportSink> sink) {
     if (client_ == nullptr) return;
     auto import = std::make_shared<UrlImport>(
         UrlImport::Deps{deps_.store, strand,
@@ -349,9 +349,9 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     if (session->second.is_wanted) blob.wanted_for.insert(session->second.root);
     auto end =
         std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
-    auto get = std::make_shared<MirrorGet>(
-        MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(), provider,
-        MirrorGetOptions{Lanes(), max_size}, share);
+    auto get =
+        std::make_shared<MirrorGet>(MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
+                                    provider, MirrorGetOptions{Lanes(), max_size}, share);
     gets_[key] = Get{
         hash, get, blob.strand,
         std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url,
@@ -504,7 +504,7 @@ std::unique_ptr<UrlImportJob> HttpNetwork::ImportUrl(const UrlImportOrder& order
   const uint64_t number = ++imports_;
   network_loop_.Post(
       [core = core_, number, order, strand = std::move(strand), sink = std::move(sink)]() mutable {
-        core->StartImport(number, order, std::move(strand), std::move(sink));
+        core->StartImport(number, order, strand, std::move(sink));
       });
   return std::make_unique<Job>(network_loop_, core_, number);
 }

@@ -92,7 +92,7 @@ void MirrorSession::OnInventory(StatusOr<Inventory> inventory) {
   if (share_ && !inventory->needs_root()) {
     for (const Inventory::Child& child : inventory->children) {
       held_.InsertAll(HeldOnLine(*share_->layout, child.place, child.blob));
-      if (auto wish = WishFor(child)) missing_.push_back(*std::move(wish));
+      if (auto wish = WishFor(child)) missing_.push_back(*wish);
     }
   }
   const bool complete =

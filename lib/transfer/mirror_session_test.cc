@@ -80,7 +80,7 @@ class MirrorSessionTest : public testing::Test {
     progress.position = position;
     return progress;
   }
-  void End(uint64_t number, Outcome outcome, MirrorGetProgress progress = {}) {
+  void End(uint64_t number, Outcome outcome, const MirrorGetProgress& progress = {}) {
     session_->OnBlobEnded(number, progress, {outcome, outcome == Outcome::kDone ? "" : "so", {}});
   }
 
