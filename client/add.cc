@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "client/add_file.h"
 #include "client/context.h"
+#include "client/crowded.h"
 #include "client/descriptor.h"
 #include "client/parallel.h"
 #include "client/progress_line.h"
@@ -24,8 +25,6 @@ namespace blobd::client {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kFilesAtOnce = 4;
 
 StatusOr<v1::AddResponse> AddPath(FileAdder& adder, const std::string& path) {
   // A FIFO whose writer has not come yet keeps us waiting when it is read, not here.
@@ -140,7 +139,7 @@ StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root
   SharedProgress progress(line, "adding", tree.bytes);
   FileAdder adder(*context.daemon, context.interrupt.descriptor(), is_private, progress);
   std::vector<v1::AddResponse> added(tree.names.size());
-  BLOBD_RETURN_IF_ERROR(ForEach(tree.names.size(), kFilesAtOnce, [&](size_t i) {
+  BLOBD_RETURN_IF_ERROR(ForEach(tree.names.size(), FileAdder::kFilesAtOnce, [&](size_t i) {
     auto response = AddListed(adder, directory.get(), tree.names[i]);
     if (!response.ok()) return response.status();
     added[i] = *std::move(response);
@@ -156,7 +155,9 @@ StatusOr<v1::AddResponse> AddDirectory(Context& context, const std::string& root
     total.set_size(total.size() + added[i].size());
   }
   BLOBD_ASSIGN_OR_RETURN(const v1::CreateCollectionResponse created,
-                         context.daemon->CreateCollection(request));
+                         AskUntilThereIsRoom(context.interrupt.descriptor(), [&] {
+                           return context.daemon->CreateCollection(request);
+                         }));
   total.set_hash(created.hash());
   return total;
 }

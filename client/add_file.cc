@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/utf8.h"
+#include "client/crowded.h"
 #include "client/descriptor.h"
 #include "client/worth.h"
 
@@ -30,19 +31,41 @@ void SharedProgress::Add(uint64_t bytes) {
 }
 
 StatusOr<v1::AddResponse> FileAdder::Add(int fd, const std::string& name) {
-  if (!IsWorthHandingIn(fd)) return AddStream(fd, name);
   uint64_t told = 0;
-  auto added = client_.Import(fd, is_private_, [&](uint64_t bytes) {
-    if (bytes <= told) return;
-    progress_.Add(bytes - told);
-    told = bytes;
-  });
-  if (!added.ok() && IsWorthAStream(added.status())) return AddStream(fd, name);
-  if (added.ok() && added->size() > told) progress_.Add(added->size() - told);
+  if (!IsWorthHandingIn(fd)) return AddStream(fd, name, told);
+  large_files_.acquire();
+  auto added = HandIn(fd, told);
+  if (!added.ok() && IsWorthAStream(added.status())) added = AddStream(fd, name, told);
+  large_files_.release();
   return added;
 }
 
-StatusOr<v1::AddResponse> FileAdder::AddStream(int fd, const std::string& name) {
+StatusOr<v1::AddResponse> FileAdder::HandIn(int fd, uint64_t& told) {
+  auto added =
+      client_.Import(fd, is_private_, [this, &told](uint64_t bytes) { Tell(bytes, told); });
+  if (added.ok()) Tell(added->size(), told);
+  return added;
+}
+
+void FileAdder::Tell(uint64_t bytes, uint64_t& told) {
+  if (bytes <= told) return;
+  progress_.Add(bytes - told);
+  told = bytes;
+}
+
+StatusOr<v1::AddResponse> FileAdder::AddStream(int fd, const std::string& name, uint64_t& told) {
+  const off_t begin = lseek(fd, 0, SEEK_CUR);
+  if (begin < 0) return AddStreamOnce(fd, name, told);
+  return AskUntilThereIsRoom(interrupt_, [&]() -> StatusOr<v1::AddResponse> {
+    if (lseek(fd, begin, SEEK_SET) != begin)
+      return FileError(errno, "seek in " + EscapeForTerminal(name));
+    return AddStreamOnce(fd, name, told);
+  });
+}
+
+StatusOr<v1::AddResponse> FileAdder::AddStreamOnce(int fd, const std::string& name,
+                                                   uint64_t& told) {
+  uint64_t sent = 0;
   return client_.Add(is_private_, [&](char* buffer, size_t capacity) -> StatusOr<size_t> {
     for (;;) {
       std::array<pollfd, 2> fds = {pollfd{fd, POLLIN, 0}, pollfd{interrupt_, POLLIN, 0}};
@@ -51,7 +74,8 @@ StatusOr<v1::AddResponse> FileAdder::AddStream(int fd, const std::string& name) 
       const ssize_t count = read(fd, buffer, capacity);
       if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (count < 0) return FileError(errno, "read " + EscapeForTerminal(name));
-      progress_.Add(static_cast<uint64_t>(count));
+      sent += static_cast<uint64_t>(count);
+      Tell(sent, told);
       return static_cast<size_t>(count);
     }
   });

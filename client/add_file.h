@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <semaphore>
 #include <string>
 
 #include "base/mutex.h"
@@ -33,21 +34,32 @@ class SharedProgress {
 
 class FileAdder {
  public:
+  // Each waits most of its time for the disk, and those that wait together share a commit. Of what
+  // one uid may have under way they are less than half.
+  static constexpr size_t kFilesAtOnce = 32;
+
   // `interrupt`: readable once the caller was interrupted, while it reads from what may keep it
   // waiting: a terminal, a pipe.
   FileAdder(DaemonClient& client, int interrupt, bool is_private, SharedProgress& progress)
       : client_(client), interrupt_(interrupt), is_private_(is_private), progress_(progress) {}
 
-  // `fd` is read from where it is, if it cannot be handed in whole. `name` is for errors.
+  // `fd` is read from where it is, if it cannot be handed in whole. `name` is for errors. While the
+  // daemon has too many calls of this uid it is asked again, where `fd` can be read again.
   StatusOr<v1::AddResponse> Add(int fd, const std::string& name);
 
  private:
-  StatusOr<v1::AddResponse> AddStream(int fd, const std::string& name);
+  StatusOr<v1::AddResponse> HandIn(int fd, uint64_t& told);
+  // `told`: of this file's bytes, to `progress_`.
+  StatusOr<v1::AddResponse> AddStream(int fd, const std::string& name, uint64_t& told);
+  StatusOr<v1::AddResponse> AddStreamOnce(int fd, const std::string& name, uint64_t& told);
+  void Tell(uint64_t bytes, uint64_t& told);
 
   DaemonClient& client_;
   const int interrupt_;
   const bool is_private_;
   SharedProgress& progress_;
+  // Those are hashed by the daemon's workers, and more of them only take each other's turns.
+  std::counting_semaphore<> large_files_{4};
 };
 
 }  // namespace blobd::client

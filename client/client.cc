@@ -243,24 +243,28 @@ absl::StatusOr<v1::AddResponse> Client::Add(
     bool is_private, const std::function<absl::StatusOr<size_t>(char*, size_t)>& source) {
   v1::AddResponse response;
   Status source_status;
+  const auto piece = std::make_unique_for_overwrite<char[]>(kAddPiece);
   const Status status = impl_->Call(Repeat::kNever, [&](grpc::ClientContext* context) {
+    // All of a small file goes out at once, with the beginning and the end of the call.
+    context->set_initial_metadata_corked(true);
     const auto stream = impl_->blobs->Add(context, &response);
     v1::AddRequest message;
     message.set_is_private(is_private);
-    for (;;) {
-      message.mutable_data()->resize(kAddPiece);
-      const auto size = source(message.mutable_data()->data(), kAddPiece);
-      if (!size.ok()) {
-        source_status = size.status();
-        context->TryCancel();
-        break;
-      }
-      message.mutable_data()->resize(*size);
+    auto size = source(piece.get(), kAddPiece);
+    while (size.ok()) {
+      message.set_data(piece.get(), *size);
+      if (*size > 0) size = source(piece.get(), kAddPiece);
+      if (!size.ok()) break;
       message.set_last(*size == 0);
-      if (!stream->Write(message) || message.last()) break;
+      if (message.last()) {
+        stream->WriteLast(message, grpc::WriteOptions());
+        return stream->Finish();
+      }
+      if (!stream->Write(message)) return stream->Finish();
       message.clear_is_private();
     }
-    stream->WritesDone();
+    source_status = size.status();
+    context->TryCancel();
     return stream->Finish();
   });
   BLOBD_RETURN_IF_ERROR(source_status);

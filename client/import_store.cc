@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "client/add_file.h"
 #include "client/context.h"
+#include "client/crowded.h"
 #include "client/parallel.h"
 #include "client/sentence.h"
 #include "client/store_files.h"
@@ -21,8 +22,6 @@
 
 namespace blobd::client {
 namespace {
-
-constexpr size_t kFilesAtOnce = 4;
 
 enum class Fate { kImported, kExisted, kDamaged, kUnreadable };
 
@@ -112,7 +111,9 @@ StatusOr<std::string> MakeCollection(Context& context, const ImportStoreOptions&
                            kMaxCollectionEntries);
   }
   BLOBD_ASSIGN_OR_RETURN(const v1::CreateCollectionResponse created,
-                         context.daemon->CreateCollection(request));
+                         AskUntilThereIsRoom(context.interrupt.descriptor(), [&] {
+                           return context.daemon->CreateCollection(request);
+                         }));
   return "s" + created.hash();
 }
 
@@ -192,8 +193,8 @@ int RunImportStore(Context& context, const ImportStoreOptions& options) {
     ProgressLine line(!context.style.quiet && !context.style.is_json());
     SharedProgress progress(line, "importing", BytesOf(*files));
     StoreImporter importer(context, options, *files, progress);
-    status =
-        ForEach(all.size(), kFilesAtOnce, [&](size_t i) { return importer.Import(i, &all[i]); });
+    status = ForEach(all.size(), FileAdder::kFilesAtOnce,
+                     [&](size_t i) { return importer.Import(i, &all[i]); });
   }
   if (!status.ok()) return Fail(Annotate(status, "broken off; repeat it to go on"));
   Summary summary = Sum(all);

@@ -1,8 +1,8 @@
-"""What one user may have unfinished, in bytes: `bytes_per_uid`. What it does at the limit is tested in lib/engine/quota_test.cc."""
+"""What one user may have: unfinished, in bytes (`bytes_per_uid`; more of it in lib/engine/quota_test.cc), and under way."""
 import subprocess
 
 from api_world import OWNER_UID, ApiTest
-from harness import DONE, NO_SPACE
+from harness import DONE, NO_SPACE, TIMEOUT
 from peers import write_random
 
 KIB = 1 << 10
@@ -37,3 +37,24 @@ class BytesQuota(ApiTest):
         config.write_text(config.read_text().replace('"1MB"', '"4MB"'))
         self.ctl("reload")
         self.assertEqual(self.get(OWNER_UID, large).returncode, DONE)
+
+
+class Crowd(ApiTest):
+    def test_adds_of_many_small_files_wait_for_each_other(self):
+        """Each has more under way than a third of what one user may have."""
+        trees = []
+        for number in range(4):
+            tree = self.directory / f"tree{number}"
+            tree.mkdir()
+            for file in range(150):
+                (tree / f"{file}").write_text(f"{number} {file}")
+            tree.chmod(0o755)
+            trees.append(tree)
+        adds = [subprocess.Popen(self.daemon.ctl_command("add", "-q", str(tree)), stdout=subprocess.PIPE, text=True,
+                                 stderr=subprocess.PIPE, user=OWNER_UID, group=OWNER_UID, extra_groups=[self.group], cwd="/")
+                for tree in trees]
+        for add in adds:
+            _, errors = add.communicate(timeout=TIMEOUT)
+            self.assertEqual(add.returncode, DONE, errors)
+        # Each tree's files, the names that all have, and each tree's list.
+        self.assertEqual(self.ctl("status", "--json").json()["store"]["completeBlobs"], str(4 * 151 + 1))

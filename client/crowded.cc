@@ -1,0 +1,24 @@
+#include "client/crowded.h"
+
+#include <poll.h>
+
+#include "client/client.h"
+
+namespace blobd::client {
+namespace {
+
+constexpr int kTryAgainMs = 50;
+
+}  // namespace
+
+bool IsCrowded(const Status& status) {
+  const auto reason = ReasonOf(status);
+  return reason && reason->domain == "blobd" && reason->name == "TOO_MANY_CALLS";
+}
+
+bool WaitForRoom(int interrupt) {
+  pollfd event{interrupt, POLLIN, 0};
+  return poll(&event, 1, kTryAgainMs) == 0;
+}
+
+}  // namespace blobd::client
