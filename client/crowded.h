@@ -4,8 +4,6 @@
 // Thread: any; blocks.
 #pragma once
 
-#include <utility>
-
 #include "base/status.h"
 
 namespace blobd::client {
@@ -13,15 +11,16 @@ namespace blobd::client {
 inline constexpr int kMostTries = 600;
 
 bool IsCrowded(const Status& status);
-// Waits until it may be tried again. False: `interrupt` became readable.
-bool WaitForRoom(int interrupt);
+// Waits until it may be tried again, or `interrupt` is readable.
+void WaitForRoom(int interrupt);
 
-// The answer of `ask`, a StatusOr, which is called again while it is that there is no room.
+// The answer of `ask`, a StatusOr, which is called again while it is that there is no room. After
+// an interrupt, which ends every call, it is that.
 template <typename Ask>
 auto AskUntilThereIsRoom(int interrupt, Ask ask) {
   auto answer = ask();
   for (int tries = 1; tries < kMostTries && IsCrowded(answer.status()); ++tries) {
-    if (!WaitForRoom(interrupt)) break;
+    WaitForRoom(interrupt);
     answer = ask();
   }
   return answer;

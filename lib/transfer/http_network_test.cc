@@ -63,6 +63,18 @@ TEST_F(HttpNetworkTest, WrongContentIsNoBlob) {
   EXPECT_EQ(store_.Lookup(blob.hash).groups, RangeSet());
 }
 
+TEST_F(HttpNetworkTest, AListOfTooManyChildrenIsNotTakenOn) {
+  options_.limits.max_children = 3;
+  TestServer server([](const TestRequest& request, Connection& connection) {
+    http::ServeFile(request, connection, uint64_t{4} * 32);
+  });
+  const store::TestBlob list = BlobOf(uint64_t{4} * 32);
+  network().StartGet(kGet, server.Url("/{hash}"), {{list.hash, BlobFormat::kHashSeq}});
+  EXPECT_NE(EndOf(kGet).outcome, Outcome::kDone);
+  EXPECT_EQ(progress_[kGet].received_bytes, 0u) << EndOf(kGet).reason;
+  EXPECT_EQ(store_.Lookup(list.hash).groups, RangeSet());
+}
+
 // All transfers of a blob share what comes of it, also of a file without a size.
 TEST_F(HttpNetworkTest, TwoTransfersOfAFileWithoutASizeAreOneStream) {
   std::atomic<bool> may_end = false;
