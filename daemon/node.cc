@@ -1,5 +1,6 @@
 #include "daemon/node.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
@@ -179,7 +180,7 @@ Status Node::OpenEndpoint() {
       [this](UniqueFunction<void(Status)> done) { engine_->Start(std::move(done)); });
   upload_server_ = std::make_unique<transfer::UploadServer>(
       transfer::UploadServer::Deps{*network_loop_, *control_, *workers_, *store_, SystemClock(),
-                                   upload_throttle_.get()},
+                                   upload_throttle_.get(), [this] { uploads_->Wake(); }},
       std::move(endpoint), config().serve, engine_.get());
   uploads_ = std::make_unique<engine::UploadTable>(
       *control_,
@@ -394,6 +395,7 @@ void Node::Serve() {
       fmt::format("blobd {} is ready: node {}, UDP {}, socket {}", kVersion,
                   identity_.node_id.ToHex(), identity_.listen_addresses.front(), sockets_->path()));
   supervision_->Ready();
+  malloc_trim(0);  // what the registry's rows took while they were read
 }
 
 void Node::BeginShutdown() {

@@ -5,9 +5,7 @@
 namespace blobd::engine {
 
 UploadTable::UploadTable(Timers& timers, Source source, Cut cut)
-    : timers_(timers), source_(std::move(source)), cut_(std::move(cut)) {
-  Arm(kIdleInterval);
-}
+    : timers_(timers), source_(std::move(source)), cut_(std::move(cut)) {}
 
 UploadTable::~UploadTable() {
   if (timer_ != 0) timers_.CancelTimer(timer_);
@@ -17,6 +15,12 @@ void UploadTable::List(UniqueFunction<void(UploadsView)> done) {
   source_([this, done = std::move(done)](Snapshot snapshot) mutable {
     done(Sample(std::move(snapshot)));
   });
+}
+
+void UploadTable::Wake() {
+  if (!std::exchange(rests_, false)) return;
+  total_ = {};  // the last samples may be of long ago
+  Arm(Duration::zero());
 }
 
 void UploadTable::Disconnect(const NodeId& node, UniqueFunction<void(bool)> done) {
@@ -29,7 +33,8 @@ void UploadTable::Arm(Duration delay) {
   timer_ = timers_.AddTimer(timers_.Now() + delay, [this] {
     timer_ = 0;
     List([this](const UploadsView& view) {
-      Arm(view.nodes.empty() ? kIdleInterval : RateMeter::kSampleInterval);
+      rests_ = view.nodes.empty() && view.rate == 0;
+      if (!rests_) Arm(view.nodes.empty() ? kEndInterval : RateMeter::kSampleInterval);
     });
   });
 }

@@ -1,5 +1,5 @@
-// UploadTable: what other nodes get from us, with rates. It asks the upload server now and then, 8
-// times a second while some node is connected, and for every caller.
+// UploadTable: what other nodes get from us, with rates. It asks the upload server 8 times a second
+// while some node is connected, for every caller, and of itself not at all while nobody is served.
 //
 // Thread:    the control loop only; `done` is called there, later.
 // Ownership: made and destroyed while the loop does not turn. The timers, and what the source asks,
@@ -42,11 +42,14 @@ class UploadTable {
   UploadTable& operator=(const UploadTable&) = delete;
 
   void List(UniqueFunction<void(UploadsView)> done);
+  // A node connected while none was.
+  void Wake();
   // Closes the connections that the node opened to us. Answered with whether there was one.
   void Disconnect(const NodeId& node, UniqueFunction<void(bool)> done);
 
  private:
-  static constexpr Duration kIdleInterval = seconds(1);  // how soon a first upload is noticed
+  // How often it asks when all nodes have gone, until their rate is nothing.
+  static constexpr Duration kEndInterval = seconds(1);
 
   struct Meter {
     WallTime since;
@@ -60,6 +63,7 @@ class UploadTable {
   Source source_;
   Cut cut_;
   TimerId timer_ = 0;
+  bool rests_ = true;
   std::map<NodeId, Meter> meters_;  // of the nodes in the latest answer
   RateMeter total_;
 };

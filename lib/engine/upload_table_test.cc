@@ -47,6 +47,7 @@ class UploadTableTest : public testing::Test {
 
 TEST_F(UploadTableTest, MeasuresEachNodeAndAllTogether) {
   served_.nodes = {Upload(kAnn, 0, 1), Upload(kJoe, 500, 1)};
+  table_.Wake();
   loop_.Advance(seconds(2));
   for (int i = 0; i < 40; ++i) {
     served_.nodes[0].sent_bytes += 1000;
@@ -67,6 +68,7 @@ TEST_F(UploadTableTest, MeasuresEachNodeAndAllTogether) {
 
 TEST_F(UploadTableTest, ANodeThatComesBackCountsFromZero) {
   served_.nodes = {Upload(kAnn, 1'000'000, 1)};
+  table_.Wake();
   loop_.Advance(seconds(2));
   served_.nodes = {Upload(kAnn, 10, 2)};
   EXPECT_EQ(List().nodes.at(0).rate, 0);
@@ -75,14 +77,40 @@ TEST_F(UploadTableTest, ANodeThatComesBackCountsFromZero) {
   EXPECT_EQ(List().nodes.at(0).rate, 0);
 }
 
-TEST_F(UploadTableTest, AsksSeldomWhileNobodyIsServed) {
-  loop_.Advance(seconds(10));
-  EXPECT_EQ(asked_, 10);
+TEST_F(UploadTableTest, AsksNothingWhileNobodyIsServed) {
+  loop_.Advance(seconds(1000));
+  EXPECT_EQ(asked_, 0);
   served_.nodes = {Upload(kAnn, 0, 1)};
-  loop_.Advance(seconds(2));
-  asked_ = 0;
+  table_.Wake();
   loop_.Advance(seconds(10));
-  EXPECT_EQ(asked_, 80);
+  EXPECT_EQ(asked_, 81);  // at once, and 8 times a second
+  table_.Wake();          // another came and all had gone meanwhile: it asks already
+  loop_.Advance(seconds(10));
+  EXPECT_EQ(asked_, 161);
+}
+
+TEST_F(UploadTableTest, WhenAllHaveGoneItAsksUntilTheirRateIsNothing) {
+  served_.nodes = {Upload(kAnn, 0, 1)};
+  table_.Wake();
+  for (int i = 0; i < 20; ++i) {
+    served_.totals.sent_bytes += 1000;
+    loop_.Advance(milliseconds(125));
+  }
+  served_.nodes.clear();
+  loop_.Advance(seconds(60));
+  const int asked = asked_;
+  loop_.Advance(seconds(3600));
+  EXPECT_EQ(asked_, asked);
+  EXPECT_EQ(List().rate, 0);  // and not the mean of an hour
+
+  served_.nodes = {Upload(kJoe, 0, 2)};
+  table_.Wake();
+  loop_.Advance(Duration::zero());
+  for (int i = 0; i < 10; ++i) {
+    served_.totals.sent_bytes += 1000;
+    loop_.Advance(milliseconds(125));
+  }
+  EXPECT_NEAR(List().rate, 8000, 100);  // at once, not when what was sampled before has gone
 }
 
 }  // namespace

@@ -78,7 +78,6 @@ class RealClient final : public Client, public FetchOwner {
   RealClient(loop::Loop& loop, ClientOptions options)
       : loop_(loop), options_(std::move(options)), budget_(options_.receive_budget) {}
   ~RealClient() override;
-  Status Open();
 
   FetchId Start(const Url& url, const Ask& ask, const FetchOptions& options,
                 FetchReceiver* receiver) override;
@@ -94,7 +93,7 @@ class RealClient final : public Client, public FetchOwner {
  private:
   // FetchOwner
   Instant Now() const override { return loop_.Now(); }
-  Multi& multi() override { return *multi_; }
+  Multi& multi() override { return multi_; }
   const ClientOptions& options() const override { return options_; }
   void OnDelivered(Fetch& fetch) override;
   void OnReceived(Fetch& fetch, uint64_t bytes) override;
@@ -119,7 +118,11 @@ class RealClient final : public Client, public FetchOwner {
   ClientOptions options_;
   std::set<int> sockets_;  // of connections, idle ones too; before multi_, which closes them
   ReceiveBudget budget_;
-  std::unique_ptr<Multi> multi_;
+  Multi multi_{loop_, [](CURL* easy, CURLcode code) {
+                 char* fetch = nullptr;
+                 curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
+                 reinterpret_cast<Fetch*>(fetch)->OnDone(code);
+               }};
   uint64_t next_id_ = 1;
   uint64_t origins_made_ = 0;
   std::map<Origin, OriginState> origins_;
@@ -132,15 +135,6 @@ class RealClient final : public Client, public FetchOwner {
   // Set to false when the client goes, for what still waits for the end of the turn.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
-
-Status RealClient::Open() {
-  BLOBD_ASSIGN_OR_RETURN(multi_, Multi::Create(loop_, [](CURL* easy, CURLcode code) {
-                           char* fetch = nullptr;
-                           curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
-                           reinterpret_cast<Fetch*>(fetch)->OnDone(code);
-                         }));
-  return OkStatus();
-}
 
 RealClient::~RealClient() {
   *alive_ = false;
@@ -175,12 +169,14 @@ void RealClient::ForgetOrigins() {
 FetchId RealClient::Start(const Url& url, const Ask& ask, const FetchOptions& options,
                           FetchReceiver* receiver) {
   const FetchId id{next_id_++};
-  const bool is_refused = fetches_.size() >= options_.max_fetches;
+  Status started = multi_.Start();
+  if (fetches_.size() >= options_.max_fetches)
+    started = ResourceExhausted("too many fetches at once");
   Fetch& fetch =
       *fetches_.emplace(id, std::make_unique<Fetch>(*this, id, url, ask, options, receiver))
            .first->second;
   // It is there until its receiver has heard that, and can be stopped until then.
-  is_refused ? fetch.Refuse("too many fetches at once") : StateOf(url.origin()).Wait(fetch);
+  started.ok() ? StateOf(url.origin()).Wait(fetch) : fetch.Refuse(Message(started));
   Schedule();
   return id;
 }
@@ -374,9 +370,7 @@ void RealClient::Tick() {
 
 StatusOr<std::unique_ptr<Client>> Client::Create(loop::Loop& loop, ClientOptions options) {
   BLOBD_RETURN_IF_ERROR(CheckConfigs(options.origins));
-  auto client = std::make_unique<RealClient>(loop, std::move(options));
-  BLOBD_RETURN_IF_ERROR(client->Open());
-  return client;
+  return std::make_unique<RealClient>(loop, std::move(options));
 }
 
 }  // namespace blobd::http

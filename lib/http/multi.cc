@@ -12,21 +12,20 @@ namespace {
 constexpr long kIdleConnections = 64;
 }  // namespace
 
-StatusOr<std::unique_ptr<Multi>> Multi::Create(loop::Loop& loop, Done done) {
+Status Multi::Start() {
+  if (multi_ != nullptr) return OkStatus();
   // Once per process; what it sets up is never taken down, since other threads may use it.
   static const CURLcode global = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (global != CURLE_OK) return Internal("libcurl does not start: {}", curl_easy_strerror(global));
-  std::unique_ptr<Multi> multi(new Multi(loop, std::move(done)));
-  multi->multi_ = curl_multi_init();
-  if (multi->multi_ == nullptr) return ResourceExhausted("no memory for libcurl");
-  CURLM* handle = multi->multi_;
-  curl_multi_setopt(handle, CURLMOPT_SOCKETFUNCTION, &Multi::OnSocket);
-  curl_multi_setopt(handle, CURLMOPT_SOCKETDATA, multi.get());
-  curl_multi_setopt(handle, CURLMOPT_TIMERFUNCTION, &Multi::OnTimer);
-  curl_multi_setopt(handle, CURLMOPT_TIMERDATA, multi.get());
-  curl_multi_setopt(handle, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
-  curl_multi_setopt(handle, CURLMOPT_MAXCONNECTS, kIdleConnections);
-  return multi;
+  multi_ = curl_multi_init();
+  if (multi_ == nullptr) return ResourceExhausted("no memory for libcurl");
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &Multi::OnSocket);
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &Multi::OnTimer);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kIdleConnections);
+  return OkStatus();
 }
 
 Multi::~Multi() {
@@ -92,6 +91,7 @@ void Multi::Act(curl_socket_t fd, int events) {
 }
 
 void Multi::Collect() {
+  if (multi_ == nullptr) return;
   // First all, then told: who is told may remove others.
   std::vector<std::pair<CURL*, CURLcode>> ended;
   int left = 0;

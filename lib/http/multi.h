@@ -1,6 +1,9 @@
 // Multi: libcurl's multi handle on our loop (curl_multi_socket_action): it says which descriptors
 // and which time to wait for, the loop waits.
 //
+// libcurl and what it brings (TLS, names, other protocols) take 2 MiB: they are started with the
+// first transfer, and a daemon that asks no mirror never has them.
+//
 // Thread:    the loop's. `done` is called from the loop, never from within Add or Remove; it may
 //            call both.
 // Ownership: owns the multi handle; easy handles are the caller's, and removed before they go.
@@ -8,9 +11,9 @@
 
 #include <curl/curl.h>
 
-#include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/status.h"
 #include "base/task.h"
@@ -21,11 +24,13 @@ namespace blobd::http {
 class Multi {
  public:
   using Done = UniqueFunction<void(CURL* easy, CURLcode code)>;
-  static StatusOr<std::unique_ptr<Multi>> Create(loop::Loop& loop, Done done);
+  Multi(loop::Loop& loop, Done done) : loop_(loop), done_(std::move(done)) {}
   ~Multi();
   Multi(const Multi&) = delete;
   Multi& operator=(const Multi&) = delete;
 
+  // Before the first Add; cheap once it is OK. An error: libcurl does not start.
+  Status Start();
   // REQUIRES of both: not within a callback of libcurl
   void Add(CURL* easy);
   void Remove(CURL* easy);
@@ -34,8 +39,6 @@ class Multi {
   void Collect();
 
  private:
-  Multi(loop::Loop& loop, Done done) : loop_(loop), done_(std::move(done)) {}
-
   static int OnSocket(CURL* easy, curl_socket_t fd, int what, void* self, void* unused);
   static int OnTimer(CURLM* multi, long timeout_ms, void* self);
   void Watch(int fd, int what);

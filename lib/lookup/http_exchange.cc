@@ -23,9 +23,15 @@ Status CurlStatus(CURLcode code, const char* detail) {
   return Unavailable("{}", what);
 }
 
+// More than once does no harm.
+bool InitCurl() {
+  static const bool initialised = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  return initialised;
+}
+
 class CurlExchange final : public HttpExchange {
  public:
-  explicit CurlExchange(loop::Loop& loop) : loop_(loop), multi_(curl_multi_init()) {}
+  explicit CurlExchange(loop::Loop& loop) : loop_(loop) {}
   ~CurlExchange() override {
     for (auto& [id, open] : open_) Close(*open);
     open_.clear();
@@ -35,7 +41,10 @@ class CurlExchange final : public HttpExchange {
     for (const auto& [id, timer] : refused_) loop_.CancelTimer(timer);
   }
 
+  // Before the first exchange: a daemon that makes none does without libcurl.
   Status Open() {
+    if (multi_ != nullptr) return OkStatus();
+    if (InitCurl()) multi_ = curl_multi_init();
     if (multi_ == nullptr) return Unavailable("libcurl cannot be used");
     curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &OnSocket);
     curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
@@ -50,6 +59,10 @@ class CurlExchange final : public HttpExchange {
     if (open_.size() >= kMaxExchanges) {
       RefuseSoon(id, ResourceExhausted("{} exchanges are open already", kMaxExchanges),
                  std::move(done));
+      return id;
+    }
+    if (Status opened = Open(); !opened.ok()) {
+      RefuseSoon(id, std::move(opened), std::move(done));
       return id;
     }
     auto exchange = std::make_unique<Exchange>();
@@ -220,7 +233,7 @@ class CurlExchange final : public HttpExchange {
   }
 
   loop::Loop& loop_;
-  CURLM* const multi_;
+  CURLM* multi_ = nullptr;
   TimerId timer_ = 0;
   uint64_t next_ = 1;
   std::map<ExchangeId, std::unique_ptr<Exchange>> open_;
@@ -228,19 +241,10 @@ class CurlExchange final : public HttpExchange {
   std::unordered_set<curl_socket_t> watched_;
 };
 
-// Before any thread but this uses libcurl; more than once does no harm.
-bool InitCurl() {
-  static const bool initialised = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  return initialised;
-}
-
 }  // namespace
 
-StatusOr<std::unique_ptr<HttpExchange>> HttpExchange::Create(loop::Loop& loop) {
-  if (!InitCurl()) return Unavailable("libcurl cannot be used");
-  auto exchange = std::make_unique<CurlExchange>(loop);
-  BLOBD_RETURN_IF_ERROR(exchange->Open());
-  return exchange;
+std::unique_ptr<HttpExchange> HttpExchange::Create(loop::Loop& loop) {
+  return std::make_unique<CurlExchange>(loop);
 }
 
 }  // namespace blobd::lookup

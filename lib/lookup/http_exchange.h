@@ -41,7 +41,7 @@ class HttpExchange {
   };
 
   // REQUIRES: `loop` outlives it
-  static StatusOr<std::unique_ptr<HttpExchange>> Create(loop::Loop& loop);
+  static std::unique_ptr<HttpExchange> Create(loop::Loop& loop);
   virtual ~HttpExchange() = default;
 
   // `done` is called later, with any answer that came, or kUnavailable (nobody there, timed out),

@@ -12,7 +12,7 @@ const Bytes kSeed(32, 7);
 
 class PkarrTest : public LookupTest {
  protected:
-  PkarrTest() : exchange_(std::move(*HttpExchange::Create(*loop_))) {
+  PkarrTest() : exchange_(HttpExchange::Create(*loop_)) {
     own_.Read("addr=192.0.2.1:11205");
     own_.Read("relay=https://relay.example/");
   }

@@ -53,12 +53,7 @@ void Services::AddDns() {
 }
 
 void Services::AddPkarr(const Clock& clock, ByteView seed) {
-  StatusOr<std::unique_ptr<HttpExchange>> exchange = HttpExchange::Create(loop_);
-  if (!exchange.ok()) {
-    off_.push_back({"pkarr", exchange.status()});
-    return;
-  }
-  exchange_ = std::move(*exchange);
+  exchange_ = HttpExchange::Create(loop_);
   if (options_.pkarr->resolve) {
     lookup_->Add(std::make_unique<PkarrLookup>(*exchange_, options_.pkarr->base));
   }

@@ -86,7 +86,9 @@ struct UdpSocket::ReceiveBuffers {
   std::array<iovec, kMessages> vectors{};
   std::array<sockaddr_storage, kMessages> addresses{};
   std::array<ControlBuffer, kMessages> controls{};
-  std::vector<uint8_t> bytes = std::vector<uint8_t>(kMessages * kBufferSize);
+  // Not cleared: what nothing was received into takes no memory.
+  std::unique_ptr<uint8_t[]> bytes =
+      std::make_unique_for_overwrite<uint8_t[]>(kMessages * kBufferSize);
 };
 
 StatusOr<std::unique_ptr<UdpSocket>> UdpSocket::Open(const SocketAddress& listen) {
@@ -151,7 +153,7 @@ socklen_t UdpSocket::ToSockaddr(const SocketAddress& address, sockaddr_storage* 
 void UdpSocket::Receive(Take& take) {
   ReceiveBuffers& b = *buffers_;
   for (size_t i = 0; i < kMessages; ++i) {
-    b.vectors[i] = {b.bytes.data() + i * kBufferSize, kBufferSize};
+    b.vectors[i] = {b.bytes.get() + i * kBufferSize, kBufferSize};
     msghdr& message = b.headers[i].msg_hdr;
     message = {};
     message.msg_name = &b.addresses[i];

@@ -120,6 +120,7 @@ std::optional<quic::Refusal> UploadCore::OnAccepted(quic::ConnectionId id,
     return kRefusePermission;
   }
   connections_[id] = info.peer;
+  if (nodes_.empty() && deps_.on_first_node) deps_.control.Post(deps_.on_first_node);
   UploadInfo& node = nodes_[info.peer].info;
   if (node.connections++ == 0) {
     node.node = info.peer;

@@ -40,6 +40,7 @@ class UploadCore final : public quic::Acceptor,
     store::BlobStore& store;
     const Clock& clock;
     Throttle* throttle = nullptr;  // of uploads; null: none. Outlives it.
+    std::function<void()> on_first_node = {};
   };
 
   UploadCore(Deps deps, std::shared_ptr<quic::Endpoint> endpoint, ServeOptions options,

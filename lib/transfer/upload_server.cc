@@ -12,7 +12,7 @@ UploadServer::UploadServer(Deps deps, std::shared_ptr<quic::Endpoint> endpoint,
       core_(std::make_shared<UploadCore>(
           UploadCore::Deps{deps.network_loop, deps.network_loop, deps.control,
                            [&workers = deps.workers] { return workers.MakeStrand(); }, deps.store,
-                           deps.clock, deps.throttle},
+                           deps.clock, deps.throttle, deps.on_first_node},
           std::move(endpoint), std::move(options), sink)) {
   core_->Start();
 }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -96,6 +97,8 @@ class UploadServer {
     store::BlobStore& store;
     const Clock& clock;
     Throttle* throttle = nullptr;  // of uploads, on the network loop; outlives it
+    // Called on the control loop when a node connects while none was: List has something to tell.
+    std::function<void()> on_first_node = {};
   };
 
   // Serves from now on.

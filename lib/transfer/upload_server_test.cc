@@ -24,8 +24,9 @@ class UploadServerTest : public testing::Test, public UploadSink {
     ServeOptions options;
     options.mode = ServeMode::kAnyone;
     server_ = std::make_unique<UploadServer>(
-        UploadServer::Deps{*loop_, *loop_, *workers_, store_, SystemClock()}, endpoint_,
-        std::move(options), this);
+        UploadServer::Deps{*loop_, *loop_, *workers_, store_, SystemClock(), nullptr,
+                           [this] { ++first_nodes_; }},
+        endpoint_, std::move(options), this);
     thread_ = std::thread([this] { loop_->Run(); });
   }
   void TearDown() override {
@@ -76,8 +77,26 @@ class UploadServerTest : public testing::Test, public UploadSink {
   std::unique_ptr<loop::WorkerPool> workers_;
   std::shared_ptr<FakeEndpoint> endpoint_ = std::make_shared<FakeEndpoint>();
   std::unique_ptr<UploadServer> server_;
+  int first_nodes_ = 0;  // on the loop
   std::thread thread_;
 };
+
+TEST_F(UploadServerTest, TellsWhenItHasSomebodyToServe) {
+  // What was posted before is done when the next question is answered.
+  const auto told = [&] { return OnLoop([&] { return first_nodes_; }); };
+  EXPECT_EQ(told(), 0);
+  const quic::ConnectionId ann = Connect(1);
+  EXPECT_EQ(told(), 1);
+  const quic::ConnectionId joe = Connect(2);
+  EXPECT_EQ(told(), 1);
+  OnLoop([&] {
+    endpoint_->Lose(ann);
+    endpoint_->Lose(joe);
+    return true;
+  });
+  Connect(2);
+  EXPECT_EQ(told(), 2);
+}
 
 TEST_F(UploadServerTest, CapturedExchanges) {
   for (Bytes& content : VectorContents()) store_.Add(std::move(content));
