@@ -11,7 +11,8 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
-#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/hash/hash.h>
 
 #include <deque>
 #include <functional>
@@ -241,14 +242,28 @@ class Engine final : private transfer::NodeNetworkSink,
   Journal& journal() override { return journal_; }
 
  private:
+  struct Ending {
+    schedule::FinishIntent effect;
+    uint64_t number = 0;  // in late_drops_
+  };
   struct LiveIntent {
     registry::IntentRow row;
-    bool durable = false;     // its row is committed; nothing is told before
-    bool has_quota = false;   // not an administrator's, nor of before a start
-    bool over_quota = false;  // it is being ended for that
-    std::optional<schedule::FinishIntent> finished;    // ended, but the end is not durable yet
-    uint64_t end = 0;                                  // its number in late_drops_ then
-    std::vector<UniqueFunction<void(Status)>> on_end;  // who waits for the end to be durable
+    bool durable = false;              // its row is committed; nothing is told before
+    bool has_quota = false;            // not an administrator's, nor of before a start
+    bool over_quota = false;           // it is being ended for that
+    std::unique_ptr<Ending> finished;  // ended, but the end is not durable yet
+  };
+  // What is found by its owner and its idempotency key. It is kept where the intent is: of a
+  // million a text more each, and a tree of them, cost as much as much else together.
+  struct KeyOf {
+    using is_transparent = void;
+    using Pair = std::pair<uint32_t, std::string_view>;
+    static Pair Of(const LiveIntent* intent) {
+      return {intent->row.owner_uid, intent->row.idempotency_key};
+    }
+    static const Pair& Of(const Pair& pair) { return pair; }
+    size_t operator()(const auto& each) const { return absl::HashOf(Of(each)); }
+    bool operator()(const auto& a, const auto& b) const { return Of(a) == Of(b); }
   };
   // What is known of a kind while an intent wants it.
   struct LiveKind {
@@ -439,6 +454,7 @@ class Engine final : private transfer::NodeNetworkSink,
   void OnEndsCommitted(const Status& status);
   void OnEndsRefused(const Status& status);
   void TellEnd(IntentId id);
+  std::vector<UniqueFunction<void(Status)>> WhoAwaits(IntentId id);
   // Runs `then` when no end is on its way to the disk.
   void AfterEnds(Task then);
 
@@ -479,7 +495,8 @@ class Engine final : private transfer::NodeNetworkSink,
   size_t ends_at_once_ = kMostEndsAtOnce;          // in the next commit; few after a refusal
   bool ends_refused_ = false;                      // it is in the journal
   TimerId ends_timer_ = 0;                         // until they are tried again
-  size_t ends_awaited_ = 0;                        // how many `on_end` there are
+  // Who waits for an end to be durable.
+  std::unordered_map<IntentId, std::vector<UniqueFunction<void(Status)>>> ends_awaited_;
   std::vector<Task> after_ends_;
   LateDrops late_drops_;
   bool changes_refused_ = false;  // it is in the journal
@@ -487,9 +504,7 @@ class Engine final : private transfer::NodeNetworkSink,
   std::map<IntentId, LiveIntent> live_;
   std::unordered_map<Kind, LiveKind> kinds_;
   absl::btree_map<IntentId, const Kind*> places_;  // of these, in the order that lists have
-  // Of live intents, by owner and idempotency key. At a start with a million of them a tree of
-  // texts is half of the time.
-  absl::flat_hash_map<std::pair<uint32_t, std::string>, IntentId> keys_;
+  absl::flat_hash_set<const LiveIntent*, KeyOf, KeyOf> keys_;  // of those that have a key
   std::unordered_map<uint32_t, size_t> intents_of_uid_;
   std::unordered_map<uint32_t, uint64_t> bytes_of_uid_;  // none is 0
   std::set<Hash> sequences_;                             // the roots among kinds_

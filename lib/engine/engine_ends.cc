@@ -38,15 +38,14 @@ void Engine::Finish(const schedule::FinishIntent& effect) {
   LiveIntent& intent = it->second;
   const std::string over_quota = intent.over_quota ? OverQuota(intent.row.owner_uid) : "";
   if (!intent.finished) EndOwner(intent);
-  intent.finished = effect;
-  intent.end = late_drops_.Begin();
+  intent.finished = std::make_unique<Ending>(Ending{effect, late_drops_.Begin()});
   registry::IntentRow& row = intent.row;
   if (!over_quota.empty() && effect.code == schedule::ResultCode::kCancelled) {
-    intent.finished->code = schedule::ResultCode::kFailed;
-    intent.finished->reason = over_quota;
+    intent.finished->effect.code = schedule::ResultCode::kFailed;
+    intent.finished->effect.reason = over_quota;
   }
-  row.result = StoredCode(intent.finished->code);
-  row.reason = intent.finished->reason;
+  row.result = StoredCode(intent.finished->effect.code);
+  row.reason = intent.finished->effect.reason;
   row.finished = deps_.clock.WallNow();
   if (const auto kind = kinds_.find(row.kind); kind != kinds_.end()) {
     row.downloaded_bytes = kind->second.received_bytes;
@@ -65,7 +64,7 @@ void Engine::WriteEnds() {
   for (size_t i = 0; i < ends_under_way_; ++i) {
     const LiveIntent& intent = live_.at(ends_[i]);
     changes.push_back(registry::PutIntent{intent.row});
-    if (const auto& failures = intent.finished->failures; !failures.empty())
+    if (const auto& failures = intent.finished->effect.failures; !failures.empty())
       changes.push_back(registry::PutIntentFailures{ends_[i], ToRows(failures)});
   }
   auto drops = late_drops_.Take(&changes, ends_under_way_);
@@ -107,22 +106,26 @@ void Engine::OnEndsRefused(const Status& status) {
     ends_timer_ = 0;
     CommitChanges();
   });
-  if (std::exchange(ends_awaited_, 0) == 0) return;
+  if (ends_awaited_.empty()) return;
   std::vector<UniqueFunction<void(Status)>> waiting;
   for (const IntentId id : ends_) {
-    auto& on_end = live_.at(id).on_end;
-    std::move(on_end.begin(), on_end.end(), std::back_inserter(waiting));
-    on_end.clear();
+    for (auto& on_end : WhoAwaits(id)) waiting.push_back(std::move(on_end));
   }
   for (auto& on_end : waiting) on_end(status);
 }
 
+// They are told now, and wait no more.
+std::vector<UniqueFunction<void(Status)>> Engine::WhoAwaits(IntentId id) {
+  auto node = ends_awaited_.extract(id);
+  if (node.empty()) return {};
+  return std::move(node.mapped());
+}
+
 void Engine::TellEnd(IntentId id) {
   LiveIntent& intent = live_.at(id);
-  auto waiting = std::exchange(intent.on_end, {});
-  ends_awaited_ -= waiting.size();
+  auto waiting = WhoAwaits(id);
   IntentView view = ViewOfEnded(intent.row);
-  view.failures = intent.finished->failures;
+  view.failures = intent.finished->effect.failures;
   const bool good = view.row.result == registry::ResultCode::kDone;
   const std::optional<Hash> logged = LoggedHash(view.row.kind);
   deps_.log.Write(

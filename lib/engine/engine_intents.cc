@@ -100,10 +100,9 @@ void Engine::CancelNow(const SortedIds& ids, UniqueFunction<void(StatusOr<Cancel
       pending->answer.already_ended.push_back(id);
       continue;
     }
-    const bool ended = it->second.finished.has_value();
+    const bool ended = it->second.finished != nullptr;
     (ended ? pending->answer.already_ended : pending->answer.cancelled).push_back(id);
-    it->second.on_end.emplace_back(on_end);
-    ++ends_awaited_;
+    ends_awaited_[id].emplace_back(on_end);
     ++pending->waits;
     if (!ended) Deliver(schedule::Cancel{id});
   }
@@ -123,22 +122,23 @@ void Engine::AddLive(registry::IntentRow row, bool durable) {
   NoteTransfersOf(row.kind);
   NoteWant(row);
   ++intents_of_uid_[row.owner_uid];
-  if (!row.idempotency_key.empty()) keys_[{row.owner_uid, row.idempotency_key}] = id;
   LiveIntent& intent = live_[id];
   intent.row = std::move(row);
   intent.durable = durable;
+  if (!intent.row.idempotency_key.empty()) keys_.insert(&intent);
   long_waits_.Add(id, deps_.timers.Now() + options_.long_wait);
 }
 
 void Engine::RemoveLive(IntentId id) {
   auto node = live_.extract(id);
   if (node.empty()) return;
-  const registry::IntentRow& row = node.mapped().row;
-  late_drops_.Over(node.mapped().end);
-  if (!row.idempotency_key.empty()) keys_.erase({row.owner_uid, row.idempotency_key});
+  const LiveIntent& intent = node.mapped();
+  const registry::IntentRow& row = intent.row;
+  late_drops_.Over(intent.finished == nullptr ? 0 : intent.finished->number);
+  if (const auto it = keys_.find(&intent); it != keys_.end() && *it == &intent) keys_.erase(it);
   if (--intents_of_uid_[row.owner_uid] == 0) intents_of_uid_.erase(row.owner_uid);
   const auto kind = kinds_.find(row.kind);
-  if (!node.mapped().finished) EndOwner(node.mapped());
+  if (!intent.finished) EndOwner(intent);
   kind->second.owners.Remove(row.owner_uid);
   NoteTransfersOf(row.kind);
   const bool last = kind->second.owners.empty();

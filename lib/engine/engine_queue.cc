@@ -153,11 +153,10 @@ Status Engine::MatchKeys(PendingQueue& pending) const {
       return FieldError(Reason::kInvalidField, fmt::format("items[{}].idempotency_key", i),
                         "an earlier item has it too");
     }
-    const auto live = keys_.find({pending.caller.uid, item.idempotency_key});
+    const auto live = keys_.find(KeyOf::Pair(pending.caller.uid, item.idempotency_key));
     if (live != keys_.end()) {
-      const LiveIntent& intent = live_.at(live->second);
-      pending.found[i] = intent.row;
-      if (!intent.durable) pending.shared.push_back(live->second);
+      pending.found[i] = (*live)->row;
+      if (!(*live)->durable) pending.shared.push_back((*live)->row.id);
     }
     if (pending.found[i] && pending.found[i]->kind != item.kind) {
       const Status error = ErrorFor(

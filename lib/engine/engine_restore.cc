@@ -104,6 +104,9 @@ void Engine::OnDisk(const store::DiskState& state) {
 void Engine::BeginRestore(const std::shared_ptr<Loading>& loading) {
   // What was configured since this engine was made, too.
   loading->options.limits = configured_limits_.schedule;
+  loading->options.expected_intents = loaded_intents_;
+  kinds_.reserve(loaded_intents_);
+  keys_.reserve(loaded_intents_);
   scheduler_ = std::make_unique<schedule::Scheduler>(loading->options);
   const LiveLimits before = std::exchange(limits_, configured_limits_);
   kept_limits_.clear();
@@ -169,6 +172,10 @@ void Engine::RestoreIntent(registry::IntentRow row, ProvidersOf& providers) {
     it->second.wanted = true;
     event.providers = it->second.ids;
   }
+  // The texts that an unfinished intent has are copied, so that once the pages are gone nothing is
+  // left of what the registry's thread took.
+  row.label = std::string(row.label);
+  row.idempotency_key = std::string(row.idempotency_key);
   AddLive(std::move(row), true);
   Deliver(std::move(event));
 }

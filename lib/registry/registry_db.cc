@@ -17,6 +17,7 @@ constexpr uint64_t kIdsPassedOver = uint64_t{1} << 32;
 constexpr int64_t kFullCheckUpTo = 32 << 20;
 constexpr std::string_view kMarkSuffix = ".ids";
 constexpr size_t kUnlimited = kMaxInteger;
+constexpr size_t kRowsReserved = 10'000;
 
 int64_t Limit(size_t limit) { return Signed(std::min<uint64_t>(limit, kMaxInteger)); }
 
@@ -170,6 +171,7 @@ StatusOr<std::optional<LoadCursor>> RegistryDb::LoadIntents(const LoadCursor& fr
                                                             Snapshot& rows) {
   sqlite::Statement& statement =
       Use(kLoadIntents).Bind(Signed(std::min(from.intent.value, kMaxInteger)), Limit(limit));
+  rows.unfinished.reserve(std::min<size_t>(limit, kRowsReserved));
   size_t seen = 0;
   IntentId last;
   for (;; ++seen) {

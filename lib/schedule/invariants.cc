@@ -1,5 +1,7 @@
 #include "schedule/invariants.h"
 
+#include <absl/container/btree_set.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -228,7 +230,7 @@ void CheckLimits(const Tables& tables) {
 
 // A timer is armed exactly for what needs it: nothing is forgotten, nothing fires for what is gone.
 void CheckTimers(const Tables& tables) {
-  std::set<Timer> due;
+  absl::btree_set<Timer> due;
   const auto expect = [&](const Timer& timer) {
     if (timer.at != Instant::Max()) due.insert(timer);
   };

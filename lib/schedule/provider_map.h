@@ -55,6 +55,7 @@ class ProviderMap {
   // nullptr if they are not linked.
   static ProviderLink* FindLink(WantedHash& wanted, const Provider& provider);
 
+  void Reserve(size_t hashes) { hashes_.reserve(hashes); }
   size_t size() const { return hashes_.size(); }
   // In no particular order, another one each time: for checks only.
   template <typename Visit>

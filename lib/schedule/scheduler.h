@@ -67,6 +67,7 @@ struct Options {
   uint64_t first_transfer_id = 1;
   uint64_t first_request_id = 1;
   uint64_t seed = 1;
+  size_t expected_intents = 0;  // room is made for so many at once, and not bit by bit
 };
 
 enum class RequestState { kInStore, kQueued, kWaiting, kParked, kRunning, kPaused };

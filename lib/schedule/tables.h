@@ -52,7 +52,11 @@ struct Tables {
         providers(options),
         bans(options.first_ban, options.longest_ban),
         next_transfer(options.first_transfer_id),
-        next_request(options.first_request_id) {}
+        next_request(options.first_request_id) {
+    requests.reserve(options.expected_intents);
+    intents.reserve(options.expected_intents);
+    map.Reserve(options.expected_intents);
+  }
   Tables(const Tables&) = delete;
   Tables& operator=(const Tables&) = delete;
 

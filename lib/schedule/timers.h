@@ -2,10 +2,11 @@
 // instant (it is part of the state it belongs to) and names it again to disarm it.
 #pragma once
 
+#include <absl/container/btree_set.h>
+
 #include <compare>
 #include <cstdint>
 #include <optional>
-#include <set>
 
 #include "base/time.h"
 
@@ -40,10 +41,10 @@ class Timers {
   std::optional<Timer> PopDue(Instant now);
 
   std::optional<Instant> next() const;
-  const std::set<Timer>& timers() const { return timers_; }
+  const absl::btree_set<Timer>& timers() const { return timers_; }
 
  private:
-  std::set<Timer> timers_;
+  absl::btree_set<Timer> timers_;
 };
 
 }  // namespace blobd::schedule
