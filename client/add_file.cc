@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/utf8.h"
 #include "client/crowded.h"
@@ -38,6 +39,25 @@ StatusOr<v1::AddResponse> FileAdder::Add(int fd, const std::string& name) {
   if (!added.ok() && IsWorthAStream(added.status())) added = AddStream(fd, name, told);
   large_files_.release();
   return added;
+}
+
+StatusOr<std::vector<v1::AddResponse>> FileAdder::AddSmall(std::vector<std::string> contents) {
+  if (contents.empty()) return std::vector<v1::AddResponse>();
+  v1::AddSmallRequest request;
+  request.set_is_private(is_private_);
+  uint64_t bytes = 0;
+  for (std::string& content : contents) {
+    bytes += content.size();
+    request.add_contents(std::move(content));
+  }
+  auto answer = AskUntilThereIsRoom(interrupt_, [&] { return client_.AddSmall(request); });
+  BLOBD_RETURN_IF_ERROR(answer.status());
+  if (answer->blobs_size() != request.contents_size()) {
+    return Internal("the daemon answered for {} of {} files", answer->blobs_size(),
+                    request.contents_size());
+  }
+  progress_.Add(bytes);
+  return std::vector<v1::AddResponse>(answer->blobs().begin(), answer->blobs().end());
 }
 
 StatusOr<v1::AddResponse> FileAdder::HandIn(int fd, uint64_t& told) {

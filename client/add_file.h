@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <semaphore>
 #include <string>
+#include <vector>
 
 #include "base/mutex.h"
 #include "client/daemon_client.h"
@@ -38,6 +39,13 @@ class FileAdder {
   // one uid may have under way they are less than half.
   static constexpr size_t kFilesAtOnce = 32;
 
+  // What goes with others in one call, and how much at once: what the daemon takes, or less.
+  static constexpr size_t kLargestSmall = 16 * 1024;
+  static constexpr size_t kSmallTogether = 256;
+  static constexpr size_t kSmallBytesTogether = 768 * 1024;
+  // While one call waits for the disk others are hashed, and more is read.
+  static constexpr size_t kSmallCalls = 4;
+
   // `interrupt`: readable once the caller was interrupted, while it reads from what may keep it
   // waiting: a terminal, a pipe.
   FileAdder(DaemonClient& client, int interrupt, bool is_private, SharedProgress& progress)
@@ -46,6 +54,9 @@ class FileAdder {
   // `fd` is read from where it is, if it cannot be handed in whole. `name` is for errors. While the
   // daemon has too many calls of this uid it is asked again, where `fd` can be read again.
   StatusOr<v1::AddResponse> Add(int fd, const std::string& name);
+  // So many at most, of this size at most, and in all; answered in their order. kUnimplemented: the
+  // daemon is older than that.
+  StatusOr<std::vector<v1::AddResponse>> AddSmall(std::vector<std::string> contents);
 
  private:
   StatusOr<v1::AddResponse> HandIn(int fd, uint64_t& told);

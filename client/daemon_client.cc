@@ -82,6 +82,9 @@ class GrpcDaemonClient final : public DaemonClient {
       bool is_private, const std::function<StatusOr<size_t>(char*, size_t)>& read) override {
     return client_->Add(is_private, read);
   }
+  StatusOr<v1::AddSmallResponse> AddSmall(const v1::AddSmallRequest& request) override {
+    return Unary(*blobs_, &v1::Blobs::Stub::AddSmall, request, Repeat::kSafe);
+  }
   StatusOr<v1::CreateCollectionResponse> CreateCollection(
       const v1::CreateCollectionRequest& request) override {
     return Unary(*blobs_, &v1::Blobs::Stub::CreateCollection, request, Repeat::kSafe);

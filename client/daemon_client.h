@@ -73,6 +73,7 @@ class DaemonClient {
   // Sends what `read` puts into its buffer, until it says 0 bytes.
   virtual StatusOr<v1::AddResponse> Add(
       bool is_private, const std::function<StatusOr<size_t>(char* buffer, size_t size)>& read) = 0;
+  virtual StatusOr<v1::AddSmallResponse> AddSmall(const v1::AddSmallRequest& request) = 0;
   virtual StatusOr<v1::CreateCollectionResponse> CreateCollection(
       const v1::CreateCollectionRequest& request) = 0;
   virtual StatusOr<v1::GetCollectionResponse> GetCollection(

@@ -44,6 +44,7 @@ class RefusingClient : public DaemonClient {
                                 const std::function<StatusOr<size_t>(char*, size_t)>&) override {
     return Refusal();
   }
+  StatusOr<v1::AddSmallResponse> AddSmall(const v1::AddSmallRequest&) override { return Refusal(); }
   StatusOr<v1::CreateCollectionResponse> CreateCollection(
       const v1::CreateCollectionRequest&) override {
     return Refusal();

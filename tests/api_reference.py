@@ -49,8 +49,9 @@ the members of the admin group (`admin_group`, by default `root`), and the user 
 
 **Bounds.** A request has at most 4 KiB and 256 values, which are its fields, those of messages in it, and those that the
 daemon does not know. With tickets, addresses or limits it has 64 KiB and 2,048; where it lists ids, hashes or the
-providers of a hash, 1 MiB and 20,480; `Queue` and `CreateCollection` take 16 MiB and 350,000. What has more is not read,
-and answered with `MALFORMED_REQUEST`. A connection has 64 calls at a time, a user 64 connections. Lists are paged: ask
+providers of a hash, 1 MiB and 20,480; `Queue` and `CreateCollection` take 16 MiB and 350,000,
+`AddSmall` 2 MiB and 2,048. What has more is not read, and answered with `MALFORMED_REQUEST`. A connection has 64 calls
+at a time, a user 64 connections. Lists are paged: ask
 again with `next_page_token` until that is empty. What else is bounded is said where it is.
 
 **Repeating.** What only reads can be repeated. `Downloads.Queue` can with an idempotency key; of the others it is said

@@ -102,43 +102,55 @@ void Keeper::EndAdd(AddId id) {
   }
 }
 
-void Keeper::KeepAdded(AddId id, const Caller& caller, const Kind& kind,
+void Keeper::KeepAdded(AddId id, const Caller& caller, const std::vector<Kind>& kinds,
                        UniqueFunction<void(Status)> done) {
   const auto add = adds_.find(id);
-  BLOBD_CHECK(add != adds_.end());
-  // Not removed from now on, first because it is pinned, then because of its lease.
-  ++pins_[kind.hash];
-  add->second.pins.push_back(kind.hash);
-  deps_.wants.journal().Note(kind);
+  BLOBD_CHECK(add != adds_.end() && !kinds.empty());
+  std::vector<Hash> hashes;
   std::vector<registry::Change> changes;
-  if (options_.lease > Duration::zero()) {
-    changes.emplace_back(registry::PutLease{
-        {kind, LeaseHolder(caller.uid), deps_.clock.WallNow() + options_.lease}});
+  const WallTime until = deps_.clock.WallNow() + options_.lease;
+  for (const Kind& kind : kinds) {
+    // Not removed from now on, first because it is pinned, then because of its lease.
+    ++pins_[kind.hash];
+    add->second.pins.push_back(kind.hash);
+    hashes.push_back(kind.hash);
+    deps_.wants.journal().Note(kind);
+    if (options_.lease > Duration::zero())
+      changes.emplace_back(registry::PutLease{{kind, LeaseHolder(caller.uid), until}});
   }
-  deps_.registry.Commit(std::move(changes), [this, id, hash = kind.hash,
+  deps_.registry.Commit(std::move(changes), [this, id, hashes = std::move(hashes),
                                              done = std::move(done)](const Status& status) mutable {
     // While the registry is damaged nothing is collected either, so it stays all the same.
     if (!status.ok() && status.code() != StatusCode::kDataLoss) {
       return done(Annotate(status, "the registry could not be written"));
     }
-    LookAtAdded(id, hash, std::move(done));
+    LookAtAdded(id, std::move(hashes), std::move(done));
   });
 }
 
-// Behind every removal that was ordered before it was pinned.
-void Keeper::LookAtAdded(AddId id, const Hash& hash, UniqueFunction<void(Status)> done) {
-  deps_.store.Lookup(
-      hash, deps_.control,
-      [this, id, hash, done = std::move(done)](const StatusOr<store::BlobInfo>& info) mutable {
-        if (!info.ok()) return done(info.status());
-        if (info->state != store::BlobState::kComplete) {
-          return done(ErrorFor(Reason::kRemovedMeanwhile,
-                               "{} was removed in the moment it was added; add it again",
-                               hash.ToHex()));
-        }
-        EndAdd(id);
-        done(OkStatus());
-      });
+// Behind every removal that was ordered before they were pinned.
+void Keeper::LookAtAdded(AddId id, std::vector<Hash> hashes, UniqueFunction<void(Status)> done) {
+  Status worst;
+  auto shared = std::make_shared<const std::vector<Hash>>(std::move(hashes));
+  deps_.store.LookupMany(*shared, deps_.control,
+                         [this, id, shared, worst, done = std::move(done),
+                          left = shared->size()](const std::vector<store::LookedUp>& some) mutable {
+                           for (const store::LookedUp& one : some) {
+                             Status status = one.info.status();
+                             if (status.ok() && one.info->state != store::BlobState::kComplete) {
+                               status = ErrorFor(
+                                   Reason::kRemovedMeanwhile,
+                                   "{} was removed in the moment it was added; add it again",
+                                   (*shared)[one.index].ToHex());
+                             }
+                             if (!status.ok()) worst = status;
+                           }
+                           left -= some.size();
+                           if (left > 0) return;
+                           if (!worst.ok()) return done(worst);
+                           EndAdd(id);
+                           done(OkStatus());
+                         });
 }
 
 bool Keeper::IsBeingAdded(const store::BlobUse& blob) const {

@@ -85,9 +85,10 @@ class Keeper {
   // Blobs that are taken in after this, and those of `pins`, are not removed before EndAdd.
   using AddId = uint64_t;
   AddId BeginAdd(std::vector<Hash> pins);
-  // Keeps what was added for the time of a lease, durably, and ends the add if that succeeded.
-  // kAborted: it was removed in the moment between; add it again.
-  void KeepAdded(AddId id, const Caller& caller, const Kind& kind,
+  // Keeps what was added for the time of a lease, durably and all in one commit, and ends the add
+  // if that succeeded. kAborted: some of it was removed in the moment between; add it again.
+  // REQUIRES: there are some
+  void KeepAdded(AddId id, const Caller& caller, const std::vector<Kind>& kinds,
                  UniqueFunction<void(Status)> done);
   void EndAdd(AddId id);
 
@@ -115,7 +116,7 @@ class Keeper {
   void AskWhyKept(const Hash& hash, UniqueFunction<void(StatusOr<std::vector<Keeping>>)> done);
   void HideWhatOthersTagged(const Caller& caller, Hidden doubtful,
                             UniqueFunction<void(Hidden)> done);
-  void LookAtAdded(AddId id, const Hash& hash, UniqueFunction<void(Status)> done);
+  void LookAtAdded(AddId id, std::vector<Hash> hashes, UniqueFunction<void(Status)> done);
   std::shared_ptr<Gathering> Gather();
   bool IsPinned(const Hash& hash) const { return pins_.count(hash) != 0; }
   bool IsBeingAdded(const store::BlobUse& blob) const;

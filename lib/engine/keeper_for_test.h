@@ -59,7 +59,7 @@ class KeeperTest : public EngineTest {
   Status Keep(const Caller& caller, const Kind& kind) {
     Status answer = Unavailable("no answer");
     const Keeper::AddId id = keeper_->BeginAdd({});
-    keeper_->KeepAdded(id, caller, kind, [&](const Status& status) { answer = status; });
+    keeper_->KeepAdded(id, caller, {kind}, [&](const Status& status) { answer = status; });
     loop_.Settle();
     if (!answer.ok()) keeper_->EndAdd(id);
     return answer;

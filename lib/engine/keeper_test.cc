@@ -266,7 +266,7 @@ TEST_F(CollectorTest, WhatBecomesWantedWhileItRunsIsKept) {
         engine_->Queue(kAnn, {Item(Seq(root))}, [](const auto&) {});
         keeper_->ChangeTag(kAnn, {"t", Seq(tagged), false, {}}, [](const auto&) {});
         const Keeper::AddId id = keeper_->BeginAdd({blob(2800)});
-        keeper_->KeepAdded(id, kAnn, Raw(blob(2900)), [](const Status&) {});
+        keeper_->KeepAdded(id, kAnn, {Raw(blob(2900))}, [](const Status&) {});
       },
       [&](const Status& status, const GcReport&) { ended = status; });
   loop_.Settle();
@@ -276,29 +276,6 @@ TEST_F(CollectorTest, WhatBecomesWantedWhileItRunsIsKept) {
   EXPECT_EQ(store_.blobs.count(root), 1u);
   EXPECT_EQ(store_.blobs.count(tagged), 1u);
   EXPECT_EQ(Left().size(), 7u);
-}
-
-TEST_F(CollectorTest, WhatIsBeingAddedIsKept) {
-  Put(1);
-  Put(2);
-  const Keeper::AddId id = keeper_->BeginAdd({H(1)});
-  store_.PutComplete(H(3), 100);
-  store_.blobs[H(3)].last_use = loop_.WallNow();  // taken in by this add
-  ASSERT_TRUE(Collect().ok());
-  EXPECT_EQ(store_.removed, (std::vector<Hash>{H(2)}));
-  keeper_->EndAdd(id);
-  ASSERT_TRUE(Collect().ok());
-  EXPECT_TRUE(Left().empty());
-}
-
-TEST_F(CollectorTest, WhatWasRemovedInTheMomentItWasAddedIsNotAnsweredFor) {
-  EXPECT_EQ(Keep(kAnn, Raw(H(1))).code(), StatusCode::kAborted);
-  Put(1);
-  EXPECT_TRUE(Keep(kAnn, Raw(H(1))).ok());
-  registry_.commit_status = ResourceExhausted("disk full");
-  EXPECT_EQ(Keep(kAnn, Raw(H(1))).code(), StatusCode::kResourceExhausted);
-  registry_.commit_status = DataLoss("damaged");
-  EXPECT_TRUE(Keep(kAnn, Raw(H(1))).ok()) << "nothing is collected while it is damaged";
 }
 
 TEST_F(CollectorTest, WaitsForAListThatIsArriving) {

@@ -62,7 +62,7 @@ void AddReactor::Finish(Added added) {
                     response_->set_hash(result->hash.ToHex());
                     response_->set_size(result->size);
                     response_->set_existed(result->was_there);
-                    added(Kind{result->hash, BlobFormat::kRaw});
+                    added(std::vector{Kind{result->hash, BlobFormat::kRaw}});
                   });
 }
 

@@ -28,8 +28,11 @@ namespace blobd::rpc {
 inline constexpr uint64_t kAdmissionUnit = 256 * 1024;  // bytes
 
 // About what calls hold.
-inline constexpr uint64_t kReadWeight = 4;      // a message of 256 KiB, and two descriptors
-inline constexpr uint64_t kAddWeight = 8;       // messages of 1 MiB, and two descriptors
+inline constexpr uint64_t kReadWeight = 4;  // a message of 256 KiB, and two descriptors
+inline constexpr uint64_t kAddWeight = 8;   // messages of 1 MiB, and two descriptors
+// Small blobs: a message of 1 MiB, what the store makes of it, and for each blob what becomes of it
+// until it is durable. So many of them wait in front of everybody's.
+inline constexpr uint64_t WeightOfSmallBlobs(uint64_t count) { return 8 + count / 16; }
 inline constexpr uint64_t kListWeight = 2;      // a page of 1,000
 inline constexpr uint64_t kWatchWeight = 1;     // a message whose bytes others share
 inline constexpr uint64_t kQuestionWeight = 4;  // 10,000 hashes, or reasons

@@ -28,6 +28,7 @@ std::span<const AuthorityRule> AuthorityTable() {
       // All intents that it works for are the caller's.
       {Method::kDownloadsCancelTransfer, "Downloads.CancelTransfer", "", kOwner},
       {Method::kBlobsAdd, "Blobs.Add", "", kMember},
+      {Method::kBlobsAddSmall, "Blobs.AddSmall", "", kMember},
       {Method::kBlobsCreateCollection, "Blobs.CreateCollection", "", kMember},
       {Method::kBlobsGetCollection, "Blobs.GetCollection", "", kMember},
       {Method::kBlobsRead, "Blobs.Read", "", kMember},

@@ -37,6 +37,7 @@ enum class Method : uint8_t {
   kDownloadsWatchTransfers,
   kDownloadsCancelTransfer,
   kBlobsAdd,
+  kBlobsAddSmall,
   kBlobsCreateCollection,
   kBlobsGetCollection,
   kBlobsRead,

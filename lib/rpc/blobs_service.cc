@@ -6,6 +6,7 @@
 #include "engine/collection.h"
 #include "engine/privacy.h"
 #include "rpc/add_reactor.h"
+#include "rpc/add_small.h"
 #include "rpc/convert.h"
 #include "rpc/keep_added.h"
 #include "rpc/page_token.h"
@@ -55,6 +56,23 @@ grpc::ServerReadReactor<v1::AddRequest>* BlobsService::Add(grpc::CallbackServerC
                                                            v1::AddResponse* response) {
   auto* reactor = new AddReactor(context_, response);
   reactor->Begin(context_.Admit(*call, Method::kBlobsAdd, reactor, kAddWeight));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* BlobsService::AddSmall(grpc::CallbackServerContext* call,
+                                                 const v1::AddSmallRequest* request,
+                                                 v1::AddSmallResponse* response) {
+  auto* reactor = new UnaryReactor();
+  const auto caller =
+      context_.Admit(*call, Method::kBlobsAddSmall, reactor,
+                     WeightOfSmallBlobs(static_cast<uint64_t>(request->contents_size())));
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  if (const Status status = CheckAddSmall(*request); !status.ok()) return Refuse(reactor, status);
+  std::make_shared<SmallAdd>(context_, *request, response)
+      ->Start(*caller, [reactor, response](const Status& status) {
+        if (!status.ok()) response->Clear();
+        reactor->End(status);
+      });
   return reactor;
 }
 
@@ -115,7 +133,7 @@ grpc::ServerUnaryReactor* BlobsService::CreateCollection(grpc::CallbackServerCon
                                  [response, added = std::move(added)](StatusOr<Hash> hash) mutable {
                                    if (!hash.ok()) return added(hash.status());
                                    response->set_hash(hash->ToHex());
-                                   added(Kind{*hash, BlobFormat::kHashSeq});
+                                   added(std::vector{Kind{*hash, BlobFormat::kHashSeq}});
                                  });
       },
       [reactor](const Status& status) { reactor->End(status); });

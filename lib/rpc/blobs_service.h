@@ -20,6 +20,9 @@ class BlobsService final : public v1::Blobs::CallbackService {
 
   grpc::ServerReadReactor<v1::AddRequest>* Add(grpc::CallbackServerContext* call,
                                                v1::AddResponse* response) override;
+  grpc::ServerUnaryReactor* AddSmall(grpc::CallbackServerContext* call,
+                                     const v1::AddSmallRequest* request,
+                                     v1::AddSmallResponse* response) override;
   grpc::ServerUnaryReactor* CreateCollection(grpc::CallbackServerContext* call,
                                              const v1::CreateCollectionRequest* request,
                                              v1::CreateCollectionResponse* response) override;

@@ -178,7 +178,7 @@ void DataExchange::OnProgress(uint64_t bytes) {
 
 void DataExchange::OnImported(const store::Import::Result& result, Added added) {
   result_ = result;
-  added(Kind{result.hash, BlobFormat::kRaw});
+  added(std::vector{Kind{result.hash, BlobFormat::kRaw}});
 }
 
 void DataExchange::OnKept(const Status& status) {

@@ -51,7 +51,7 @@ struct DataCounts {
 
 // Keeps garbage collection away from what is being taken in: calls `add` on any thread, which says
 // what it made, and then `done`, on any thread, when it is kept for `caller` for a while.
-using Added = UniqueFunction<void(StatusOr<Kind>)>;
+using Added = UniqueFunction<void(StatusOr<std::vector<Kind>>)>;
 using KeepImport = std::function<void(const engine::Caller& caller, UniqueFunction<void(Added)> add,
                                       UniqueFunction<void(Status)> done)>;
 

@@ -36,7 +36,9 @@ std::string PathOf(int socket) {
 
 void KeepNothing(const engine::Caller& /*caller*/, UniqueFunction<void(Added)> add,
                  UniqueFunction<void(Status)> done) {
-  add([done = std::move(done)](const StatusOr<Kind>& kind) mutable { done(kind.status()); });
+  add([done = std::move(done)](const StatusOr<std::vector<Kind>>& kinds) mutable {
+    done(kinds.status());
+  });
 }
 
 // Everything but the thread, and on it.

@@ -26,10 +26,10 @@ struct Call {
 void KeepAdded(const ServiceContext& context, const engine::Caller& caller, std::vector<Hash> pins,
                UniqueFunction<void(Added added)> add, UniqueFunction<void(Status)> done) {
   auto call = std::make_shared<Call>(Call{context, caller, std::move(done)});
-  const auto on_added = [call](StatusOr<Kind> kind) {
-    call->context.commands.PostAlways([call, kind = std::move(kind)] {
-      if (!kind.ok()) return call->End(kind.status());
-      call->keeper().KeepAdded(call->id, call->caller, *kind,
+  const auto on_added = [call](StatusOr<std::vector<Kind>> kinds) {
+    call->context.commands.PostAlways([call, kinds = std::move(kinds)] {
+      if (!kinds.ok()) return call->End(kinds.status());
+      call->keeper().KeepAdded(call->id, call->caller, *kinds,
                                [call](const Status& status) { call->End(status); });
     });
   };

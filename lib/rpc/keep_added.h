@@ -14,7 +14,7 @@
 
 namespace blobd::rpc {
 
-using Added = UniqueFunction<void(StatusOr<Kind>)>;
+using Added = UniqueFunction<void(StatusOr<std::vector<Kind>>)>;
 
 // `pins`: blobs that must stay until then, since what is made names them.
 void KeepAdded(const ServiceContext& context, const engine::Caller& caller, std::vector<Hash> pins,

@@ -1,11 +1,13 @@
 // Calls of the API over a real socket.
 #include "rpc/server.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <thread>
 
+#include "blake3/hasher.h"
 #include "rpc/server_for_test.h"
 
 namespace blobd::rpc {
@@ -92,6 +94,64 @@ TEST_F(ServerTest, WhatIsAddedCanBeReadInRanges) {
   EXPECT_EQ(Read(*stub, request, &part).error_code(), grpc::OUT_OF_RANGE);
   request.set_length(content.size());
   EXPECT_EQ(Read(*stub, request, &part).error_code(), grpc::OUT_OF_RANGE);
+}
+
+TEST_F(ServerTest, SmallBlobsAreTakenInTogether) {
+  const auto stub = v1::Blobs::NewStub(Channel());
+  const std::string there = Add(*stub, "there");
+  v1::AddSmallRequest request;
+  request.set_is_private(true);
+  for (int i = 0; i < 300; ++i) request.add_contents(fmt::format("{}", i));
+  request.add_contents("");
+  request.add_contents("there");
+  request.add_contents(std::string(16'384, 'x'));
+  request.add_contents("7");  // once more
+  v1::AddSmallResponse response;
+  ASSERT_TRUE(Call(*stub, &v1::Blobs::Stub::AddSmall, request, &response).ok());
+  ASSERT_EQ(response.blobs_size(), request.contents_size());
+  for (int i = 0; i < request.contents_size(); ++i) {
+    EXPECT_EQ(response.blobs(i).size(), request.contents(i).size());
+    EXPECT_EQ(response.blobs(i).hash(), blake3::HashOf(AsBytes(request.contents(i))).ToHex());
+    std::string content;
+    v1::ReadRequest read;
+    read.set_hash(response.blobs(i).hash());
+    ASSERT_TRUE(Read(*stub, read, &content).ok());
+    EXPECT_EQ(content, request.contents(i));
+    v1::StatRequest stat;
+    stat.set_hash(read.hash());
+    v1::Blob blob;
+    ASSERT_TRUE(Call(*stub, &v1::Blobs::Stub::Stat, stat, &blob).ok());
+    EXPECT_TRUE(blob.is_private());
+  }
+  EXPECT_FALSE(response.blobs(0).existed());
+  EXPECT_TRUE(response.blobs(301).existed());
+  EXPECT_EQ(response.blobs(301).hash(), there);
+
+  v1::AddSmallResponse again;
+  ASSERT_TRUE(Call(*stub, &v1::Blobs::Stub::AddSmall, request, &again).ok());
+  EXPECT_TRUE(again.blobs(0).existed());
+}
+
+TEST_F(ServerTest, WhatIsNotSmallLeavesNothing) {
+  const auto stub = v1::Blobs::NewStub(Channel());
+  const auto refused = [&](size_t count, size_t size) {
+    v1::AddSmallRequest request;
+    for (size_t i = 0; i < count; ++i) request.add_contents(std::string(size, 'x'));
+    v1::AddSmallResponse response;
+    const grpc::Status status = Call(*stub, &v1::Blobs::Stub::AddSmall, request, &response);
+    EXPECT_EQ(response.blobs_size(), status.ok() ? request.contents_size() : 0);
+    return status.error_code() == grpc::INVALID_ARGUMENT;
+  };
+  EXPECT_TRUE(refused(0, 0));
+  EXPECT_TRUE(refused(1025, 0));
+  EXPECT_TRUE(refused(1, 16'385));
+  EXPECT_TRUE(refused(65, 16'384));
+  grpc::ClientContext context;
+  v1::ListBlobsResponse blobs;
+  ASSERT_TRUE(stub->List(&context, v1::ListBlobsRequest(), &blobs).ok());
+  EXPECT_EQ(blobs.blobs_size(), 0);
+  EXPECT_FALSE(refused(1024, 0));
+  EXPECT_FALSE(refused(64, 16'384));
 }
 
 TEST_F(ServerTest, ABrokenOffAddLeavesNothing) {

@@ -43,7 +43,7 @@ void UrlImportCall::Finish(Added added) {
       message.set_hash(result->hash.ToHex());
       message.set_existed(result->was_there);
     });
-    added(Kind{result->hash, BlobFormat::kRaw});
+    added(std::vector{Kind{result->hash, BlobFormat::kRaw}});
   });
 }
 

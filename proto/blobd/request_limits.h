@@ -33,6 +33,8 @@ inline constexpr RequestLimit kList = {1 << 20, 20'480};
 inline constexpr RequestLimit kLarge = {16 << 20, 350'000};
 // A piece of a blob. What it may have of data has an error of its own.
 inline constexpr RequestLimit kPiece = {2 << 20, 64};
+// Small blobs, many at once. The same.
+inline constexpr RequestLimit kPieces = {2 << 20, 2048};
 
 // The limit of a request of the API; null: it is none.
 const RequestLimit* LimitOf(const google::protobuf::Descriptor& request);
@@ -71,6 +73,7 @@ class LimitedRequest {
 #define BLOBD_REQUESTS(X)                         \
   X(blobd::v1, AddAddressesRequest, kMiddle)      \
   X(blobd::v1, AddRequest, kPiece)                \
+  X(blobd::v1, AddSmallRequest, kPieces)          \
   X(blobd::v1, BackupRequest, kSmall)             \
   X(blobd::v1, BanRequest, kSmall)                \
   X(blobd::v1, CancelRequest, kList)              \

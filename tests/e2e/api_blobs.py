@@ -20,6 +20,20 @@ def add(w, caller):
            v1.AddRequest(last=True)]
 
 
+def small_refused(w, _caller):
+    del w
+    yield wrong("no blob", v1.AddSmallRequest(), "TOO_MANY_ITEMS", "MISSING_FIELD", field="contents")
+    yield wrong("a blob of more than 16 KiB", v1.AddSmallRequest(contents=[b"a", bytes((16 << 10) + 1)]), "MESSAGE_TOO_LARGE",
+                field="contents[1]")
+    yield wrong("more than 1 MiB", v1.AddSmallRequest(contents=[bytes(16 << 10)] * 65), "MESSAGE_TOO_LARGE", field="contents")
+
+
+@entry("Blobs.AddSmall", MEMBER, refused=small_refused, check=lambda w, c, r, answer: w.expect(len(answer.messages[0].blobs), 2))
+def add_small(w, caller):
+    del caller
+    yield v1.AddSmallRequest(contents=[w.word("small").encode(), b""], is_private=True)
+
+
 def collection(name, blob_hash):
     return v1.CreateCollectionRequest(entries=[v1.CollectionEntry(name=name, hash=blob_hash)])
 

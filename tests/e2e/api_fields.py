@@ -50,7 +50,7 @@ EMPTY_IS_WRONG = {"hash": (*_HASH, "MISSING_FIELD"), "node_id": (*_NODE, "MISSIN
 IDS = {"intent_id", "intent_ids", "transfer_id"}
 # Of what there may be so many.
 LONGEST = {"items": 10_000, "intent_ids": 10_000, "hashes": 10_000, "transfer_ids": 1000, "states": 16, "providers": 64,
-           "addresses": 32, "entries": 100_000}
+           "addresses": 32, "entries": 100_000, "contents": 1024}
 
 
 @dataclasses.dataclass

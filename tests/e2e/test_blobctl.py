@@ -97,6 +97,22 @@ class Store(E2eTest):
         self.ctl("export", added, "-o", target)
         self.assert_same_tree(target, things)
 
+    def test_add_a_directory_of_many_small_files(self):
+        """They go together, and those beside them that are not small for themselves."""
+        things = self.directory / "things"
+        sizes = [0, 1, 16_383, 16_384, 16_385, 70_000, *(7 * number for number in range(600))]
+        for number, size in enumerate(sizes):
+            write_random(things / f"{number % 10}" / f"{number}", size, seed=str(number))
+        added = self.ctl("add", "-q", "--private", things).value
+        target = self.directory / "target"
+        self.ctl("export", added, "-o", target)
+        self.assert_same_tree(target, things)
+        status = self.ctl("status", "--json").json()["store"]
+        # The empty one is there twice; the collection has a list and its names.
+        self.assertEqual(status["completeBlobs"], str(len(sizes) - 1 + 2))
+        self.assertTrue(all(blob["isPrivate"] for blob in self.ctl("blobs", "--json").json()["blobs"]))
+        self.assertEqual(self.ctl("add", "-q", things).value, added)
+
     def test_unknown_hash(self):
         self.ctl("cat", UNKNOWN, code=NOT_FOUND)
         self.ctl("export", UNKNOWN, "-o", self.directory / "target", code=NOT_FOUND)
