@@ -1,13 +1,18 @@
 """Rows of one machine alone: imports, memory, the queue, starts, rest."""
+import contextlib
+import os
+
 import getters
+import harness
 import imports
 import intents
 import resting
+from discarding import discarding
 from measure import ALONE, DEFAULT_SYNC, MORE, SHARE, Comparison, Figure, times_as_fast
 from processes import peak_mib
 from rows_downloads import peak
 from sizes import GIB
-from workplace import SMALL_SIZE
+from workplace import ANYONE, SMALL_SIZE, fresh_directory
 
 COPIED = "cp, b3sum: page cache only"
 
@@ -37,24 +42,43 @@ def of_imports(work, sizes):
     return rows
 
 
+def _got_between(work, place, where, size):
+    """One download of so many zeros between two new daemons with their stores there."""
+    ends = []
+    for name in ("provider", "getter"):
+        (where / name).mkdir()
+        ends.append(harness.Daemon(where / name, ANYONE, listen=f"{place.provider_host}:0"))
+    with contextlib.ExitStack() as stack:
+        for daemon in ends:
+            daemon.start()
+            stack.callback(daemon.stop)
+        provider, getter = ends
+        added = provider.ctl("add", "-q", work.sparse(size), timeout=3600)
+        run = getters.asked(getter, "get", "-q", provider.ticket(added.value))
+        return run.with_provider(peak_mib(provider.pid))
+
+
 def of_memory(work, places, sizes):
     """What a getter and its provider hold at most while much more comes than memory has."""
     provider = Figure(lambda run: run.provider_mib, ALONE, "MiB", "peak memory of the provider (with adding it)", most=96)
+
+    def kept():
+        with fresh_directory(work, "kept") as where:
+            return _got_between(work, places.loopback, where, sizes.large)
+
+    def discarded():
+        with discarding(work.output("discarding")) as where:
+            return _got_between(work, places.loopback, where, sizes.huge)
+
+    # The store keeps what it got, at both ends.
+    wanted, free = 2.1 * sizes.large, work.free_bytes()
+    no_room = None if free > wanted else f"wants {wanted / GIB:.0f} GiB of disk and finds {free / GIB:.0f}"
+    no_mount = None if os.geteuid() == 0 else "wants root, to mount a file system in memory"
     rows = []
-    for number, size in ((10, sizes.large), (11, sizes.huge)):
-        def get(number=number, size=size):
-            daemon = work.blobd(places.loopback, number)
-            added = daemon.ctl("add", "-q", work.sparse(size), timeout=3600)
-            run = getters.blobd(work, places.loopback, daemon.ticket(added.value))
-            return run.with_provider(peak_mib(daemon.pid))
-        # The store keeps what it got, at both ends.
-        wanted, free = 2.1 * size, work.free_bytes()
-        why_not = None if free > wanted else (
-            f"wants {wanted / GIB:.0f} GiB of disk and finds {free / GIB:.0f}: "
-            "a store that discards what came does not exist")
-        rows.append(Comparison(f"{size / GIB:g} GiB from a file of zeros, blobd from blobd (loopback)", get, None,
-                               (peak(), provider), is_long=True, times=1, size=size, output=False,
-                               why_not=why_not))
+    for size, get, why_not, how in ((sizes.large, kept, no_room, "a store on disk"),
+                                    (sizes.huge, discarded, no_mount, "stores that discard what comes")):
+        rows.append(Comparison(f"{size / GIB:g} GiB from a file of zeros, blobd from blobd (loopback), {how}", get, None,
+                               (peak(), provider), is_long=True, times=1, size=size, output=False, why_not=why_not))
     return rows
 
 
@@ -75,9 +99,10 @@ def of_intents(work, sizes):
 def of_rest(work, sizes):
     more = Figure(lambda run: run.kib / 1024, MORE, "MiB", "resident memory", most=12)
     wakes = Figure(lambda run: run.wakes_per_second, ALONE, "wake-ups/s", "wake-ups of all threads", most=2)
+    own_wakes = Figure(lambda run: run.wakes_per_second, MORE, "wake-ups/s", "of these, not gRPC's")
     rows = [Comparison("idle, against an empty gRPC server that is linked as blobd is",
                        lambda: resting.blobd_idle(work, sizes.idle_seconds),
-                       lambda: resting.empty_server_idle(work, sizes.idle_seconds), (more, wakes),
+                       lambda: resting.empty_server_idle(work, sizes.idle_seconds), (more, wakes, own_wakes),
                        needs=("empty_server",), times=3)]
     for count, milliseconds, is_long in ((0, 100, False), (sizes.restarted, 10_000, True)):
         ready = Figure(lambda run: run.seconds * 1000, ALONE, "ms", "until READY=1", most=milliseconds)

@@ -14,6 +14,15 @@ ANYONE = '[serve]\nmode = "anyone"\n'
 SMALL_SIZE = 4096
 
 
+@contextlib.contextmanager
+def fresh_directory(work, name):
+    """An empty directory, and nothing of it afterwards."""
+    try:
+        yield work.directory(name)
+    finally:
+        shutil.rmtree(work.path / name, ignore_errors=True)
+
+
 class Workplace:
     """`small`: how many small files there are. Files lie in one directory, which web servers have, too."""
 
