@@ -47,7 +47,7 @@ TEST_F(AddingTest, WhatIsAddedTogetherIsKeptInOneCommitOrNotAtAll) {
     return answers.at(0);
   };
   EXPECT_EQ(keep({Raw(H(1)), Raw(H(3)), Raw(H(2))}).code(), StatusCode::kAborted);
-  const size_t commits = registry_.commits;
+  const auto commits = registry_.commits;
   EXPECT_TRUE(keep({Raw(H(1)), Raw(H(2)), Raw(H(1))}).ok());
   EXPECT_EQ(registry_.commits, commits + 1);
   ASSERT_TRUE(Collect().ok());

@@ -55,7 +55,7 @@ UploadServer::Snapshot UploadCore::Take() const {
   for (const auto& [id, node] : nodes_) {
     UploadInfo info = node.info;
     info.streams = static_cast<uint32_t>(node.streams.size());
-    snapshot.nodes.push_back(std::move(info));
+    snapshot.nodes.push_back(info);
   }
   std::sort(snapshot.nodes.begin(), snapshot.nodes.end(),
             [](const UploadInfo& a, const UploadInfo& b) { return a.node < b.node; });

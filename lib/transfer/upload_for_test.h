@@ -110,7 +110,7 @@ class Turns {
 
 class World : public UploadSink {
  public:
-  explicit World(ServeOptions options = Anyone(), uint64_t seed = 1)
+  explicit World(const ServeOptions& options = Anyone(), uint64_t seed = 1)
       : turns_(seed),
         network_(turns_.Make()),
         control_(turns_.Make()),

@@ -68,7 +68,7 @@ Status Publish(loop::Loop& loop, HttpExchange& exchange, const std::vector<std::
 
 Status Main(const std::vector<std::string>& words) {
   BLOBD_ASSIGN_OR_RETURN(const std::unique_ptr<loop::Loop> loop, loop::Loop::Create());
-  BLOBD_ASSIGN_OR_RETURN(const std::unique_ptr<HttpExchange> exchange, HttpExchange::Create(*loop));
+  const std::unique_ptr<HttpExchange> exchange = HttpExchange::Create(*loop);
   if (words.size() == 3 && words[0] == "resolve") {
     return Resolve(*loop, *exchange, words[1], words[2]);
   }
