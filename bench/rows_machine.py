@@ -99,7 +99,7 @@ def of_intents(work, sizes):
 def of_rest(work, sizes):
     more = Figure(lambda run: run.kib / 1024, MORE, "MiB", "resident memory", most=12)
     wakes = Figure(lambda run: run.wakes_per_second, ALONE, "wake-ups/s", "wake-ups of all threads", most=2)
-    own_wakes = Figure(lambda run: run.wakes_per_second, MORE, "wake-ups/s", "of these, not gRPC's")
+    own_wakes = Figure(lambda run: run.wakes_per_second, MORE, "wake-ups/s", "of these, more than the empty server's")
     rows = [Comparison("idle, against an empty gRPC server that is linked as blobd is",
                        lambda: resting.blobd_idle(work, sizes.idle_seconds),
                        lambda: resting.empty_server_idle(work, sizes.idle_seconds), (more, wakes, own_wakes),
