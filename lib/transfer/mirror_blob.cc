@@ -205,14 +205,16 @@ RangeSet MirrorBlob::Held() const {
   return held;
 }
 
-uint64_t MirrorBlob::VerifiedBytesFrom(bao::SourceId source) const {
+uint64_t MirrorBlob::TakeVerifiedBytesFrom(bao::SourceId source) {
   const auto it = sources_.find(source);
   if (it == sources_.end() || !size_) return 0;
   RangeSet right = it->second.wrote.Intersection(known_);
   right.RemoveAll(foreign_);
   const uint64_t groups = bao::GroupCount(*size_);
   const uint64_t short_by = right.Contains(groups - 1) ? groups * kGroupSize - *size_ : 0;
-  return right.Count() * kGroupSize - short_by;
+  const uint64_t verified = right.Count() * kGroupSize - short_by;
+  const uint64_t before = std::exchange(it->second.taken, std::max(it->second.taken, verified));
+  return verified - std::min(verified, before);
 }
 
 // What was written last is what lies on the disk.

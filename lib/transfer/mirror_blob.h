@@ -151,8 +151,9 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   // No more of it comes. What was not enough leaves room for another source's.
   void OnSidecarEnd();
 
-  // Content that came from this source last, and has verified.
-  uint64_t VerifiedBytesFrom(bao::SourceId source) const;
+  // Content that came from this source last and has verified, of which none of its gets has been
+  // told. What verifies when a get is over is thus its next one's.
+  uint64_t TakeVerifiedBytesFrom(bao::SourceId source);
   // What lies in the store without proof. Costs a look at each block.
   uint64_t unproven_bytes() const;
 
@@ -161,7 +162,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   struct Source {
     std::string url;
     std::string provider;
-    RangeSet wrote;  // groups, and nobody wrote them later
+    RangeSet wrote;         // groups, and nobody wrote them later
+    uint64_t taken = 0;     // bytes: TakeVerifiedBytesFrom
     std::optional<http::Entity> entity;
     std::optional<GetEnd> verdict;
     bool sidecar_asked = false;

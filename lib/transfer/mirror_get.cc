@@ -89,7 +89,6 @@ void MirrorGet::OnOpen(const Status& status) {
       return End(end);
     }
   }
-  verified_before_ = deps_.blob->VerifiedBytesFrom(source_);
   progress_.state = GetState::kRequesting;
   phase_ = entity() ? Phase::kGetting : Phase::kProbing;
   if (phase_ == Phase::kProbing) return Probe();
@@ -469,9 +468,7 @@ void MirrorGet::Report(bool force) {
   const Instant now = deps_.clock.Now();
   if (!force && now - last_report_ < kReportInterval) return;
   last_report_ = now;
-  const uint64_t verified = joined_ ? deps_.blob->VerifiedBytesFrom(source_) : 0;
-  progress_.verified_bytes =
-      std::max(progress_.verified_bytes, verified - std::min(verified, verified_before_));
+  if (joined_) progress_.verified_bytes += deps_.blob->TakeVerifiedBytesFrom(source_);
   progress_.unproven_bytes = deps_.blob->unproven_bytes();
   const auto size = deps_.blob->size();
   progress_.claimed_bytes = size.value_or(0);

@@ -191,7 +191,6 @@ class MirrorGet final : public MirrorReceiver,
   bool stopped_ = false;
   bool joined_ = false;
   bao::SourceId source_ = 0;
-  uint64_t verified_before_ = 0;
   std::map<uint64_t, Lane> lanes_;  // by fetch
   uint64_t last_fetch_ = 0;
   size_t lanes_allowed_;

@@ -51,6 +51,22 @@ TEST_F(MirrorShareTest, TwoMirrorsShareABlobAndNothingComesTwice) {
   EXPECT_EQ(b.observer->progress.verified_bytes, 8 * kMiB);
 }
 
+// It did not wait for proof, which came while nothing ran: that is told with the next one of it.
+TEST_F(MirrorShareTest, WhatVerifiesBetweenTwoGetsIsToldWithTheSecond) {
+  const TestBlob blob(16 * kMiB, 1);
+  const auto blobs = BlobOf(blob.hash);
+  const Running first = Start(blobs, Serving(blob.content), "http://a/f", Share(0, 8, blob.size()));
+  EXPECT_EQ(EndOf(first).outcome, Outcome::kDone) << EndOf(first).reason;
+  EXPECT_EQ(first.observer->progress.verified_bytes, 0u);
+  store_.Write(blob, RangeSet(Range{8 * kGroupsPerMiB, 15 * kGroupsPerMiB}));
+  RunUntil([&] { return blobs->Verified().ContainsAll({0, 15 * kGroupsPerMiB}); });
+  const Running second =
+      Start(blobs, Serving(blob.content), "http://a/f", Share(15, 16, blob.size()));
+  EXPECT_EQ(EndOf(second).outcome, Outcome::kDone) << EndOf(second).reason;
+  EXPECT_EQ(second.observer->progress.verified_bytes, 9 * kMiB);
+  store_.ExpectComplete(blob);
+}
+
 TEST_F(MirrorShareTest, AnEndIsLoweredWhileItRuns) {
   const TestBlob blob(32 * kMiB, 1);
   const auto blobs = BlobOf(blob.hash);
