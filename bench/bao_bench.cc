@@ -95,7 +95,7 @@ void BM_BuildOutboard(benchmark::State& state) {
     OutboardBuilder builder;
     InPieces(blob.data, state, [&](ByteView piece) { builder.Append(piece); });
     uint64_t length = 0;
-    const auto result = builder.Finish([&](ByteView pairs) { length += pairs.size(); });
+    const auto result = builder.Finish([&](uint64_t, ByteView pairs) { length += pairs.size(); });
     BLOBD_CHECK(result.root == blob.root && length == blob.outboard.size());
   }
   CountBytes(state);

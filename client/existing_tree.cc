@@ -122,6 +122,7 @@ class Look {
 
   StatusOr<bool> HashesTo(int fd, const v1::CollectionEntry& entry) const {
     bao::OutboardBuilder builder;
+    builder.Expect(entry.size(), [](uint64_t, ByteView) {});
     Bytes piece(kPiece);
     for (;;) {
       const ssize_t got = read(fd, piece.data(), piece.size());
@@ -134,7 +135,7 @@ class Look {
       builder.Append(bytes);
       BLOBD_RETURN_IF_ERROR(options_.on_read(bytes.size()));
     }
-    return builder.Finish([](ByteView) {}).root.ToHex() == entry.hash();
+    return builder.size() == entry.size() && builder.Finish().root.ToHex() == entry.hash();
   }
 
   const int root_;

@@ -80,7 +80,7 @@ StatusOr<Written> WriteOutboard(Context& context, const std::string& path,
     return Annotate(status, EscapeForTerminal(path));
   }
   Status status;
-  written.content = builder.Finish([&](ByteView piece) {
+  written.content = builder.Finish([&](uint64_t, ByteView piece) {
     const std::string_view text(reinterpret_cast<const char*>(piece.data()), piece.size());
     if (status.ok()) status = WriteAll(target.fd(), text);
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <span>
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace {
 
 // A block is a whole subtree, so that its pairs follow each other in the outboard.
 constexpr size_t kBlockGroups = 4096;
+constexpr int kBlockLevel = std::bit_width(kBlockGroups) - 2;  // as in PairIndex
 static_assert((kBlockGroups - 1) * kPairSize <= kMaxOutboardPiece);
 
 using Values = std::vector<ChainingValue>;
@@ -56,20 +58,85 @@ Hash RootOf(ByteView first_pair) {
   return Hash{blake3::ParentValue(left, right, true)};
 }
 
-// Gives out the outboard above all groups, and returns the hash. REQUIRES: more than one group
-Hash EmitPairs(const std::vector<Values>& blocks, OutboardBuilder::Emit& emit) {
+}  // namespace
+
+void OutboardBuilder::Expect(uint64_t size, Emit emit) {
+  BLOBD_CHECK(size_ == 0 && size <= kMaxBlobSize);
+  expected_ = size;
+  emit_ = std::move(emit);
+}
+
+void OutboardBuilder::Append(ByteView content) {
+  BLOBD_CHECK(content.size() <= expected_.value_or(kMaxBlobSize) - size_);
+  size_ += content.size();
+  if (!part_.empty()) {
+    const size_t count = std::min(content.size(), kGroupSize - part_.size());
+    part_.insert(part_.end(), content.begin(), content.begin() + static_cast<ptrdiff_t>(count));
+    content = content.subspan(count);
+    if (part_.size() < kGroupSize) return;
+    AddGroups(part_);
+    part_.clear();
+  }
+  const size_t whole = content.size() - content.size() % kGroupSize;
+  AddGroups(content.first(whole));
+  part_.insert(part_.end(), content.begin() + static_cast<ptrdiff_t>(whole), content.end());
+}
+
+OutboardBuilder::Values& OutboardBuilder::BlockWithRoom() {
+  if (blocks_.empty() || blocks_.back().size() == kBlockGroups) {
+    // The first block grows as needed, since most blobs are small.
+    const bool is_first = blocks_.empty() && tops_.empty();
+    blocks_.emplace_back();
+    if (!is_first) blocks_.back().reserve(kBlockGroups);
+  }
+  return blocks_.back();
+}
+
+void OutboardBuilder::AddGroups(ByteView whole_groups) {
+  if (whole_groups.empty()) return;
+  if (blocks_.empty() && tops_.empty()) {
+    first_group_as_root_ = blake3::SubtreeValue(whole_groups.first(kGroupSize), 0, true);
+  }
+  while (!whole_groups.empty()) {
+    Values& block = BlockWithRoom();
+    const uint64_t number = tops_.size() + blocks_.size() - 1;
+    const uint64_t first_group = number * kBlockGroups + block.size();
+    const size_t count = std::min(whole_groups.size() / kGroupSize, kBlockGroups - block.size());
+    const size_t before = block.size();
+    block.resize(before + count);
+    blake3::GroupValues(whole_groups.first(count * kGroupSize), first_group,
+                        std::span(block).subspan(before));
+    whole_groups = whole_groups.subspan(count * kGroupSize);
+    // One that is all of the blob has its root, and is for Finish.
+    if (expected_ && block.size() == kBlockGroups && *expected_ > kBlockGroups * kGroupSize) {
+      GiveOut(block);
+      blocks_.pop_back();
+    }
+  }
+}
+
+void OutboardBuilder::GiveOut(const Values& block) {
+  const uint64_t first_group = tops_.size() * kBlockGroups;
+  emit_(PairIndex(first_group, kBlockLevel, GroupCount(*expected_)) * kPairSize, PairsAbove(block));
+  tops_.push_back(TopValue(block));
+}
+
+// In the order of the outboard, without what was given out. REQUIRES: more than one group
+Hash OutboardBuilder::GiveOutRest(Emit& emit) {
+  const size_t given_out = tops_.size();
   // levels[k][i] is the value of the subtree over the blocks from i * 2^k on; the top has one
   // value.
-  std::vector<Values> levels(1);
-  for (const Values& block : blocks) levels[0].push_back(TopValue(block));
+  std::vector<Values> levels = {std::move(tops_)};
+  for (const Values& block : blocks_) levels[0].push_back(TopValue(block));
   while (levels.back().size() > 1) levels.push_back(NextLevel(levels.back()));
 
   Hash root;
-  bool first = true;
+  uint64_t offset = 0;
   const auto give_out = [&](ByteView pairs) {
     if (pairs.empty()) return;
-    if (std::exchange(first, false)) root = RootOf(pairs.first(kPairSize));
-    emit(pairs);
+    if (offset == 0) root = RootOf(pairs.first(kPairSize));
+    emit(offset, pairs);
+    offset += pairs.size();
   };
   struct Place {
     size_t level;
@@ -80,7 +147,11 @@ Hash EmitPairs(const std::vector<Values>& blocks, OutboardBuilder::Emit& emit) {
     const Place here = stack.back();
     stack.pop_back();
     if (here.level == 0) {
-      give_out(PairsAbove(blocks[here.index]));
+      if (here.index < given_out) {
+        offset += (kBlockGroups - 1) * kPairSize;
+      } else {
+        give_out(PairsAbove(blocks_[here.index - given_out]));
+      }
       continue;
     }
     const Values& below = levels[here.level - 1];
@@ -96,65 +167,26 @@ Hash EmitPairs(const std::vector<Values>& blocks, OutboardBuilder::Emit& emit) {
   return root;
 }
 
-}  // namespace
-
-void OutboardBuilder::Append(ByteView content) {
-  BLOBD_CHECK(content.size() <= kMaxBlobSize - size_);
-  size_ += content.size();
-  if (!part_.empty()) {
-    const size_t count = std::min(content.size(), kGroupSize - part_.size());
-    part_.insert(part_.end(), content.begin(), content.begin() + static_cast<ptrdiff_t>(count));
-    content = content.subspan(count);
-    if (part_.size() < kGroupSize) return;
-    AddGroups(part_);
-    part_.clear();
-  }
-  const size_t whole = content.size() - content.size() % kGroupSize;
-  AddGroups(content.first(whole));
-  part_.insert(part_.end(), content.begin() + static_cast<ptrdiff_t>(whole), content.end());
-}
-
-std::vector<ChainingValue>& OutboardBuilder::BlockWithRoom() {
-  if (blocks_.empty() || blocks_.back().size() == kBlockGroups) {
-    // The first block grows as needed, since most blobs are small.
-    const bool is_first = blocks_.empty();
-    blocks_.emplace_back();
-    if (!is_first) blocks_.back().reserve(kBlockGroups);
-  }
-  return blocks_.back();
-}
-
-void OutboardBuilder::AddGroups(ByteView whole_groups) {
-  if (whole_groups.empty()) return;
-  if (blocks_.empty()) {
-    first_group_as_root_ = blake3::SubtreeValue(whole_groups.first(kGroupSize), 0, true);
-  }
-  while (!whole_groups.empty()) {
-    std::vector<ChainingValue>& block = BlockWithRoom();
-    const uint64_t first_group = (blocks_.size() - 1) * kBlockGroups + block.size();
-    const size_t count = std::min(whole_groups.size() / kGroupSize, kBlockGroups - block.size());
-    const size_t before = block.size();
-    block.resize(before + count);
-    blake3::GroupValues(whole_groups.first(count * kGroupSize), first_group,
-                        std::span(block).subspan(before));
-    whole_groups = whole_groups.subspan(count * kGroupSize);
-  }
+OutboardBuilder::Result OutboardBuilder::Finish() {
+  BLOBD_CHECK(size_ == expected_);
+  Emit emit = std::move(emit_);
+  return Finish(std::move(emit));
 }
 
 OutboardBuilder::Result OutboardBuilder::Finish(Emit emit) {
-  if (blocks_.empty()) return {Hash{blake3::SubtreeValue(part_, 0, true)}, size_};
+  if (blocks_.empty() && tops_.empty()) return {Hash{blake3::SubtreeValue(part_, 0, true)}, size_};
   if (size_ == kGroupSize) return {Hash{first_group_as_root_}, size_};
   if (!part_.empty()) {
     const uint64_t first_chunk = (size_ - part_.size()) / kChunkSize;
     BlockWithRoom().push_back(blake3::SubtreeValue(part_, first_chunk, false));
     part_.clear();
   }
-  return {EmitPairs(blocks_, emit), size_};
+  return {GiveOutRest(emit), size_};
 }
 
 OutboardBuilder::Result OutboardBuilder::Finish(Bytes* outboard) {
   outboard->reserve(outboard->size() + static_cast<size_t>(OutboardSize(size_)));
-  return Finish([outboard](ByteView piece) {
+  return Finish([outboard](uint64_t, ByteView piece) {
     outboard->insert(outboard->end(), piece.begin(), piece.end());
   });
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -54,8 +55,9 @@ TEST(OutboardTest, ManyBlocks) {
       hasher.Update(part);
     }
     Bytes outboard;
-    const auto result = builder.Finish([&](ByteView part) {
+    const auto result = builder.Finish([&](uint64_t offset, ByteView part) {
       EXPECT_LE(part.size(), kMaxOutboardPiece);
+      EXPECT_EQ(offset, outboard.size());
       outboard.insert(outboard.end(), part.begin(), part.end());
     });
     EXPECT_EQ(result.root, hasher.Finish());
@@ -92,6 +94,54 @@ TEST(OutboardTest, ManyBlocks) {
       const auto filled = encoder.Fill(out);
       ASSERT_TRUE(filled.ok()) << filled.status();
     }
+  }
+}
+
+// What an outboard consists of, put together as it comes.
+class Placed {
+ public:
+  explicit Placed(uint64_t size) : bytes_(static_cast<size_t>(OutboardSize(size))) {}
+  void Add(uint64_t offset, ByteView piece) {
+    EXPECT_LE(piece.size(), kMaxOutboardPiece);
+    ASSERT_LE(offset + piece.size(), bytes_.size());
+    std::copy(piece.begin(), piece.end(), bytes_.begin() + static_cast<ptrdiff_t>(offset));
+    come_ += piece.size();
+  }
+  // No byte twice.
+  uint64_t come() const { return come_; }
+  const Bytes& bytes() const { return bytes_; }
+
+ private:
+  Bytes bytes_;
+  uint64_t come_ = 0;
+};
+
+TEST(OutboardTest, OfAKnownSizeItIsGivenOutAsContentComes) {
+  constexpr uint64_t kBlock = 4096 * kGroupSize;
+  const Bytes piece = RandomContent(1 << 20, 1);
+  for (uint64_t size : {uint64_t{0}, uint64_t{1}, kGroupSize, kGroupSize + 1, 5 * kGroupSize,
+                        kBlock - 1, kBlock, kBlock + 1, kBlock + kGroupSize + 1, 2 * kBlock,
+                        2 * kBlock + 100 * kGroupSize + 1, 3 * kBlock, 3 * kBlock + 1}) {
+    SCOPED_TRACE(size);
+    Placed placed(size);
+    OutboardBuilder known;
+    known.Expect(size, [&](uint64_t offset, ByteView pairs) { placed.Add(offset, pairs); });
+    OutboardBuilder unknown;
+    for (uint64_t at = 0; at < size; at += piece.size()) {
+      const uint64_t count = std::min<uint64_t>(piece.size(), size - at);
+      const ByteView part = ByteView(piece).first(static_cast<size_t>(count));
+      known.Append(part);
+      unknown.Append(part);
+      const uint64_t whole_blocks = size > kBlock ? known.size() / kBlock : 0;
+      EXPECT_EQ(placed.come(), whole_blocks * 4095 * kPairSize);
+    }
+    Bytes outboard;
+    const auto expected = unknown.Finish(&outboard);
+    const auto result = known.Finish();
+    EXPECT_EQ(result.root, expected.root);
+    EXPECT_EQ(result.size, size);
+    EXPECT_EQ(placed.come(), outboard.size());
+    EXPECT_EQ(placed.bytes(), outboard);
   }
 }
 

@@ -51,6 +51,7 @@ Status DescriptorImport::Begin() {
     return OkStatus();
   }
   BLOBD_RETURN_IF_ERROR(OpenFilesAndClone());
+  builder_.Expect(size_, [this](uint64_t offset, ByteView pairs) { WritePairs(offset, pairs); });
   if (copied_ == 0) {
     CopySlice();
     return OkStatus();
@@ -160,31 +161,33 @@ Status DescriptorImport::HashMore(uint64_t size) {
     BLOBD_ASSIGN_OR_RETURN(const size_t count, files_->data->ReadAt(builder_.size(), piece));
     if (count != piece.size()) return DataLoss("the copy of the file is too short");
     builder_.Append(piece);
+    BLOBD_RETURN_IF_ERROR(written_);
   }
   return OkStatus();
 }
 
-Status DescriptorImport::FinishFiles(bao::OutboardBuilder::Result* result) {
-  uint64_t offset = 0;
-  BLOBD_RETURN_IF_ERROR(index_->gate().Take(bao::OutboardSize(size_)));
-  Status written;
-  *result = builder_.Finish([&](ByteView piece) {
-    if (written.ok()) written = files_->outboard->WriteAt(offset, {&piece, 1});
-    offset += piece.size();
-  });
-  BLOBD_RETURN_IF_ERROR(written);
-  return SyncFiles(*files_);
+void DescriptorImport::WritePairs(uint64_t offset, ByteView pairs) {
+  if (written_.ok()) written_ = index_->gate().Take(pairs.size());
+  if (!written_.ok()) return;
+  promise_.Use(index_->gate(), pairs.size());
+  written_ = index_->gate().Note(files_->outboard->WriteAt(offset, {&pairs, 1}));
+}
+
+StatusOr<Hash> DescriptorImport::FinishFiles() {
+  const Hash hash = builder_.Finish().root;
+  BLOBD_RETURN_IF_ERROR(written_);
+  BLOBD_RETURN_IF_ERROR(index_->gate().Note(SyncFiles(*files_)));
+  return hash;
 }
 
 void DescriptorImport::Finish() {
-  bao::OutboardBuilder::Result result;
-  if (Status status = index_->gate().Note(FinishFiles(&result)); !status.ok())
-    return Fail(std::move(status));
+  const StatusOr<Hash> hash = FinishFiles();
+  if (!hash.ok()) return Fail(hash.status());
   if (job_->cancelled()) return Fail(Cancelled("the import was cancelled"));
   promise_.End(index_->gate());
   files_ = nullptr;
   has_names_ = false;
-  Adopt(result.root);
+  Adopt(*hash);
 }
 
 void DescriptorImport::AdoptSmall(Bytes content) {

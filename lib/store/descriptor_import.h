@@ -7,7 +7,8 @@
 //
 // Thread:    Start anywhere; each strand owns what is named after it below.
 // Ownership: kept alive by its own tasks. What it made and could not hand over it removes.
-// Memory:    a piece to be hashed, and what bao::OutboardBuilder needs; a small blob whole.
+// Memory:    a piece to be hashed, and what bao::OutboardBuilder needs for a known size; a small
+//            blob whole.
 #pragma once
 
 #include <memory>
@@ -40,7 +41,8 @@ class DescriptorImport : public std::enable_shared_from_this<DescriptorImport> {
   void HashSlice(uint64_t size);
   void HashCloned();
   Status HashMore(uint64_t size);
-  Status FinishFiles(bao::OutboardBuilder::Result* result);
+  void WritePairs(uint64_t offset, ByteView pairs);
+  StatusOr<Hash> FinishFiles();
   void Finish();
   void AdoptSmall(Bytes content);
   void Adopt(const Hash& hash);
@@ -70,6 +72,7 @@ class DescriptorImport : public std::enable_shared_from_this<DescriptorImport> {
   // The hasher's.
   bao::OutboardBuilder builder_;
   Bytes piece_;
+  Status written_;  // what became of the pairs
 };
 
 }  // namespace blobd::store

@@ -197,5 +197,22 @@ TEST_F(DescriptorTest, ImportOnAFailingDisk) {
   }
 }
 
+// Its outboard is written while the file is still being copied. One write fails at a time.
+TEST_F(DescriptorTest, ImportOfALargeFileOnAFailingDisk) {
+  const TestBlob blob(Bytes((65u << 20) + 1));
+  const Descriptor source = FileWith(blob.content);
+  for (int call = 1;; ++call) {
+    SCOPED_TRACE(call);
+    store_.files.Fail(FaultyFileSystem::Kind::kWrite, call, call, EIO);
+    const auto result = store_.ImportFrom(Descriptor(dup(source.fd())));
+    const bool met_fault = store_.files.calls() >= call;
+    store_.files.Heal();
+    store_.ExpectNoPartialFiles();
+    if (!met_fault) break;
+    EXPECT_EQ(result.status().code(), StatusCode::kInternal) << result.status();
+  }
+  store_.ExpectComplete(blob);
+}
+
 }  // namespace
 }  // namespace blobd::store

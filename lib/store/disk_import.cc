@@ -51,12 +51,10 @@ StatusOr<bao::OutboardBuilder::Result> DiskImport::FinishFiles() {
   if (files_ != nullptr) {
     BLOBD_RETURN_IF_ERROR(index_->gate().TakeUnpromised(bao::OutboardSize(builder_.size())));
   }
-  uint64_t offset = 0;
   Status written;
-  const auto result = builder_.Finish([&](ByteView piece) {
+  const auto result = builder_.Finish([&](uint64_t offset, ByteView piece) {
     if (!written.ok() || files_ == nullptr) return;
     written = files_->outboard->WriteAt(offset, {&piece, 1});
-    offset += piece.size();
   });
   BLOBD_RETURN_IF_ERROR(index_->gate().Note(std::move(written)));
   if (files_ != nullptr) BLOBD_RETURN_IF_ERROR(index_->gate().Note(SyncFiles(*files_)));
