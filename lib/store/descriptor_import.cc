@@ -15,6 +15,8 @@ namespace {
 constexpr uint64_t kSlice = 8 * kMiB;
 constexpr uint64_t kMaxLead = 64 * kMiB;  // what was just copied is hashed from the page cache
 constexpr size_t kPiece = 256 * kKiB;
+// What the disk has taken it may still hold in a cache of its own.
+constexpr uint64_t kSyncedAtOnce = 128 * kMiB;
 
 }  // namespace
 
@@ -27,6 +29,7 @@ DescriptorImport::DescriptorImport(std::shared_ptr<Index> index, Descriptor sour
       job_(std::move(job)),
       copier_(index_->MakeStrand()),
       hasher_(index_->MakeStrand()),
+      syncer_(index_->MakeStrand()),
       answer_(std::move(answer)),
       source_(std::move(source)) {}
 
@@ -126,6 +129,11 @@ Status DescriptorImport::CopyMore(uint64_t size) {
     copied_ += count;
   }
   files_->data->StartWriteBack(slice);
+  unsynced_ += size;
+  if (unsynced_ >= kSyncedAtOnce) {
+    unsynced_ = 0;
+    syncer_->Post([self = shared_from_this()] { self->SyncMore(); });
+  }
   return OkStatus();
 }
 
@@ -134,7 +142,7 @@ void DescriptorImport::HashSlice(uint64_t size) {
   if (job_->cancelled()) return Fail(Cancelled("the import was cancelled"));
   if (Status status = HashMore(size); !status.ok()) return Fail(std::move(status));
   job_->Tell(builder_.size());
-  if (builder_.size() == size_) return Finish();
+  if (builder_.size() == size_) return FinishHash();
   copier_->Post([self = shared_from_this(), size] {
     const bool had_stopped = self->lead_ >= kMaxLead;
     self->lead_ -= std::min(self->lead_, size);
@@ -149,7 +157,7 @@ void DescriptorImport::HashCloned() {
   const uint64_t slice = std::min(kSlice, size_ - builder_.size());
   if (Status status = HashMore(slice); !status.ok()) return Fail(std::move(status));
   job_->Tell(builder_.size());
-  if (builder_.size() == size_) return Finish();
+  if (builder_.size() == size_) return FinishHash();
   hasher_->Post([self = shared_from_this()] { self->HashCloned(); });
 }
 
@@ -173,21 +181,28 @@ void DescriptorImport::WritePairs(uint64_t offset, ByteView pairs) {
   written_ = index_->gate().Note(files_->outboard->WriteAt(offset, {&pairs, 1}));
 }
 
-StatusOr<Hash> DescriptorImport::FinishFiles() {
-  const Hash hash = builder_.Finish().root;
-  BLOBD_RETURN_IF_ERROR(written_);
-  BLOBD_RETURN_IF_ERROR(index_->gate().Note(SyncFiles(*files_)));
-  return hash;
+// That it failed is told once: the last sync would succeed.
+void DescriptorImport::SyncMore() {
+  if (answered_) return;
+  if (Status status = index_->gate().Note(files_->data->Sync()); !status.ok())
+    Fail(std::move(status));
 }
 
-void DescriptorImport::Finish() {
-  const StatusOr<Hash> hash = FinishFiles();
-  if (!hash.ok()) return Fail(hash.status());
+void DescriptorImport::FinishHash() {
+  const Hash hash = builder_.Finish().root;
+  if (!written_.ok()) return Fail(std::move(written_));
+  syncer_->Post([self = shared_from_this(), hash] { self->Finish(hash); });
+}
+
+void DescriptorImport::Finish(const Hash& hash) {
+  if (answered_) return;
+  if (Status status = index_->gate().Note(SyncFiles(*files_)); !status.ok())
+    return Fail(std::move(status));
   if (job_->cancelled()) return Fail(Cancelled("the import was cancelled"));
   promise_.End(index_->gate());
   files_ = nullptr;
   has_names_ = false;
-  Adopt(*hash);
+  Adopt(hash);
 }
 
 void DescriptorImport::AdoptSmall(Bytes content) {

@@ -1,9 +1,10 @@
 // DescriptorImport: takes in the bytes of a file that somebody else has open. One strand copies, a
-// slice at a time, and another hashes what was copied, from our file: so copying and hashing go on
-// at the same time, and what is hashed is what is kept.
+// slice at a time, another hashes what was copied, from our file, and a third syncs it: so all that
+// goes on at the same time, and what is hashed is what is kept.
 //
 //   copier:  Begin --> CopySlice --> CopySlice ... (at most kMaxLead ahead of the hasher)
-//   hasher:            HashSlice --> HashSlice ... --> Finish --> index: Adopt
+//   hasher:            HashSlice --> HashSlice ... --> FinishHash
+//   syncer:            SyncMore ...                              --> Finish --> index: Adopt
 //
 // Thread:    Start anywhere; each strand owns what is named after it below.
 // Ownership: kept alive by its own tasks. What it made and could not hand over it removes.
@@ -42,8 +43,9 @@ class DescriptorImport : public std::enable_shared_from_this<DescriptorImport> {
   void HashCloned();
   Status HashMore(uint64_t size);
   void WritePairs(uint64_t offset, ByteView pairs);
-  StatusOr<Hash> FinishFiles();
-  void Finish();
+  void SyncMore();
+  void FinishHash();
+  void Finish(const Hash& hash);
   void AdoptSmall(Bytes content);
   void Adopt(const Hash& hash);
   void Reply(const Hash& hash, StatusOr<bool> is_new);
@@ -55,6 +57,7 @@ class DescriptorImport : public std::enable_shared_from_this<DescriptorImport> {
   const std::shared_ptr<JobState> job_;
   const std::shared_ptr<Executor> copier_;
   const std::shared_ptr<Executor> hasher_;
+  const std::shared_ptr<Executor> syncer_;
   Answer answer_;  // called once; Fail and Reply see to that
   std::atomic<bool> answered_ = false;
 
@@ -67,7 +70,8 @@ class DescriptorImport : public std::enable_shared_from_this<DescriptorImport> {
   // The copier's.
   Descriptor source_;
   uint64_t copied_ = 0;
-  uint64_t lead_ = 0;  // bytes copied that the hasher has not said it is done with
+  uint64_t lead_ = 0;      // bytes copied that the hasher has not said it is done with
+  uint64_t unsynced_ = 0;  // bytes copied since the syncer was told
 
   // The hasher's.
   bao::OutboardBuilder builder_;

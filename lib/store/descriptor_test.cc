@@ -214,5 +214,19 @@ TEST_F(DescriptorTest, ImportOfALargeFileOnAFailingDisk) {
   store_.ExpectComplete(blob);
 }
 
+// It is synced on the way. A failure of that is told once, and a later sync succeeds.
+TEST_F(DescriptorTest, ImportOfWhatCouldNotBeSyncedOnTheWay) {
+  const TestBlob blob(Bytes((130u << 20) + 1));
+  const Descriptor source = FileWith(blob.content);
+  store_.files.Fail(FaultyFileSystem::Kind::kSync, 1, 1, EIO);
+  EXPECT_EQ(store_.ImportFrom(Descriptor(dup(source.fd()))).status().code(), StatusCode::kInternal);
+  EXPECT_LE(store_.files.calls(), 1);
+  store_.ExpectNoPartialFiles();
+  store_.HealDisk();
+  EXPECT_EQ(store_.Lookup(blob.hash).state, BlobState::kAbsent);
+  EXPECT_TRUE(store_.ImportFrom(Descriptor(dup(source.fd()))).ok());
+  store_.ExpectComplete(blob);
+}
+
 }  // namespace
 }  // namespace blobd::store

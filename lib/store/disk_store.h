@@ -7,7 +7,8 @@
 //            are due when the pool ends are never given.
 // Bound:     after power loss at most Options::unsynced_bytes, or unsynced_time of verified work
 //            per blob, is fetched again. The time is looked at when groups are published, and at
-//            every Tick.
+//            every Tick. What was written without proof is synced as often, so that little is left
+//            when it verifies; nothing follows from that.
 #pragma once
 
 #include <atomic>

@@ -175,11 +175,19 @@ StatusOr<RangeSet> DiskWriter::WriteUnproven(uint64_t offset, ByteView bytes) {
                                                     : gate.TakeUnpromised(part.size()));
     BLOBD_RETURN_IF_ERROR(gate.Note(NeedFiles()));
     BLOBD_RETURN_IF_ERROR(gate.Note(files_->data->WriteAt(run.begin * kGroupSize, {&part, 1})));
+    WriteBack(RangeSet(run));
+    unproven_since_sync_ += part.size();
     held_bytes_ += part.size();
     live_->promise.Use(gate, part.size());
     return OkStatus();
   };
-  return live_->guard.WriteOthers(groups, write);
+  StatusOr<RangeSet> left_alone = live_->guard.WriteOthers(groups, write);
+  if (unproven_since_sync_ >= index_->sync_ahead_bytes()) {
+    unproven_since_sync_ = 0;
+    index_->strand().Post(
+        [index = index_, live = live_, files = files_] { index->SyncAhead(live, files); });
+  }
+  return left_alone;
 }
 
 StatusOr<size_t> DiskWriter::ReadUnproven(uint64_t offset, MutableBytes out) {
@@ -188,9 +196,9 @@ StatusOr<size_t> DiskWriter::ReadUnproven(uint64_t offset, MutableBytes out) {
 }
 
 void DiskWriter::TakeAsVerified(const RangeSet& groups) {
+  if (!CheckBelieved().ok()) return;  // they are to be written again, by anybody
   for (const Range& range : groups.ranges()) live_->guard.Name(range);
   written_.InsertAll(groups);
-  if (files_ != nullptr) WriteBack(groups);
 }
 
 void DiskWriter::ClaimSize(uint64_t size) {

@@ -42,8 +42,9 @@ class DiskWriter final : public BlobWriter {
   const uint64_t withdrawals_;
   uint64_t held_bytes_;  // of the blob, as far as this writer knows
   SharedFiles files_;
-  RangeSet written_;        // since the last Publish
-  RangeSet to_write_back_;  // written, and left to the kernel so far
+  RangeSet written_;                  // since the last Publish
+  RangeSet to_write_back_;            // written, and left to the kernel so far
+  uint64_t unproven_since_sync_ = 0;  // bytes
   std::optional<Bytes>
       held_;  // the first group, while it may be all of a small blob: files are not made for those
   std::optional<uint64_t> claimed_size_;

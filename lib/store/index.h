@@ -122,6 +122,11 @@ class Index : public std::enable_shared_from_this<Index> {
   void Publish(const std::shared_ptr<LiveBlob>& live, Published published);
   void Finish(const std::shared_ptr<LiveBlob>& live, Answer<Status> then);
   void Release(const std::shared_ptr<LiveBlob>& live);  // a writer is gone
+  // Syncs what was written without proof, so that little is left when all of it is verified at
+  // once. Nothing is recorded.
+  void SyncAhead(const std::shared_ptr<LiveBlob>& live, SharedFiles files);
+  // So many bytes without proof are worth a sync.
+  uint64_t sync_ahead_bytes() const { return options_.unsynced_bytes / 2; }
 
  private:
   using Live = std::shared_ptr<LiveBlob>;
@@ -208,7 +213,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void MarkDirty(const Live& live, const RangeSet& groups);
   void SyncWhatIsDue();
   void StartSync(const Live& live);
-  void OnSynced(const Live& live, const Status& status);
+  void OnSynced(const Live& live, uint64_t generation, const Status& status);
   void TakeBackUnsynced(LiveBlob& live, const Status& status);
   void OnGroupsRecorded(const Live& live, const Status& status);
   void Settle(const Live& live);

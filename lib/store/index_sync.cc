@@ -78,17 +78,21 @@ void Index::StartSync(const Live& live) {
         }
         return SyncFiles(*files);
       },
-      [this, live](const Status& status) { OnSynced(live, status); });
+      [this, live, generation = live->generation.load()](const Status& status) {
+        OnSynced(live, generation, status);
+      });
 }
 
-void Index::OnSynced(const Live& live, const Status& status) {
+void Index::OnSynced(const Live& live, uint64_t generation, const Status& status) {
   (void)gate_.Note(status);
   if (!status.ok()) {
     TakeBackUnsynced(*live, status);
     return OnGroupsRecorded(live, status);
   }
+  // One that was ahead failed, and the kernel tells that once.
+  if (live->generation != generation)
+    return OnGroupsRecorded(live, Unavailable("what was to be synced is lost"));
   live->names_synced = true;
-  const uint64_t generation = live->generation;
   CommitDurably(
       [this, live, generation]() -> Status {
         // Otherwise somebody else has just recorded more than this, or taken it back.
@@ -108,6 +112,18 @@ void Index::OnSynced(const Live& live, const Status& status) {
           MarkDirty(live, live->syncing);
         }
         OnGroupsRecorded(live, recorded);
+      });
+}
+
+void Index::SyncAhead(const Live& live, SharedFiles files) {
+  if (live->phase != LiveBlob::Phase::kOpen || live->is_syncing_ahead) return;
+  live->is_syncing_ahead = true;
+  RunJob(
+      live.get(), [files = std::move(files)] { return files->data->Sync(); },
+      [this, live](const Status& status) {
+        live->is_syncing_ahead = false;
+        (void)gate_.Note(status);
+        if (!status.ok() && live->phase != LiveBlob::Phase::kGone) TakeBackUnsynced(*live, status);
       });
 }
 

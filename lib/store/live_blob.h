@@ -69,6 +69,7 @@ struct LiveBlob {
   // there under its name is not ours, and is removed before all groups are recorded.
   bool may_be_moved = false;
   bool names_synced = false;  // the names of its files in partial/ survive power loss
+  bool is_syncing_ahead = false;
   // Its files hold data of which nothing was found, under a size that may be wrong: they are kept
   // for a claim of another size.
   bool unrecovered = false;

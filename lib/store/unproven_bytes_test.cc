@@ -2,7 +2,10 @@
 // verified.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
+#include <optional>
+#include <utility>
 
 #include "store/disk_store_for_test.h"
 
@@ -224,6 +227,80 @@ TEST_F(UnprovenBytesTest, TakeNoRoomThatWasPromisedToOthers) {
   EXPECT_EQ(mirror->WriteUnproven(0, Content(0, 6)).status().code(),
             StatusCode::kResourceExhausted);
   EXPECT_TRUE(other->Write({}, blob_.Path(0)).ok()) << "the disk is not full";
+}
+
+// Long before they are verified, so that not all is left to the end.
+class SyncedUnprovenBytesTest : public UnprovenBytesTest {
+ protected:
+  SyncedUnprovenBytesTest() {
+    store_.options().unsynced_bytes = 8 * kGroupSize;  // a sync after half as many
+    store_.Reopen();
+  }
+  // The first four, which are worth a sync: the one with this number fails.
+  std::shared_ptr<BlobWriter> WriteSome(int failing_sync) {
+    auto writer = store_.Writer(blob_.hash);
+    writer->ClaimSize(kSize);
+    WriteAllPairs(*writer);
+    store_.files.Fail(FaultyFileSystem::Kind::kSync, failing_sync, failing_sync, EIO);
+    EXPECT_EQ(*writer->WriteUnproven(0, Content(0, 4)), RangeSet());
+    return writer;
+  }
+  bool IsBelieved(BlobWriter& writer) { return writer.WriteUnproven(0, Content(0, 1)).ok(); }
+  void TakeAll(BlobWriter& writer) {
+    writer.TakeAsVerified(Groups(0, 6));
+    writer.ProveSize(kSize);
+  }
+
+  StoreUnderTest store_{directory_.path()};
+};
+
+TEST_F(SyncedUnprovenBytesTest, AreWorthASync) {
+  const auto writer = WriteSome(1000);
+  while (store_.files.calls() == 0) store_.Stats();
+  EXPECT_EQ(*writer->WriteUnproven(4 * kGroupSize, Content(4, 6)), RangeSet());
+  TakeAll(*writer);
+  EXPECT_TRUE(store_.Finish(*writer).ok());
+  store_.ExpectComplete(blob_);
+}
+
+// The kernel tells that once, and a later sync would succeed without what is lost.
+TEST_F(SyncedUnprovenBytesTest, AreNotBelievedWhenThatFails) {
+  const auto writer = WriteSome(1);
+  while (IsBelieved(*writer)) store_.Stats();
+  store_.HealDisk();
+  TakeAll(*writer);
+  EXPECT_FALSE(store_.Finish(*writer).ok());
+  EXPECT_EQ(store_.Lookup(blob_.hash).groups, RangeSet());
+  const auto again = store_.Writer(blob_.hash);
+  EXPECT_EQ(*again->WriteUnproven(0, Content(0, 6)), RangeSet());
+  WriteAllPairs(*again);
+  TakeAll(*again);
+  EXPECT_TRUE(store_.Finish(*again).ok());
+  store_.ExpectComplete(blob_);
+}
+
+// What others verified before is synced behind that, which succeeds and says nothing.
+TEST_F(SyncedUnprovenBytesTest, TakeWithThemWhatIsSyncedBehindThem) {
+  const auto node = store_.Writer(blob_.hash);
+  node->ClaimSize(kSize);
+  EXPECT_TRUE(blob_.WriteTo(*node, 5).ok());
+  std::atomic<bool> may_go_on = false;
+  store_.files.BeforeEachChange([&](FaultyFileSystem::Kind kind) {
+    if (kind == FaultyFileSystem::Kind::kSync) may_go_on.wait(false);
+  });
+  const auto mirror = WriteSome(1);
+  store_.Stats();  // its sync has begun
+  node->Publish();
+  EXPECT_EQ(store_.Lookup(blob_.hash).groups, Groups(5, 6));
+  std::optional<Status> flushed;
+  store_.store().Flush(store_.inbox(), [&](Status status) { flushed = std::move(status); });
+  store_.Stats();  // and the other waits for it
+  may_go_on = true;
+  may_go_on.notify_all();
+  while (!flushed) store_.inbox().RunOne();
+  store_.files.BeforeEachChange(nullptr);
+  EXPECT_FALSE(flushed->ok());
+  EXPECT_EQ(store_.Lookup(blob_.hash).groups, RangeSet());
 }
 
 // A blob of which only unproven bytes are here, with a log that tells of them.
