@@ -162,8 +162,8 @@ class MirrorBlob : public std::enable_shared_from_this<MirrorBlob> {
   struct Source {
     std::string url;
     std::string provider;
-    RangeSet wrote;         // groups, and nobody wrote them later
-    uint64_t taken = 0;     // bytes: TakeVerifiedBytesFrom
+    RangeSet wrote;      // groups, and nobody wrote them later
+    uint64_t taken = 0;  // bytes: TakeVerifiedBytesFrom
     std::optional<http::Entity> entity;
     std::optional<GetEnd> verdict;
     bool sidecar_asked = false;
