@@ -34,7 +34,8 @@ TEST_F(EngineMirrorsTest, WhatIsWithoutProofIsSeenAndCountsForNothing) {
   EXPECT_TRUE(network_->gets.empty());
   transfer::GetProgress progress;
   progress.state = transfer::GetState::kReceiving;
-  progress.received_bytes = progress.moved_bytes = progress.unproven_bytes = 1000;
+  progress.received_bytes = progress.unproven_bytes = 1000;
+  progress.moved_bytes = 1000;
   progress.claimed_bytes = 4000;
   mirrors_.sink->OnGetProgress(transfer, progress);
   loop_.Settle();

@@ -38,7 +38,7 @@ TransferTable::More TransferTable::Progress(TransferId id, const transfer::GetPr
   const auto it = running_.find(id);
   if (it == running_.end()) return {};
   TransferView& view = it->second.view;
-  const uint64_t moved = std::max(progress.verified_bytes, progress.moved_bytes);
+  const uint64_t moved = progress.moved_bytes.value_or(progress.verified_bytes);
   const More more = {progress.verified_bytes - view.verified_bytes,
                      moved - std::exchange(it->second.moved_bytes, moved)};
   view.state = StateOf(progress.state);

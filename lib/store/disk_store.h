@@ -7,8 +7,9 @@
 //            are due when the pool ends are never given.
 // Bound:     after power loss at most Options::unsynced_bytes, or unsynced_time of verified work
 //            per blob, is fetched again. The time is looked at when groups are published, and at
-//            every Tick. What was written without proof is synced as often, so that little is left
-//            when it verifies; nothing follows from that.
+//            every Tick. What a writer wrote without proof is synced behind it, each half of
+//            unsynced_bytes, so that little is left when it verifies; if that fails, it is as when
+//            any other sync fails.
 #pragma once
 
 #include <atomic>

@@ -165,6 +165,7 @@ StatusOr<RangeSet> DiskWriter::WriteUnproven(uint64_t offset, ByteView bytes) {
   BLOBD_RETURN_IF_ERROR(CheckBelieved());
   if (held_) BLOBD_RETURN_IF_ERROR(NeedFiles());
   const Range groups = {offset / kGroupSize, (offset + bytes.size() + kGroupSize - 1) / kGroupSize};
+  RangeSet written;
   const auto write = [&](Range run) -> Status {
     const uint64_t begin = run.begin * kGroupSize - offset;
     const ByteView part =
@@ -175,13 +176,14 @@ StatusOr<RangeSet> DiskWriter::WriteUnproven(uint64_t offset, ByteView bytes) {
                                                     : gate.TakeUnpromised(part.size()));
     BLOBD_RETURN_IF_ERROR(gate.Note(NeedFiles()));
     BLOBD_RETURN_IF_ERROR(gate.Note(files_->data->WriteAt(run.begin * kGroupSize, {&part, 1})));
-    WriteBack(RangeSet(run));
+    written.Insert(run);
     unproven_since_sync_ += part.size();
     held_bytes_ += part.size();
     live_->promise.Use(gate, part.size());
     return OkStatus();
   };
   StatusOr<RangeSet> left_alone = live_->guard.WriteOthers(groups, write);
+  WriteBack(written);  // may wait for the disk, so not under the guard
   if (unproven_since_sync_ >= index_->sync_ahead_bytes()) {
     unproven_since_sync_ = 0;
     index_->strand().Post(

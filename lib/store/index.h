@@ -123,7 +123,7 @@ class Index : public std::enable_shared_from_this<Index> {
   void Finish(const std::shared_ptr<LiveBlob>& live, Answer<Status> then);
   void Release(const std::shared_ptr<LiveBlob>& live);  // a writer is gone
   // Syncs what was written without proof, so that little is left when all of it is verified at
-  // once. Nothing is recorded.
+  // once. Nothing is recorded then; when it fails, nothing is believed that was not recorded.
   void SyncAhead(const std::shared_ptr<LiveBlob>& live, SharedFiles files);
   // So many bytes without proof are worth a sync.
   uint64_t sync_ahead_bytes() const { return options_.unsynced_bytes / 2; }

@@ -27,6 +27,8 @@ class Barrier {
 constexpr size_t kCommitsTogether = 4096;
 constexpr Duration kMendAgain = seconds(1);
 
+Status TakenBack() { return Unavailable("what was to be synced could not be written"); }
+
 }  // namespace
 
 void Index::MarkDirty(const Live& live, const RangeSet& groups) {
@@ -90,8 +92,7 @@ void Index::OnSynced(const Live& live, uint64_t generation, const Status& status
     return OnGroupsRecorded(live, status);
   }
   // One that was ahead failed, and the kernel tells that once.
-  if (live->generation != generation)
-    return OnGroupsRecorded(live, Unavailable("what was to be synced is lost"));
+  if (live->generation != generation) return OnGroupsRecorded(live, TakenBack());
   live->names_synced = true;
   CommitDurably(
       [this, live, generation]() -> Status {
@@ -111,7 +112,9 @@ void Index::OnSynced(const Live& live, uint64_t generation, const Status& status
         } else if (is_wanted) {
           MarkDirty(live, live->syncing);
         }
-        OnGroupsRecorded(live, recorded);
+        const bool is_lost =
+            live->phase == LiveBlob::Phase::kOpen && live->generation != generation;
+        OnGroupsRecorded(live, recorded.ok() && is_lost ? TakenBack() : recorded);
       });
 }
 
@@ -123,7 +126,9 @@ void Index::SyncAhead(const Live& live, SharedFiles files) {
       [this, live](const Status& status) {
         live->is_syncing_ahead = false;
         (void)gate_.Note(status);
-        if (!status.ok() && live->phase != LiveBlob::Phase::kGone) TakeBackUnsynced(*live, status);
+        if (status.ok() || live->phase == LiveBlob::Phase::kGone) return;
+        TakeBackUnsynced(*live, status);
+        Settle(live);
       });
 }
 

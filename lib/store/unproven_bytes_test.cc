@@ -245,12 +245,24 @@ class SyncedUnprovenBytesTest : public UnprovenBytesTest {
     EXPECT_EQ(*writer->WriteUnproven(0, Content(0, 4)), RangeSet());
     return writer;
   }
+  // From the next one on.
+  void HoldSyncs() {
+    store_.files.BeforeEachChange([this](FaultyFileSystem::Kind kind) {
+      if (kind == FaultyFileSystem::Kind::kSync) may_sync_.wait(false);
+    });
+  }
+  void LetSyncsGoOn() {
+    may_sync_ = true;
+    may_sync_.notify_all();
+    store_.files.BeforeEachChange(nullptr);
+  }
   bool IsBelieved(BlobWriter& writer) { return writer.WriteUnproven(0, Content(0, 1)).ok(); }
   void TakeAll(BlobWriter& writer) {
     writer.TakeAsVerified(Groups(0, 6));
     writer.ProveSize(kSize);
   }
 
+  std::atomic<bool> may_sync_ = false;
   StoreUnderTest store_{directory_.path()};
 };
 
@@ -284,10 +296,7 @@ TEST_F(SyncedUnprovenBytesTest, TakeWithThemWhatIsSyncedBehindThem) {
   const auto node = store_.Writer(blob_.hash);
   node->ClaimSize(kSize);
   EXPECT_TRUE(blob_.WriteTo(*node, 5).ok());
-  std::atomic<bool> may_go_on = false;
-  store_.files.BeforeEachChange([&](FaultyFileSystem::Kind kind) {
-    if (kind == FaultyFileSystem::Kind::kSync) may_go_on.wait(false);
-  });
+  HoldSyncs();
   const auto mirror = WriteSome(1);
   store_.Stats();  // its sync has begun
   node->Publish();
@@ -295,12 +304,29 @@ TEST_F(SyncedUnprovenBytesTest, TakeWithThemWhatIsSyncedBehindThem) {
   std::optional<Status> flushed;
   store_.store().Flush(store_.inbox(), [&](Status status) { flushed = std::move(status); });
   store_.Stats();  // and the other waits for it
-  may_go_on = true;
-  may_go_on.notify_all();
+  LetSyncsGoOn();
   while (!flushed) store_.inbox().RunOne();
-  store_.files.BeforeEachChange(nullptr);
   EXPECT_FALSE(flushed->ok());
   EXPECT_EQ(store_.Lookup(blob_.hash).groups, RangeSet());
+}
+
+// What was taken back may be on the disk all the same.
+TEST_F(SyncedUnprovenBytesTest, AreLookedForWhenThatFailsBehindTheLastWriter) {
+  auto node = store_.Writer(blob_.hash);
+  node->ClaimSize(kSize);
+  EXPECT_TRUE(blob_.WriteTo(*node, 5).ok());
+  node->Publish();
+  HoldSyncs();
+  auto mirror = WriteSome(1);
+  store_.Stats();  // its sync has begun
+  mirror = node = nullptr;
+  store_.Stats();
+  LetSyncsGoOn();
+  while (store_.files.calls() == 0) store_.Stats();
+  store_.HealDisk();
+  RangeSet found;
+  for (int i = 0; i < 1000 && found.empty(); ++i) found = store_.Lookup(blob_.hash).groups;
+  EXPECT_TRUE(found.Contains(5));
 }
 
 // A blob of which only unproven bytes are here, with a log that tells of them.

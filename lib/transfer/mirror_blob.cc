@@ -142,7 +142,10 @@ void MirrorBlob::MakeUnproven(uint64_t size) {
   small_.clear();
   sidecar_.reset();
   ForgetPairs();
-  for (auto& [id, source] : sources_) source.wrote = RangeSet();
+  for (auto& [id, source] : sources_) {
+    source.wrote = RangeSet();
+    source.taken = 0;
+  }
   unproven_ = std::make_unique<bao::Unproven>(hash_, size);
   for (const User& user : users_) {
     if (!VerdictOn(user.source)) unproven_->OnSource(user.source);

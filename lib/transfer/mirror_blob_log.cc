@@ -62,7 +62,10 @@ void MirrorBlob::Restore() {
   const bool is_its = size_ && restored_size_ == size_;
   if (!is_its) log_.reset();
   if (!is_its && size_ && phase_ == Phase::kOpen) BeginLog();
-  Opened(Apply());
+  const Status applied = Apply();
+  // What an earlier life brought.
+  for (const auto& [id, source] : sources_) (void)TakeVerifiedBytesFrom(id);
+  Opened(applied);
 }
 
 void MirrorBlob::RestoreSize(uint64_t size) {

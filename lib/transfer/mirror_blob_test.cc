@@ -193,5 +193,20 @@ TEST_F(MirrorBlobTest, TheNextLifeWritesAgainWhatItFinds) {
   store_.ExpectComplete(blob);
 }
 
+// A node has brought what proves it.
+TEST_F(MirrorBlobTest, WhatAnEarlierLifeBroughtCountsForNoGet) {
+  const TestBlob blob(4 * kMiB, 1);
+  const auto first = Serving(blob.content);
+  first->ranges = false;
+  first->break_after = 2 * kMiB;
+  Get(BlobOf(blob.hash), first);
+  NextLife();
+  store_.Write(blob, RangeSet(Range{2 * kMiB / kGroupSize, 3 * kMiB / kGroupSize}));
+  const Running again = Get(BlobOf(blob.hash), Serving(blob.content));
+  EXPECT_EQ(again.observer->end->outcome, Outcome::kDone) << again.observer->end->reason;
+  EXPECT_EQ(again.observer->progress.verified_bytes, kMiB);
+  store_.ExpectComplete(blob);
+}
+
 }  // namespace
 }  // namespace blobd::transfer

@@ -215,16 +215,17 @@ void MirrorSession::Report(bool force) {
   last_report_ = now;
   progress_.received_bytes = ended_.received_bytes;
   progress_.verified_bytes = ended_.verified_bytes;
-  progress_.moved_bytes = ended_.moved_bytes;
+  uint64_t moved_bytes = ended_.moved_bytes;
   progress_.unproven_bytes = 0;
   progress_.proof_wanted = RangeSet();
   for (const auto& [number, get] : gets_) {
     progress_.received_bytes += get.progress.received_bytes;
     progress_.verified_bytes += get.progress.verified_bytes;
-    progress_.moved_bytes += get.progress.moved_bytes;
+    moved_bytes += get.progress.moved_bytes;
     progress_.unproven_bytes += get.progress.unproven_bytes;
     progress_.state = get.progress.state;
   }
+  progress_.moved_bytes = moved_bytes;
   if (kind_.format == BlobFormat::kRaw) {
     const MirrorGetProgress& one = gets_.empty() ? ended_ : gets_.begin()->second.progress;
     progress_.total_bytes = one.total_bytes;

@@ -31,9 +31,9 @@ struct GetProgress {
   GetState state = GetState::kWaiting;
   uint64_t received_bytes = 0;  // from the provider, hashes and headers included
   uint64_t verified_bytes = 0;  // content given to the store
-  // From a mirror: content given to the store with proof or without, by which it is seen to move;
-  // and what of it has no proof now, which may become less.
-  uint64_t moved_bytes = 0;
+  // From a mirror: content given to the store with proof or without, by which it is seen to move
+  // (nullopt: that is what is verified); and what of it has no proof now, which may become less.
+  std::optional<uint64_t> moved_bytes;
   uint64_t unproven_bytes = 0;
   // Of the whole kind, not of this transfer; but without what was given to other transfers.
   std::optional<uint64_t> total_bytes;  // proven
