@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "store/disk_store_for_test.h"
@@ -268,7 +269,7 @@ class SyncedUnprovenBytesTest : public UnprovenBytesTest {
 
 TEST_F(SyncedUnprovenBytesTest, AreWorthASync) {
   const auto writer = WriteSome(1000);
-  while (store_.files.calls() == 0) store_.Stats();
+  while (store_.files.calls() == 0) std::this_thread::yield();
   EXPECT_EQ(*writer->WriteUnproven(4 * kGroupSize, Content(4, 6)), RangeSet());
   TakeAll(*writer);
   EXPECT_TRUE(store_.Finish(*writer).ok());
@@ -278,7 +279,7 @@ TEST_F(SyncedUnprovenBytesTest, AreWorthASync) {
 // The kernel tells that once, and a later sync would succeed without what is lost.
 TEST_F(SyncedUnprovenBytesTest, AreNotBelievedWhenThatFails) {
   const auto writer = WriteSome(1);
-  while (IsBelieved(*writer)) store_.Stats();
+  while (IsBelieved(*writer)) std::this_thread::yield();
   store_.HealDisk();
   TakeAll(*writer);
   EXPECT_FALSE(store_.Finish(*writer).ok());
@@ -322,8 +323,7 @@ TEST_F(SyncedUnprovenBytesTest, AreLookedForWhenThatFailsBehindTheLastWriter) {
   mirror = node = nullptr;
   store_.Stats();
   LetSyncsGoOn();
-  while (store_.files.calls() == 0) store_.Stats();
-  store_.HealDisk();
+  while (store_.files.calls() == 0) std::this_thread::yield();
   RangeSet found;
   for (int i = 0; i < 1000 && found.empty(); ++i) found = store_.Lookup(blob_.hash).groups;
   EXPECT_TRUE(found.Contains(5));
