@@ -177,7 +177,7 @@ void MirrorBlob::OnSizeProven() {
 // From then on there is to be room for all of it, as for what nodes send.
 Status MirrorBlob::Admit() {
   if (!size_proven_ || is_restoring_ || std::exchange(is_admitted_, true)) return OkStatus();
-  const Status status = writer_->Admit(*size_);
+  Status status = writer_->Admit(*size_);
   if (!status.ok()) Break({schedule::Outcome::kLocalFault, Message(status), {}});
   return status;
 }
