@@ -117,6 +117,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
       if (import.retry_timer != 0) deps_.network_loop.CancelTimer(import.retry_timer);
     }
     imports_.clear();
+    fetches_.clear();
     gets_.clear();
     sessions_.clear();
     blobs_.clear();
@@ -141,7 +142,6 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     Hash hash;
     std::shared_ptr<MirrorGet> get;  // on the blob's strand
     std::shared_ptr<Executor> strand;
-    std::unique_ptr<MirrorFetches> fetches;
   };
   struct Blob {
     std::shared_ptr<MirrorBlob> blob;  // on its strand
@@ -174,6 +174,43 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     loop::Loop& loop_;
   };
 
+  // What sees of us who gets something by fetches.
+  class FetchesEnd : public MirrorPort {
+   public:
+    FetchesEnd(Poster poster, const GetKey& key) : poster_(std::move(poster)), key_(key) {}
+
+    void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
+      WithFetches(
+          [fetch, ask, remaining](MirrorFetches& fetches) { fetches.Open(fetch, ask, remaining); });
+    }
+    void OpenSidecar(uint64_t fetch, uint64_t size) override {
+      WithFetches([fetch, size](MirrorFetches& fetches) { fetches.OpenSidecar(fetch, size); });
+    }
+    void Consumed(uint64_t fetch, uint64_t bytes) override {
+      WithFetches([fetch, bytes](MirrorFetches& fetches) { fetches.Consumed(fetch, bytes); });
+    }
+    void LowerEnd(uint64_t fetch, uint64_t end) override {
+      WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
+    }
+    void Hurry(uint64_t fetch) override {
+      WithFetches([fetch](MirrorFetches& fetches) { fetches.Hurry(fetch); });
+    }
+    void Stop(uint64_t fetch) override {
+      WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
+    }
+
+   protected:
+    template <typename F>
+    void WithFetches(F f) {
+      poster_.Post([key = key_, f = std::move(f)](Core& core) {
+        const auto it = core.fetches_.find(key);
+        if (it != core.fetches_.end()) f(*it->second);
+      });
+    }
+    Poster poster_;
+    const GetKey key_;
+  };
+
   // What a session sees of us.
   class SessionEnd final : public MirrorGets, public GetObserver {
    public:
@@ -192,6 +229,18 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     }
     void StopBlob(uint64_t number) override {
       poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
+    }
+    std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const http::Url& url,
+                                            std::shared_ptr<MirrorReceiver> receiver) override {
+      const GetKey key{id_, number};
+      poster_.Post([key, url, receiver = std::move(receiver)](Core& core) {
+        const auto it = core.sessions_.find(key.transfer);
+        if (it != core.sessions_.end()) core.MakeFetches(key, url, receiver, it->second.strand);
+      });
+      return std::make_shared<FetchesEnd>(poster_, key);
+    }
+    void CloseFetches(uint64_t number) override {
+      poster_.Post([key = GetKey{id_, number}](Core& core) { core.fetches_.erase(key); });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
       poster_.Post([id, progress](Core& core) {
@@ -225,30 +274,11 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   };
 
   // What a get sees of us, and of its session.
-  class GetEndpoint final : public MirrorPort, public MirrorGetObserver {
+  class GetEndpoint final : public FetchesEnd, public MirrorGetObserver {
    public:
-    GetEndpoint(std::weak_ptr<Core> core, const GetKey& key, loop::Loop& loop, Session session)
-        : poster_(std::move(core), loop), key_(key), session_(std::move(session)) {}
+    GetEndpoint(Poster poster, const GetKey& key, Session session)
+        : FetchesEnd(std::move(poster), key), session_(std::move(session)) {}
 
-    void Open(uint64_t fetch, const http::Ask& ask, std::optional<uint64_t> remaining) override {
-      WithFetches(
-          [fetch, ask, remaining](MirrorFetches& fetches) { fetches.Open(fetch, ask, remaining); });
-    }
-    void OpenSidecar(uint64_t fetch, uint64_t size) override {
-      WithFetches([fetch, size](MirrorFetches& fetches) { fetches.OpenSidecar(fetch, size); });
-    }
-    void Consumed(uint64_t fetch, uint64_t bytes) override {
-      WithFetches([fetch, bytes](MirrorFetches& fetches) { fetches.Consumed(fetch, bytes); });
-    }
-    void LowerEnd(uint64_t fetch, uint64_t end) override {
-      WithFetches([fetch, end](MirrorFetches& fetches) { fetches.LowerEnd(fetch, end); });
-    }
-    void Hurry(uint64_t fetch) override {
-      WithFetches([fetch](MirrorFetches& fetches) { fetches.Hurry(fetch); });
-    }
-    void Stop(uint64_t fetch) override {
-      WithFetches([fetch](MirrorFetches& fetches) { fetches.Stop(fetch); });
-    }
     void OnProgress(const MirrorGetProgress& progress) override {
       session_.strand->Post([session = session_.session, number = key_.number, progress] {
         session->OnBlobProgress(number, progress);
@@ -270,15 +300,6 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     }
 
    private:
-    template <typename F>
-    void WithFetches(F f) {
-      poster_.Post([key = key_, f = std::move(f)](Core& core) {
-        const auto it = core.gets_.find(key);
-        if (it != core.gets_.end()) f(*it->second.fetches);
-      });
-    }
-    Poster poster_;
-    const GetKey key_;
     const Session session_;
   };
 
@@ -347,16 +368,22 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     }
     ++blob.users;
     if (session->second.is_wanted) blob.wanted_for.insert(session->second.root);
-    auto end =
-        std::make_shared<GetEndpoint>(weak_from_this(), key, deps_.network_loop, session->second);
+    auto end = std::make_shared<GetEndpoint>(Poster(weak_from_this(), deps_.network_loop), key,
+                                             session->second);
     auto get =
         std::make_shared<MirrorGet>(MirrorGet::Deps{blob.blob, end, end, deps_.clock}, url.text(),
                                     provider, MirrorGetOptions{Lanes(), max_size}, share);
-    gets_[key] = Get{
-        hash, get, blob.strand,
-        std::make_unique<MirrorFetches>(*client_, deps_.network_loop, blob.strand, get, url,
-                                        MirrorFetches::Rate{deps_.throttle, key.transfer.value})};
+    gets_[key] = Get{hash, get, blob.strand};
+    MakeFetches(key, url, get, blob.strand);
     blob.strand->Post([get] { get->Start(); });
+  }
+
+  void MakeFetches(const GetKey& key, const http::Url& url,
+                   const std::shared_ptr<MirrorReceiver>& receiver,
+                   const std::shared_ptr<Executor>& strand) {
+    fetches_[key] =
+        std::make_unique<MirrorFetches>(*client_, deps_.network_loop, strand, receiver, url,
+                                        MirrorFetches::Rate{deps_.throttle, key.transfer.value});
   }
 
   size_t Lanes() const { return std::min(options_.lanes, kMostLanes); }
@@ -376,7 +403,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   void EndGet(const GetKey& key, bool blob_over) {
     auto node = gets_.extract(key);
     if (node.empty()) return;
-    node.mapped().fetches.reset();
+    fetches_.erase(key);
     node.mapped().strand->Post([get = std::move(node.mapped().get)] {});
     const auto it = blobs_.find(node.mapped().hash);
     if (it == blobs_.end() || it->second.strand != node.mapped().strand) return;
@@ -450,6 +477,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
                                   std::make_shared<MemoryBudget>(options_.values_memory)};
   std::map<TransferId, Session> sessions_;
   std::map<GetKey, Get> gets_;
+  std::map<GetKey, std::unique_ptr<MirrorFetches>> fetches_;  // of gets, and of sessions themselves
   Blobs blobs_;
   std::map<uint64_t, Import> imports_;
   loop::TimerId beat_timer_ = 0;

@@ -75,6 +75,47 @@ TEST_F(HttpNetworkTest, AListOfTooManyChildrenIsNotTakenOn) {
   EXPECT_EQ(store_.Lookup(list.hash).groups, RangeSet());
 }
 
+// Most are small, so that they are expected to be; a few are not, one is not there, and two are the
+// same.
+TEST_F(HttpNetworkTest, ManySmallChildrenAndSomeLargeOnes) {
+  std::map<std::string, uint64_t> sizes;  // by path
+  Bytes list;
+  const auto add = [&](uint64_t size) {
+    const Hash hash = BlobOf(size).hash;
+    sizes["/" + hash.ToHex()] = size;
+    list.insert(list.end(), hash.bytes.begin(), hash.bytes.end());
+  };
+  for (uint64_t i = 0; i < 200; ++i) add(i % 50 == 49 ? kSize + i : i);
+  add(150);
+  const store::TestBlob lacking(77, 1);
+  list.insert(list.end(), lacking.hash.bytes.begin(), lacking.hash.bytes.end());
+  const store::TestBlob root(list);
+  ASSERT_TRUE(store_.PutSmall(root.hash, root.content).ok());
+  TestServer server([&](const TestRequest& request, Connection& connection) {
+    const auto it = sizes.find(request.path);
+    if (it != sizes.end()) return http::ServeFile(request, connection, it->second);
+    connection.Send(http::HeadText("404 Not Found", {"Content-Length: 0"}));
+  });
+  network().StartGet(kGet, server.Url("/{hash}"), {{root.hash, BlobFormat::kHashSeq}});
+  EXPECT_EQ(EndOf(kGet).outcome, Outcome::kNotHere) << EndOf(kGet).reason;
+  uint64_t all = 0;
+  for (const auto& [path, size] : sizes) {
+    store_.ExpectComplete(BlobOf(size));
+    all += size;
+  }
+  EXPECT_EQ(progress_[kGet].verified_bytes, all);
+  EXPECT_GE(progress_[kGet].received_bytes, all);
+  EXPECT_LE(progress_[kGet].received_bytes, all + 4 * store::kGroupSize);
+  std::map<std::string, size_t> asked;
+  for (const TestRequest& request : server.requests()) ++asked[request.path];
+  for (const auto& [path, size] : sizes) {
+    if (size > 0 && size < 200) {
+      EXPECT_EQ(asked[path], 1u) << size;
+    }
+  }
+  EXPECT_EQ(asked["/" + lacking.hash.ToHex()], 1u);
+}
+
 // All transfers of a blob share what comes of it, also of a file without a size.
 TEST_F(HttpNetworkTest, TwoTransfersOfAFileWithoutASizeAreOneStream) {
   std::atomic<bool> may_end = false;

@@ -23,6 +23,7 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
   Fetch(MirrorFetches& owner, uint64_t number) : owner_(owner), number_(number) {}
 
   void OnOpened() override {
+    if (!owner_.receiver_->hears_of_openings()) return;
     owner_.Tell([number = number_](MirrorReceiver& get) { get.OnOpened(number); });
   }
   void OnContent(const http::Content& content) override {
@@ -35,7 +36,9 @@ class MirrorFetches::Fetch final : public http::FetchReceiver {
       batch_.reserve(std::max(kBatch, bytes.size()));
     }
     batch_.insert(batch_.end(), bytes.begin(), bytes.end());
-    batch_.size() >= kBatch ? HandOver(false) : owner_.WantFlush();
+    if (batch_.size() < kBatch) return owner_.WantFlush();
+    HandOver(false);
+    owner_.HandOver();
   }
   void OnEnd(const http::FetchEnd& end) override {
     HandOver(true);
@@ -158,7 +161,15 @@ void MirrorFetches::Stop(uint64_t number) {
 }
 
 void MirrorFetches::Tell(UniqueFunction<void(MirrorReceiver&)> what) {
-  strand_->Post([receiver = receiver_, what = std::move(what)]() mutable { what(*receiver); });
+  told_.push_back(std::move(what));
+  WantFlush();
+}
+
+void MirrorFetches::HandOver() {
+  if (told_.empty()) return;
+  strand_->Post([receiver = receiver_, told = std::exchange(told_, {})]() mutable {
+    for (auto& what : told) what(*receiver);
+  });
 }
 
 void MirrorFetches::WantFlush() {
@@ -169,8 +180,9 @@ void MirrorFetches::WantFlush() {
 }
 
 void MirrorFetches::Flush() {
-  flush_wanted_ = false;
   for (const auto& [number, fetch] : fetches_) fetch->HandOver(false);
+  flush_wanted_ = false;
+  HandOver();
 }
 
 void MirrorFetches::Retire(uint64_t number) {

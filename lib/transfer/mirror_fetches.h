@@ -1,6 +1,7 @@
 // MirrorFetches: all fetches of one MirrorGet, on the network's side. What arrives is gathered into
-// batches of whole chunk groups, which go to the blob's strand once per turn of the loop: there
-// they are hashed and written, and from there credit comes back (mirror_port.h).
+// batches of whole chunk groups, which go to the receiver's strand once per turn of the loop, with
+// all that is told there: each hand-over may wake a worker. There they are hashed and written, and
+// from there credit comes back (mirror_port.h).
 //
 // Under a limit of the bandwidth (throttle.h) credit waits for its grant, and a fetch begins when
 // the line of those that wait has come to it: so small files are slowed, too.
@@ -14,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/task.h"
 #include "http/client.h"
@@ -54,7 +56,9 @@ class MirrorFetches {
   void GiveBack(uint64_t fetch, uint64_t bytes);
   void WantFlush();
   void Flush();
+  // With the next hand-over, at the end of the turn at the latest.
   void Tell(UniqueFunction<void(MirrorReceiver&)> what);
+  void HandOver();
   // It has ended and goes at the end of the turn: it is being called.
   void Retire(uint64_t fetch);
 
@@ -65,6 +69,7 @@ class MirrorFetches {
   const http::Url url_;
   const Rate rate_;
   std::map<uint64_t, std::unique_ptr<Fetch>> fetches_;
+  std::vector<UniqueFunction<void(MirrorReceiver&)>> told_;  // in order, not handed over yet
   bool flush_wanted_ = false;
   // Set to false when this goes, for what still waits for the end of the turn or the bandwidth.
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

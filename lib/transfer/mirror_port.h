@@ -38,6 +38,8 @@ class MirrorReceiver {
   virtual ~MirrorReceiver() = default;
   // It does not wait for its turn any more.
   virtual void OnOpened(uint64_t fetch) = 0;
+  // Whether OnOpened is called at all; constant, any thread.
+  virtual bool hears_of_openings() const { return true; }
   virtual void OnContent(uint64_t fetch, const http::Content& content) = 0;
   // Whole chunk groups, except the last ones of a fetch.
   virtual void OnBytes(uint64_t fetch, uint64_t offset, Bytes bytes) = 0;

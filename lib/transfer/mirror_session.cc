@@ -16,6 +16,11 @@ constexpr Duration kReportInterval = milliseconds(100);
 // Children got at once. How many connections that makes is the HTTP client's to say; more waiting
 // there keeps them busy.
 constexpr size_t kGetsAtOnce = 32;
+// Small ones that wait to be durable, beside them: those are more than may come meanwhile, so that
+// the server does not wait for the disk.
+constexpr size_t kMostStoring = 256;
+// After so many small children the next ones are expected to be small, until one is not.
+constexpr size_t kSmallInARow = 4;
 
 }  // namespace
 
@@ -108,13 +113,14 @@ void MirrorSession::OnInventory(StatusOr<Inventory> inventory) {
   if (inventory->needs_root()) return StartGet({kind_.hash, 0, {}});
   for (const Inventory::Child& child : inventory->children) {
     if (share_ || child.blob.state == store::BlobState::kComplete) continue;
-    missing_.push_back({child.blob.hash, child.place, {}});
+    missing_.push_back({child.blob.hash, child.place, {}, child.blob.size > store::kGroupSize});
   }
   StartMore();
 }
 
 void MirrorSession::StartMore() {
-  while (phase_ == Phase::kGetting && !missing_.empty() && gets_.size() < kGetsAtOnce) {
+  while (phase_ == Phase::kGetting && !missing_.empty() && storing_ < kMostStoring &&
+         gets_.size() - storing_ < kGetsAtOnce) {
     const Wish wish = missing_.front();
     missing_.pop_front();
     StartGet(wish);
@@ -127,8 +133,51 @@ void MirrorSession::StartGet(const Wish& wish) {
   const auto url = UrlOf(wish.hash);
   if (!url.ok()) return Settle({Outcome::kAbortRequest, Message(url.status()), {}});
   const uint64_t number = ++last_number_;
-  gets_[number].wish = wish;
+  Get& get = gets_[number];
+  get.wish = wish;
+  if (!ExpectsSmall(wish))
+    return deps_.gets->GetBlob(number, wish.hash, *url, url_, MaxSizeOf(wish.hash), wish.share);
+  get.progress.state = GetState::kReceiving;
+  get.small = std::make_shared<MirrorSmallGet>(
+      deps_.store, deps_.strand, wish.hash,
+      [weak = weak_from_this(), number] {
+        if (const auto self = weak.lock()) self->OnSmallFetched(number);
+      },
+      [weak = weak_from_this(), number](const MirrorGetProgress& progress,
+                                        std::optional<GetEnd> end) {
+        if (const auto self = weak.lock()) self->OnSmallEnded(number, progress, std::move(end));
+      });
+  get.small->Start(deps_.gets->OpenFetches(number, *url, get.small));
+}
+
+bool MirrorSession::ExpectsSmall(const Wish& wish) const {
+  return wish.hash != kind_.hash && !wish.is_large && small_in_a_row_ >= kSmallInARow;
+}
+
+void MirrorSession::OnSmallFetched(uint64_t number) {
+  deps_.gets->CloseFetches(number);
+  gets_.at(number).is_storing = true;
+  ++storing_;
+  StartMore();
+}
+
+void MirrorSession::OnSmallEnded(uint64_t number, const MirrorGetProgress& progress,
+                                 std::optional<GetEnd> end) {
+  Get& get = gets_.at(number);
+  get.small = nullptr;
+  get.is_storing ? void(--storing_) : deps_.gets->CloseFetches(number);
+  if (end) return OnBlobEnded(number, progress, *end);
+  small_in_a_row_ = 0;
+  ended_.received_bytes += progress.received_bytes;
+  const Wish& wish = get.wish;
+  const auto url = UrlOf(wish.hash);
+  if (!url.ok())
+    return OnBlobEnded(number, {}, {Outcome::kAbortRequest, Message(url.status()), {}});
   deps_.gets->GetBlob(number, wish.hash, *url, url_, MaxSizeOf(wish.hash), wish.share);
+}
+
+void MirrorSession::StopGet(uint64_t number, const Get& get) {
+  get.small != nullptr ? get.small->Stop() : deps_.gets->StopBlob(number);
 }
 
 void MirrorSession::OnBlobProgress(uint64_t number, const MirrorGetProgress& progress) {
@@ -169,6 +218,8 @@ void MirrorSession::OnBlobEnded(uint64_t number, const MirrorGetProgress& progre
     const bool is_whole = wish.share.groups == Range{0, RangeSet::kOpenEnd};
     if (is_whole) ++progress_.complete_blobs;
     if (is_whole) ++progress_.stored_blobs;
+    const bool is_small = progress.total_bytes && *progress.total_bytes <= store::kGroupSize;
+    small_in_a_row_ = is_small ? small_in_a_row_ + 1 : 0;
   } else if (dropped) {
     // What it had is for whoever takes it over.
   } else if (IsLackOfChild(hash, end.outcome)) {
@@ -196,7 +247,7 @@ void MirrorSession::Settle(GetEnd end) {
   if (!end_) end_ = std::move(end);
   phase_ = Phase::kStopping;
   missing_.clear();
-  for (const auto& [number, get] : gets_) deps_.gets->StopBlob(number);
+  for (const auto& [number, get] : gets_) StopGet(number, get);
   EndIfIdle();
 }
 

@@ -1,6 +1,7 @@
 // MirrorSession: one transfer from a mirror: the one blob of its URL or, where the URL has `{hash}`
 // in it, any blob, and so a hash sequence: its list first, then the children it names, several at
-// once. Each blob is the work of a MirrorGet (mirror_get.h), on a strand of its own.
+// once. Each blob is the work of a MirrorGet (mirror_get.h), on a strand of its own; or, where
+// small blobs are to be expected, of a MirrorSmallGet (mirror_small_get.h) on the session's.
 //
 //   kLooking --missing--> kGetting --all gets ended--> kLooking, until nothing is missing -->
 //   kEnded
@@ -33,6 +34,8 @@
 #include "transfer/get_session.h"
 #include "transfer/inventory.h"
 #include "transfer/mirror_get.h"
+#include "transfer/mirror_port.h"
+#include "transfer/mirror_small_get.h"
 
 namespace blobd::transfer {
 
@@ -47,6 +50,11 @@ class MirrorGets {
   // Answered with OnBlobBoundary, unless it has ended.
   virtual void LowerBlob(uint64_t number, uint64_t group) = 0;
   virtual void StopBlob(uint64_t number) = 0;
+  // Fetches of one URL by the session itself, which hears of them on its strand, until
+  // CloseFetches. The number is not that of a blob that is being got.
+  virtual std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const http::Url& url,
+                                                  std::shared_ptr<MirrorReceiver> receiver) = 0;
+  virtual void CloseFetches(uint64_t number) = 0;
 };
 
 class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
@@ -75,11 +83,14 @@ class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
     Hash hash;
     size_t place = 0;  // on the line
     MirrorShare share;
+    bool is_large = false;  // no small blob, as far as the store or the line knows
   };
   struct Get {
     Wish wish;
     MirrorGetProgress progress;
-    bool dropped = false;  // it is behind the limit now
+    bool dropped = false;                   // it is behind the limit now
+    std::shared_ptr<MirrorSmallGet> small;  // null: it is a MirrorGet
+    bool is_storing = false;                // a small one, all of which has come
   };
 
   StatusOr<http::Url> UrlOf(const Hash& hash) const;
@@ -88,6 +99,10 @@ class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
   void OnInventory(StatusOr<Inventory> inventory);
   void StartMore();
   void StartGet(const Wish& wish);
+  bool ExpectsSmall(const Wish& wish) const;
+  void OnSmallFetched(uint64_t number);
+  void OnSmallEnded(uint64_t number, const MirrorGetProgress& progress, std::optional<GetEnd> end);
+  void StopGet(uint64_t number, const Get& get);
   // The line.
   std::optional<Wish> WishFor(const Inventory::Child& child) const;
   void TellContent(const MirrorGetProgress& progress);
@@ -119,7 +134,9 @@ class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
   std::deque<Wish> missing_;
   std::map<uint64_t, Get> gets_;
   uint64_t last_number_ = 0;
-  MirrorGetProgress ended_;  // the sum of the gets that have ended
+  size_t storing_ = 0;         // gets that need no connection any more
+  size_t small_in_a_row_ = 0;  // of the children that ended last
+  MirrorGetProgress ended_;    // the sum of the gets that have ended
   GetProgress progress_;
   Instant last_report_;
 };

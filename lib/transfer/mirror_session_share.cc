@@ -42,7 +42,7 @@ std::optional<MirrorSession::Wish> MirrorSession::WishFor(const Inventory::Child
   const auto size = share_->layout->SizeOf(child.place);
   const Range whole = share_->layout->RangeOf(child.place);
   const bool is_all = share_->range.begin <= whole.begin && whole.end <= share_->range.end;
-  Wish wish{child.blob.hash, child.place, {}};
+  Wish wish{child.blob.hash, child.place, {}, size.value_or(child.blob.size) > store::kGroupSize};
   if (size && !is_all) wish.share = {groups, size, true};
   return wish;
 }
@@ -118,7 +118,7 @@ void MirrorSession::LowerTo(uint64_t boundary) {
   for (auto& [number, get] : gets_) {
     if (kind_.format == BlobFormat::kRaw || get.dropped || !is_behind(get.wish)) continue;
     get.dropped = true;
-    deps_.gets->StopBlob(number);
+    StopGet(number, get);
   }
   held_before_.reset();
   deps_.observer->OnBoundary(id_, boundary);

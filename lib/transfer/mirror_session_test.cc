@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "store/disk_store_for_test.h"
+#include "transfer/mirror_for_test.h"
 
 namespace blobd::transfer {
 namespace {
@@ -28,8 +28,26 @@ struct FakeGets final : MirrorGets {
   }
   void LowerBlob(uint64_t number, uint64_t group) override { lowered.push_back({number, group}); }
   void StopBlob(uint64_t number) override { stopped.push_back(number); }
+  std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const http::Url& url,
+                                          std::shared_ptr<MirrorReceiver> receiver) override {
+    fetches[number] = std::make_shared<FakeMirror>(inbox, content);
+    fetches[number]->get = std::move(receiver);
+    small[number] = url.text();
+    return fetches[number];
+  }
+  void CloseFetches(uint64_t number) override {
+    fetches.at(number)->get = nullptr;
+    closed.push_back(std::move(fetches.at(number)));  // tasks of it may still wait
+    fetches.erase(number);
+  }
 
-  std::map<uint64_t, Get> gets;  // all there were
+  explicit FakeGets(store::Inbox& where) : inbox(where) {}
+  store::Inbox& inbox;
+  Bytes content;                                            // of every small file
+  std::map<uint64_t, std::shared_ptr<FakeMirror>> fetches;  // that are open
+  std::vector<std::shared_ptr<FakeMirror>> closed;
+  std::map<uint64_t, std::string> small;  // the URLs of all there were
+  std::map<uint64_t, Get> gets;           // all there were
   std::vector<std::pair<uint64_t, uint64_t>> lowered;
   std::vector<uint64_t> stopped;
 };
@@ -87,7 +105,7 @@ class MirrorSessionTest : public testing::Test {
   static constexpr Kind kRaw = {{{1}}, BlobFormat::kRaw};
   store::TestDirectory directory_;
   store::StoreUnderTest store_{directory_.path()};
-  std::shared_ptr<FakeGets> gets_ = std::make_shared<FakeGets>();
+  std::shared_ptr<FakeGets> gets_ = std::make_shared<FakeGets>(store_.inbox());
   std::shared_ptr<FakeObserver> observer_ = std::make_shared<FakeObserver>();
   std::shared_ptr<MirrorSession> session_;
 };
@@ -215,6 +233,89 @@ TEST_F(MirrorSessionTest, AListMayBeAsLongAsTheMostChildren) {
   End(1, Outcome::kDone);
   RunUntil([&] { return gets_->gets.size() == 2; });
   EXPECT_EQ(gets_->gets.at(2).max_size, SizeLimits{}.max_blob_size) << "its child";
+}
+
+// The children of these have the same content but for the last byte of their hash.
+class MirrorChildrenTest : public MirrorSessionTest {
+ protected:
+  static constexpr uint64_t kChildren = 40;  // more than are got at once
+
+  ~MirrorChildrenTest() override {
+    session_->Stop();
+    while (store_.inbox().waiting() > 0) store_.inbox().RunOne();
+  }
+  // The list is here, and as many of its children are being got as may be.
+  void StartList() {
+    Bytes list;
+    for (uint64_t i = 0; i < kChildren; ++i) {
+      Hash hash = small_.hash;
+      if (i != kSmall)
+        hash.bytes[0] = static_cast<uint8_t>(i + (i >= small_.hash.bytes[0] ? 1 : 0));
+      list.insert(list.end(), hash.bytes.begin(), hash.bytes.end());
+    }
+    const TestBlob root(list);
+    ASSERT_TRUE(store_.PutSmall(root.hash, root.content).ok());
+    Start("https://m/{hash}", {{root.hash, BlobFormat::kHashSeq}});
+    RunUntil([&] { return gets_->gets.size() == 32; });
+  }
+  void EndOfSize(uint64_t number, uint64_t size) {
+    MirrorGetProgress progress;
+    progress.total_bytes = progress.verified_bytes = size;
+    End(number, Outcome::kDone, progress);
+  }
+
+  static constexpr uint64_t kSmall = 36;  // the place of the one that there is
+  const TestBlob small_{4096, 1};
+};
+
+TEST_F(MirrorChildrenTest, AfterFourSmallOnesTheNextIsExpectedToBeSmall) {
+  StartList();
+  for (uint64_t number = 1; number <= 3; ++number) EndOfSize(number, kGroupSize);
+  EXPECT_EQ(gets_->gets.size(), 35u);
+  EXPECT_TRUE(gets_->small.empty());
+  EndOfSize(4, kGroupSize + 1);
+  EXPECT_TRUE(gets_->small.empty());
+  for (uint64_t number = 5; number <= 7; ++number) EndOfSize(number, 0);
+  EXPECT_TRUE(gets_->small.empty());
+  EndOfSize(8, 1);
+  EXPECT_EQ(gets_->gets.size(), 39u);
+  EXPECT_EQ(gets_->small.size(), 1u);
+}
+
+TEST_F(MirrorChildrenTest, ASmallOneIsStoredAndOthersAreGotInTheOtherWay) {
+  gets_->content = small_.content;
+  StartList();
+  for (uint64_t number = 1; number <= 8; ++number) EndOfSize(number, 100);
+  ASSERT_EQ(gets_->small.size(), 5u);
+  ASSERT_EQ(gets_->fetches.size(), 5u);
+  RunUntil([&] { return gets_->fetches.empty(); });
+  // One of them is what its hash says.
+  store_.ExpectComplete(small_);
+  EXPECT_EQ(gets_->gets.size(), 39u);
+  for (uint64_t number = 36; number <= 40; ++number) {
+    const bool is_right = gets_->small.at(number).ends_with(small_.hash.ToHex());
+    EXPECT_EQ(gets_->gets.contains(number), !is_right) << number;
+    if (!is_right) {
+      EXPECT_EQ(gets_->gets.at(number).url, gets_->small.at(number));
+    }
+  }
+  session_->Stop();
+  EXPECT_EQ(gets_->stopped.size(), 40u - 8 - 1);
+}
+
+TEST_F(MirrorChildrenTest, StoppedThoseOfThatKindEndToo) {
+  gets_->content = small_.content;
+  StartList();
+  for (uint64_t number = 1; number <= 4; ++number) EndOfSize(number, 100);
+  for (uint64_t number = 5; number <= 35; ++number) End(number, Outcome::kDone);
+  ASSERT_FALSE(gets_->fetches.empty());
+  session_->Stop();
+  for (const auto& [number, get] : gets_->gets) {
+    if (number > 35) End(number, Outcome::kStopped);
+  }
+  RunUntil([&] { return observer_->end.has_value(); });
+  EXPECT_EQ(observer_->end->outcome, Outcome::kStopped);
+  EXPECT_TRUE(gets_->fetches.empty());
 }
 
 TEST_F(MirrorSessionTest, StoppedItWaitsForItsGets) {
