@@ -52,6 +52,13 @@ class Stopped(Exception):
     """The time is over, or we were told to end: raised where the test is, so that its report shows what it waited for."""
 
 
+def why_in_one_line(error):
+    """What ends the list of failures: whoever sees nothing but the end of a log is to see what went wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = f": {type(error).__name__}: {' | '.join(lines)}"
+    return text if len(text) <= 600 else f"{text[:400]} ... {text[-200:]}"
+
+
 class Reporter(unittest.TestResult):
     """Tells of each test when it has ended: in one line, with its duration, what it printed and what went wrong."""
 
@@ -63,6 +70,7 @@ class Reporter(unittest.TestResult):
         self._running = None
         self._outcome = "passed"
         self._reason = ""
+        self._why = ""
         self._wrong = []
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, self._end)
@@ -76,7 +84,7 @@ class Reporter(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
         self._running, self._started = test, time.monotonic()
-        self._printed, self._outcome, self._reason, self._wrong = io.StringIO(), "passed", "", []
+        self._printed, self._outcome, self._reason, self._why, self._wrong = io.StringIO(), "passed", "", "", []
         sys.stdout = self._printed
         signal.alarm(MOST_SECONDS)
 
@@ -88,13 +96,14 @@ class Reporter(unittest.TestResult):
         words = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}[self._outcome] + self._reason
         printed = self._printed.getvalue()
         text = f"{test} ... {printed}{words} ({time.monotonic() - self._started:.1f} s)\n" + "".join(self._wrong)
-        self._tell(self._outcome, test.id(), text)
+        self._tell(self._outcome, test.id() + self._why, text)
 
     def _went_wrong(self, test, error):
         self._outcome = "failed"
+        self._why = why_in_one_line(error[1])
         self._wrong.append(f"{'-' * 20} {test}\n{''.join(traceback.format_exception(*error))}\n")
         if self._running is None:  # in setUpClass and the like
-            self._tell("failed", test.id(), f"{test} ... FAILED\n{self._wrong.pop()}")
+            self._tell("failed", test.id() + self._why, f"{test} ... FAILED\n{self._wrong.pop()}")
 
     def addError(self, test, err):
         self._went_wrong(test, err)

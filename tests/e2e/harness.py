@@ -121,10 +121,10 @@ class Daemon:
 
     def start(self):
         self.launch(self.environment)
-        deadline = time.monotonic() + 30
-        while self.ask("status").code != DONE:
+        deadline = time.monotonic() + TIMEOUT
+        while (asked := self.ask("status")).code != DONE:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"blobd did not come up (exit code {self._process.poll()})")
+                raise AssertionError(f"blobd did not come up (exit code {self._process.poll()}): {asked.text}")
             time.sleep(0.05)
         return self
 
@@ -144,7 +144,7 @@ class Daemon:
     def kill(self):
         """kill -9: nothing of the process gets to run again."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)  # it may be waiting for the disk
         self._process = None
 
     @property
