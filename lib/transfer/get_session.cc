@@ -15,6 +15,9 @@ using store::kGroupSize;
 
 // Blobs given to the store and not answered for: more wait undecoded, which holds back credit.
 constexpr size_t kMostStoring = 256;
+// Small ones are counted apart: the more of them wait, the more share a transaction.
+constexpr size_t kMostSmall = 1024;
+constexpr uint64_t kMostSmallBytes = 4 << 20;
 // Writers open at once for blobs that only need to be finished.
 constexpr size_t kMostFinishing = 64;
 
@@ -209,7 +212,8 @@ void GetSession::OnStreamEnd(uint64_t stream, StreamEnd end) {
 // Decodes what the lane has, as far as the store keeps pace. The lane may be closed by it.
 void GetSession::Drive(GetLane& lane) {
   while (!lane.waiting()) {
-    if (storing_ >= kMostStoring) {
+    if (storing_ - small_.count >= kMostStoring || small_.count >= kMostSmall ||
+        small_.bytes >= kMostSmallBytes) {
       paused_ = true;
       return;
     }
@@ -322,9 +326,15 @@ bool GetSession::OnAnswered(GetLane& lane) {
   const bool all_has_come = is_work && work_->Answered(target);
   fruitless_ = 0;
   if (lane.collecting()) {
+    Bytes content = lane.TakeSmall();
+    const uint64_t size = content.size();
     ++storing_;
-    deps_.store.PutSmall(target.hash, lane.TakeSmall(), *deps_.strand,
-                         [self = shared_from_this(), target](const Status& status) {
+    ++small_.count;
+    small_.bytes += size;
+    deps_.store.PutSmall(target.hash, std::move(content), *deps_.strand,
+                         [self = shared_from_this(), target, size](const Status& status) {
+                           --self->small_.count;
+                           self->small_.bytes -= size;
                            self->OnBlobStored(target, status);
                          });
   } else if (lane.writer() != nullptr && all_has_come) {
@@ -414,7 +424,8 @@ void GetSession::OnStored(const Status& status) {
     // kFailedPrecondition: groups are missing still; the next look finds them.
     return Settle({Outcome::kLocalFault, Message(status), {}});
   }
-  if (paused_ && storing_ <= kMostStoring / 2) {
+  if (paused_ && storing_ - small_.count <= kMostStoring / 2 && small_.count <= kMostSmall / 2 &&
+      small_.bytes <= kMostSmallBytes / 2) {
     paused_ = false;
     DriveAll();
   }

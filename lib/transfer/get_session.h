@@ -193,7 +193,11 @@ class GetSession final : public GetReceiver, public std::enable_shared_from_this
   Phase phase_ = Phase::kLooking;
   std::optional<GetEnd> end_;  // set when it is decided how it ends
   std::string note_;
-  size_t storing_ = 0;   // answers the store owes
+  size_t storing_ = 0;  // answers the store owes
+  struct {
+    size_t count = 0;
+    uint64_t bytes = 0;
+  } small_;              // of these, those to small blobs
   bool paused_ = false;  // lanes wait until it owes fewer
   // Verified bytes and complete blobs at the last look.
   std::optional<std::pair<uint64_t, uint64_t>> held_before_;

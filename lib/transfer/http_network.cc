@@ -1,13 +1,13 @@
 #include "transfer/http_network.h"
 
 #include <algorithm>
-#include <compare>
 #include <map>
 #include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "transfer/mirror_claims.h"
 #include "transfer/mirror_fetches.h"
 #include "transfer/mirror_session.h"
 #include "transfer/url_import.h"
@@ -118,6 +118,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     }
     imports_.clear();
     fetches_.clear();
+    claims_.Clear();
     gets_.clear();
     sessions_.clear();
     blobs_.clear();
@@ -133,11 +134,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     bool is_wanted = true;
     bool held_back = false;  // as was told
   };
-  struct GetKey {
-    TransferId transfer;
-    uint64_t number = 0;
-    auto operator<=>(const GetKey&) const = default;
-  };
+  using GetKey = MirrorGetKey;
   struct Get {
     Hash hash;
     std::shared_ptr<MirrorGet> get;  // on the blob's strand
@@ -230,17 +227,16 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     void StopBlob(uint64_t number) override {
       poster_.Post([key = GetKey{id_, number}](Core& core) { core.StopBlob(key); });
     }
-    std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const http::Url& url,
+    std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const Hash& hash, const http::Url& url,
                                             std::shared_ptr<MirrorReceiver> receiver) override {
       const GetKey key{id_, number};
-      poster_.Post([key, url, receiver = std::move(receiver)](Core& core) {
-        const auto it = core.sessions_.find(key.transfer);
-        if (it != core.sessions_.end()) core.MakeFetches(key, url, receiver, it->second.strand);
+      poster_.Post([key, hash, url, receiver = std::move(receiver)](Core& core) {
+        core.OpenFetches(key, hash, url, receiver);
       });
       return std::make_shared<FetchesEnd>(poster_, key);
     }
     void CloseFetches(uint64_t number) override {
-      poster_.Post([key = GetKey{id_, number}](Core& core) { core.fetches_.erase(key); });
+      poster_.Post([key = GetKey{id_, number}](Core& core) { core.CloseFetches(key); });
     }
     void OnProgress(TransferId id, const GetProgress& progress) override {
       poster_.Post([id, progress](Core& core) {
@@ -351,6 +347,11 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
                const std::string& provider, uint64_t max_size, const MirrorShare& share) {
     const auto session = sessions_.find(key.transfer);
     if (session == sessions_.end()) return;
+    if (claims_.IsTaken(hash)) {
+      return claims_.WaitFor(hash, key, [this, key, hash, url, provider, max_size, share] {
+        GetBlob(key, hash, url, provider, max_size, share);
+      });
+    }
     Blob& blob = blobs_[hash];
     if (blob.blob == nullptr) {
       blob.strand = deps_.workers.MakeStrand();
@@ -378,6 +379,27 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     blob.strand->Post([get] { get->Start(); });
   }
 
+  // Of a blob that a session gets itself.
+  void OpenFetches(const GetKey& key, const Hash& hash, const http::Url& url,
+                   const std::shared_ptr<MirrorReceiver>& receiver) {
+    const auto session = sessions_.find(key.transfer);
+    if (session == sessions_.end()) return;
+    const std::shared_ptr<Executor>& strand = session->second.strand;
+    const auto blob = blobs_.find(hash);
+    const bool is_used = blob != blobs_.end() && blob->second.users > 0;
+    if (is_used || !claims_.Take(key, hash)) {
+      http::FetchEnd end;
+      end.kind = http::FetchEnd::Kind::kSurplus;
+      return strand->Post([receiver, end] { receiver->OnFetchEnd(0, end); });
+    }
+    MakeFetches(key, url, receiver, strand);
+  }
+
+  void CloseFetches(const GetKey& key) {
+    fetches_.erase(key);
+    claims_.Release(key);
+  }
+
   void MakeFetches(const GetKey& key, const http::Url& url,
                    const std::shared_ptr<MirrorReceiver>& receiver,
                    const std::shared_ptr<Executor>& strand) {
@@ -396,8 +418,16 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
 
   void StopBlob(const GetKey& key) {
     const auto it = gets_.find(key);
-    if (it == gets_.end()) return;
+    if (it == gets_.end()) return StopWaiting(key);
     it->second.strand->Post([get = it->second.get] { get->Stop(); });
+  }
+
+  void StopWaiting(const GetKey& key) {
+    const auto session = sessions_.find(key.transfer);
+    if (!claims_.StopWaiting(key) || session == sessions_.end()) return;
+    session->second.strand->Post([session = session->second.session, number = key.number] {
+      session->OnBlobEnded(number, {}, {schedule::Outcome::kStopped, "stopped", {}});
+    });
   }
 
   void EndGet(const GetKey& key, bool blob_over) {
@@ -479,6 +509,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   std::map<GetKey, Get> gets_;
   std::map<GetKey, std::unique_ptr<MirrorFetches>> fetches_;  // of gets, and of sessions themselves
   Blobs blobs_;
+  MirrorClaims claims_;
   std::map<uint64_t, Import> imports_;
   loop::TimerId beat_timer_ = 0;
 };  // namespace blobd::transfer

@@ -3,9 +3,9 @@
 // Thread:    made and destroyed on any thread while neither loop turns; its MirrorNetwork calls
 //            come from the control loop and are posted to the network loop.
 // Ownership: the loops, the store, the pool and the clock outlive it.
-// Memory:    a MirrorBlob for each blob that a transfer gets, and kMostIdle more for blobs that are
-//            wanted still, each for kIdleFor at most; what they remember of bytes without proof is
-//            bounded for all together.
+// Memory:    a MirrorBlob for each blob that a transfer gets, small children of lists excepted, and
+//            kMostIdle more for blobs that are wanted still, each for kIdleFor at most; what they
+//            remember of bytes without proof is bounded for all together.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,7 @@
 #include "transfer/http_network.h"
 
+#include <fmt/format.h>
+
 #include <atomic>
 #include <filesystem>
 #include <thread>
@@ -75,45 +77,124 @@ TEST_F(HttpNetworkTest, AListOfTooManyChildrenIsNotTakenOn) {
   EXPECT_EQ(store_.Lookup(list.hash).groups, RangeSet());
 }
 
+// A server of files of many sizes by their hashes, and lists of them.
+class ListTest : public HttpNetworkTest {
+ protected:
+  // How it sends a file: as ServeFile, or with nothing that tells its length.
+  enum class Way { kParts, kWhole, kChunked };
+
+  void Add(uint64_t size) {
+    const Hash hash = BlobOf(size).hash;
+    sizes_["/" + hash.ToHex()] = size;
+    AddHash(hash);
+  }
+  void AddHash(const Hash& hash) {
+    list_.insert(list_.end(), hash.bytes.begin(), hash.bytes.end());
+  }
+  // The list so far, which is in the store then.
+  Kind Root() {
+    const store::TestBlob root(list_);
+    EXPECT_TRUE(store_.PutSmall(root.hash, root.content).ok());
+    return {root.hash, BlobFormat::kHashSeq};
+  }
+  void Serve(const TestRequest& request, Connection& connection, Way way) {
+    const auto it = sizes_.find(request.path);
+    if (it == sizes_.end()) {
+      connection.Send(http::HeadText("404 Not Found", {"Content-Length: 0"}));
+      return;
+    }
+    const uint64_t size = it->second;
+    if (way == Way::kParts) return http::ServeFile(request, connection, size);
+    const std::string length = fmt::format("Content-Length: {}", size);
+    connection.Send(http::HeadText("200 OK", {way == Way::kWhole ? length : "Connection: close"}));
+    // Head and body come apart.
+    std::this_thread::sleep_for(milliseconds(1));
+    connection.Send(http::Pattern(0, size));
+    if (way == Way::kChunked) connection.Close();
+  }
+  std::map<std::string, size_t> Asked(const TestServer& server) {
+    std::map<std::string, size_t> asked;
+    for (const TestRequest& request : server.requests()) ++asked[request.path];
+    return asked;
+  }
+  uint64_t ExpectAllComplete() {
+    uint64_t all = 0;
+    for (const auto& [path, size] : sizes_) {
+      store_.ExpectComplete(BlobOf(size));
+      all += size;
+    }
+    return all;
+  }
+
+  std::map<std::string, uint64_t> sizes_;  // by path
+  Bytes list_;
+};
+
 // Most are small, so that they are expected to be; a few are not, one is not there, and two are the
 // same.
-TEST_F(HttpNetworkTest, ManySmallChildrenAndSomeLargeOnes) {
-  std::map<std::string, uint64_t> sizes;  // by path
-  Bytes list;
-  const auto add = [&](uint64_t size) {
-    const Hash hash = BlobOf(size).hash;
-    sizes["/" + hash.ToHex()] = size;
-    list.insert(list.end(), hash.bytes.begin(), hash.bytes.end());
-  };
-  for (uint64_t i = 0; i < 200; ++i) add(i % 50 == 49 ? kSize + i : i);
-  add(150);
-  const store::TestBlob lacking(77, 1);
-  list.insert(list.end(), lacking.hash.bytes.begin(), lacking.hash.bytes.end());
-  const store::TestBlob root(list);
-  ASSERT_TRUE(store_.PutSmall(root.hash, root.content).ok());
-  TestServer server([&](const TestRequest& request, Connection& connection) {
-    const auto it = sizes.find(request.path);
-    if (it != sizes.end()) return http::ServeFile(request, connection, it->second);
-    connection.Send(http::HeadText("404 Not Found", {"Content-Length: 0"}));
-  });
-  network().StartGet(kGet, server.Url("/{hash}"), {{root.hash, BlobFormat::kHashSeq}});
-  EXPECT_EQ(EndOf(kGet).outcome, Outcome::kNotHere) << EndOf(kGet).reason;
-  uint64_t all = 0;
-  for (const auto& [path, size] : sizes) {
-    store_.ExpectComplete(BlobOf(size));
-    all += size;
-  }
-  EXPECT_EQ(progress_[kGet].verified_bytes, all);
-  EXPECT_GE(progress_[kGet].received_bytes, all);
-  EXPECT_LE(progress_[kGet].received_bytes, all + 4 * store::kGroupSize);
-  std::map<std::string, size_t> asked;
-  for (const TestRequest& request : server.requests()) ++asked[request.path];
-  for (const auto& [path, size] : sizes) {
-    if (size > 0 && size < 200) {
-      EXPECT_EQ(asked[path], 1u) << size;
+TEST_F(ListTest, ManySmallChildrenAndSomeLargeOnes) {
+  for (const Way way : {Way::kParts, Way::kWhole, Way::kChunked}) {
+    SCOPED_TRACE(static_cast<int>(way));
+    const uint64_t first = 1 + 1000 * static_cast<uint64_t>(way);
+    const TransferId id{1 + static_cast<uint64_t>(way)};
+    sizes_.clear();
+    list_.clear();
+    for (uint64_t i = first; i < first + 200; ++i) Add(i % 50 == 49 ? kSize + i : i);
+    Add(first + 150);
+    const store::TestBlob lacking(77, 1);
+    AddHash(lacking.hash);
+    TestServer server([&](const TestRequest& request, Connection& connection) {
+      Serve(request, connection, way);
+    });
+    network().StartGet(id, server.Url("/{hash}"), {Root()});
+    EXPECT_EQ(EndOf(id).outcome, Outcome::kNotHere) << EndOf(id).reason;
+    const uint64_t all = ExpectAllComplete();
+    EXPECT_EQ(progress_[id].verified_bytes, all);
+    EXPECT_GE(progress_[id].received_bytes, all);
+    EXPECT_LE(progress_[id].received_bytes, all + 4 * store::kGroupSize);
+    const auto asked = Asked(server);
+    for (const auto& [path, size] : sizes_) {
+      if (size < kSize) {
+        EXPECT_EQ(asked.at(path), 1u) << size;
+      }
     }
+    EXPECT_EQ(asked.at("/" + lacking.hash.ToHex()), 1u);
   }
-  EXPECT_EQ(asked["/" + lacking.hash.ToHex()], 1u);
+}
+
+TEST_F(ListTest, ChildrenOfTwoListsComeOnce) {
+  for (uint64_t i = 1; i <= 400; ++i) Add(i);
+  const Kind one = Root();
+  Add(401);
+  const Kind two = Root();
+  TestServer server([&](const TestRequest& request, Connection& connection) {
+    Serve(request, connection, Way::kParts);
+  });
+  const TransferId other{2};
+  network().StartGet(kGet, server.Url("/{hash}"), {one});
+  network().StartGet(other, server.Url("/{hash}"), {two});
+  EXPECT_EQ(EndOf(kGet).outcome, Outcome::kDone) << EndOf(kGet).reason;
+  EXPECT_EQ(EndOf(other).outcome, Outcome::kDone) << EndOf(other).reason;
+  const uint64_t all = ExpectAllComplete();
+  // The first ones both may ask for: not before the answer is it known what comes.
+  EXPECT_LE(server.requests().size(), 401u + 200);
+  EXPECT_LE(progress_[kGet].received_bytes + progress_[other].received_bytes, all + all / 2);
+}
+
+TEST_F(ListTest, StoppedInTheMidstOfSmallOnesItEnds) {
+  for (uint64_t i = 1; i <= 400; ++i) Add(i);
+  const Kind root = Root();
+  TestServer server([&](const TestRequest& request, Connection& connection) {
+    Serve(request, connection, Way::kParts);
+  });
+  network().StartGet(kGet, server.Url("/{hash}"), {root});
+  const TransferId other{2};
+  network().StartGet(other, server.Url("/{hash}"), {root});
+  RunUntil([&] { return server.requests().size() > 200; });
+  network().StopGet(kGet);
+  EXPECT_EQ(EndOf(kGet).outcome, Outcome::kStopped) << EndOf(kGet).reason;
+  EXPECT_EQ(EndOf(other).outcome, Outcome::kDone) << EndOf(other).reason;
+  ExpectAllComplete();
 }
 
 // All transfers of a blob share what comes of it, also of a file without a size.

@@ -1,14 +1,14 @@
-// MirrorFetches: all fetches of one MirrorGet, on the network's side. What arrives is gathered into
-// batches of whole chunk groups, which go to the receiver's strand once per turn of the loop, with
-// all that is told there: each hand-over may wake a worker. There they are hashed and written, and
-// from there credit comes back (mirror_port.h).
+// MirrorFetches: all fetches of one get from a mirror, on the network's side. What arrives is
+// gathered into batches of whole chunk groups, which go to the receiver's strand once per turn of
+// the loop, with all that is told there: each hand-over may wake a worker. There they are hashed
+// and written, and from there credit comes back (mirror_port.h).
 //
 // Under a limit of the bandwidth (throttle.h) credit waits for its grant, and a fetch begins when
 // the line of those that wait has come to it: so small files are slowed, too.
 //
 // Thread:    the network loop only.
-// Ownership: owned by HttpNetwork until the get is over. Destroying it stops all fetches.
-// Memory:    of each fetch what its window allows, on its way to the strand.
+// Ownership: owned by HttpNetwork until the get needs none any more. Destroying it stops all
+// fetches. Memory:    of each fetch what its window allows, on its way to the strand.
 #pragma once
 
 #include <cstdint>

@@ -149,7 +149,10 @@ class FakeMirror final : public MirrorPort {
     ended.received = here.sent;
     const bool is_done = here.at >= end;
     const bool is_broken = here.sent >= break_after;
-    if (is_done && !length) ended.size = content.size();
+    if (is_done && !length && !here.ask.end) ended.size = content.size();
+    // Nobody knows that there is no more.
+    const bool is_short = is_done && !length && here.at < here.ask.end.value_or(0);
+    if (is_short) ended.kind = http::FetchEnd::Kind::kShort;
     if (size > 0) get->OnBytes(fetch, at, std::move(bytes));
     if (open_.count(fetch) == 0) return;
     if (!is_done && here.sent >= hang_after) return;

@@ -1,7 +1,7 @@
-// The seam between the two halves of getting a blob from a mirror: MirrorGet on the blob's strand
-// (mirror_get.h) and its fetches on the network loop (mirror_fetches.h).
+// The seam between the two halves of getting a blob from a mirror: who gets it, on a strand
+// (mirror_get.h, mirror_small_get.h), and its fetches on the network loop (mirror_fetches.h).
 //
-// Fetches are numbered by MirrorGet. For every Open come OnOpened and OnContent, bytes, and one
+// Fetches are numbered by who gets it. For every Open come OnOpened and OnContent, bytes, and one
 // end, unless it was stopped. What was on its way then may still arrive. All bytes that arrived are
 // told as consumed exactly once, but for those of a fetch that has ended or was stopped.
 #pragma once

@@ -16,11 +16,14 @@ constexpr Duration kReportInterval = milliseconds(100);
 // Children got at once. How many connections that makes is the HTTP client's to say; more waiting
 // there keeps them busy.
 constexpr size_t kGetsAtOnce = 32;
-// Small ones that wait to be durable, beside them: those are more than may come meanwhile, so that
-// the server does not wait for the disk.
-constexpr size_t kMostStoring = 256;
-// After so many small children the next ones are expected to be small, until one is not.
+// Small ones that wait to be durable, beside them: more than come meanwhile, so that the server
+// does not wait for the disk.
+constexpr size_t kMostStoring = 1024;
+constexpr uint64_t kMostStoringBytes = 4 << 20;
+// After so many small children the next ones are expected to be small. Who is wrong waits for
+// twice as many.
 constexpr size_t kSmallInARow = 4;
+constexpr size_t kMostInARow = 1 << 16;
 
 }  // namespace
 
@@ -32,7 +35,8 @@ MirrorSession::MirrorSession(Deps deps, TransferId id, std::string url, const Ge
       kind_(order.kind),
       others_(order.others || order.share.has_value()),
       limits_(limits),
-      share_(order.share) {}
+      share_(order.share),
+      small_needed_(kSmallInARow) {}
 
 StatusOr<http::Url> MirrorSession::UrlOf(const Hash& hash) const {
   if (!http::UrlTemplate::IsTemplate(url_)) return http::Url::Parse(url_);
@@ -118,13 +122,63 @@ void MirrorSession::OnInventory(StatusOr<Inventory> inventory) {
   StartMore();
 }
 
+bool MirrorSession::MayStart() const {
+  return gets_.size() - storing_ < kGetsAtOnce && storing_ < kMostStoring &&
+         storing_bytes_ < kMostStoringBytes;
+}
+
 void MirrorSession::StartMore() {
-  while (phase_ == Phase::kGetting && !missing_.empty() && storing_ < kMostStoring &&
-         gets_.size() - storing_ < kGetsAtOnce) {
-    const Wish wish = missing_.front();
-    missing_.pop_front();
+  while (phase_ == Phase::kGetting && MayStart()) {
+    std::deque<Wish>& from = ready_.empty() ? missing_ : ready_;
+    if (from.empty() || (ready_.empty() && ExpectsSmall(from.front()))) break;
+    const Wish wish = from.front();
+    from.pop_front();
     StartGet(wish);
   }
+  if (ready_.size() < kGetsAtOnce) LookAhead();
+}
+
+void MirrorSession::LookAhead() {
+  if (phase_ != Phase::kGetting || unanswered_ > 0 || missing_.empty() ||
+      !ExpectsSmall(missing_.front())) {
+    return;
+  }
+  const auto end =
+      missing_.begin() + static_cast<ptrdiff_t>(std::min<size_t>(missing_.size(), 2 * kGetsAtOnce));
+  looking_.assign(missing_.begin(), end);
+  missing_.erase(missing_.begin(), end);
+  unanswered_ = looking_.size();
+  std::vector<Hash> hashes;
+  for (const Wish& wish : looking_) hashes.push_back(wish.hash);
+  deps_.store.LookupMany(std::move(hashes), *deps_.strand,
+                         [weak = weak_from_this()](const std::vector<store::LookedUp>& some) {
+                           if (const auto self = weak.lock()) self->OnLookedUp(some);
+                         });
+}
+
+void MirrorSession::OnLookedUp(const std::vector<store::LookedUp>& some) {
+  unanswered_ -= some.size();
+  if (phase_ != Phase::kGetting) return;
+  for (const store::LookedUp& each : some) {
+    const Wish& wish = looking_[each.index];
+    if (IsBehind(wish)) continue;
+    if (!each.info.ok() || each.info->state != store::BlobState::kComplete) {
+      ready_.push_back(wish);
+      continue;
+    }
+    ++progress_.complete_blobs;
+    NoteArrived(wish, each.info->groups);
+  }
+  GoOn();
+}
+
+// To whatever comes next, if that is anything.
+void MirrorSession::GoOn() {
+  StartMore();
+  if (phase_ != Phase::kGetting) return EndIfIdle();
+  if (!gets_.empty() || unanswered_ > 0) return;
+  if (kind_.format == BlobFormat::kRaw) return Settle({Outcome::kDone, "", {}});
+  Look();
 }
 
 // ---- Blobs ----
@@ -137,38 +191,50 @@ void MirrorSession::StartGet(const Wish& wish) {
   get.wish = wish;
   if (!ExpectsSmall(wish))
     return deps_.gets->GetBlob(number, wish.hash, *url, url_, MaxSizeOf(wish.hash), wish.share);
-  get.progress.state = GetState::kReceiving;
   get.small = std::make_shared<MirrorSmallGet>(
       deps_.store, deps_.strand, wish.hash,
       [weak = weak_from_this(), number] {
         if (const auto self = weak.lock()) self->OnSmallFetched(number);
       },
-      [weak = weak_from_this(), number](const MirrorGetProgress& progress,
-                                        std::optional<GetEnd> end) {
-        if (const auto self = weak.lock()) self->OnSmallEnded(number, progress, std::move(end));
+      [weak = weak_from_this(), number](MirrorSmallGet::Verdict verdict, const GetEnd& end) {
+        if (const auto self = weak.lock()) self->OnSmallEnded(number, verdict, end);
       });
-  get.small->Start(deps_.gets->OpenFetches(number, *url, get.small));
+  get.small->Start(deps_.gets->OpenFetches(number, wish.hash, *url, get.small),
+                   MaxSizeOf(wish.hash));
 }
 
 bool MirrorSession::ExpectsSmall(const Wish& wish) const {
-  return wish.hash != kind_.hash && !wish.is_large && small_in_a_row_ >= kSmallInARow;
+  return wish.hash != kind_.hash && !wish.is_large && small_in_a_row_ >= small_needed_;
 }
 
 void MirrorSession::OnSmallFetched(uint64_t number) {
-  deps_.gets->CloseFetches(number);
-  gets_.at(number).is_storing = true;
+  Get& get = gets_.at(number);
+  get.is_storing = true;
   ++storing_;
+  storing_bytes_ += get.small->progress().claimed_bytes;
+  Report(false);
   StartMore();
 }
 
-void MirrorSession::OnSmallEnded(uint64_t number, const MirrorGetProgress& progress,
-                                 std::optional<GetEnd> end) {
+void MirrorSession::OnSmallEnded(uint64_t number, MirrorSmallGet::Verdict verdict,
+                                 const GetEnd& end) {
+  using Verdict = MirrorSmallGet::Verdict;
+  deps_.gets->CloseFetches(number);
   Get& get = gets_.at(number);
-  get.small = nullptr;
-  get.is_storing ? void(--storing_) : deps_.gets->CloseFetches(number);
-  if (end) return OnBlobEnded(number, progress, *end);
-  small_in_a_row_ = 0;
+  const MirrorGetProgress progress = std::exchange(get.small, nullptr)->progress();
+  if (std::exchange(get.is_storing, false)) {
+    --storing_;
+    storing_bytes_ -= progress.claimed_bytes;
+  }
+  if (verdict == Verdict::kEnded) return OnBlobEnded(number, progress, end);
   ended_.received_bytes += progress.received_bytes;
+  if (verdict == Verdict::kWrong) {
+    small_in_a_row_ = 0;
+    small_needed_ = std::min(2 * small_needed_, kMostInARow);
+  }
+  // It was to be stopped when it was over already.
+  if (phase_ != Phase::kGetting || get.dropped)
+    return OnBlobEnded(number, {}, {Outcome::kStopped, "stopped", {}});
   const Wish& wish = get.wish;
   const auto url = UrlOf(wish.hash);
   if (!url.ok())
@@ -218,8 +284,9 @@ void MirrorSession::OnBlobEnded(uint64_t number, const MirrorGetProgress& progre
     const bool is_whole = wish.share.groups == Range{0, RangeSet::kOpenEnd};
     if (is_whole) ++progress_.complete_blobs;
     if (is_whole) ++progress_.stored_blobs;
-    const bool is_small = progress.total_bytes && *progress.total_bytes <= store::kGroupSize;
-    small_in_a_row_ = is_small ? small_in_a_row_ + 1 : 0;
+    // Of one that was here already nothing is said.
+    if (progress.total_bytes)
+      small_in_a_row_ = *progress.total_bytes <= store::kGroupSize ? small_in_a_row_ + 1 : 0;
   } else if (dropped) {
     // What it had is for whoever takes it over.
   } else if (IsLackOfChild(hash, end.outcome)) {
@@ -233,11 +300,7 @@ void MirrorSession::OnBlobEnded(uint64_t number, const MirrorGetProgress& progre
     return Settle(std::move(of_all));
   }
   Report(false);
-  StartMore();
-  if (!gets_.empty()) return;
-  if (phase_ == Phase::kStopping) return EndIfIdle();
-  if (kind_.format == BlobFormat::kRaw) return Settle({Outcome::kDone, "", {}});
-  Look();
+  GoOn();
 }
 
 // ---- The end ----
@@ -247,6 +310,7 @@ void MirrorSession::Settle(GetEnd end) {
   if (!end_) end_ = std::move(end);
   phase_ = Phase::kStopping;
   missing_.clear();
+  ready_.clear();
   for (const auto& [number, get] : gets_) StopGet(number, get);
   EndIfIdle();
 }
@@ -270,11 +334,12 @@ void MirrorSession::Report(bool force) {
   progress_.unproven_bytes = 0;
   progress_.proof_wanted = RangeSet();
   for (const auto& [number, get] : gets_) {
-    progress_.received_bytes += get.progress.received_bytes;
-    progress_.verified_bytes += get.progress.verified_bytes;
-    moved_bytes += get.progress.moved_bytes;
-    progress_.unproven_bytes += get.progress.unproven_bytes;
-    progress_.state = get.progress.state;
+    const MirrorGetProgress& of = get.small != nullptr ? get.small->progress() : get.progress;
+    progress_.received_bytes += of.received_bytes;
+    progress_.verified_bytes += of.verified_bytes;
+    moved_bytes += of.moved_bytes;
+    progress_.unproven_bytes += of.unproven_bytes;
+    progress_.state = of.state;
   }
   progress_.moved_bytes = moved_bytes;
   if (kind_.format == BlobFormat::kRaw) {

@@ -15,7 +15,7 @@
 //
 // Thread:    its strand only. Port and observer are called from there.
 // Ownership: shared; callbacks from the store keep it alive.
-// Memory:    the missing children.
+// Memory:    the missing children, and of small ones what has come and is not stored yet.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/hash.h"
 #include "base/ids.h"
@@ -50,9 +51,11 @@ class MirrorGets {
   // Answered with OnBlobBoundary, unless it has ended.
   virtual void LowerBlob(uint64_t number, uint64_t group) = 0;
   virtual void StopBlob(uint64_t number) = 0;
-  // Fetches of one URL by the session itself, which hears of them on its strand, until
-  // CloseFetches. The number is not that of a blob that is being got.
-  virtual std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const http::Url& url,
+  // The fetches by which the session gets a blob itself; it hears of them on its strand. Until
+  // CloseFetches nobody else here gets the blob: who wants to waits. While somebody does there are
+  // none: one ends as kSurplus, unasked. The number may be used for GetBlob afterwards.
+  virtual std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const Hash& hash,
+                                                  const http::Url& url,
                                                   std::shared_ptr<MirrorReceiver> receiver) = 0;
   virtual void CloseFetches(uint64_t number) = 0;
 };
@@ -98,16 +101,23 @@ class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
   void Look();
   void OnInventory(StatusOr<Inventory> inventory);
   void StartMore();
+  void GoOn();
+  // Children that are expected to be small are looked up shortly before they are asked for: since
+  // the inventory others may have brought them.
+  void LookAhead();
+  void OnLookedUp(const std::vector<store::LookedUp>& some);
   void StartGet(const Wish& wish);
+  bool MayStart() const;
   bool ExpectsSmall(const Wish& wish) const;
   void OnSmallFetched(uint64_t number);
-  void OnSmallEnded(uint64_t number, const MirrorGetProgress& progress, std::optional<GetEnd> end);
+  void OnSmallEnded(uint64_t number, MirrorSmallGet::Verdict verdict, const GetEnd& end);
   void StopGet(uint64_t number, const Get& get);
   // The line.
   std::optional<Wish> WishFor(const Inventory::Child& child) const;
   void TellContent(const MirrorGetProgress& progress);
   void NoteArrived(const Wish& wish, const RangeSet& groups);
   uint64_t Position() const;
+  bool IsBehind(const Wish& wish) const;
   void LowerTo(uint64_t boundary);
   bool IsLackOfChild(const Hash& hash, schedule::Outcome outcome) const;
   void Settle(GetEnd end);
@@ -132,10 +142,16 @@ class MirrorSession final : public std::enable_shared_from_this<MirrorSession> {
   // Verified bytes and complete blobs at the last look.
   std::optional<std::pair<uint64_t, uint64_t>> held_before_;
   std::deque<Wish> missing_;
+  std::vector<Wish> looking_;  // taken from the front of `missing_`, to be looked up
+  size_t unanswered_ = 0;      // of these
+  std::deque<Wish> ready_;     // of these, those that are still missing: they come first
   std::map<uint64_t, Get> gets_;
   uint64_t last_number_ = 0;
-  size_t storing_ = 0;         // gets that need no connection any more
+  // Small ones that need no connection any more.
+  size_t storing_ = 0;
+  uint64_t storing_bytes_ = 0;
   size_t small_in_a_row_ = 0;  // of the children that ended last
+  size_t small_needed_;        // in a row, before the next one is expected to be small
   MirrorGetProgress ended_;    // the sum of the gets that have ended
   GetProgress progress_;
   Instant last_report_;

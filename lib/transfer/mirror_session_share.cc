@@ -67,6 +67,8 @@ uint64_t MirrorSession::Position() const {
     position = std::min(position, std::max(begin, share_->range.begin));
   };
   for (const Wish& wish : missing_) keep(wish);
+  for (const Wish& wish : ready_) keep(wish);
+  if (unanswered_ > 0) std::for_each(looking_.begin(), looking_.end(), keep);
   for (const auto& [number, get] : gets_) {
     if (!get.dropped) keep(get.wish);
   }
@@ -102,21 +104,28 @@ void MirrorSession::OnBlobBoundary(uint64_t number, uint64_t group) {
   LowerTo(std::min(blob.end, blob.begin + group * store::kGroupSize));
 }
 
+bool MirrorSession::IsBehind(const Wish& wish) const {
+  return share_ && share_->layout->RangeOf(wish.place).begin >= share_->range.end;
+}
+
 // Children behind the limit are left to others.
 void MirrorSession::LowerTo(uint64_t boundary) {
   if (boundary >= share_->range.end) return deps_.observer->OnBoundary(id_, UINT64_MAX);
   share_->range.end = boundary;
-  const auto is_behind = [&](const Wish& wish) {
-    return share_->layout->RangeOf(wish.place).begin >= boundary;
-  };
+  const auto is_behind = [this](const Wish& wish) { return IsBehind(wish); };
   std::erase_if(missing_, is_behind);
-  for (Wish& wish : missing_) {
-    if (share_->layout->RangeOf(wish.place).end <= boundary) continue;
+  std::erase_if(ready_, is_behind);
+  const auto cut = [&](Wish& wish) {
+    if (share_->layout->RangeOf(wish.place).end <= boundary) return;
     wish.share = {share_->layout->GroupsIn(wish.place, share_->range),
                   share_->layout->SizeOf(wish.place), true};
-  }
+  };
+  std::for_each(missing_.begin(), missing_.end(), cut);
+  std::for_each(ready_.begin(), ready_.end(), cut);
+  std::for_each(looking_.begin(), looking_.end(), cut);
   for (auto& [number, get] : gets_) {
     if (kind_.format == BlobFormat::kRaw || get.dropped || !is_behind(get.wish)) continue;
+    if (get.is_storing) continue;  // it is here
     get.dropped = true;
     StopGet(number, get);
   }

@@ -28,7 +28,7 @@ struct FakeGets final : MirrorGets {
   }
   void LowerBlob(uint64_t number, uint64_t group) override { lowered.push_back({number, group}); }
   void StopBlob(uint64_t number) override { stopped.push_back(number); }
-  std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const http::Url& url,
+  std::shared_ptr<MirrorPort> OpenFetches(uint64_t number, const Hash&, const http::Url& url,
                                           std::shared_ptr<MirrorReceiver> receiver) override {
     fetches[number] = std::make_shared<FakeMirror>(inbox, content);
     fetches[number]->get = std::move(receiver);
@@ -279,6 +279,7 @@ TEST_F(MirrorChildrenTest, AfterFourSmallOnesTheNextIsExpectedToBeSmall) {
   EXPECT_TRUE(gets_->small.empty());
   EndOfSize(8, 1);
   EXPECT_EQ(gets_->gets.size(), 39u);
+  RunUntil([&] { return !gets_->small.empty(); });
   EXPECT_EQ(gets_->small.size(), 1u);
 }
 
@@ -286,9 +287,7 @@ TEST_F(MirrorChildrenTest, ASmallOneIsStoredAndOthersAreGotInTheOtherWay) {
   gets_->content = small_.content;
   StartList();
   for (uint64_t number = 1; number <= 8; ++number) EndOfSize(number, 100);
-  ASSERT_EQ(gets_->small.size(), 5u);
-  ASSERT_EQ(gets_->fetches.size(), 5u);
-  RunUntil([&] { return gets_->fetches.empty(); });
+  RunUntil([&] { return gets_->small.size() == 5 && gets_->fetches.empty(); });
   // One of them is what its hash says.
   store_.ExpectComplete(small_);
   EXPECT_EQ(gets_->gets.size(), 39u);
@@ -307,15 +306,51 @@ TEST_F(MirrorChildrenTest, StoppedThoseOfThatKindEndToo) {
   gets_->content = small_.content;
   StartList();
   for (uint64_t number = 1; number <= 4; ++number) EndOfSize(number, 100);
-  for (uint64_t number = 5; number <= 35; ++number) End(number, Outcome::kDone);
-  ASSERT_FALSE(gets_->fetches.empty());
+  for (uint64_t number = 5; number <= 32; ++number) EndOfSize(number, 100);
+  RunUntil([&] { return !gets_->fetches.empty(); });
   session_->Stop();
   for (const auto& [number, get] : gets_->gets) {
-    if (number > 35) End(number, Outcome::kStopped);
+    if (number > 32) End(number, Outcome::kStopped);
   }
   RunUntil([&] { return observer_->end.has_value(); });
   EXPECT_EQ(observer_->end->outcome, Outcome::kStopped);
   EXPECT_TRUE(gets_->fetches.empty());
+}
+
+// They are over, and have not said so yet: nothing else is begun for them.
+TEST_F(MirrorChildrenTest, StoppedWhenOneIsOverItBeginsNothing) {
+  gets_->content = Bytes(4096, 3);  // fits none
+  StartList();
+  for (uint64_t number = 1; number <= 35; ++number) EndOfSize(number, 100);
+  RunUntil([&] { return gets_->fetches.size() == 5; });
+  const size_t before = gets_->gets.size();
+  RunUntil([&] { return gets_->fetches.begin()->second->sent > 0; });
+  session_->Stop();
+  RunUntil([&] { return observer_->end.has_value(); });
+  EXPECT_EQ(gets_->gets.size(), before);
+  EXPECT_EQ(observer_->end->outcome, Outcome::kStopped);
+}
+
+TEST_F(MirrorChildrenTest, WhatOthersBroughtMeanwhileIsNotAskedFor) {
+  StartList();
+  ASSERT_TRUE(store_.PutSmall(small_.hash, small_.content).ok());
+  for (uint64_t number = 1; number <= 8; ++number) EndOfSize(number, 100);
+  RunUntil([&] { return gets_->small.size() == 4; });
+  for (const auto& [number, url] : gets_->small) {
+    EXPECT_FALSE(url.ends_with(small_.hash.ToHex()));
+  }
+}
+
+// Each wrong guess costs the server a request, so it is made less and less often.
+TEST_F(MirrorChildrenTest, WhoGuessedWrongWaitsForMoreSmallOnes) {
+  gets_->content = Bytes(4096, 3);  // fits none
+  StartList();
+  for (uint64_t number = 1; number <= 4; ++number) EndOfSize(number, 100);
+  RunUntil([&] { return gets_->gets.size() == 36; });
+  EXPECT_EQ(gets_->small.size(), 1u);
+  for (uint64_t number = 5; number <= 8; ++number) EndOfSize(number, 100);
+  RunUntil([&] { return gets_->gets.size() == 40; });
+  EXPECT_EQ(gets_->small.size(), 1u);
 }
 
 TEST_F(MirrorSessionTest, StoppedItWaitsForItsGets) {

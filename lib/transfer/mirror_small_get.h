@@ -4,13 +4,13 @@
 // without proof, and nothing is kept beside the file.
 //
 //   kAsking --all came, and fits--> kStoring --stored--> kOver
-//      `----- error, not as expected, stop --------------^
+//      `----- error, not as expected, stop ---------------^
 //
-// What is not as expected (the file is larger, does not fit, its server sends no parts of it) is
-// left to a MirrorGet, which begins anew and finds out what follows.
+// What is not as expected (the file is larger, or does not fit) is left to a MirrorGet, which
+// begins anew and finds out what follows, for the mirror too.
 //
 // Thread:    the session's strand. It is told there, never from within a call of its.
-// Ownership: shared; its fetch and the store hold it.
+// Ownership: shared: by the session, its fetches and the store.
 // Memory:    the file.
 #pragma once
 
@@ -31,16 +31,23 @@ namespace blobd::transfer {
 class MirrorSmallGet final : public MirrorReceiver,
                              public std::enable_shared_from_this<MirrorSmallGet> {
  public:
-  // It needs its fetch no more, and is being stored.
+  enum class Verdict {
+    kEnded,
+    kOther,  // it is to be got in the other way, since somebody else gets it
+    kWrong,  // likewise; it should not have been expected to be small
+  };
+  // All of it has come, and is being stored.
   using Fetched = UniqueFunction<void()>;
-  // The end, once. nullopt: it is not as expected.
-  using Done = UniqueFunction<void(const MirrorGetProgress& progress, std::optional<GetEnd> end)>;
+  // Once. `end` tells how if it is kEnded.
+  using Done = UniqueFunction<void(Verdict verdict, const GetEnd& end)>;
 
   MirrorSmallGet(store::BlobStore& store, std::shared_ptr<Executor> strand, const Hash& hash,
                  Fetched fetched, Done done);
 
-  void Start(std::shared_ptr<MirrorPort> port);
+  void Start(std::shared_ptr<MirrorPort> port, uint64_t max_size);
+  // What has come is stored all the same.
   void Stop();
+  const MirrorGetProgress& progress() const { return progress_; }
 
   // MirrorReceiver
   void OnOpened(uint64_t fetch) override;
@@ -54,7 +61,7 @@ class MirrorSmallGet final : public MirrorReceiver,
 
   void Put();
   void OnPut(const Status& status);
-  void End(std::optional<GetEnd> end);
+  void End(Verdict verdict, GetEnd end = {});
 
   store::BlobStore& store_;
   const std::shared_ptr<Executor> strand_;

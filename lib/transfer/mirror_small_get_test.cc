@@ -9,6 +9,7 @@ using schedule::Outcome;
 using store::BlobState;
 using store::kGroupSize;
 using Kind = http::FetchEnd::Kind;
+using Verdict = MirrorSmallGet::Verdict;
 
 class MirrorSmallGetTest : public testing::Test {
  protected:
@@ -22,14 +23,16 @@ class MirrorSmallGetTest : public testing::Test {
     get_ = std::make_shared<MirrorSmallGet>(
         store_.store(), std::shared_ptr<Executor>(&store_.inbox(), [](Executor*) {}), hash,
         [this] { ++fetched_; },
-        [this](const MirrorGetProgress& progress, std::optional<GetEnd> end) {
+        [this](Verdict verdict, const GetEnd& end) {
           EXPECT_FALSE(ended_) << "one end";
           ended_ = true;
-          progress_ = progress;
-          end_ = std::move(end);
+          progress_ = get_->progress();
+          verdict_ = verdict;
+          end_.reset();
+          if (verdict == Verdict::kEnded) end_ = end;
         });
     mirror_->get = get_;
-    get_->Start(mirror_);
+    get_->Start(mirror_, uint64_t{1} << 40);
   }
   void RunToEnd() {
     while (!ended_) store_.inbox().RunOne();
@@ -46,6 +49,7 @@ class MirrorSmallGetTest : public testing::Test {
   size_t fetched_ = 0;
   bool ended_ = false;
   MirrorGetProgress progress_;
+  Verdict verdict_ = Verdict::kEnded;
   std::optional<GetEnd> end_;
 };
 
@@ -86,7 +90,7 @@ TEST_F(MirrorSmallGetTest, ALargerFileIsLeftToOthers) {
       mirror_->length = length;
       mirror_->sent = 0;
       Get(blob.hash);
-      EXPECT_FALSE(end_);
+      EXPECT_EQ(verdict_, Verdict::kWrong);
       EXPECT_LE(mirror_->sent, kGroupSize);
       EXPECT_EQ(mirror_->taken_back, 0u);
       EXPECT_EQ(store_.Lookup(blob.hash).state, BlobState::kAbsent);
@@ -102,7 +106,7 @@ TEST_F(MirrorSmallGetTest, WrongBytesAreNotStoredAndLeftToOthers) {
     if (size == blob.size()) wrong[7] ^= 1;
     Serve(wrong);
     Get(blob.hash);
-    EXPECT_FALSE(end_) << size;
+    EXPECT_EQ(verdict_, Verdict::kWrong) << size;
     EXPECT_EQ(progress_.verified_bytes, 0u);
     EXPECT_EQ(store_.Lookup(blob.hash).state, BlobState::kAbsent);
   }
@@ -111,7 +115,7 @@ TEST_F(MirrorSmallGetTest, WrongBytesAreNotStoredAndLeftToOthers) {
 TEST_F(MirrorSmallGetTest, WhatAMirrorRefusesIsAskedOnce) {
   const TestBlob blob(4096, 1);
   http::FetchEnd end;
-  for (const Kind kind : {Kind::kNotHere, Kind::kBusy, Kind::kFailed, Kind::kLocalFault}) {
+  for (const Kind kind : {Kind::kNotHere, Kind::kBusy, Kind::kStalled, Kind::kLocalFault}) {
     end.kind = kind;
     end.reason = "so";
     end.retry_after = seconds(7);
@@ -123,27 +127,40 @@ TEST_F(MirrorSmallGetTest, WhatAMirrorRefusesIsAskedOnce) {
     EXPECT_EQ(end_->wait, seconds(7));
     EXPECT_EQ(end_->own_fault, schedule::OwnFault::kNetwork);
   }
-  for (const Kind kind : {Kind::kNoRanges, Kind::kSurplus, Kind::kShort, Kind::kChanged}) {
+  for (const Kind kind : {Kind::kNoRanges, Kind::kShort, Kind::kChanged, Kind::kFailed}) {
     mirror_->refusal->kind = kind;
     Get(blob.hash);
-    EXPECT_FALSE(end_) << "it may be got in another way";
+    EXPECT_EQ(verdict_, Verdict::kWrong) << "it may be got in another way";
   }
+  mirror_->refusal->kind = Kind::kSurplus;
+  Get(blob.hash);
+  EXPECT_EQ(verdict_, Verdict::kOther);
 }
 
+// What has come is not thrown away.
 TEST_F(MirrorSmallGetTest, StoppedAtAnyMomentItEndsOnce) {
-  const TestBlob blob(4096, 1);
-  Serve(blob.content);
+  Serve(TestBlob(4096, 1).content);
+  size_t stopped = 0;
+  size_t stored = 0;
   for (int steps = 0; steps < 40; ++steps) {
+    const TestBlob blob(4096, 100 + static_cast<uint64_t>(steps));
+    Serve(blob.content);
+    fetched_ = 0;
     Start(blob.hash);
     for (int i = 0; i < steps && !ended_ && store_.inbox().waiting() > 0; ++i)
       store_.inbox().RunOne();
     get_->Stop();
     RunToEnd();
     ASSERT_TRUE(end_);
-    const bool is_known = end_->outcome == Outcome::kStopped || end_->outcome == Outcome::kDone;
-    EXPECT_TRUE(is_known) << end_->reason;
+    const bool is_stored = store_.Lookup(blob.hash).state == BlobState::kComplete;
+    EXPECT_EQ(end_->outcome, is_stored ? Outcome::kDone : Outcome::kStopped) << end_->reason;
+    EXPECT_EQ(fetched_ > 0, is_stored);
+    EXPECT_EQ(progress_.verified_bytes, is_stored ? blob.size() : 0);
+    ++(is_stored ? stored : stopped);
     while (store_.inbox().waiting() > 0) store_.inbox().RunOne();
   }
+  EXPECT_GT(stopped, 0u);
+  EXPECT_GT(stored, 0u);
 }
 
 TEST_F(MirrorSmallGetTest, ADiskThatFailsIsOurOwnFault) {
