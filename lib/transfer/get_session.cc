@@ -18,6 +18,7 @@ constexpr size_t kMostStoring = 256;
 // Small ones are counted apart: the more of them wait, the more share a transaction.
 constexpr size_t kMostSmall = 1024;
 constexpr uint64_t kMostSmallBytes = 4 << 20;
+constexpr uint64_t kSmallCost = 1024;  // of each, beside its bytes
 // Writers open at once for blobs that only need to be finished.
 constexpr size_t kMostFinishing = 64;
 
@@ -327,7 +328,7 @@ bool GetSession::OnAnswered(GetLane& lane) {
   fruitless_ = 0;
   if (lane.collecting()) {
     Bytes content = lane.TakeSmall();
-    const uint64_t size = content.size();
+    const uint64_t size = content.size() + kSmallCost;
     ++storing_;
     ++small_.count;
     small_.bytes += size;

@@ -345,13 +345,17 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
 
   void GetBlob(const GetKey& key, const Hash& hash, const http::Url& url,
                const std::string& provider, uint64_t max_size, const MirrorShare& share) {
+    auto get = [this, key, hash, url, provider, max_size, share] {
+      StartGetOf(key, hash, url, provider, max_size, share);
+    };
+    if (!claims_.IsTaken(hash)) return get();
+    claims_.WaitFor(hash, key, deps_.network_loop.Now(), std::move(get));
+  }
+
+  void StartGetOf(const GetKey& key, const Hash& hash, const http::Url& url,
+                  const std::string& provider, uint64_t max_size, const MirrorShare& share) {
     const auto session = sessions_.find(key.transfer);
     if (session == sessions_.end()) return;
-    if (claims_.IsTaken(hash)) {
-      return claims_.WaitFor(hash, key, [this, key, hash, url, provider, max_size, share] {
-        GetBlob(key, hash, url, provider, max_size, share);
-      });
-    }
     Blob& blob = blobs_[hash];
     if (blob.blob == nullptr) {
       blob.strand = deps_.workers.MakeStrand();
@@ -387,7 +391,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
     const std::shared_ptr<Executor>& strand = session->second.strand;
     const auto blob = blobs_.find(hash);
     const bool is_used = blob != blobs_.end() && blob->second.users > 0;
-    if (is_used || !claims_.Take(key, hash)) {
+    if (is_used || !claims_.Take(key, hash, deps_.network_loop.Now())) {
       http::FetchEnd end;
       end.kind = http::FetchEnd::Kind::kSurplus;
       return strand->Post([receiver, end] { receiver->OnFetchEnd(0, end); });
@@ -397,7 +401,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
 
   void CloseFetches(const GetKey& key) {
     fetches_.erase(key);
-    claims_.Release(key);
+    claims_.Release(key, deps_.network_loop.Now());
   }
 
   void MakeFetches(const GetKey& key, const http::Url& url,
@@ -412,8 +416,13 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
 
   void LowerBlob(const GetKey& key, uint64_t group) {
     const auto it = gets_.find(key);
-    if (it == gets_.end()) return;
-    it->second.strand->Post([get = it->second.get, group] { get->LowerEnd(group); });
+    if (it != gets_.end())
+      return it->second.strand->Post([get = it->second.get, group] { get->LowerEnd(group); });
+    // It begins with the share that it was given.
+    if (!claims_.Waits(key)) return;
+    WithSession(key.transfer, [number = key.number](MirrorSession& session) {
+      session.OnBlobBoundary(number, RangeSet::kOpenEnd);
+    });
   }
 
   void StopBlob(const GetKey& key) {
@@ -423,10 +432,9 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
   }
 
   void StopWaiting(const GetKey& key) {
-    const auto session = sessions_.find(key.transfer);
-    if (!claims_.StopWaiting(key) || session == sessions_.end()) return;
-    session->second.strand->Post([session = session->second.session, number = key.number] {
-      session->OnBlobEnded(number, {}, {schedule::Outcome::kStopped, "stopped", {}});
+    if (!claims_.StopWaiting(key)) return;
+    WithSession(key.transfer, [number = key.number](MirrorSession& session) {
+      session.OnBlobEnded(number, {}, {schedule::Outcome::kStopped, "stopped", {}});
     });
   }
 
@@ -494,6 +502,7 @@ class HttpNetwork::Core final : public std::enable_shared_from_this<Core> {
       beat_timer_ = 0;
       for (const auto& [key, get] : gets_) get.strand->Post([get = get.get] { get->Beat(); });
       for (auto& [id, session] : sessions_) TellHeldBack(id, session.held_back);
+      claims_.Beat(deps_.network_loop.Now());
       DropIdle();
       if (!sessions_.empty() || !blobs_.empty()) ArmBeat();
     });

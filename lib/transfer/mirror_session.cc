@@ -20,6 +20,7 @@ constexpr size_t kGetsAtOnce = 32;
 // does not wait for the disk.
 constexpr size_t kMostStoring = 1024;
 constexpr uint64_t kMostStoringBytes = 4 << 20;
+constexpr uint64_t kStoringCost = 1024;  // of each, beside its bytes
 // After so many small children the next ones are expected to be small. Who is wrong waits for
 // twice as many.
 constexpr size_t kSmallInARow = 4;
@@ -151,8 +152,8 @@ void MirrorSession::LookAhead() {
   std::vector<Hash> hashes;
   for (const Wish& wish : looking_) hashes.push_back(wish.hash);
   deps_.store.LookupMany(std::move(hashes), *deps_.strand,
-                         [weak = weak_from_this()](const std::vector<store::LookedUp>& some) {
-                           if (const auto self = weak.lock()) self->OnLookedUp(some);
+                         [self = shared_from_this()](const std::vector<store::LookedUp>& some) {
+                           self->OnLookedUp(some);
                          });
 }
 
@@ -211,7 +212,7 @@ void MirrorSession::OnSmallFetched(uint64_t number) {
   Get& get = gets_.at(number);
   get.is_storing = true;
   ++storing_;
-  storing_bytes_ += get.small->progress().claimed_bytes;
+  storing_bytes_ += get.small->progress().claimed_bytes + kStoringCost;
   Report(false);
   StartMore();
 }
@@ -224,13 +225,14 @@ void MirrorSession::OnSmallEnded(uint64_t number, MirrorSmallGet::Verdict verdic
   const MirrorGetProgress progress = std::exchange(get.small, nullptr)->progress();
   if (std::exchange(get.is_storing, false)) {
     --storing_;
-    storing_bytes_ -= progress.claimed_bytes;
+    storing_bytes_ -= progress.claimed_bytes + kStoringCost;
   }
   if (verdict == Verdict::kEnded) return OnBlobEnded(number, progress, end);
   ended_.received_bytes += progress.received_bytes;
   if (verdict == Verdict::kWrong) {
+    // Others were asked for in the same belief.
+    if (small_in_a_row_ >= small_needed_) small_needed_ = std::min(2 * small_needed_, kMostInARow);
     small_in_a_row_ = 0;
-    small_needed_ = std::min(2 * small_needed_, kMostInARow);
   }
   // It was to be stopped when it was over already.
   if (phase_ != Phase::kGetting || get.dropped)

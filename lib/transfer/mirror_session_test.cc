@@ -238,16 +238,14 @@ TEST_F(MirrorSessionTest, AListMayBeAsLongAsTheMostChildren) {
 // The children of these have the same content but for the last byte of their hash.
 class MirrorChildrenTest : public MirrorSessionTest {
  protected:
-  static constexpr uint64_t kChildren = 40;  // more than are got at once
-
   ~MirrorChildrenTest() override {
     session_->Stop();
     while (store_.inbox().waiting() > 0) store_.inbox().RunOne();
   }
   // The list is here, and as many of its children are being got as may be.
-  void StartList() {
+  void StartList(uint64_t children = 40) {
     Bytes list;
-    for (uint64_t i = 0; i < kChildren; ++i) {
+    for (uint64_t i = 0; i < children; ++i) {
       Hash hash = small_.hash;
       if (i != kSmall)
         hash.bytes[0] = static_cast<uint8_t>(i + (i >= small_.hash.bytes[0] ? 1 : 0));
@@ -351,6 +349,17 @@ TEST_F(MirrorChildrenTest, WhoGuessedWrongWaitsForMoreSmallOnes) {
   for (uint64_t number = 5; number <= 8; ++number) EndOfSize(number, 100);
   RunUntil([&] { return gets_->gets.size() == 40; });
   EXPECT_EQ(gets_->small.size(), 1u);
+}
+
+TEST_F(MirrorChildrenTest, GuessesInTheSameBeliefCountOnce) {
+  gets_->content = Bytes(4096, 3);  // fits none
+  StartList(60);
+  for (uint64_t number = 1; number <= 12; ++number) EndOfSize(number, 100);
+  RunUntil([&] { return gets_->fetches.size() == 9; });
+  RunUntil([&] { return gets_->fetches.empty(); });
+  ASSERT_EQ(gets_->small.size(), 9u);
+  for (uint64_t number = 13; number <= 20; ++number) EndOfSize(number, 100);
+  RunUntil([&] { return !gets_->fetches.empty(); });
 }
 
 TEST_F(MirrorSessionTest, StoppedItWaitsForItsGets) {
