@@ -88,7 +88,7 @@ class EveryCall(LivesTest):
         heir = Daemon(directory)
         heir.start()
         try:
-            self.books.see(self.everything(heir))
+            self.check(heir)
             for intent, label in self.books.queued.items():
                 if label == "nobody has it":
                     heir.ctl("cancel", intent)
