@@ -100,7 +100,8 @@ class Reporter(unittest.TestResult):
 
     def _went_wrong(self, test, error):
         self._outcome = "failed"
-        self._why = why_in_one_line(error[1])
+        if not self._why or self._running is None:  # what came first is the cause
+            self._why = why_in_one_line(error[1])
         self._wrong.append(f"{'-' * 20} {test}\n{''.join(traceback.format_exception(*error))}\n")
         if self._running is None:  # in setUpClass and the like
             self._tell("failed", test.id() + self._why, f"{test} ... FAILED\n{self._wrong.pop()}")
