@@ -6,10 +6,8 @@
 #include <sys/resource.h>
 
 #include <condition_variable>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <filesystem>
 #include <mutex>
 
 #include "base/check.h"
@@ -17,24 +15,12 @@
 #include "registry/rows.h"
 #include "registry/schema.h"
 #include "registry/sqlite_registry.h"
+#include "temporary_directory.h"
 
 namespace blobd::registry {
 namespace {
 
-class Directory {
- public:
-  Directory() {
-    std::string pattern = std::filesystem::temp_directory_path() / "blobd_bench_XXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Directory() { std::filesystem::remove_all(path_); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  std::string File(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
+using Directory = bench::TemporaryDirectory;
 
 // Runs answers on the thread of the benchmark.
 class Inbox final : public Executor {

@@ -6,10 +6,7 @@
 #include <benchmark/benchmark.h>
 
 #include <condition_variable>
-#include <cstdlib>
 #include <cstring>
-#include <deque>
-#include <filesystem>
 #include <mutex>
 
 #include "base/check.h"
@@ -17,26 +14,14 @@
 #include "loop/worker_pool.h"
 #include "store/disk_store.h"
 #include "store/store_db.h"
+#include "temporary_directory.h"
 
 namespace blobd::store {
 namespace {
 
+using Directory = bench::TemporaryDirectory;
+
 constexpr size_t kSize = 4096;
-
-class Directory {
- public:
-  Directory() {
-    std::string pattern = std::filesystem::temp_directory_path() / "blobd_bench_XXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Directory() { std::filesystem::remove_all(path_); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 Hash RandomHash(Rng& rng) {
   Hash hash;
